@@ -1,0 +1,3 @@
+//! A bare echo over bluer and btleplug, as large as a payment and without its contents.
+
+fn main() {}
