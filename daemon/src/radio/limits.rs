@@ -1,0 +1,52 @@
+//! Every bound of the radio, by name.
+
+use std::time::Duration;
+
+/// Links that a peripheral serves at once; a further central is disconnected.
+pub const LINKS_MAX: usize = 8;
+
+/// Advertisements at once, one for each tag: legacy controllers rarely have more than five instances.
+pub const ADVERTISED_TAGS_MAX: usize = 4;
+
+/// Events of a peripheral that wait for its owner.
+///
+/// What a central writes beyond this is dropped, and its session ends by the gap: a peer that floods
+/// harms itself alone.
+pub const PERIPHERAL_EVENTS_MAX: usize = 256;
+
+/// Commands to a peripheral or a central link that wait their turn.
+pub const COMMANDS_MAX: usize = 64;
+
+/// Notifications that wait for the owner of a central link.
+pub const NOTIFICATIONS_MAX: usize = 64;
+
+/// Advertisements heard that wait for the owner of a scan; further ones are dropped, since they repeat.
+pub const SEEN_MAX: usize = 64;
+
+/// Peers of scans that can be connected to; the one heard longest ago is forgotten first.
+pub const PEERS_MAX: usize = 64;
+
+/// Bytes in one value of GATT, whatever the MTU.
+pub const VALUE_SIZE_MAX: usize = 512;
+
+/// Bytes that ATT takes of the MTU in a write or a notification.
+pub const ATT_HEADER_SIZE: usize = 3;
+
+/// The smallest ATT MTU, and the one before any other is agreed.
+pub const MTU_MIN: usize = 23;
+
+/// The largest ATT MTU that is of use for values of [`VALUE_SIZE_MAX`] bytes.
+pub const MTU_MAX: usize = 517;
+
+/// The bytes of a chunk that fits every link.
+pub const CHUNK_MIN: usize = MTU_MIN - ATT_HEADER_SIZE;
+
+/// The whole of a `connect`, retries included.
+pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// One notification or write, its turn included.
+pub const SEND_TIMEOUT: Duration = Duration::from_secs(5);
+
+const _: () = assert!(MTU_MAX >= VALUE_SIZE_MAX + ATT_HEADER_SIZE);
+const _: () = assert!(ADVERTISED_TAGS_MAX <= LINKS_MAX);
+const _: () = assert!(NOTIFICATIONS_MAX <= PERIPHERAL_EVENTS_MAX);
