@@ -1,3 +1,120 @@
-//! Under construction.
+//! `cargo demo`, `cargo verify` and `cargo boards`: what a fresh machine needs to see blepay work.
+//!
+//! Each command installs or builds what it lacks, shows what it is doing on the error output, and
+//! may be run again at any time. Outside the repository only the cache of [`install`] is written.
 
-fn main() {}
+mod boards;
+mod demo;
+mod install;
+mod step;
+mod verify;
+
+use std::env;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode};
+
+use anyhow::{Context, ensure};
+use clap::{Parser, Subcommand};
+
+/// What blepay can be asked to show.
+#[derive(Debug, Parser)]
+#[command(bin_name = "cargo", disable_help_subcommand = true)]
+enum Xtask {
+    #[command(flatten)]
+    Command(XtaskCommand),
+}
+
+#[derive(Debug, Subcommand)]
+enum XtaskCommand {
+    /// Run server, payee and payer on this machine and pay from one to the other
+    #[command(after_help = demo::EXAMPLES)]
+    Demo {
+        /// Arguments of `blepay demo`, as they are
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        args: Vec<String>,
+    },
+    /// Check everything: style, tests, documentation, dependencies, the demo, the boards
+    #[command(after_help = verify::EXAMPLES)]
+    Verify {
+        /// Steps to run; all of them when none is named
+        #[arg(value_name = "STEP", value_parser = verify::STEP_NAMES)]
+        steps: Vec<String>,
+    },
+    /// Install the packages on two virtual machines and let them pay each other over BlueZ
+    #[command(after_help = boards::EXAMPLES)]
+    Boards {
+        /// Arguments of the boards program, as they are: scenarios and their options
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        args: Vec<String>,
+    },
+}
+
+fn main() -> ExitCode {
+    let Xtask::Command(command) = Xtask::parse();
+    let done = match command {
+        XtaskCommand::Demo { args } => demo::run(&args),
+        XtaskCommand::Verify { steps } => verify::run(&steps),
+        XtaskCommand::Boards { args } => boards::run(&args),
+    };
+
+    done.unwrap_or_else(|error| {
+        say(&format!("error: {error:#}"));
+        ExitCode::FAILURE
+    })
+}
+
+/// Writes one line of progress to the error output, which leaves the standard output to results.
+fn say(line: &str) {
+    // whoever closed our error output does not want to hear more
+    let _unheard = writeln!(io::stderr().lock(), "{line}");
+}
+
+/// Returns the folder of the workspace.
+fn workspace() -> anyhow::Result<PathBuf> {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .map(Path::to_path_buf)
+        .context("xtask lies in the workspace")
+}
+
+/// Returns the folder that cargo builds into.
+fn target() -> anyhow::Result<PathBuf> {
+    let folder = env::var_os("CARGO_TARGET_DIR").map_or_else(|| "target".into(), PathBuf::from);
+
+    Ok(workspace()?.join(folder))
+}
+
+/// Returns a command that runs `program` in the workspace, as if from a plain shell.
+///
+/// Cargo describes xtask to xtask in variables; build scripts that watch them would see a change
+/// and build their crates again.
+fn command(program: &str) -> anyhow::Result<Command> {
+    let mut command = Command::new(program);
+    command.current_dir(workspace()?);
+    for (name, _) in env::vars_os() {
+        let text = name.to_string_lossy();
+        if text.starts_with("CARGO_PKG_") || text.starts_with("CARGO_MANIFEST_") {
+            command.env_remove(&name);
+        }
+    }
+    command.env_remove("CARGO").env_remove("LD_LIBRARY_PATH");
+
+    Ok(command)
+}
+
+/// Runs `command` to its end, its output on our error output.
+///
+/// # Errors
+///
+/// When it cannot be started or fails.
+fn run(command: &mut Command) -> anyhow::Result<()> {
+    let name = command.get_program().to_string_lossy().into_owned();
+    let status = command
+        .stdout(io::stderr())
+        .status()
+        .with_context(|| format!("cannot start `{name}`"))?;
+    ensure!(status.success(), "`{name}` failed ({status}), see above");
+
+    Ok(())
+}

@@ -1,0 +1,85 @@
+//! `cargo boards`: the Debian packages, installed on two virtual machines that share one air.
+
+use std::fs;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::{Context, anyhow};
+
+use crate::install;
+
+pub(crate) const EXAMPLES: &str = "\
+Examples:
+  cargo boards               every scenario
+  cargo boards payment       one scenario
+  cargo boards -- --help     all scenarios and options
+
+The first run builds a Debian image, which takes some minutes; it is kept for later runs.";
+
+/// Programs that the boards run on this machine, and the Debian packages that hold them.
+const HOST_PACKAGES: [(&str, &str); 5] = [
+    ("qemu-system-x86_64", "qemu-system-x86"),
+    ("mmdebstrap", "mmdebstrap"),
+    ("mke2fs", "e2fsprogs"),
+    ("socat", "socat"),
+    ("python3", "python3-venv"),
+];
+
+const PACKAGES: [&str; 3] = ["blepayd", "ta-sim", "blepay-server"];
+
+/// Builds the packages and the bench and becomes the boards program.
+///
+/// # Errors
+///
+/// When something cannot be installed, built or started.
+pub(crate) fn run(args: &[String]) -> anyhow::Result<ExitCode> {
+    install::debian_packages(&HOST_PACKAGES)?;
+    let release = crate::target()?.join("release");
+    build_programs()?;
+    let debs = build_debs(&release)?;
+
+    let failure = crate::command(&release.join("boards").to_string_lossy())?
+        .arg("--debs")
+        .arg(debs)
+        .arg("--server")
+        .arg(release.join("blepay-server"))
+        .arg("--echo")
+        .arg(release.join("board-echo"))
+        .args(args)
+        .exec();
+
+    Err(anyhow!(failure).context("cannot start the boards program"))
+}
+
+/// Builds everything that is installed or measured in one go, so that it shares its dependencies.
+fn build_programs() -> anyhow::Result<()> {
+    crate::say("building the programs for release");
+    let mut build = crate::command("cargo")?;
+    build.args(["build", "--release", "--bins", "--package", "scenarios"]);
+    for package in PACKAGES {
+        build.args(["--package", package]);
+    }
+
+    crate::run(&mut build).context("the programs do not build")
+}
+
+/// Packs the built programs, in an empty folder: a package of yesterday is never installed.
+fn build_debs(release: &Path) -> anyhow::Result<PathBuf> {
+    let cargo_deb = install::tool(install::CARGO_DEB)?;
+    let folder = release.join("debs");
+    if folder.exists() {
+        fs::remove_dir_all(&folder)?;
+    }
+    fs::create_dir_all(&folder)?;
+
+    for package in PACKAGES {
+        crate::say(&format!("packing {package}"));
+        let mut pack = crate::command(&cargo_deb.to_string_lossy())?;
+        pack.args(["--quiet", "--no-build", "--no-strip"]);
+        pack.args(["--package", package, "--output"]).arg(&folder);
+        crate::run(&mut pack).with_context(|| format!("cannot pack {package}"))?;
+    }
+
+    Ok(folder)
+}

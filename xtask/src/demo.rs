@@ -1,0 +1,34 @@
+//! `cargo demo`: server, payee and payer as separate processes on the simulated radio.
+
+use std::os::unix::process::CommandExt;
+use std::process::ExitCode;
+
+use anyhow::{Context, anyhow};
+
+pub(crate) const EXAMPLES: &str = "\
+Examples:
+  cargo demo                 a payment with a cut link, step by step
+  cargo demo -- --json       the same, and its outcome as one line of JSON
+  cargo demo -- --help       everything `blepay demo` can do";
+
+/// Builds the programs and becomes `blepay demo`, whose output and exit code are its own.
+///
+/// # Errors
+///
+/// When a program does not build or does not start.
+pub(crate) fn run(args: &[String]) -> anyhow::Result<ExitCode> {
+    crate::say("building the daemon, the trusted application and the server");
+    let mut build = crate::command("cargo")?;
+    build.args(["build", "--bins"]);
+    build.args(["--package", "blepayd", "--package", "ta-sim"]);
+    build.args(["--package", "blepay-server"]);
+    crate::run(&mut build).context("the demo does not build")?;
+
+    let program = crate::target()?.join("debug").join("blepay");
+    let failure = crate::command(&program.to_string_lossy())?
+        .arg("demo")
+        .args(args)
+        .exec();
+
+    Err(anyhow!(failure).context(format!("cannot start {}", program.display())))
+}

@@ -1,0 +1,118 @@
+//! What a fresh Debian lacks: packages from Debian, and two cargo tools that we build and cache.
+
+use std::env;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, ensure};
+
+/// A program that cargo builds once for this machine.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Tool {
+    name: &'static str,
+    version: &'static str,
+}
+
+pub(crate) const CARGO_DEB: Tool = Tool {
+    name: "cargo-deb",
+    version: "3.8.0",
+};
+
+pub(crate) const CARGO_DENY: Tool = Tool {
+    name: "cargo-deny",
+    version: "0.20.2",
+};
+
+/// Returns the path of `tool`, built now if this machine does not have it yet.
+///
+/// # Errors
+///
+/// When cargo cannot build it.
+pub(crate) fn tool(tool: Tool) -> anyhow::Result<PathBuf> {
+    let Tool { name, version } = tool;
+    let folder = cache()?.join("tools").join(format!("{name}-{version}"));
+    let program = folder.join("bin").join(name);
+    if program.exists() {
+        return Ok(program);
+    }
+
+    crate::say(&format!("building {name} {version}, once for this machine"));
+    let mut install = crate::command("cargo")?;
+    install
+        .args(["install", "--quiet", "--locked", "--root"])
+        .arg(&folder)
+        // built without optimisation in a third of the time, and quick enough for its few seconds of work
+        .args(["--debug", "--version", version, name])
+        .env("CARGO_PROFILE_DEV_DEBUG", "0");
+    crate::run(&mut install).with_context(|| format!("cannot build {name}"))?;
+
+    Ok(program)
+}
+
+/// Installs the Debian packages whose program is not on this machine; each pair is program, package.
+///
+/// # Errors
+///
+/// When one is missing and apt cannot install it, with the line to run by hand.
+pub(crate) fn debian_packages(wanted: &[(&str, &'static str)]) -> anyhow::Result<()> {
+    let missing: Vec<&str> = wanted
+        .iter()
+        .filter(|(program, _)| !has_program(program))
+        .map(|(_, package)| *package)
+        .collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+
+    let list = missing.join(" ");
+    crate::say(&format!("installing from Debian: {list}"));
+    let by_hand = || format!("install them by hand: apt-get install --yes {list}");
+    crate::run(as_root()?.args(["apt-get", "update", "-qq"])).with_context(by_hand)?;
+    let mut install = as_root()?;
+    install.args(["apt-get", "install", "-qq", "--yes"]);
+    install.args(["--no-install-recommends"]).args(&missing);
+    crate::run(&mut install).with_context(by_hand)
+}
+
+/// Returns the folder outside the repository in which tools and images outlive a fresh clone.
+fn cache() -> anyhow::Result<PathBuf> {
+    let base = env::var_os("XDG_CACHE_HOME")
+        .map(PathBuf::from)
+        .or_else(|| env::var_os("HOME").map(|home| Path::new(&home).join(".cache")))
+        .context("neither XDG_CACHE_HOME nor HOME is set, so there is no place for a cache")?;
+    let folder = base.join("blepay");
+    fs::create_dir_all(&folder).with_context(|| format!("cannot create {}", folder.display()))?;
+
+    Ok(folder)
+}
+
+/// Returns a command that runs its arguments as root.
+fn as_root() -> anyhow::Result<Command> {
+    let id = Command::new("id").arg("-u").output()?;
+    if id.stdout.trim_ascii() == b"0" {
+        let mut command = crate::command("env")?;
+        command.arg("DEBIAN_FRONTEND=noninteractive");
+        return Ok(command);
+    }
+
+    ensure!(has_program("sudo"), "this needs root, and there is no sudo");
+    crate::say("asking sudo for root");
+    let mut command = crate::command("sudo")?;
+    command.args(["env", "DEBIAN_FRONTEND=noninteractive"]);
+
+    Ok(command)
+}
+
+/// Whether a shell finds `program`, in the places of an administrator too.
+fn has_program(program: &str) -> bool {
+    Command::new("sh")
+        .args([
+            "-c",
+            "PATH=$PATH:/usr/sbin:/sbin; command -v \"$0\"",
+            program,
+        ])
+        .stdout(Stdio::null())
+        .status()
+        .is_ok_and(|status| status.success())
+}
