@@ -1,0 +1,167 @@
+//! Names and numbers of things.
+
+use core::fmt;
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+
+use crate::limits::NAME_SIZE_MAX;
+
+/// A SHA-256 hash, 32 bytes.
+#[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Digest(pub [u8; 32]);
+
+impl Digest {
+    /// 32 zero bytes: the "hash of the statement before" of a TA's first statement.
+    pub const ZERO: Self = Self([0; 32]);
+
+    /// Hashes the parts one after the other.
+    #[must_use]
+    pub fn of(parts: &[&[u8]]) -> Self {
+        let mut hasher = Sha256::new();
+        for part in parts {
+            hasher.update(part);
+        }
+
+        Self(hasher.finalize().into())
+    }
+
+    /// Returns the bytes.
+    #[must_use]
+    pub const fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+}
+
+/// A wallet provider: 16 bytes that stay while its keys change.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct ProviderId(pub [u8; 16]);
+
+/// A key, named by the first 8 bytes of its SHA-256 hash.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct KeyId(pub [u8; 8]);
+
+/// A request of one payee key. A TA counts upwards from 1; a payee without a TA draws it at random.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct RequestId(pub u64);
+
+/// The journalled intent of a TA command that has no natural key: 16 random bytes.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct CommandId(pub [u8; 16]);
+
+macro_rules! hex_text {
+    ($($name:ident),*) => {$(
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, "{}({self})", stringify!($name))
+            }
+        }
+    )*};
+}
+
+hex_text!(Digest, ProviderId, KeyId, CommandId);
+
+impl fmt::Display for RequestId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// A subject's name as people see it: 1 to 32 bytes of UTF-8 that show as they are.
+///
+/// Control characters, and the invisible ones that turn or hide text, are refused: a payer decides
+/// by this name.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Name(String);
+
+impl Name {
+    /// Returns the name.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl TryFrom<String> for Name {
+    type Error = NameRefused;
+
+    fn try_from(name: String) -> Result<Self, NameRefused> {
+        if name.is_empty() || name.len() > NAME_SIZE_MAX {
+            return Err(NameRefused::Size);
+        }
+        if name.trim() != name {
+            return Err(NameRefused::OuterSpace);
+        }
+        if name.chars().any(is_hidden) {
+            return Err(NameRefused::HiddenCharacter);
+        }
+
+        Ok(Self(name))
+    }
+}
+
+impl core::str::FromStr for Name {
+    type Err = NameRefused;
+
+    fn from_str(name: &str) -> Result<Self, NameRefused> {
+        Self::try_from(name.to_owned())
+    }
+}
+
+impl From<Name> for String {
+    fn from(name: Name) -> Self {
+        name.0
+    }
+}
+
+impl fmt::Display for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// A text is not a name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NameRefused {
+    /// Empty, or more than 32 bytes of UTF-8.
+    #[error("a name has 1 to 32 bytes")]
+    Size,
+    /// White space at an end.
+    #[error("a name does not begin or end with a space")]
+    OuterSpace,
+    /// A control character, or one that turns or hides text.
+    #[error("a name has no invisible characters")]
+    HiddenCharacter,
+}
+
+/// Zero-width, joiner, bidirectional and tag characters beside the control characters.
+fn is_hidden(character: char) -> bool {
+    character.is_control()
+        || matches!(character,
+            '\u{00ad}' | '\u{061c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}' | '\u{180b}'..='\u{180f}'
+            | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{3164}' | '\u{fe00}'..='\u{fe0f}'
+            | '\u{feff}' | '\u{ffa0}' | '\u{fff0}'..='\u{fffb}' | '\u{e0000}'..='\u{e0fff}')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_shows_as_it_is() {
+        assert!("Ferry Café №7".parse::<Name>().is_ok());
+        assert_eq!("".parse::<Name>(), Err(NameRefused::Size));
+        assert_eq!("x".repeat(33).parse::<Name>(), Err(NameRefused::Size));
+        assert_eq!(" Ferry".parse::<Name>(), Err(NameRefused::OuterSpace));
+        for name in ["Fer\u{202e}ry", "Fer\nry", "Fer\u{200b}ry", "Fer\u{0}ry"] {
+            assert_eq!(name.parse::<Name>(), Err(NameRefused::HiddenCharacter));
+        }
+    }
+}

@@ -1,0 +1,36 @@
+//! Every bound of what is signed, by name.
+
+/// Largest wire size of one signed message, in bytes; also the largest message between two devices.
+pub const MESSAGE_SIZE_MAX: usize = 4096;
+
+/// Largest amount, in minor units: 10^15, so that a million of them still fit 64 bits.
+pub const AMOUNT_MAX: u64 = 1_000_000_000_000_000;
+
+/// Largest name of a subject, in bytes of UTF-8.
+pub const NAME_SIZE_MAX: usize = 32;
+
+/// Largest memo of a request, in bytes of UTF-8.
+pub const MEMO_SIZE_MAX: usize = 64;
+
+/// Deny-list versions that a request may state beside the root's.
+pub const LISTS_HELD_MAX: usize = 8;
+
+/// Pairs of payment and request in one claim or report.
+pub const BATCH_PAIRS_MAX: usize = 500;
+
+/// Request ids that one status may list as collected, or as open, or that may be closed by it.
+pub const STATUS_IDS_MAX: usize = 1024;
+
+/// Statements handed in with one status.
+pub const CHAIN_STATEMENTS_MAX: usize = 4096;
+
+/// Longest validity of a request, in milliseconds: 30 days.
+pub const VALIDITY_MS_MAX: u64 = 30 * 24 * 3600 * 1000;
+
+/// How far a request's `issued` may lie before the payer's last token, in milliseconds: one day.
+pub const ISSUED_BEFORE_TOKEN_MS_MAX: u64 = 24 * 3600 * 1000;
+
+const _: () = {
+    assert!(AMOUNT_MAX < u64::MAX / 10_000);
+    assert!(MEMO_SIZE_MAX < MESSAGE_SIZE_MAX);
+};
