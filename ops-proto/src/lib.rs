@@ -18,6 +18,7 @@ pub mod amount;
 pub mod attestation;
 pub mod certificate;
 pub mod contract;
+pub mod enrolment;
 pub mod id;
 pub mod key;
 pub mod limits;

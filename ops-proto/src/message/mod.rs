@@ -1,5 +1,6 @@
 //! The messages of every sub-protocol of OPS, one file each.
 
+pub mod account;
 pub mod claim;
 pub mod deposit;
 pub mod payment;
@@ -11,6 +12,7 @@ pub mod withdraw;
 
 use serde::{Deserialize, Serialize};
 
+pub use account::{AccountAnswer, AccountQuery};
 pub use claim::{Batch, BatchAnswer, ItemOutcome, ItemRefused, SettlementState};
 pub use deposit::{
     DepositAnswer, DepositOpen, DepositOrder, DepositOutcome, DepositRefusal, Endorsement,
