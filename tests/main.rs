@@ -1,1 +1,3 @@
 //! The promises.
+
+mod architecture;
