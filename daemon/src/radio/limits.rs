@@ -8,17 +8,27 @@ pub const LINKS_MAX: usize = 8;
 /// Advertisements at once, one for each tag: legacy controllers rarely have more than five instances.
 pub const ADVERTISED_TAGS_MAX: usize = 4;
 
-/// Events of a peripheral that wait for its owner.
+/// Frames of one link that wait for the owner: the largest message of `ble-proto` at the smallest MTU.
 ///
 /// What a central writes beyond this is dropped, and its session ends by the gap: a peer that floods
 /// harms itself alone.
-pub const PERIPHERAL_EVENTS_MAX: usize = 256;
+pub const LINK_FRAMES_MAX: usize = 256;
+
+/// Events of all links that wait for the owner of a peripheral; a few more than frames, for links that
+/// come and go.
+pub const PERIPHERAL_EVENTS_MAX: usize = LINKS_MAX * (LINK_FRAMES_MAX + 4);
 
 /// Commands to a peripheral or a central link that wait their turn.
 pub const COMMANDS_MAX: usize = 64;
 
 /// Notifications that wait for the owner of a central link.
 pub const NOTIFICATIONS_MAX: usize = 64;
+
+/// Requests to the radio that wait their turn.
+pub const REQUESTS_MAX: usize = 16;
+
+/// Scans at once.
+pub const SCANS_MAX: usize = 16;
 
 /// Advertisements heard that wait for the owner of a scan; further ones are dropped, since they repeat.
 pub const SEEN_MAX: usize = 64;

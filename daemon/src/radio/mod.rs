@@ -45,6 +45,7 @@ pub mod limits;
 mod link;
 mod peripheral;
 mod scan;
+pub mod sim;
 
 pub use ble_proto::gatt::RequestTag;
 use futures::future::BoxFuture;

@@ -2,8 +2,10 @@
 
 use ble_proto::gatt::RequestTag;
 use std::future::Future;
-use tokio::sync::{mpsc, oneshot};
-use tokio_util::sync::DropGuard;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
+use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::{RadioError, limits};
 
@@ -11,21 +13,29 @@ use super::{RadioError, limits};
 #[derive(Debug)]
 pub struct Peripheral {
     handle: PeripheralHandle,
-    events: mpsc::Receiver<PeripheralEvent>,
+    events: mpsc::Receiver<Queued>,
     _stops_when_dropped: DropGuard,
 }
 
 impl Peripheral {
-    pub(super) const fn new(
-        commands: mpsc::Sender<Command>,
-        events: mpsc::Receiver<PeripheralEvent>,
-        stop: DropGuard,
-    ) -> Self {
-        Self {
-            handle: PeripheralHandle { commands },
-            events,
-            _stops_when_dropped: stop,
-        }
+    /// Makes the two ends of a peripheral; the radio's is stopped when `stop` is cancelled.
+    pub(super) fn new(stop: CancellationToken) -> (Self, PeripheralTask) {
+        let (commands_in, commands_out) = mpsc::channel(limits::COMMANDS_MAX);
+        let (events_in, events_out) = mpsc::channel(limits::PERIPHERAL_EVENTS_MAX);
+        let peripheral = Self {
+            handle: PeripheralHandle {
+                commands: commands_in,
+            },
+            events: events_out,
+            _stops_when_dropped: stop.clone().drop_guard(),
+        };
+        let task = PeripheralTask {
+            commands: commands_out,
+            events: EventSender { events: events_in },
+            stop,
+        };
+
+        (peripheral, task)
     }
 
     /// Returns a handle to send, advertise and disconnect with; clone it into each session's task.
@@ -36,7 +46,7 @@ impl Peripheral {
 
     /// Returns the next event; `None` at shutdown only. Cancel safe.
     pub async fn next_event(&mut self) -> Option<PeripheralEvent> {
-        self.events.recv().await
+        self.events.recv().await.map(|queued| queued.event)
     }
 
     /// As [`PeripheralHandle::set_advertised`].
@@ -138,6 +148,15 @@ impl PeripheralHandle {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct LinkId(pub(super) u64);
 
+impl LinkId {
+    /// Returns a number that no link had before.
+    pub(super) fn fresh() -> Self {
+        static NEXT: AtomicU64 = AtomicU64::new(1);
+
+        Self(NEXT.fetch_add(1, Ordering::Relaxed))
+    }
+}
+
 impl std::fmt::Display for LinkId {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "link {}", self.0)
@@ -181,4 +200,84 @@ pub(super) enum Command {
         link: LinkId,
         done: oneshot::Sender<Result<(), RadioError>>,
     },
+}
+
+/// The radio's end of a [`Peripheral`].
+#[derive(Debug)]
+pub(super) struct PeripheralTask {
+    pub(super) commands: mpsc::Receiver<Command>,
+    pub(super) events: EventSender,
+    /// Cancelled when the owner drops the peripheral, or at shutdown.
+    pub(super) stop: CancellationToken,
+}
+
+/// An event on its way, and the room that it takes of its link.
+#[derive(Debug)]
+struct Queued {
+    event: PeripheralEvent,
+    _room: Option<OwnedSemaphorePermit>,
+}
+
+/// The way of events to the owner.
+#[derive(Clone, Debug)]
+pub(super) struct EventSender {
+    events: mpsc::Sender<Queued>,
+}
+
+impl EventSender {
+    /// Reports a new link and returns where its frames go in; waits for room.
+    pub(super) async fn link_up(&self, link: LinkId, chunk_max: usize) -> LinkEvents {
+        self.send(PeripheralEvent::LinkUp { link, chunk_max }).await;
+
+        LinkEvents {
+            link,
+            room: Arc::new(Semaphore::new(limits::LINK_FRAMES_MAX)),
+            events: self.clone(),
+        }
+    }
+
+    async fn send(&self, event: PeripheralEvent) {
+        // An owner that is gone wants no events.
+        let _gone = self.events.send(Queued { event, _room: None }).await;
+    }
+}
+
+/// The way of one link's events to the owner: one link cannot take the room of another.
+#[derive(Debug)]
+pub(super) struct LinkEvents {
+    link: LinkId,
+    room: Arc<Semaphore>,
+    events: EventSender,
+}
+
+impl LinkEvents {
+    /// Reports a frame, or drops it when the owner has left too many of this link unread.
+    pub(super) fn received(&self, bytes: Vec<u8>) {
+        let Ok(room) = Arc::clone(&self.room).try_acquire_owned() else {
+            tracing::debug!(link = %self.link, "Dropped a frame: too many are unread");
+            return;
+        };
+        let event = PeripheralEvent::Received {
+            link: self.link,
+            bytes,
+        };
+        let queued = Queued {
+            event,
+            _room: Some(room),
+        };
+        if self.events.events.try_send(queued).is_err() {
+            tracing::debug!(link = %self.link, "Dropped a frame: nobody reads");
+        }
+    }
+
+    /// Reports the end of the link; waits for room.
+    pub(super) async fn down(self) {
+        self.events
+            .send(PeripheralEvent::LinkDown { link: self.link })
+            .await;
+    }
+
+    pub(super) const fn link(&self) -> LinkId {
+        self.link
+    }
 }
