@@ -116,8 +116,10 @@ pub(super) async fn run(device: Device, mut task: PeripheralTask, tasks: &TaskTr
                     let _gone = ended.send(id).await;
                 });
             }
-            _tick = beacons.tick(), if !tags.is_empty() && !device.air.is_cut() => {
-                device.transmit_beacon(&tags);
+            _tick = beacons.tick(), if !tags.is_empty() => {
+                if !device.air.is_cut() {
+                    device.transmit_beacon(&tags);
+                }
             }
         }
     }
