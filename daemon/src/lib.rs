@@ -1,3 +1,4 @@
 //! Under construction.
 
+pub mod api;
 pub mod radio;

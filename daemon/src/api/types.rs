@@ -1,0 +1,577 @@
+//! The JSON of the local API, one type for each body. The command line reads the same types.
+//!
+//! Amounts are integers of minor units with their currency, and a text for people; never floats. Keys,
+//! hashes and messages are lower-case hex. Ids are text: they may exceed what a JSON number keeps.
+
+use ops_proto::{Amount, Balance, Currency};
+use serde::{Deserialize, Serialize};
+
+use super::money;
+
+/// Money as the API writes it: `{"minor_units":1250,"currency":"EUR","text":"12.50"}`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Money {
+    /// Integer minor units: cents, for a currency with two decimals.
+    pub minor_units: u64,
+    /// The ISO 4217 code.
+    pub currency: String,
+    /// The same as people write it. Ignored when read.
+    #[serde(default)]
+    pub text: String,
+}
+
+impl Money {
+    /// Writes an amount.
+    #[must_use]
+    pub fn of(amount: Amount, currency: Currency) -> Self {
+        Self::rest(Balance::from_minor_units(amount.minor_units()), currency)
+    }
+
+    /// Writes a balance.
+    #[must_use]
+    pub fn rest(balance: Balance, currency: Currency) -> Self {
+        Self {
+            minor_units: balance.minor_units(),
+            currency: currency.to_string(),
+            text: money::text(balance.minor_units(), currency),
+        }
+    }
+}
+
+impl std::fmt::Display for Money {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} {}", self.text, self.currency)
+    }
+}
+
+/// Money that a caller asks for: `{"minor_units":1250,"currency":"EUR"}`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MoneyOrder {
+    /// Integer minor units, at least 1.
+    pub minor_units: u64,
+    /// The ISO 4217 code; must be the wallet's.
+    pub currency: String,
+    /// Taken back from what the API wrote; not read.
+    #[serde(default, skip_serializing)]
+    pub text: Option<String>,
+}
+
+/// Every refusal of the API.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ErrorBody {
+    /// Stable, for programs.
+    pub code: String,
+    /// One sentence, for people.
+    pub message: String,
+    /// What to do.
+    pub hint: String,
+}
+
+/// `GET /v1/status`: where the wallet stands.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Status {
+    /// The daemon's version.
+    pub version: String,
+    /// Who this wallet is; none before `init`.
+    pub identity: Option<Identity>,
+    /// What the trusted application says.
+    pub ta: TaStatus,
+    /// What the provider last said of the online account.
+    pub account: Option<AccountStatus>,
+    /// Whether there is a radio.
+    pub radio: RadioStatus,
+    /// Requests that may still be paid.
+    pub requests_open: u64,
+    /// What has not reached the server yet.
+    pub unsynced: Unsynced,
+    /// The last run of sync.
+    pub sync: SyncStatus,
+}
+
+/// Who a wallet is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Identity {
+    /// The name that people see.
+    pub name: String,
+    /// The client key.
+    pub client: String,
+    /// Whether the provider has certified the client key.
+    pub registered: bool,
+    /// The provider's name.
+    pub provider: String,
+    /// The provider's id.
+    pub provider_id: String,
+    /// The currency of everything.
+    pub currency: String,
+    /// Where the server listens.
+    pub server: String,
+}
+
+/// What the trusted application says of itself (`Inspect`).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TaStatus {
+    /// `none` (a payee without a TA), `unreachable`, `uncertified`, `ready`, or `dead`.
+    pub state: TaCondition,
+    /// Why, where the state is not `ready` or `none`.
+    pub reason: Option<String>,
+    /// The TA's key.
+    pub key: Option<String>,
+    /// What the TA holds.
+    pub balance: Option<Money>,
+    /// The deposit that is open.
+    pub deposit_open: Option<Money>,
+    /// The sum that open requests reserve.
+    pub reserved: Option<Money>,
+    /// Number of the last statement.
+    pub n: u64,
+    /// Deposits and withdrawals.
+    pub i: u64,
+    /// Payments.
+    pub j: u64,
+    /// Payments since the last token, and how many the TA allows.
+    pub paid_count: u64,
+    /// Beyond this the TA refuses until a sync.
+    pub paid_count_max: Option<u64>,
+    /// The largest balance.
+    pub balance_max: Option<Money>,
+    /// The largest payment.
+    pub payment_max: Option<Money>,
+}
+
+/// The condition of a trusted application.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TaCondition {
+    /// The wallet was made without one: it can only be paid.
+    None,
+    /// It does not answer; this heals when it comes back.
+    Unreachable,
+    /// It has no certificate yet; this heals at the next sync.
+    Uncertified,
+    /// It works.
+    Ready,
+    /// It will never sign again: rolled back, or the journal was restored.
+    Dead,
+}
+
+/// What the provider last said of the online account.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AccountStatus {
+    /// What the account holds.
+    pub online: Money,
+    /// What the server knows to be on the device.
+    pub shadow: Option<Money>,
+    /// When it said so, in milliseconds since 1970.
+    pub at_ms: u64,
+}
+
+/// Whether there is a radio.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RadioStatus {
+    /// Whether something can be sent or heard.
+    pub present: bool,
+    /// The adapter's name.
+    pub adapter: Option<String>,
+    /// Why there is none.
+    pub reason: Option<String>,
+}
+
+/// What has not reached the server yet.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Unsynced {
+    /// Payments made or received that were not reported.
+    pub reports: u64,
+    /// Received payments that were not claimed.
+    pub claims: u64,
+    /// Payments that the server holds and that have no final state yet.
+    pub waiting: u64,
+    /// Whether a deposit has no answer yet.
+    pub deposit_open: bool,
+}
+
+/// The last run of sync.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SyncStatus {
+    /// Whether a run is under way.
+    pub running: bool,
+    /// Whether the server answered when last asked; none before the first time.
+    pub reachable: Option<bool>,
+    /// The end of the last run in which everything succeeded, in milliseconds since 1970.
+    pub succeeded_at_ms: Option<u64>,
+    /// The end of the last run.
+    pub ended_at_ms: Option<u64>,
+    /// When the next run begins by itself.
+    pub next_at_ms: Option<u64>,
+    /// What each part of the last run did.
+    pub parts: Vec<SyncPart>,
+    /// Items that the server will never take, or that make it fail; the rest goes on without them.
+    pub poisoned: Vec<PoisonedItem>,
+}
+
+/// What one part of a sync did.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SyncPart {
+    /// `register_client`, `register_ta`, `report`, `deposit`, `claim`, `status`, `account`.
+    pub part: String,
+    /// Whether it succeeded, nothing to do included.
+    pub succeeded: bool,
+    /// Items that were carried.
+    pub items: u64,
+    /// Why it did not succeed.
+    pub error: Option<ErrorBody>,
+}
+
+/// An item that sync carries no further.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PoisonedItem {
+    /// What it is: the hash of a payment, or `deposit`.
+    pub item: String,
+    /// What the server says of it.
+    pub reason: String,
+}
+
+/// `POST /v1/init`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct InitOrder {
+    /// The enrolment file as `blepay-server enrol` wrote it.
+    pub enrolment: ops_proto::enrolment::Enrolment,
+    /// The name that people will see.
+    pub name: String,
+    /// Whether this wallet has a trusted application; without one it can only be paid.
+    #[serde(default = "yes")]
+    pub with_ta: bool,
+}
+
+const fn yes() -> bool {
+    true
+}
+
+/// `POST /v1/deposits`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DepositOrder {
+    /// What to move from the online account onto the device.
+    pub amount: MoneyOrder,
+}
+
+/// A deposit and what became of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Deposit {
+    /// What was asked.
+    pub amount: Money,
+    /// What became of it.
+    pub state: DepositState,
+    /// Why it was refused, or has no answer yet.
+    pub reason: Option<String>,
+    /// What the TA holds after it.
+    pub balance: Option<Money>,
+}
+
+/// What became of a deposit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DepositState {
+    /// No answer yet; it is finished by itself when the server can be reached.
+    Open,
+    /// The money is on the device.
+    Granted,
+    /// Nothing moved.
+    Refused,
+}
+
+/// `POST /v1/requests`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RequestOrder {
+    /// What is asked.
+    pub amount: MoneyOrder,
+    /// What for; at most 64 bytes.
+    #[serde(default)]
+    pub memo: String,
+    /// How long it may be paid, in seconds; 15 minutes when absent.
+    #[serde(default)]
+    pub validity_s: Option<u64>,
+    /// The request that this one replaces.
+    #[serde(default)]
+    pub replaces: Option<String>,
+    /// Opened by its URI only (scanned or typed), instead of heard by anyone near.
+    #[serde(default)]
+    pub by_uri: bool,
+}
+
+/// A request of this wallet.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Request {
+    /// Its id under this wallet's key.
+    pub id: String,
+    /// What is asked.
+    pub amount: Money,
+    /// What for.
+    pub memo: String,
+    /// Where it stands.
+    pub state: RequestState,
+    /// When it was issued, in milliseconds since 1970.
+    pub issued_ms: u64,
+    /// How long it may be paid.
+    pub validity_ms: u64,
+    /// The `blepay:` URI, for a request that is opened by one. A secret of payee and payer.
+    pub uri: Option<String>,
+    /// The code that both screens show, once a payer has chosen this request.
+    pub code: Option<String>,
+    /// The payment that paid it.
+    pub payment: Option<String>,
+}
+
+/// Where a request stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RequestState {
+    /// Advertised; may be paid.
+    Open,
+    /// A payer has chosen it and approves.
+    Locked,
+    /// Paid; the receipt is given.
+    Paid,
+    /// No longer shown; a payment that still comes is kept.
+    Cancelled,
+    /// Its time is over; a payment that still comes is kept.
+    Expired,
+}
+
+/// A request of another wallet that was heard.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Nearby {
+    /// The tag in the air; names the request to `POST /v1/payments`.
+    pub tag: String,
+    /// The payee's certified name.
+    pub payee: String,
+    /// The payee's key.
+    pub payee_key: String,
+    /// The payee's provider.
+    pub provider: String,
+    /// What is asked.
+    pub amount: Money,
+    /// Signal strength in dBm, where the radio tells.
+    pub signal_dbm: Option<i16>,
+}
+
+/// `POST /v1/payments`: begins to pay; exactly one of `uri`, `tag` and `payee_key`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PaymentOrder {
+    /// Scanned or typed.
+    #[serde(default)]
+    pub uri: Option<String>,
+    /// As `nearby` showed it.
+    #[serde(default)]
+    pub tag: Option<String>,
+    /// Whatever this payee asks for; for a payee that was named before.
+    #[serde(default)]
+    pub payee_key: Option<String>,
+    /// What the person expects to pay: anything else is refused before approval.
+    #[serde(default)]
+    pub amount: Option<MoneyOrder>,
+    /// Approves without a person, as far as the policy allows (URI, or a payee named before).
+    #[serde(default)]
+    pub approve: bool,
+    /// Gives up after this many seconds without a payee.
+    #[serde(default)]
+    pub timeout_s: Option<u64>,
+}
+
+/// A payment of this wallet, in or out.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Payment {
+    /// Names the payment in this API, and the hash of P once there is one.
+    pub id: String,
+    /// In or out.
+    pub direction: Direction,
+    /// Where it stands.
+    pub state: PaymentState,
+    /// Why, for people, where it ended without a receipt.
+    pub reason: Option<String>,
+    /// The other side's certified name.
+    pub peer: Option<String>,
+    /// The other side's key.
+    pub peer_key: Option<String>,
+    /// The other side's provider.
+    pub peer_provider: Option<String>,
+    /// How much.
+    pub amount: Option<Money>,
+    /// What for.
+    pub memo: Option<String>,
+    /// The code that both screens show.
+    pub code: Option<String>,
+    /// The payee's number of the request.
+    pub request_id: Option<String>,
+    /// The number of the payment under the sender TA's key.
+    pub j: Option<u64>,
+    /// The hash of P.
+    pub hash: Option<String>,
+    /// Whether the receipt is held and its signature was verified.
+    pub receipt_verified: bool,
+    /// Whether P was sent again in a later session.
+    pub resumed: bool,
+    /// Whether the server holds the pair.
+    pub reported: bool,
+    /// Where the money is, as the server said: `credited`, `collected`, `waiting`, `waived`, or why it
+    /// refuses.
+    pub settlement: Option<String>,
+    /// Whether that is final.
+    pub settled: bool,
+    /// When it began, in milliseconds since 1970.
+    pub at_ms: u64,
+}
+
+/// Which way money goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Direction {
+    /// This wallet pays.
+    Out,
+    /// This wallet is paid.
+    In,
+}
+
+/// Where a payment stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PaymentState {
+    /// Looks for the payee and connects.
+    Searching,
+    /// The person decides: who, how much, code.
+    AwaitsApproval,
+    /// Approved; the TA debits and P is sent.
+    Paying,
+    /// Debited, without a receipt yet: it is sent again when the payee is met, and settles online.
+    Unconfirmed,
+    /// The payee has confirmed: durable and credited.
+    Received,
+    /// The payee keeps it without credit; it settles online.
+    Held,
+    /// The person said no; nothing moved.
+    Declined,
+    /// It ended before the debit; nothing moved.
+    Failed,
+}
+
+impl PaymentState {
+    /// Returns whether this state is the last one without the network or another meeting.
+    #[must_use]
+    pub const fn is_final(self) -> bool {
+        match self {
+            Self::Searching | Self::AwaitsApproval | Self::Paying => false,
+            Self::Unconfirmed | Self::Received | Self::Held | Self::Declined | Self::Failed => true,
+        }
+    }
+}
+
+/// `GET /v1/payments/{id}/receipt`: what anyone can verify offline. Messages as they flew, in hex.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Receipt {
+    /// The payment.
+    pub payment: Payment,
+    /// P.
+    pub p: String,
+    /// R.
+    pub r: String,
+    /// ReceivedPayment, once held.
+    pub receipt: Option<String>,
+    /// The certificate of the sender's provider.
+    pub sender_provider: Option<String>,
+    /// The certificate of the payee's provider.
+    pub payee_provider: Option<String>,
+    /// The root's key.
+    pub root: Option<String>,
+}
+
+/// `POST /v1/sync`: answers when the run has ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SyncReport {
+    /// The run.
+    pub sync: SyncStatus,
+    /// What has still not reached the server.
+    pub unsynced: Unsynced,
+}
+
+/// `GET`, `PUT /v1/policy`: what is paid without a person.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Policy {
+    /// The payees that the owner named.
+    pub payees: Vec<TrustedPayee>,
+    /// The sum that may be paid in a day without a person; none: nothing.
+    pub daily_sum: Option<MoneyOrder>,
+    /// What was paid today without a person, in minor units. Ignored when read.
+    #[serde(default)]
+    pub spent_today: u64,
+}
+
+/// A payee that may be paid without a person.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TrustedPayee {
+    /// The payee's certified key.
+    pub key: String,
+    /// What the owner calls it.
+    #[serde(default)]
+    pub name: String,
+}
+
+/// `POST /v1/radio`: what the simulated air does to this device; refused by a real radio.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RadioOrder {
+    /// Breaks a link instead of sending the n-th frame on it, once; 1 is the first.
+    pub cut_at_frame: u32,
+}
+
+/// `GET /v1/doctor`: each thing that must be right, and what to do where it is not.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Doctor {
+    /// The checks, in the order in which to mend them.
+    pub checks: Vec<Check>,
+}
+
+/// One thing that must be right.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Check {
+    /// What was looked at.
+    pub name: String,
+    /// Whether it is right.
+    pub good: bool,
+    /// What was found.
+    pub found: String,
+    /// What to do, where it is not right.
+    pub hint: Option<String>,
+}
+
+/// What `GET /v1/events` sends, as the `data` of server-sent events named by `kind`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Event {
+    /// A payment has changed.
+    Payment {
+        /// Where it stands.
+        payment: Payment,
+    },
+    /// A request has changed.
+    Request {
+        /// Where it stands.
+        request: Request,
+    },
+    /// A run of sync has ended.
+    Sync {
+        /// What it did.
+        sync: SyncStatus,
+    },
+    /// The radio has come or gone.
+    Radio {
+        /// Whether there is one.
+        radio: RadioStatus,
+    },
+    /// Events were lost because the reader was slow; ask for the state again.
+    Lost,
+}
