@@ -141,8 +141,10 @@ pub enum NameRefused {
     HiddenCharacter,
 }
 
-/// Zero-width, joiner, bidirectional and tag characters beside the control characters.
-fn is_hidden(character: char) -> bool {
+/// Tells whether a character shows as nothing or turns what people read: zero-width, joiner,
+/// bidirectional and tag characters beside the control characters.
+#[must_use]
+pub fn is_hidden(character: char) -> bool {
     character.is_control()
         || matches!(character,
             '\u{00ad}' | '\u{061c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}' | '\u{180b}'..='\u{180f}'
