@@ -2,7 +2,9 @@
 //!
 //! The first command of a session that changes state must be [`Command::OperationsSince`]. Every
 //! command that changes state has an operation number o and enters a running hash; [`Mark`] names where
-//! that stands. Nothing that a TA returned leaves the device before the journal holds it.
+//! that stands. Nothing that a TA returned leaves the device before the journal holds it. The exceptions
+//! are `Attest`, which changes nothing, and `Acknowledge`, which only lets the TA forget: neither moves
+//! the mark.
 //!
 //! Every command is idempotent: the same command for the same thing returns the same bytes, and a
 //! repeat is recognised before any other refusal is considered.
@@ -393,6 +395,12 @@ pub enum TaRefused {
     /// The bytes are no command.
     #[error("the bytes are no command")]
     Malformed = 29,
+    /// Too many operations wait for `Acknowledge`.
+    #[error("too many operations are not acknowledged yet")]
+    Unacknowledged = 30,
+    /// The TA's own certificate is not valid at this instant; it stops `Pay` and `PrepareRequest` only.
+    #[error("the TA's certificate is not valid at this time; go online and renew it")]
+    CertificateNotValid = 31,
 }
 
 /// A trusted application, in process or behind a socket.
