@@ -71,6 +71,22 @@ fn crates_know_only_whom_the_table_allows() {
 }
 
 #[test]
+fn packages_hold_no_code_that_a_test_switches_on() {
+    for package in packages() {
+        for dependency in package["dependencies"].as_array().expect("a list") {
+            let is_ours = dependency["path"].is_string();
+            let features = dependency["features"].as_array().expect("a list");
+            assert!(
+                !is_ours || features.is_empty(),
+                "{} asks {} for {features:?}; packages and bench are built together",
+                package["name"],
+                dependency["name"]
+            );
+        }
+    }
+}
+
+#[test]
 fn signed_and_spoken_bytes_never_link_the_world() {
     for package in ["ops-proto", "ble-proto"] {
         let linked = linked(package);
@@ -138,11 +154,7 @@ fn table() -> BTreeMap<String, BTreeSet<String>> {
 
 /// Returns the folders of ours that each folder's crate depends on, for tests too.
 fn dependencies() -> BTreeMap<String, BTreeSet<String>> {
-    let output = cargo(&["metadata", "--no-deps", "--format-version", "1"]);
-    let metadata: Value = serde_json::from_str(&output).expect("cargo writes JSON");
-    let packages = metadata["packages"].as_array().expect("there are packages");
-
-    packages
+    packages()
         .iter()
         .map(|package| {
             let manifest = Path::new(package["manifest_path"].as_str().expect("a path"));
@@ -156,6 +168,17 @@ fn dependencies() -> BTreeMap<String, BTreeSet<String>> {
             (folder(here), ours.collect())
         })
         .collect()
+}
+
+/// Returns what cargo knows of each of our packages.
+fn packages() -> Vec<Value> {
+    let output = cargo(&["metadata", "--no-deps", "--format-version", "1"]);
+    let metadata: Value = serde_json::from_str(&output).expect("cargo writes JSON");
+
+    metadata["packages"]
+        .as_array()
+        .expect("there are packages")
+        .clone()
 }
 
 /// Returns the packages that `package` links when it is built alone.

@@ -156,3 +156,42 @@ fn lossy(path: &Path) -> String {
         .map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
         .unwrap_or_default()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_step_that_hangs_is_stopped_and_fails() {
+        let started = Instant::now();
+
+        assert_eq!(tally("hangs", "sleep 60 & sleep 60"), Tally::one(false));
+        assert!(started.elapsed() < Duration::from_secs(30));
+    }
+
+    #[test]
+    fn a_step_that_ends_badly_or_counts_nothing_fails() {
+        assert_eq!(tally("good", "echo 1"), Tally::one(true));
+        assert_eq!(tally("bad", "echo 1; exit 3").failed, 1);
+        assert_eq!(tally("empty", "true"), Tally::one(false));
+    }
+
+    /// Runs a step that counts its lines as promises that held.
+    fn tally(name: &'static str, script: &str) -> Tally {
+        let logs = std::env::temp_dir().join(format!("xtask-{}-{name}", std::process::id()));
+        fs::create_dir_all(&logs).expect("the temporary folder is writable");
+        let step = Step {
+            name,
+            seconds_max: 1,
+            script: script.into(),
+            count: |output, _| Tally {
+                passed: output.lines().count(),
+                failed: 0,
+            },
+        };
+        let tally = step.run(&logs).expect("sh starts");
+        fs::remove_dir_all(&logs).expect("the folder is ours");
+
+        tally
+    }
+}
