@@ -29,5 +29,7 @@ pub const REQUEST_TAG_SIZE: usize = 6;
 pub const ADAPTER_ALIAS: &str = "blepay";
 
 /// The random tag of one open request, as advertised: it names nobody.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize,
+)]
 pub struct RequestTag(pub [u8; REQUEST_TAG_SIZE]);

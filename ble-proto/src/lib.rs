@@ -2,4 +2,15 @@
 //! and payee. Everything here is sans-IO: bytes, time and randomness come in as arguments, effects go
 //! out as values.
 
+pub mod code;
+pub mod durable;
+pub mod error;
+pub mod frame;
 pub mod gatt;
+pub mod info;
+pub mod limits;
+pub mod message;
+pub mod payment;
+pub mod session;
+pub mod time;
+pub mod uri;

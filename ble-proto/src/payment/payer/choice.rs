@@ -1,0 +1,237 @@
+//! The choice, flights ③ and ④, and the approval.
+
+use ops_proto::message::memo_hash;
+
+use super::offer::VerifiedOffer;
+use super::pay::ExpectIntentDurable;
+use super::visit::RevealPermit;
+use super::{
+    Aim, Approval, ApprovalRefused, Approver, Desk, Effect, Outcome, Record, Reveals, State,
+    unexpected,
+};
+use crate::code::{Code, OpenedNonce, PayerNonce};
+use crate::error::{Failure, Misbehaviour, Waiting};
+use crate::limits::{CHOICE_MS_MAX, LOCK_MARGIN_MS, LOCK_MS_MAX, LOCKED_MS_MAX};
+use crate::message::{Locked, Message, Reveal, SenderChain};
+use crate::time::Instant;
+
+/// The person, or the policy, looks at the offer.
+#[derive(Debug)]
+pub(super) struct ExpectChoice {
+    offer: VerifiedOffer,
+    nonce: Option<PayerNonce>,
+    deadline: Instant,
+}
+
+/// Flight ③ is on its way; the person may already approve.
+#[derive(Debug)]
+pub(super) struct ExpectLocked {
+    offer: VerifiedOffer,
+    approved: Option<Approved>,
+    lock_ends: Instant,
+    deadline: Instant,
+}
+
+/// The request is ours for as long as the lock lasts.
+#[derive(Debug)]
+pub(super) struct ExpectApproval {
+    offer: VerifiedOffer,
+    locked: LockHeld,
+}
+
+/// Proof that the payee has locked the request for this session.
+#[derive(Debug)]
+pub(super) struct LockHeld {
+    ends: Instant,
+}
+
+/// Proof that exactly this offer was approved, by somebody who may.
+#[derive(Debug)]
+pub(super) struct Approved(());
+
+impl ExpectChoice {
+    pub(super) const fn new(offer: VerifiedOffer, nonce: Option<PayerNonce>, now: Instant) -> Self {
+        Self {
+            offer,
+            nonce,
+            deadline: now.after_ms(CHOICE_MS_MAX),
+        }
+    }
+
+    pub(super) fn handle_chosen(
+        mut self,
+        reveals: &mut Reveals,
+        desk: &mut Desk,
+        now: Instant,
+    ) -> State {
+        let request_id = self.offer.offer.request.body().request_id;
+        let sender = desk.sender_chain(&self.offer);
+        let message = match self.nonce.take() {
+            None => Message::Join(Box::new(sender)),
+            Some(nonce) => {
+                let Some(permit) = reveals.take(self.offer.payee(), request_id) else {
+                    return desk.leave(Outcome::RevealsExhausted);
+                };
+                let nonce = reveal(permit, nonce);
+                let code = Code::new(&self.offer.hash, &nonce, &self.offer.offer.nonce);
+                desk.effects.push_back(Effect::ShowCode(code));
+                Message::Reveal(Box::new(Reveal { nonce, sender }))
+            }
+        };
+        if let Err(failure) = desk.say(&message) {
+            return State::ExpectChoice(self).fail(failure, desk);
+        }
+
+        State::ExpectLocked(ExpectLocked {
+            offer: self.offer,
+            approved: None,
+            lock_ends: now.after_ms(LOCK_MS_MAX.saturating_sub(LOCK_MARGIN_MS)),
+            deadline: now.after_ms(LOCKED_MS_MAX),
+        })
+    }
+
+    pub(super) fn deadline(&self) -> Instant {
+        self.deadline.min(self.offer.expires)
+    }
+}
+
+impl ExpectLocked {
+    pub(super) fn handle_approved(mut self, approval: &Approval, desk: &mut Desk) -> State {
+        match Approved::check(approval, &self.offer, &desk.aim) {
+            Ok(approved) => {
+                self.approved = Some(approved);
+                State::ExpectLocked(self)
+            }
+            Err(refused) => State::ExpectLocked(self).fail(Failure::Approval(refused), desk),
+        }
+    }
+
+    pub(super) fn handle_message(self, message: Message, desk: &mut Desk, now: Instant) -> State {
+        match message {
+            Message::Locked(locked) => self.handle_locked(locked, desk, now),
+            Message::Busy => desk.leave(Outcome::Busy),
+            Message::Refuse(reason) => desk.leave(Outcome::Refused(reason)),
+            other @ (Message::Offer(_)
+            | Message::Reveal(_)
+            | Message::Join(_)
+            | Message::Payment(_)
+            | Message::Resume(_)
+            | Message::Received(_)
+            | Message::Held
+            | Message::Abort(_)) => {
+                let failure = unexpected(&other, Waiting::Locked);
+                State::ExpectLocked(self).fail(failure, desk)
+            }
+        }
+    }
+
+    pub(super) fn deadline(&self) -> Instant {
+        self.deadline.min(self.offer.expires)
+    }
+
+    fn handle_locked(self, locked: Locked, desk: &mut Desk, now: Instant) -> State {
+        let Locked { memo, salt } = locked;
+        if memo_hash(&salt, memo.as_str()) != self.offer.offer.request.body().memo_hash {
+            return State::ExpectLocked(self).fail(Misbehaviour::OtherMemo.into(), desk);
+        }
+        desk.effects.push_back(Effect::Locked(memo));
+        let locked = LockHeld {
+            ends: self.lock_ends.min(self.offer.expires),
+        };
+
+        match self.approved {
+            Some(approved) => intend(self.offer, locked, approved, desk, now),
+            None => State::ExpectApproval(ExpectApproval {
+                offer: self.offer,
+                locked,
+            }),
+        }
+    }
+}
+
+impl ExpectApproval {
+    pub(super) fn handle_approved(
+        self,
+        approval: &Approval,
+        desk: &mut Desk,
+        now: Instant,
+    ) -> State {
+        match Approved::check(approval, &self.offer, &desk.aim) {
+            Ok(approved) => intend(self.offer, self.locked, approved, desk, now),
+            Err(refused) => State::ExpectApproval(self).fail(Failure::Approval(refused), desk),
+        }
+    }
+
+    pub(super) const fn deadline(&self) -> Instant {
+        self.locked.ends
+    }
+}
+
+impl LockHeld {
+    pub(super) fn is_over(&self, now: Instant) -> bool {
+        self.ends <= now
+    }
+}
+
+impl Approved {
+    fn check(
+        approval: &Approval,
+        offer: &VerifiedOffer,
+        aim: &Aim,
+    ) -> Result<Self, ApprovalRefused> {
+        let request = offer.offer.request.body();
+        if approval.payee != offer.payee()
+            || approval.request != request.request_id
+            || approval.amount != request.amount
+        {
+            return Err(ApprovalRefused::OtherOffer);
+        }
+        match (approval.by, aim) {
+            (Approver::Person, Aim::Pay(_) | Aim::PayScanned(..)) => Ok(Self(())),
+            (Approver::PolicyScannedUri, Aim::PayScanned(..)) => Ok(Self(())),
+            (Approver::PolicyNamedPayee, Aim::Pay(expected)) if expected.payee.is_some() => {
+                Ok(Self(()))
+            }
+            (
+                Approver::Person | Approver::PolicyNamedPayee | Approver::PolicyScannedUri,
+                Aim::Browse | Aim::Resume | Aim::Pay(_) | Aim::PayScanned(..),
+            ) => Err(ApprovalRefused::MerelyHeard),
+        }
+    }
+}
+
+impl Desk {
+    /// Returns our certificates, without the provider's if the payee has just sent the same.
+    fn sender_chain(&self, offer: &VerifiedOffer) -> SenderChain {
+        let provider = &self.sender.provider;
+
+        SenderChain {
+            leaf: self.sender.leaf.clone(),
+            provider: Some(provider.clone()).filter(|own| *own != offer.offer.provider),
+        }
+    }
+}
+
+/// Opens the commitment; the permit is the reason why it may be.
+fn reveal(_permit: RevealPermit, nonce: PayerNonce) -> OpenedNonce {
+    nonce.open()
+}
+
+fn intend(
+    offer: VerifiedOffer,
+    locked: LockHeld,
+    approved: Approved,
+    desk: &mut Desk,
+    now: Instant,
+) -> State {
+    if locked.is_over(now) {
+        return desk.give_up(Failure::TimedOut(Waiting::Approval));
+    }
+    let record = Record::Intent {
+        request: Box::new(offer.offer.request.clone()),
+        provider: Box::new(offer.offer.provider.clone()),
+    };
+    let pending = desk.append(record, (locked, approved));
+
+    State::ExpectIntentDurable(ExpectIntentDurable::new(offer, pending))
+}

@@ -1,0 +1,508 @@
+//! The payer: one visit to one payee.
+//!
+//! ```text
+//!  new ─► ExpectOffer ─②─► ExpectResumeAnswer ─► ExpectChoice ─chosen, ③─► ExpectLocked
+//!              (once per unsettled payment)          │                        │ ④
+//!              Browse, Resume: Done ◄────────────────┘                        ▼
+//!  Done ◄─ ExpectReceiptDurable ◄─⑥─ ExpectReceipt ◄─⑤─ ExpectPaymentDurable  ExpectApproval
+//!                                                               ▲             │ approved
+//!                                                     signed by │             ▼
+//!                                                the TA  ExpectSignature ◄─ ExpectIntentDurable
+//! ```
+//!
+//! The TA is asked only while the session is up, the request locked, the offer approved and the intent
+//! on disk: [`Effect::InvokePay`] is made from the four proofs. The payment leaves only when it is on
+//! disk. A link that goes before the TA was asked ends the visit; one that goes after it does not lose
+//! the payment.
+
+mod choice;
+mod effect;
+mod offer;
+mod pay;
+mod visit;
+
+use std::collections::VecDeque;
+
+use ops_proto::message::CertificateChain;
+use ops_proto::{Digest, PublicKey};
+
+pub use effect::{Effect, Offered, Outcome, PayAnswer, PayRefused, Record};
+pub use visit::{
+    Approval, ApprovalRefused, Approver, Expected, Purpose, Reveals, Unsettled, Visit,
+};
+
+use super::talk::Talk;
+use crate::durable::{Seq, Sequence};
+use crate::error::{Failure, Misbehaviour, Waiting};
+use crate::frame::{Assembler, Progress, SessionTag};
+use crate::limits::UNSETTLED_MAX;
+use crate::message::Message;
+use crate::session::{Entropy, Mode};
+use crate::time::Instant;
+
+/// One visit to one payee, from flight ① to the receipt.
+///
+/// - getters: [`Self::is_ended`];
+/// - `handle_*`: what happened on the link, on disk, in the TA, at the person's, on the clock;
+/// - `poll_*`: after each `handle_*`, [`Self::poll_effect`] until `None`, then [`Self::poll_timeout`].
+///
+/// Effects are done in order; [`Effect::Done`] is the last. Once ended, everything is ignored.
+#[derive(Debug)]
+pub struct Payer {
+    state: State,
+    assembler: Assembler,
+    desk: Desk,
+}
+
+impl Payer {
+    /// Begins a visit; flight ① is the first effect.
+    ///
+    /// Call it when the link is up, `S2C` subscribed and `INFO` read.
+    ///
+    /// # Errors
+    ///
+    /// [`Failure::PeerIncompatible`] for an `INFO` we cannot talk with, [`Failure::ApiMisuse`] for too
+    /// many unsettled payments.
+    pub fn new(visit: Visit, now: Instant) -> Result<Self, Failure> {
+        if visit.unsettled.len() > UNSETTLED_MAX {
+            return Err(Failure::ApiMisuse("too many unsettled payments"));
+        }
+        let mut entropy = Entropy::new(visit.entropy);
+        let tag = SessionTag(entropy.take());
+        let mut desk = Desk {
+            effects: VecDeque::new(),
+            sequence: Sequence::default(),
+            talk: None,
+            root: visit.root,
+            sender: visit.sender,
+            aim: Aim::of(&visit.purpose),
+            unsettled: visit.unsettled,
+        };
+        let state = offer::ExpectOffer::begin(
+            &visit.purpose,
+            &visit.info,
+            (tag, visit.chunk),
+            &mut entropy,
+            &mut desk,
+            now,
+        )?;
+
+        Ok(Self {
+            state: State::ExpectOffer(state),
+            assembler: Assembler::central(tag),
+            desk,
+        })
+    }
+
+    /// Takes one notification of `S2C`.
+    pub fn handle_frame(&mut self, bytes: &[u8], now: Instant) {
+        if self.is_ended() {
+            return;
+        }
+        match self.assembler.handle_frame(bytes, now) {
+            Ok(Progress::Incomplete | Progress::Foreign) => {}
+            Ok(Progress::Complete(message)) => self.handle_complete(&message, now),
+            Err(error) => self.fail(error.into()),
+        }
+    }
+
+    /// Takes note that the link is gone.
+    pub fn handle_link_down(&mut self) {
+        self.desk.talk = None;
+        self.fail(Failure::LinkLost);
+    }
+
+    /// Takes the choice of the offered payee, by the person or the policy: flight ③ leaves.
+    pub fn handle_chosen(&mut self, reveals: &mut Reveals, now: Instant) {
+        self.step(|state, desk| {
+            let State::ExpectChoice(state) = state else {
+                return state.fail(Failure::ApiMisuse("chosen, but nothing was offered"), desk);
+            };
+
+            state.handle_chosen(reveals, desk, now)
+        });
+    }
+
+    /// Takes the approval of the offer; it may come as soon as the choice is made.
+    pub fn handle_approved(&mut self, approval: &Approval, now: Instant) {
+        self.step(|state, desk| match state {
+            State::ExpectLocked(state) => state.handle_approved(approval, desk),
+            State::ExpectApproval(state) => state.handle_approved(approval, desk, now),
+            State::ExpectOffer(_)
+            | State::ExpectResumeAnswer(_)
+            | State::ExpectChoice(_)
+            | State::ExpectIntentDurable(_)
+            | State::ExpectSignature(_)
+            | State::ExpectPaymentDurable(_)
+            | State::ExpectReceipt(_)
+            | State::ExpectReceiptDurable(_)
+            | State::Ended => {
+                state.fail(Failure::ApiMisuse("approved, but nothing was chosen"), desk)
+            }
+        });
+    }
+
+    /// Takes the refusal of the offer, at any time before the TA was asked; after that it is too late
+    /// and changes nothing.
+    pub fn handle_declined(&mut self) {
+        if self.state.is_before_pay() {
+            self.desk
+                .leave_saying(crate::message::AbortCode::Declined, Outcome::Declined);
+            self.state = State::Ended;
+        }
+    }
+
+    /// Takes note that every record up to this one is on disk.
+    pub fn handle_synced(&mut self, synced_up_to: Seq, now: Instant) {
+        self.step(|state, desk| match state {
+            State::ExpectIntentDurable(state) => state.handle_synced(synced_up_to, desk, now),
+            State::ExpectPaymentDurable(state) => state.handle_synced(synced_up_to, desk, now),
+            State::ExpectReceiptDurable(state) => state.handle_synced(synced_up_to, desk),
+            State::ExpectOffer(_)
+            | State::ExpectResumeAnswer(_)
+            | State::ExpectChoice(_)
+            | State::ExpectLocked(_)
+            | State::ExpectApproval(_)
+            | State::ExpectSignature(_)
+            | State::ExpectReceipt(_)
+            | State::Ended => state,
+        });
+    }
+
+    /// Takes the TA's answer to [`Effect::InvokePay`].
+    pub fn handle_paid(&mut self, answer: PayAnswer) {
+        self.step(|state, desk| {
+            let State::ExpectSignature(state) = state else {
+                return state.fail(Failure::ApiMisuse("paid, but nothing was asked"), desk);
+            };
+
+            state.handle_paid(answer, desk)
+        });
+    }
+
+    /// Takes note of the time; call it when [`Self::poll_timeout`] has passed.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        if self.is_ended() {
+            return;
+        }
+        if let Err(error) = self.assembler.handle_timeout(now) {
+            return self.fail(error.into());
+        }
+        match self.state.deadline() {
+            Some((deadline, waiting)) if deadline <= now => self.fail(Failure::TimedOut(waiting)),
+            Some(_) | None => {}
+        }
+    }
+
+    /// Returns the next thing to do, in order.
+    pub fn poll_effect(&mut self) -> Option<Effect> {
+        self.desk.effects.pop_front()
+    }
+
+    /// Returns when [`Self::handle_timeout`] must be called at the latest.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        let state = self.state.deadline().map(|(deadline, _)| deadline);
+        let is_listening = match &self.state {
+            State::ExpectOffer(_) => true,
+            State::Ended => false,
+            State::ExpectResumeAnswer(_)
+            | State::ExpectChoice(_)
+            | State::ExpectLocked(_)
+            | State::ExpectApproval(_)
+            | State::ExpectIntentDurable(_)
+            | State::ExpectSignature(_)
+            | State::ExpectPaymentDurable(_)
+            | State::ExpectReceipt(_)
+            | State::ExpectReceiptDurable(_) => self.desk.talk.is_some(),
+        };
+        let assembly = self.assembler.poll_timeout().filter(|_| is_listening);
+
+        state.into_iter().chain(assembly).min()
+    }
+
+    /// Tells whether the visit is over.
+    #[must_use]
+    pub const fn is_ended(&self) -> bool {
+        matches!(self.state, State::Ended)
+    }
+
+    fn handle_complete(&mut self, bytes: &[u8], now: Instant) {
+        if let State::ExpectOffer(_) = self.state {
+            return self.step(|state, desk| {
+                let State::ExpectOffer(state) = state else {
+                    return state;
+                };
+
+                state.handle_flight(bytes, desk, now)
+            });
+        }
+        let Some(talk) = &mut self.desk.talk else {
+            return;
+        };
+        let message = talk.hear(bytes);
+        if let Ok(Message::Abort(code)) = message {
+            return self.fail(Failure::PeerAborted(code));
+        }
+        match message {
+            Ok(message) => self.step(|state, desk| state.handle_message(message, desk, now)),
+            Err(failure) => self.fail(failure),
+        }
+    }
+
+    /// Replaces the state by what the transition makes of it.
+    fn step(&mut self, transition: impl FnOnce(State, &mut Desk) -> State) {
+        let state = std::mem::replace(&mut self.state, State::Ended);
+        self.state = match state {
+            State::Ended => State::Ended,
+            state @ (State::ExpectOffer(_)
+            | State::ExpectResumeAnswer(_)
+            | State::ExpectChoice(_)
+            | State::ExpectLocked(_)
+            | State::ExpectApproval(_)
+            | State::ExpectIntentDurable(_)
+            | State::ExpectSignature(_)
+            | State::ExpectPaymentDurable(_)
+            | State::ExpectReceipt(_)
+            | State::ExpectReceiptDurable(_)) => transition(state, &mut self.desk),
+        };
+    }
+
+    /// Ends the visit, as far as the money allows.
+    fn fail(&mut self, failure: Failure) {
+        self.step(|state, desk| state.fail(failure, desk));
+    }
+}
+
+/// What every state works with.
+#[derive(Debug)]
+struct Desk {
+    effects: VecDeque<Effect>,
+    sequence: Sequence,
+    /// The session, while it is up.
+    talk: Option<Talk>,
+    root: PublicKey,
+    sender: CertificateChain,
+    aim: Aim,
+    unsettled: Vec<Unsettled>,
+}
+
+/// What remains of [`Purpose`] once flight ① has left.
+#[derive(Debug)]
+enum Aim {
+    Browse,
+    Resume,
+    Pay(Expected),
+    PayScanned(Expected, Option<ops_proto::Currency>),
+}
+
+#[derive(Debug)]
+enum State {
+    ExpectOffer(offer::ExpectOffer),
+    ExpectResumeAnswer(offer::ExpectResumeAnswer),
+    ExpectChoice(choice::ExpectChoice),
+    ExpectLocked(choice::ExpectLocked),
+    ExpectApproval(choice::ExpectApproval),
+    ExpectIntentDurable(pay::ExpectIntentDurable),
+    ExpectSignature(pay::ExpectSignature),
+    ExpectPaymentDurable(pay::ExpectPaymentDurable),
+    ExpectReceipt(pay::ExpectReceipt),
+    ExpectReceiptDurable(pay::ExpectReceiptDurable),
+    Ended,
+}
+
+impl State {
+    fn handle_message(self, message: Message, desk: &mut Desk, now: Instant) -> State {
+        match self {
+            Self::ExpectResumeAnswer(state) => state.handle_message(message, desk, now),
+            Self::ExpectLocked(state) => state.handle_message(message, desk, now),
+            Self::ExpectReceipt(state) => state.handle_message(message, desk),
+            Self::ExpectOffer(_)
+            | Self::ExpectChoice(_)
+            | Self::ExpectApproval(_)
+            | Self::ExpectIntentDurable(_)
+            | Self::ExpectSignature(_)
+            | Self::ExpectPaymentDurable(_)
+            | Self::ExpectReceiptDurable(_)
+            | Self::Ended => {
+                let waiting = self.waiting();
+                self.fail(unexpected(&message, waiting), desk)
+            }
+        }
+    }
+
+    /// Ends the visit, or goes on without the link where the money demands it.
+    fn fail(self, failure: Failure, desk: &mut Desk) -> Self {
+        match self {
+            Self::ExpectOffer(_)
+            | Self::ExpectResumeAnswer(_)
+            | Self::ExpectChoice(_)
+            | Self::ExpectLocked(_)
+            | Self::ExpectApproval(_)
+            | Self::ExpectIntentDurable(_) => {
+                desk.hang_up(failure);
+                desk.done(Outcome::Failed(failure))
+            }
+            // the TA may have debited itself: wait for its answer
+            Self::ExpectSignature(state) => {
+                desk.hang_up(failure);
+                Self::ExpectSignature(state.lose(failure))
+            }
+            Self::ExpectPaymentDurable(state) => {
+                desk.hang_up(failure);
+                Self::ExpectPaymentDurable(state.lose(failure))
+            }
+            Self::ExpectReceipt(state) => {
+                desk.hang_up(failure);
+                let payment = state.payment();
+                desk.done(Outcome::Unanswered { payment, failure })
+            }
+            // the receipt is here and good; only its record is awaited
+            Self::ExpectReceiptDurable(state) => Self::ExpectReceiptDurable(state),
+            Self::Ended => Self::Ended,
+        }
+    }
+
+    const fn is_before_pay(&self) -> bool {
+        match self {
+            Self::ExpectOffer(_)
+            | Self::ExpectResumeAnswer(_)
+            | Self::ExpectChoice(_)
+            | Self::ExpectLocked(_)
+            | Self::ExpectApproval(_)
+            | Self::ExpectIntentDurable(_) => true,
+            Self::ExpectSignature(_)
+            | Self::ExpectPaymentDurable(_)
+            | Self::ExpectReceipt(_)
+            | Self::ExpectReceiptDurable(_)
+            | Self::Ended => false,
+        }
+    }
+
+    const fn waiting(&self) -> Waiting {
+        match self {
+            Self::ExpectOffer(_) => Waiting::Offer,
+            Self::ExpectResumeAnswer(_) => Waiting::ResumeAnswer,
+            Self::ExpectChoice(_) => Waiting::OwnChoice,
+            Self::ExpectLocked(_) => Waiting::Locked,
+            Self::ExpectApproval(_) => Waiting::Approval,
+            Self::ExpectIntentDurable(_)
+            | Self::ExpectSignature(_)
+            | Self::ExpectPaymentDurable(_) => Waiting::Signature,
+            Self::ExpectReceipt(_) | Self::ExpectReceiptDurable(_) | Self::Ended => {
+                Waiting::Receipt
+            }
+        }
+    }
+
+    fn deadline(&self) -> Option<(Instant, Waiting)> {
+        let deadline = match self {
+            Self::ExpectOffer(state) => state.deadline(),
+            Self::ExpectResumeAnswer(state) => state.deadline(),
+            Self::ExpectChoice(state) => state.deadline(),
+            Self::ExpectLocked(state) => state.deadline(),
+            Self::ExpectApproval(state) => state.deadline(),
+            Self::ExpectReceipt(state) => state.deadline(),
+            Self::ExpectIntentDurable(_)
+            | Self::ExpectSignature(_)
+            | Self::ExpectPaymentDurable(_)
+            | Self::ExpectReceiptDurable(_)
+            | Self::Ended => return None,
+        };
+
+        Some((deadline, self.waiting()))
+    }
+}
+
+impl Desk {
+    fn say(&mut self, message: &Message) -> Result<(), Failure> {
+        let talk = self.talk.as_mut().ok_or(Failure::LinkLost)?;
+        let frames = talk.say(message)?;
+        self.effects
+            .extend(frames.into_iter().map(Effect::Transmit));
+
+        Ok(())
+    }
+
+    /// Says goodbye if there is a session to say it in, and closes the link, once.
+    fn hang_up(&mut self, failure: Failure) {
+        if let Some(code) = failure.abort_code() {
+            // what cannot be said is not worth a second failure
+            self.say(&Message::Abort(code)).ok();
+        }
+        self.talk = None;
+        if !self.effects.contains(&Effect::Disconnect) {
+            self.effects.push_back(Effect::Disconnect);
+        }
+    }
+
+    fn leave_saying(&mut self, code: crate::message::AbortCode, outcome: Outcome) {
+        self.say(&Message::Abort(code)).ok();
+        self.leave(outcome);
+    }
+
+    /// Closes the link and ends the visit.
+    fn leave(&mut self, outcome: Outcome) -> State {
+        self.talk = None;
+        self.effects.push_back(Effect::Disconnect);
+
+        self.done(outcome)
+    }
+
+    fn done(&mut self, outcome: Outcome) -> State {
+        self.effects.push_back(Effect::Done(outcome));
+
+        State::Ended
+    }
+
+    fn append<T>(&mut self, record: Record, value: T) -> crate::durable::Pending<T> {
+        let (seq, pending) = self.sequence.append(value);
+        self.effects.push_back(Effect::Append { seq, record });
+
+        pending
+    }
+
+    /// Returns an unsettled payment for this very request, if there is one.
+    fn paid_before(&self, payee: &PublicKey, request: ops_proto::RequestId) -> Option<Digest> {
+        self.unsettled
+            .iter()
+            .map(|unsettled| &unsettled.pair)
+            .find(|pair| {
+                let payment = pair.payment.body();
+                payment.receiver.key == *payee && payment.request_id == request
+            })
+            .map(ops_proto::PaymentPair::hash)
+    }
+}
+
+impl Aim {
+    fn of(purpose: &Purpose) -> Self {
+        match purpose {
+            Purpose::Browse { .. } => Self::Browse,
+            Purpose::Resume { .. } => Self::Resume,
+            Purpose::Pay { expected, .. } => Self::Pay(expected.clone()),
+            Purpose::PayScanned { uri } => Self::PayScanned(
+                Expected {
+                    payee: None,
+                    request: None,
+                    amount: uri.hint.map(|hint| hint.amount),
+                },
+                uri.hint.map(|hint| hint.currency),
+            ),
+        }
+    }
+
+    const fn mode(&self) -> Mode {
+        match self {
+            Self::Browse | Self::Resume | Self::Pay(_) => Mode::Heard,
+            Self::PayScanned(..) => Mode::Scanned,
+        }
+    }
+}
+
+fn unexpected(message: &Message, waiting: Waiting) -> Failure {
+    Failure::PeerMisbehaved(Misbehaviour::Unexpected {
+        message: message.kind(),
+        waiting,
+    })
+}
