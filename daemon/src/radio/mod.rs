@@ -28,7 +28,7 @@
 //! ```
 //!
 //! Made once, at start, with the tracker that owns its tasks and the token that stops them:
-//! `bluez::BluezRadio::start(config, tasks, stop)` or `sim::SimRadio::start(air, tasks, stop)`; both
+//! `bluez::BluezRadio::start(config, &tasks, stop)` or `sim::SimRadio::start(air, &tasks, stop)`; both
 //! return at once and never fail, since what is missing is a state.
 //!
 //! What holds for both implementations:
@@ -41,6 +41,7 @@
 //!   stays valid meanwhile: its links end with `LinkDown`, and it serves and advertises again once the
 //!   adapter is back. Scans stay silent and go on. Only `connect` and open central links fail.
 
+pub mod bluez;
 pub mod limits;
 mod link;
 mod peripheral;

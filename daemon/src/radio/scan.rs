@@ -23,7 +23,13 @@ impl Scan {
             _stops_when_dropped: stop.clone().drop_guard(),
         };
 
-        (scan, ScanTask { seen: seen_in, stop })
+        (
+            scan,
+            ScanTask {
+                seen: seen_in,
+                stop,
+            },
+        )
     }
 
     /// Returns the next advertisement heard; the same payee again and again, about once a second.

@@ -34,12 +34,7 @@ pub(super) async fn scan(air: Arc<Air>, task: ScanTask) {
 }
 
 /// Reports each beacon that was written after `begun` and since the last look.
-fn hear(
-    air: &Air,
-    begun: SystemTime,
-    heard: &mut BTreeMap<String, SystemTime>,
-    task: &ScanTask,
-) {
+fn hear(air: &Air, begun: SystemTime, heard: &mut BTreeMap<String, SystemTime>, task: &ScanTask) {
     let Ok(entries) = std::fs::read_dir(&air.config.dir) else {
         return;
     };

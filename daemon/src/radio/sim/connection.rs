@@ -120,7 +120,9 @@ impl Connection {
             return Ok(());
         }
         let delay = Duration::from_millis(self.air.config.delay_ms.into());
-        let arrives = Instant::now().checked_add(delay).ok_or(RadioError::TimedOut)?;
+        let arrives = Instant::now()
+            .checked_add(delay)
+            .ok_or(RadioError::TimedOut)?;
         self.on_air.push_back((arrives, bytes.into()));
 
         Ok(())

@@ -84,7 +84,7 @@ pub struct SimRadio {
 impl SimRadio {
     /// Enters the air. Its tasks belong to `tasks` and end when `stop` is cancelled.
     #[must_use]
-    pub fn start(air: SimAir, tasks: TaskTracker, stop: CancellationToken) -> Self {
+    pub fn start(air: SimAir, tasks: &TaskTracker, stop: CancellationToken) -> Self {
         let state = match std::fs::create_dir_all(&air.dir) {
             Ok(()) => RadioState::Present {
                 adapter: "sim".to_owned(),
@@ -94,7 +94,7 @@ impl SimRadio {
 
         Self {
             air: Arc::new(Air::new(air)),
-            tasks,
+            tasks: tasks.clone(),
             stop,
             state: watch::Sender::new(state),
             serves: Arc::new(AtomicBool::new(false)),
@@ -142,8 +142,7 @@ impl Radio for SimRadio {
         async move {
             self.present()?;
             let (scan, task) = Scan::new(self.stop.child_token());
-            self.tasks
-                .spawn(central::scan(Arc::clone(&self.air), task));
+            self.tasks.spawn(central::scan(Arc::clone(&self.air), task));
 
             Ok(scan)
         }
@@ -153,7 +152,8 @@ impl Radio for SimRadio {
     fn connect(&self, peer: PeerAddress) -> BoxFuture<'_, Result<CentralLink, RadioError>> {
         async move {
             self.present()?;
-            let connecting = central::connect(Arc::clone(&self.air), &peer, &self.stop, &self.tasks);
+            let connecting =
+                central::connect(Arc::clone(&self.air), &peer, &self.stop, &self.tasks);
 
             tokio::time::timeout(limits::CONNECT_TIMEOUT, connecting)
                 .await

@@ -192,7 +192,10 @@ async fn a_central_that_leaves_is_reported_and_so_is_a_peripheral() {
         event(&mut peripheral).await,
         Some(PeripheralEvent::LinkDown { link: id })
     );
-    assert_eq!(peripheral.send(id, vec![1]).await, Err(RadioError::PeerGone));
+    assert_eq!(
+        peripheral.send(id, vec![1]).await,
+        Err(RadioError::PeerGone)
+    );
 
     let mut link = connect(&payer).await;
     let (id, _chunk_max) = link_up(&mut peripheral).await;
@@ -238,7 +241,10 @@ async fn a_flood_on_one_link_loses_its_own_frames_and_no_others() {
 
     let mut flood = 0;
     loop {
-        match event(&mut peripheral).await.expect("the honest frame comes") {
+        match event(&mut peripheral)
+            .await
+            .expect("the honest frame comes")
+        {
             PeripheralEvent::Received { link, .. } if link == flooding_id => flood += 1,
             other => {
                 let bytes = vec![7];
@@ -259,11 +265,16 @@ async fn every_task_ends_at_shutdown_and_leaves_no_file() {
     let mut peripheral = payee.serve(Vec::new()).await.unwrap();
     peripheral.set_advertised(vec![TAG_A]).await.unwrap();
     let mut scan = payer.scan().await.unwrap();
-    let mut link = payer.connect(scan.next().await.unwrap().peer).await.unwrap();
+    let mut link = payer
+        .connect(scan.next().await.unwrap().peer)
+        .await
+        .unwrap();
 
     world.stop.cancel();
     world.tasks.close();
-    tokio::time::timeout(PATIENCE, world.tasks.wait()).await.unwrap();
+    tokio::time::timeout(PATIENCE, world.tasks.wait())
+        .await
+        .unwrap();
 
     assert_eq!(link.receive().await, None);
     while scan.next().await.is_some() {}
@@ -297,7 +308,7 @@ impl World {
         air.beacon_interval_ms = 20;
         set(&mut air);
 
-        SimRadio::start(air, self.tasks.clone(), self.stop.clone())
+        SimRadio::start(air, &self.tasks, self.stop.clone())
     }
 }
 
@@ -360,5 +371,7 @@ async fn received(peripheral: &mut Peripheral, from: LinkId) -> Vec<u8> {
 }
 
 async fn receive(link: &mut CentralLink) -> Option<Vec<u8>> {
-    tokio::time::timeout(PATIENCE, link.receive()).await.unwrap()
+    tokio::time::timeout(PATIENCE, link.receive())
+        .await
+        .unwrap()
 }

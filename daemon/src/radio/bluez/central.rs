@@ -1,0 +1,98 @@
+//! The payer's side: what scans and connections share.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
+use tokio::sync::{Semaphore, mpsc, oneshot, watch};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::connect;
+use super::presence::Adapters;
+use super::scan;
+use crate::radio::scan::ScanTask;
+use crate::radio::{CentralLink, PeerAddress, RadioError, Scan, limits};
+
+/// Starts scans and connections.
+pub(super) struct Central {
+    shared: Arc<Shared>,
+    scans: mpsc::Sender<ScanTask>,
+}
+
+/// What scans and connections know of each other.
+pub(super) struct Shared {
+    pub(super) adapters: Adapters,
+    pub(super) tasks: TaskTracker,
+    pub(super) stop: CancellationToken,
+    /// Where the peers of scans are to be found.
+    pub(super) peers: Peers,
+    /// How many connections want the scan to pause.
+    pub(super) pauses: watch::Sender<usize>,
+    /// Whether the adapter scans for us.
+    pub(super) scanning: watch::Sender<bool>,
+    /// The one turn to connect.
+    pub(super) connect_turn: Semaphore,
+}
+
+impl Central {
+    pub(super) fn new(adapters: Adapters, tasks: TaskTracker, stop: CancellationToken) -> Self {
+        let (scans, scans_out) = mpsc::channel(limits::SCANS_MAX);
+        let shared = Arc::new(Shared {
+            adapters,
+            tasks: tasks.clone(),
+            stop,
+            peers: Peers::default(),
+            pauses: watch::Sender::new(0),
+            scanning: watch::Sender::new(false),
+            connect_turn: Semaphore::new(1),
+        });
+        tasks.spawn(scan::run(Arc::clone(&shared), scans_out));
+
+        Self { shared, scans }
+    }
+
+    pub(super) async fn scan(&self) -> Scan {
+        let (scan, task) = Scan::new(self.shared.stop.child_token());
+        // The hub is gone at shutdown only, and the scan then ends at once.
+        let _stopped = self.scans.send(task).await;
+
+        scan
+    }
+
+    pub(super) fn connect(
+        &self,
+        peer: PeerAddress,
+        done: oneshot::Sender<Result<CentralLink, RadioError>>,
+    ) {
+        let shared = Arc::clone(&self.shared);
+        self.shared.tasks.spawn(connect::run(shared, peer, done));
+    }
+}
+
+/// The peers heard, newest kept.
+#[derive(Default)]
+pub(super) struct Peers(Mutex<BTreeMap<PeerAddress, (Instant, btleplug::platform::Peripheral)>>);
+
+impl Peers {
+    pub(super) fn heard(&self, peer: PeerAddress, peripheral: btleplug::platform::Peripheral) {
+        let mut peers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        peers.insert(peer, (Instant::now(), peripheral));
+        if peers.len() > limits::PEERS_MAX {
+            let oldest = peers
+                .iter()
+                .min_by_key(|(_peer, (heard, _peripheral))| *heard)
+                .map(|(peer, _)| peer.clone());
+            if let Some(oldest) = oldest {
+                peers.remove(&oldest);
+            }
+        }
+    }
+
+    pub(super) fn find(&self, peer: &PeerAddress) -> Option<btleplug::platform::Peripheral> {
+        let peers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+
+        peers
+            .get(peer)
+            .map(|(_heard, peripheral)| peripheral.clone())
+    }
+}

@@ -1,0 +1,304 @@
+//! Connecting to a payee, and the link that comes of it.
+
+use ble_proto::gatt::{C2S_UUID, INFO_UUID, S2C_UUID, SERVICE_UUID};
+use btleplug::api::{CharPropFlags, Characteristic, Peripheral as _, ValueNotification, WriteType};
+use btleplug::platform::Peripheral;
+use futures::stream::{Stream, StreamExt};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio::sync::{broadcast, mpsc, oneshot, watch};
+use uuid::Uuid;
+
+use super::adapter::Adapter;
+use super::central::Shared;
+use super::presence::{Connected, ConnectionChange};
+use crate::radio::link::{LinkTask, Write};
+use crate::radio::{AbsentReason, CentralLink, PeerAddress, RadioError, limits};
+
+/// Connects for who waits behind `done`, and then carries the link until it ends.
+pub(super) async fn run(
+    shared: Arc<Shared>,
+    peer: PeerAddress,
+    mut done: oneshot::Sender<Result<CentralLink, RadioError>>,
+) {
+    let Some(peripheral) = shared.peers.find(&peer) else {
+        // Who asked may have stopped waiting.
+        let _gone = done.send(Err(RadioError::PeerGone));
+        return;
+    };
+    let connected = tokio::select! {
+        biased; // a stop is never starved
+        () = shared.stop.cancelled() => Err(RadioError::Stopped),
+        () = done.closed() => Err(RadioError::Stopped),
+        connected = connect(&shared, &peripheral) => connected,
+    };
+    let connected = match connected {
+        Ok(connected) => connected,
+        Err(error) => {
+            // Giving up on a connect does not cancel it.
+            disconnect(&peripheral).await;
+            let _gone = done.send(Err(error));
+            return;
+        }
+    };
+    let (link, task) = CentralLink::new(connected.info.clone(), connected.chunk_max);
+    // If nobody waits, the link is dropped here and with it disconnected below.
+    let _gone = done.send(Ok(link));
+    carry(&shared, &peripheral, connected, task).await;
+}
+
+/// A connection that is ready: `INFO` read, subscribed.
+struct Ready {
+    info: Vec<u8>,
+    chunk_max: usize,
+    c2s: Characteristic,
+    notifications: Notifications,
+    adapter: watch::Receiver<Option<Arc<Adapter>>>,
+    connections: broadcast::Receiver<ConnectionChange>,
+}
+
+type Notifications = Pin<Box<dyn Stream<Item = ValueNotification> + Send>>;
+
+/// Waits for the turn to connect and for the scan to pause; then tries, and tries again.
+async fn connect(shared: &Shared, peripheral: &Peripheral) -> Result<Ready, RadioError> {
+    let mut adapter = shared.adapters.current.clone();
+    if adapter.borrow_and_update().is_none() {
+        return Err(RadioError::Absent(AbsentReason::NoAdapter));
+    }
+    let connecting = async {
+        let _turn = shared.connect_turn.acquire().await;
+        let _pause = Pause::begin(&shared.pauses);
+        let mut scanning = shared.scanning.subscribe();
+        // The sender lives as long as the radio.
+        drop(scanning.wait_for(|scanning| !scanning).await);
+
+        attempt_again_and_again(shared, peripheral).await
+    };
+    tokio::select! {
+        biased; // an adapter that is gone answers nothing
+        _changed = adapter.changed() => Err(RadioError::Absent(AbsentReason::NoAdapter)),
+        connected = tokio::time::timeout(limits::CONNECT_TIMEOUT, connecting) => {
+            connected.map_err(|_elapsed| RadioError::TimedOut)?
+        }
+    }
+}
+
+async fn attempt_again_and_again(
+    shared: &Shared,
+    peripheral: &Peripheral,
+) -> Result<Ready, RadioError> {
+    let mut pauses = RETRY_PAUSES.iter();
+    loop {
+        let attempt = tokio::time::timeout(ATTEMPT_TIMEOUT, attempt(shared, peripheral)).await;
+        let error = match attempt {
+            Ok(Ok(ready)) => return Ok(ready),
+            Ok(Err(AttemptError::Final(error))) => return Err(error),
+            Ok(Err(AttemptError::Passing(error))) => error.to_string(),
+            Err(_elapsed) => "took too long".to_owned(),
+        };
+        tracing::debug!(error, "Could not connect");
+        disconnect(peripheral).await;
+        let Some(pause) = pauses.next() else {
+            return Err(RadioError::PeerGone);
+        };
+        tokio::time::sleep(*pause).await;
+    }
+}
+
+/// Why one attempt failed.
+enum AttemptError {
+    /// As BlueZ aborts connections for reasons of its own.
+    Passing(btleplug::Error),
+    Final(RadioError),
+}
+
+impl From<btleplug::Error> for AttemptError {
+    fn from(error: btleplug::Error) -> Self {
+        let text = error.to_string();
+        // BlueZ has forgotten the device: only a scan finds it again.
+        let forgotten = ["UnknownObject", "doesn't exist", "UnknownMethod"]
+            .iter()
+            .any(|sign| text.contains(sign));
+        if forgotten || matches!(error, btleplug::Error::DeviceNotFound) {
+            return Self::Final(RadioError::PeerGone);
+        }
+
+        Self::Passing(error)
+    }
+}
+
+async fn attempt(shared: &Shared, peripheral: &Peripheral) -> Result<Ready, AttemptError> {
+    let begun = Instant::now();
+    let connections = shared.adapters.connections.subscribe();
+    let mut adapter = shared.adapters.current.clone();
+    adapter.mark_unchanged();
+    peripheral.connect().await?;
+    let connected = begun.elapsed();
+    peripheral.discover_services().await?;
+    let discovered = begun.elapsed();
+
+    let info = find(peripheral, INFO_UUID, CharPropFlags::READ)?;
+    let c2s = find(peripheral, C2S_UUID, CharPropFlags::WRITE_WITHOUT_RESPONSE)?;
+    let s2c = find(peripheral, S2C_UUID, CharPropFlags::NOTIFY)?;
+    let notifications = peripheral.notifications().await?;
+    let info = peripheral.read(&info).await?;
+    peripheral.subscribe(&s2c).await?;
+    tracing::debug!(
+        connected_ms = connected.as_millis(),
+        discovered_ms = discovered.as_millis(),
+        subscribed_ms = begun.elapsed().as_millis(),
+        mtu = peripheral.mtu(),
+        "Connected to a payee"
+    );
+    let chunk_max = usize::from(peripheral.mtu())
+        .saturating_sub(limits::ATT_HEADER_SIZE)
+        .clamp(limits::CHUNK_MIN, limits::VALUE_SIZE_MAX);
+
+    Ok(Ready {
+        info,
+        chunk_max,
+        c2s,
+        notifications,
+        adapter,
+        connections,
+    })
+}
+
+fn find(
+    peripheral: &Peripheral,
+    uuid: u128,
+    property: CharPropFlags,
+) -> Result<Characteristic, AttemptError> {
+    let service = Uuid::from_u128(SERVICE_UUID);
+    let uuid = Uuid::from_u128(uuid);
+
+    peripheral
+        .services()
+        .into_iter()
+        .filter(|found| found.uuid == service)
+        .flat_map(|found| found.characteristics)
+        .find(|found| found.uuid == uuid && found.properties.contains(property))
+        .ok_or(AttemptError::Final(RadioError::PeerIncompatible(
+            "a characteristic is missing",
+        )))
+}
+
+/// Carries frames until either side ends the link.
+async fn carry(shared: &Shared, peripheral: &Peripheral, ready: Ready, task: LinkTask) {
+    let Ready {
+        c2s,
+        notifications,
+        mut adapter,
+        connections,
+        ..
+    } = ready;
+    let ended = tokio::select! {
+        biased; // a stop is never starved by a chatty peer
+        () = shared.stop.cancelled() => Ended::Here,
+        () = task.stop.cancelled() => Ended::Here,
+        _changed = adapter.changed() => Ended::There,
+        () = gone(peripheral, connections) => Ended::There,
+        () = write(peripheral, &c2s, task.writes) => Ended::Here,
+        () = hear(notifications, &task.notifications) => Ended::There,
+    };
+    // Tells the owner before the disconnect, which takes a while.
+    drop(task.notifications);
+    match ended {
+        Ended::Here => disconnect(peripheral).await,
+        Ended::There => tracing::debug!("A payee has gone"),
+    }
+    drop(task.ended);
+}
+
+enum Ended {
+    Here,
+    There,
+}
+
+/// Returns once the peer has disconnected.
+async fn gone(peripheral: &Peripheral, mut connections: broadcast::Receiver<ConnectionChange>) {
+    let address = bluer::Address::new(peripheral.address().into_inner());
+    loop {
+        match connections.recv().await {
+            Ok(change) if change.address != address || change.connected == Connected::Yes => {
+                continue;
+            }
+            Ok(_) | Err(broadcast::error::RecvError::Lagged(_)) => {}
+            Err(broadcast::error::RecvError::Closed) => return,
+        }
+        // The signal may be late and tell of the connection before.
+        if !matches!(peripheral.is_connected().await, Ok(true)) {
+            return;
+        }
+    }
+}
+
+/// Writes one frame after the other: BlueZ refuses writes that overlap.
+async fn write(peripheral: &Peripheral, c2s: &Characteristic, mut writes: mpsc::Receiver<Write>) {
+    while let Some(Write { bytes, done }) = writes.recv().await {
+        let written = peripheral
+            .write(c2s, &bytes, WriteType::WithoutResponse)
+            .await;
+        let broken = written.is_err();
+        if let Err(error) = &written {
+            tracing::debug!(%error, "Could not write");
+        }
+        // The writer may have stopped waiting.
+        let _gone = done.send(written.map_err(|_broken| RadioError::PeerGone));
+        if broken {
+            return;
+        }
+    }
+}
+
+/// Hands notifications to the owner.
+async fn hear(mut notifications: Notifications, owner: &mpsc::Sender<Vec<u8>>) {
+    let s2c = Uuid::from_u128(S2C_UUID);
+    while let Some(notification) = notifications.next().await {
+        if notification.uuid != s2c {
+            continue;
+        }
+        if owner.try_send(notification.value).is_err() {
+            tracing::debug!("Dropped a notification: too many are unread");
+        }
+    }
+}
+
+async fn disconnect(peripheral: &Peripheral) {
+    match tokio::time::timeout(DISCONNECT_TIMEOUT, peripheral.disconnect()).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => tracing::debug!(%error, "Could not disconnect"),
+        Err(_elapsed) => tracing::debug!("Disconnecting takes long"),
+    }
+}
+
+/// Holds the scan back while it lives.
+struct Pause<'a>(&'a watch::Sender<usize>);
+
+impl<'a> Pause<'a> {
+    fn begin(pauses: &'a watch::Sender<usize>) -> Self {
+        pauses.send_modify(|pauses| *pauses = pauses.saturating_add(1));
+
+        Self(pauses)
+    }
+}
+
+impl Drop for Pause<'_> {
+    fn drop(&mut self) {
+        self.0
+            .send_modify(|pauses| *pauses = pauses.saturating_sub(1));
+    }
+}
+
+/// What BlueZ aborts for reasons of its own passes after a moment.
+const RETRY_PAUSES: [Duration; 4] = [
+    Duration::from_millis(100),
+    Duration::from_millis(250),
+    Duration::from_millis(900),
+    Duration::from_millis(1250),
+];
+
+const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(10);
+
+const DISCONNECT_TIMEOUT: Duration = Duration::from_secs(2);
