@@ -26,7 +26,7 @@ const WORLD: [&str; 7] = [
 ];
 
 /// Packages that only some folders may name: package, folders, and the reason.
-const HOMES: [(&str, &[&str], &str); 5] = [
+const HOMES: [(&str, &[&str], &str); 7] = [
     (
         "bluer",
         &["daemon/src/radio/", "tests/boards/echo/"],
@@ -46,6 +46,16 @@ const HOMES: [(&str, &[&str], &str); 5] = [
         "reqwest",
         &["daemon/src/sync/", "server/tests/"],
         "the network is reached in one place, and every part of it may fail alone",
+    ),
+    (
+        "hyper::client",
+        &["daemon/src/sync/", "daemon/src/api/client.rs"],
+        "the local API has one client",
+    ),
+    (
+        "hyper_util::client",
+        &["daemon/src/sync/", "daemon/src/api/client.rs"],
+        "the local API has one client",
     ),
     (
         "sqlx",
