@@ -24,6 +24,9 @@ pub(crate) const CARGO_DENY: Tool = Tool {
     version: "0.20.2",
 };
 
+/// How long one download or build may take.
+const SECONDS_MAX: &str = "600";
+
 /// Returns the path of `tool`, built now if this machine does not have it yet.
 ///
 /// # Errors
@@ -38,8 +41,9 @@ pub(crate) fn tool(tool: Tool) -> anyhow::Result<PathBuf> {
     }
 
     crate::say(&format!("building {name} {version}, once for this machine"));
-    let mut install = crate::command("cargo")?;
+    let mut install = crate::command("timeout")?;
     install
+        .args(["--foreground", SECONDS_MAX, "cargo"])
         .args(["install", "--quiet", "--locked", "--root"])
         .arg(&folder)
         // built without optimisation in a third of the time, and quick enough for its few seconds of work
@@ -90,15 +94,13 @@ fn cache() -> anyhow::Result<PathBuf> {
 /// Returns a command that runs its arguments as root.
 fn as_root() -> anyhow::Result<Command> {
     let id = Command::new("id").arg("-u").output()?;
-    if id.stdout.trim_ascii() == b"0" {
-        let mut command = crate::command("env")?;
-        command.arg("DEBIAN_FRONTEND=noninteractive");
-        return Ok(command);
+    let mut command = crate::command("timeout")?;
+    command.args(["--foreground", SECONDS_MAX]);
+    if id.stdout.trim_ascii() != b"0" {
+        ensure!(has_program("sudo"), "this needs root, and there is no sudo");
+        crate::say("asking sudo for root");
+        command.arg("sudo");
     }
-
-    ensure!(has_program("sudo"), "this needs root, and there is no sudo");
-    crate::say("asking sudo for root");
-    let mut command = crate::command("sudo")?;
     command.args(["env", "DEBIAN_FRONTEND=noninteractive"]);
 
     Ok(command)

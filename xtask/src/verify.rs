@@ -3,7 +3,7 @@
 use std::fs;
 use std::io::{self, Write};
 use std::process::ExitCode;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use serde_json::Value;
@@ -23,6 +23,9 @@ pub(crate) const STEP_NAMES: [&str; 8] = [
     "fmt", "clippy", "doc", "policy", "units", "test", "demo", "boards",
 ];
 
+/// All steps together; what is left of it bounds each, so that the last line always comes.
+const ALL_STEPS_MAX: Duration = Duration::from_secs(50 * 60);
+
 /// Highest exposure that `systemd-analyze security` may find, in tenths.
 const UNITS: [(&str, u8); 3] = [("blepayd", 20), ("blepay-server", 15), ("blepay-ta", 5)];
 
@@ -39,7 +42,8 @@ pub(crate) fn run(names: &[String]) -> anyhow::Result<ExitCode> {
     let started = Instant::now();
     let mut tally = Tally::default();
     for name in STEP_NAMES.into_iter().filter(|name| wanted(name)) {
-        let outcome = step(name).and_then(|step| step.run(&logs));
+        let left = || ALL_STEPS_MAX.saturating_sub(started.elapsed());
+        let outcome = step(name).and_then(|step| step.run(&logs, left()));
         let counted = outcome.unwrap_or_else(|error| {
             crate::say(&format!("{name}: FAILED, {error:#}"));
             Tally::one(false)
