@@ -1,0 +1,119 @@
+//! The commands: pure transitions `(state, command) -> (state', output)`, one file each.
+
+mod acknowledge;
+mod attest;
+mod cert_init;
+mod collect;
+mod deposit_close;
+mod deposit_open;
+mod init;
+mod operations_since;
+mod pay;
+mod prepare_request;
+mod status_open;
+mod sync;
+
+use ops_proto::contract::{Command, Output, TaRefused};
+use zeroize::Zeroizing;
+
+use crate::state::State;
+
+/// What a command does to the state.
+#[derive(Debug)]
+pub(crate) enum Step {
+    /// Nothing: it only asks, or it repeats what was done.
+    Unchanged(Output),
+    /// One more operation, with a number and a place in the running hash.
+    Operation(Box<State>, Output),
+    /// A change that is no operation.
+    Silent(Box<State>, Output),
+    /// The TA never signs again.
+    Condemned(Box<State>, TaRefused),
+}
+
+/// Fresh randomness that a command may use.
+#[derive(Debug)]
+pub(crate) struct Fresh {
+    pub(crate) ta_seed: Zeroizing<[u8; 32]>,
+    pub(crate) device_seed: Zeroizing<[u8; 32]>,
+}
+
+/// Whether `OperationsSince` has begun the session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Session {
+    Closed,
+    Open,
+}
+
+/// Computes what a command does. The caller makes the new state durable before it answers.
+pub(crate) fn dispatch(
+    state: &State,
+    session: Session,
+    command: &Command,
+    fresh: &Fresh,
+) -> Result<Step, TaRefused> {
+    if let Command::Inspect = command {
+        return Ok(Step::Unchanged(Output::State(Box::new(state.inspect()))));
+    }
+    if let Some(reason) = state.condemned {
+        return Err(reason);
+    }
+    if let Command::OperationsSince { mark } = command {
+        return operations_since::run(state, mark);
+    }
+    if session == Session::Closed {
+        return Err(TaRefused::SessionNotOpen);
+    }
+    let step = run(state, command, fresh)?;
+
+    match step {
+        Step::Operation(mut next, output) => {
+            if next.operations.is_full() {
+                return Err(TaRefused::Unacknowledged);
+            }
+            next.operations.record(without_pin(command), output.clone());
+            Ok(Step::Operation(next, output))
+        }
+        Step::Unchanged(_) | Step::Silent(..) | Step::Condemned(..) => Ok(step),
+    }
+}
+
+fn run(state: &State, command: &Command, fresh: &Fresh) -> Result<Step, TaRefused> {
+    match command {
+        Command::Init { root } => init::run(state, root, fresh),
+        Command::Attest { challenge, client } => attest::run(state, challenge, client),
+        Command::CertInit {
+            provider,
+            certificate,
+            now,
+        } => cert_init::run(state, provider, certificate, *now),
+        Command::DepositOpen { command, amount } => deposit_open::run(state, *command, *amount),
+        Command::DepositClose { answer } => deposit_close::run(state, answer),
+        Command::PrepareRequest { command, terms } => prepare_request::run(state, *command, terms),
+        Command::Pay {
+            request,
+            payee_provider,
+            now,
+            pin: _,
+        } => pay::run(state, request, payee_provider, *now),
+        Command::Collect {
+            pair,
+            sender_provider,
+        } => collect::run(state, pair, sender_provider),
+        Command::StatusOpen { close, nonce } => status_open::run(state, close, nonce),
+        Command::Sync { token } => sync::run(state, token),
+        Command::Acknowledge { o } => acknowledge::run(state, *o),
+        Command::OperationsSince { mark } => operations_since::run(state, mark),
+        Command::Inspect => Ok(Step::Unchanged(Output::State(Box::new(state.inspect())))),
+    }
+}
+
+/// Returns the command as it is kept and hashed: a PIN is never stored.
+fn without_pin(command: &Command) -> Command {
+    let mut command = command.clone();
+    if let Command::Pay { pin, .. } = &mut command {
+        *pin = None;
+    }
+
+    command
+}
