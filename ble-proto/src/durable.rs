@@ -5,12 +5,17 @@
 pub struct Seq(pub u64);
 
 /// Numbers the records of one machine and makes what depends on them wait.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Sequence {
     last: u64,
 }
 
 impl Sequence {
+    /// Creates one whose first record has number 1.
+    pub(crate) const fn new() -> Self {
+        Self { last: 0 }
+    }
+
     /// Returns the next record's number together with what must wait for it.
     pub(crate) fn append<T>(&mut self, value: T) -> (Seq, Pending<T>) {
         self.last = self

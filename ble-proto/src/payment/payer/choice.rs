@@ -6,8 +6,8 @@ use super::offer::VerifiedOffer;
 use super::pay::ExpectIntentDurable;
 use super::visit::RevealPermit;
 use super::{
-    Aim, Approval, ApprovalRefused, Approver, Desk, Effect, Outcome, Record, Reveals, State,
-    unexpected,
+    Aim, Approval, ApprovalRefused, Approver, Desk, Effect, KnownPayee, Outcome, Record, Reveals,
+    State, unexpected,
 };
 use crate::code::{Code, OpenedNonce, PayerNonce};
 use crate::error::{Failure, Misbehaviour, Waiting};
@@ -186,17 +186,20 @@ impl Approved {
         {
             return Err(ApprovalRefused::OtherOffer);
         }
-        match (approval.by, aim) {
-            (Approver::Person, Aim::Pay(_) | Aim::PayScanned(..)) => Ok(Self(())),
-            (Approver::PolicyScannedUri, Aim::PayScanned(..)) => Ok(Self(())),
-            (Approver::PolicyNamedPayee, Aim::Pay(expected)) if expected.payee.is_some() => {
-                Ok(Self(()))
-            }
-            (
-                Approver::Person | Approver::PolicyNamedPayee | Approver::PolicyScannedUri,
-                Aim::Browse | Aim::Resume | Aim::Pay(_) | Aim::PayScanned(..),
-            ) => Err(ApprovalRefused::MerelyHeard),
+        let is_named = match aim {
+            Aim::Pay(expected) => matches!(expected.payee, Some(KnownPayee::NamedByOwner(_))),
+            Aim::Browse | Aim::Resume | Aim::PayScanned(..) => false,
+        };
+        let may = match approval.by {
+            Approver::Person => true,
+            Approver::PolicyNamedPayee => is_named,
+            Approver::PolicyScannedUri => matches!(aim, Aim::PayScanned(..)),
+        };
+        if !may {
+            return Err(ApprovalRefused::MerelyHeard);
         }
+
+        Ok(Self(()))
     }
 }
 

@@ -28,7 +28,7 @@ use ops_proto::{Digest, PublicKey};
 
 pub use effect::{Effect, Offered, Outcome, PayAnswer, PayRefused, Record};
 pub use visit::{
-    Approval, ApprovalRefused, Approver, Expected, Purpose, Reveals, Unsettled, Visit,
+    Approval, ApprovalRefused, Approver, Expected, KnownPayee, Purpose, Reveals, Unsettled, Visit,
 };
 
 use super::talk::Talk;
@@ -71,7 +71,7 @@ impl Payer {
         let tag = SessionTag(entropy.take());
         let mut desk = Desk {
             effects: VecDeque::new(),
-            sequence: Sequence::default(),
+            sequence: Sequence::new(),
             talk: None,
             root: visit.root,
             sender: visit.sender,
@@ -312,7 +312,7 @@ enum State {
 }
 
 impl State {
-    fn handle_message(self, message: Message, desk: &mut Desk, now: Instant) -> State {
+    fn handle_message(self, message: Message, desk: &mut Desk, now: Instant) -> Self {
         match self {
             Self::ExpectResumeAnswer(state) => state.handle_message(message, desk, now),
             Self::ExpectLocked(state) => state.handle_message(message, desk, now),

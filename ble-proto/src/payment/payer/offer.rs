@@ -251,7 +251,9 @@ impl VerifiedOffer {
     fn is_as_expected(&self, expected: &Expected) -> bool {
         let request = self.offer.request.body();
 
-        expected.payee.is_none_or(|payee| payee == self.payee())
+        expected
+            .payee
+            .is_none_or(|payee| payee.key() == self.payee())
             && expected.request.is_none_or(|id| id == request.request_id)
             && expected
                 .amount

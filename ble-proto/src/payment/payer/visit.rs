@@ -62,12 +62,31 @@ pub enum Purpose {
 /// What a payer has in mind before it hears the payee; anything else is refused by name.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Expected {
-    /// The payee's certified key: seen while browsing, or named by the owner before.
-    pub payee: Option<PublicKey>,
+    /// The payee's certified key, and where it is known from.
+    pub payee: Option<KnownPayee>,
     /// The request, as seen while browsing.
     pub request: Option<RequestId>,
     /// The amount, as seen while browsing.
     pub amount: Option<Amount>,
+}
+
+/// A payee's certified key, and where the payer knows it from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KnownPayee {
+    /// From a visit just before: a person chose it, no policy may.
+    SeenWhileBrowsing(PublicKey),
+    /// From the owner, who named it before: a policy may approve.
+    NamedByOwner(PublicKey),
+}
+
+impl KnownPayee {
+    /// Returns the key.
+    #[must_use]
+    pub const fn key(&self) -> PublicKey {
+        match self {
+            Self::SeenWhileBrowsing(key) | Self::NamedByOwner(key) => *key,
+        }
+    }
 }
 
 /// A payment that no receipt has answered, with what it takes to check it.
@@ -97,7 +116,7 @@ pub struct Approval {
 pub enum Approver {
     /// A person, who has seen name, amount and code.
     Person,
-    /// The policy, for a payee key that the owner named before: [`Expected::payee`] must be set.
+    /// The policy, for a payee key that the owner named before: [`KnownPayee::NamedByOwner`].
     PolicyNamedPayee,
     /// The policy, for a request whose URI was scanned for this payment.
     PolicyScannedUri,

@@ -1,0 +1,167 @@
+//! One link of a payee, by what it waits for.
+
+use ops_proto::Signed;
+use ops_proto::certificate::Certificate;
+use ops_proto::message::RequestPayment;
+
+use crate::code::{Commitment, PayeeNonce};
+use crate::error::{Failure, Waiting};
+use crate::frame::{Assembler, ChunkSize};
+use crate::gatt::RequestTag;
+use crate::payment::talk::Talk;
+use crate::session::{Entropy, HandshakeHash, Opening, Responder};
+use crate::time::Instant;
+
+/// One link: at most one message under way in each direction, at most one session, ever.
+#[derive(Debug)]
+pub(super) struct Link {
+    pub(super) entropy: Entropy,
+    pub(super) chunk: ChunkSize,
+    pub(super) assembler: Assembler,
+    pub(super) talk: Option<Talk>,
+    pub(super) state: State,
+    pub(super) since: Instant,
+}
+
+#[derive(Debug)]
+pub(super) enum State {
+    ExpectHello(ExpectHello),
+    ExpectTurn(ExpectTurn),
+    ExpectChoice(ExpectChoice),
+    ExpectPayment(ExpectPayment),
+    ExpectCollection(After),
+    ExpectLeave(ExpectLeave),
+    /// Only while a transition runs, and after a failure that is about to remove the link.
+    Failed,
+}
+
+/// Flight ① is due.
+#[derive(Debug)]
+pub(super) struct ExpectHello {
+    pub(super) deadline: Instant,
+}
+
+/// Flight ① is here; ② waits for its turn.
+#[derive(Debug)]
+pub(super) struct ExpectTurn {
+    pub(super) responder: Box<Responder>,
+    pub(super) tag: RequestTag,
+    pub(super) opening: Opening,
+    pub(super) deadline: Instant,
+}
+
+/// Flight ② is out: the payer chooses, sends a payment again, or leaves.
+#[derive(Debug)]
+pub(super) struct ExpectChoice {
+    pub(super) offered: Offered,
+    pub(super) standing: Chooser,
+    pub(super) resumes: u8,
+    pub(super) deadline: Instant,
+}
+
+/// The request is this link's: its payment is due.
+#[derive(Debug)]
+pub(super) struct ExpectPayment {
+    pub(super) offered: Offered,
+    pub(super) sender_provider: Signed<Certificate>,
+    pub(super) deadline: Instant,
+}
+
+/// All is said; the payer hangs up.
+#[derive(Debug)]
+pub(super) struct ExpectLeave {
+    pub(super) deadline: Instant,
+}
+
+/// What flight ② showed: it stays good for this link, whatever becomes of the request.
+#[derive(Clone, Debug)]
+pub(super) struct Offered {
+    pub(super) tag: RequestTag,
+    pub(super) request: Signed<RequestPayment>,
+    pub(super) provider: Signed<Certificate>,
+}
+
+/// Who may choose, and what flight ③ must show.
+#[derive(Debug)]
+pub(super) enum Chooser {
+    Browser,
+    Committed {
+        commitment: Commitment,
+        hash: HandshakeHash,
+        nonce: PayeeNonce,
+    },
+    Scanner,
+}
+
+/// What follows once a payment is answered.
+#[derive(Debug)]
+pub(super) enum After {
+    /// It was the payment of this session.
+    Leave,
+    /// It was sent again; the session goes on.
+    GoOn(ExpectChoice),
+}
+
+/// How readily a link makes room for another; the greater goes first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Room {
+    /// Money is at stake: never.
+    Never,
+    Committed,
+    Scanner,
+    Stranger,
+    Leaving,
+}
+
+impl Link {
+    /// Returns what the link waits for and until when.
+    pub(super) const fn deadline(&self) -> Option<(Instant, Waiting)> {
+        match &self.state {
+            State::ExpectHello(state) => Some((state.deadline, Waiting::Hello)),
+            State::ExpectTurn(state) => Some((state.deadline, Waiting::Turn)),
+            State::ExpectChoice(state) => Some((state.deadline, Waiting::Choice)),
+            State::ExpectPayment(state) => Some((state.deadline, Waiting::Payment)),
+            State::ExpectLeave(state) => Some((state.deadline, Waiting::Leave)),
+            State::ExpectCollection(_) | State::Failed => None,
+        }
+    }
+
+    /// Returns why the link must end, if something is overdue.
+    pub(super) fn overdue(&mut self, now: Instant) -> Option<Failure> {
+        if let Err(error) = self.assembler.handle_timeout(now) {
+            return Some(error.into());
+        }
+        match self.deadline() {
+            Some((deadline, waiting)) if deadline <= now => Some(Failure::TimedOut(waiting)),
+            Some(_) | None => None,
+        }
+    }
+
+    pub(super) const fn waiting(&self) -> Waiting {
+        match &self.state {
+            State::ExpectHello(_) => Waiting::Hello,
+            State::ExpectTurn(_) => Waiting::Turn,
+            State::ExpectChoice(_) => Waiting::Choice,
+            State::ExpectPayment(_) => Waiting::Payment,
+            State::ExpectCollection(_) => Waiting::Collection,
+            State::ExpectLeave(_) | State::Failed => Waiting::Leave,
+        }
+    }
+
+    pub(super) const fn room(&self) -> Room {
+        match &self.state {
+            State::ExpectPayment(_) | State::ExpectCollection(_) => Room::Never,
+            State::ExpectChoice(state) => match state.standing {
+                Chooser::Committed { .. } => Room::Committed,
+                Chooser::Scanner => Room::Scanner,
+                Chooser::Browser => Room::Stranger,
+            },
+            State::ExpectTurn(state) => match state.opening {
+                Opening::Scanned => Room::Scanner,
+                Opening::Browsing | Opening::Committed(_) => Room::Stranger,
+            },
+            State::ExpectHello(_) => Room::Stranger,
+            State::ExpectLeave(_) | State::Failed => Room::Leaving,
+        }
+    }
+}
