@@ -5,7 +5,7 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::{Context, anyhow};
+use anyhow::{Context, anyhow, ensure};
 
 use crate::install;
 
@@ -17,13 +17,11 @@ Examples:
 
 The first run builds a Debian image, which takes some minutes; it is kept for later runs.";
 
-/// Programs that the boards run on this machine, and the Debian packages that hold them.
-const HOST_PACKAGES: [(&str, &str); 5] = [
-    ("qemu-system-x86_64", "qemu-system-x86"),
-    ("mmdebstrap", "mmdebstrap"),
-    ("mke2fs", "e2fsprogs"),
-    ("socat", "socat"),
-    ("python3", "python3-venv"),
+/// Shells, and the name under which each looks for completions.
+const COMPLETIONS: [(&str, &str); 3] = [
+    ("bash", "blepay"),
+    ("zsh", "_blepay"),
+    ("fish", "blepay.fish"),
 ];
 
 const PACKAGES: [&str; 3] = ["blepayd", "ta-sim", "blepay-server"];
@@ -34,9 +32,9 @@ const PACKAGES: [&str; 3] = ["blepayd", "ta-sim", "blepay-server"];
 ///
 /// When something cannot be installed, built or started.
 pub(crate) fn run(args: &[String]) -> anyhow::Result<ExitCode> {
-    install::debian_packages(&HOST_PACKAGES)?;
     let release = crate::target()?.join("release");
     build_programs()?;
+    write_manual(&release)?;
     let debs = build_debs(&release)?;
 
     let failure = crate::command(&release.join("boards").to_string_lossy())?
@@ -62,6 +60,31 @@ fn build_programs() -> anyhow::Result<()> {
     }
 
     crate::run(&mut build).context("the programs do not build")
+}
+
+/// Lets the command line write its own manual and completions, which the package ships.
+fn write_manual(release: &Path) -> anyhow::Result<()> {
+    let folder = release.join("manual");
+    if folder.exists() {
+        fs::remove_dir_all(&folder)?;
+    }
+    fs::create_dir_all(&folder)?;
+
+    let program = release.join("blepay");
+    let mut manual = crate::command(&program.to_string_lossy())?;
+    crate::run(manual.arg("man").arg(&folder)).context("cannot write the manual")?;
+    for (shell, file) in COMPLETIONS {
+        let output = crate::command(&program.to_string_lossy())?
+            .args(["completions", shell])
+            .output()?;
+        ensure!(
+            output.status.success(),
+            "cannot write completions of {shell}"
+        );
+        fs::write(folder.join(file), output.stdout)?;
+    }
+
+    Ok(())
 }
 
 /// Packs the built programs, in an empty folder: a package of yesterday is never installed.
