@@ -211,7 +211,9 @@ impl Evidence {
         self.contradiction().ok_or(EvidenceRefused::NoContradiction)
     }
 
-    fn contradiction(&self) -> Option<Contradiction> {
+    /// Names the contradiction between two statements of one TA whose signatures the caller has checked.
+    #[must_use]
+    pub fn contradiction(&self) -> Option<Contradiction> {
         let (early, late) = if self.first.position().n <= self.second.position().n {
             (&self.first, &self.second)
         } else {
