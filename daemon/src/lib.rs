@@ -1,4 +1,20 @@
-//! Under construction.
+//! blepayd: the daemon of a blepay device, and the command line that talks to it.
+//!
+//! ```text
+//!  api, cli ──► wallet ──► ta ──► the trusted application (TA)
+//!                 │  │      │
+//!                 │  └──────┴──► journal (every fact, on disk before anyone sees it)
+//!                 └──► radio          ▲
+//!                      sync ──────────┘──► the server
+//! ```
 
 pub mod api;
+pub mod cli;
+pub mod clock;
+pub mod config;
+pub mod identity;
+pub mod journal;
 pub mod radio;
+pub mod shutdown;
+pub mod ta;
+pub mod wallet;

@@ -1,0 +1,417 @@
+//! Payments, both ways: P never stands without its R.
+
+use ops_proto::certificate::{Certificate, Kind};
+use ops_proto::contract::TaRefused;
+use ops_proto::limits::BATCH_PAIRS_MAX;
+use ops_proto::message::{ItemOutcome, ReceivedPayment, RequestPayment, SettlementState};
+use ops_proto::statement::Statement;
+use ops_proto::{Amount, Digest, PaymentPair, PublicKey, RequestId, Signed, Time};
+
+use super::Book;
+use crate::journal::fact::{ApprovedBy, PayIntent};
+
+/// What names a payment before P exists: one request of one payee.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct PaymentKey {
+    /// The payee's key.
+    pub payee: PublicKey,
+    /// The payee's number of the request.
+    pub request_id: RequestId,
+}
+
+/// A payment by this device.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Outgoing {
+    /// R.
+    pub request: Signed<RequestPayment>,
+    /// The certificate of the payee's provider.
+    pub payee_provider: Signed<Certificate>,
+    /// What the payee said it is for; empty when only the TA remembered the payment.
+    pub memo: String,
+    /// Who approved.
+    pub approved_by: ApprovedBy,
+    /// When it was approved.
+    pub at: Time,
+    /// P and R, once the TA has debited itself.
+    pub pair: Option<PaymentPair>,
+    /// The receipt, and when it came.
+    pub receipt: Option<(Signed<ReceivedPayment>, Time)>,
+    /// The payee said that it holds the payment without crediting it.
+    pub held: bool,
+    /// The TA did not pay, and why if it refused.
+    pub abandoned: Option<Option<TaRefused>>,
+    /// What the server said last.
+    pub report: Option<ItemOutcome>,
+}
+
+/// A payment to this device.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Incoming {
+    /// P and R.
+    pub pair: PaymentPair,
+    /// The certificate of the sender's provider.
+    pub sender_provider: Signed<Certificate>,
+    /// When it came.
+    pub at: Time,
+    /// The receipt, once credited.
+    pub receipt: Option<Signed<ReceivedPayment>>,
+    /// Why the TA cannot credit it.
+    pub collect_refused: Option<TaRefused>,
+    /// What the server said to the last report.
+    pub report: Option<ItemOutcome>,
+    /// What the server said to the last claim.
+    pub claim: Option<ItemOutcome>,
+}
+
+impl PaymentKey {
+    /// Returns the key of one request.
+    #[must_use]
+    pub const fn new(payee: PublicKey, request_id: RequestId) -> Self {
+        Self { payee, request_id }
+    }
+
+    /// Returns the key of the payment for this request.
+    #[must_use]
+    pub fn of(request: &RequestPayment) -> Self {
+        Self::new(request.payee.body().subject, request.request_id)
+    }
+}
+
+impl Outgoing {
+    /// Returns the payee's key.
+    #[must_use]
+    pub fn payee(&self) -> PublicKey {
+        self.request.body().payee.body().subject
+    }
+
+    /// Returns what was asked, and paid.
+    #[must_use]
+    pub fn amount(&self) -> Amount {
+        self.request.body().amount
+    }
+
+    /// Tells whether the TA did not pay.
+    #[must_use]
+    pub const fn is_abandoned(&self) -> bool {
+        self.abandoned.is_some() && self.pair.is_none()
+    }
+
+    /// Tells whether the money left and nobody has confirmed where it is: no receipt, and the server
+    /// has not said that it is credited or collected.
+    #[must_use]
+    pub const fn is_unacknowledged(&self) -> bool {
+        self.pair.is_some() && self.receipt.is_none() && !self.is_settled()
+    }
+
+    /// Tells whether the payee is to be sent the pair again when it is met.
+    #[must_use]
+    pub const fn is_to_resume(&self) -> bool {
+        self.is_unacknowledged() && !self.held
+    }
+
+    /// Tells whether the server said that the money has arrived.
+    #[must_use]
+    pub const fn is_settled(&self) -> bool {
+        is_settled(self.report)
+    }
+}
+
+impl Incoming {
+    /// Tells whether the money is claimed online: the receiver is the client, or the TA cannot credit
+    /// it.
+    #[must_use]
+    pub fn is_for_claim(&self) -> bool {
+        match self.pair.payment.body().receiver.kind {
+            Kind::Client => true,
+            Kind::Ta => self.collect_refused.is_some() && self.receipt.is_none(),
+            Kind::Provider => false,
+        }
+    }
+
+    /// Tells whether a claim is still to be made, or asked for again.
+    #[must_use]
+    pub fn is_claim_due(&self) -> bool {
+        self.is_for_claim() && is_due(self.claim)
+    }
+
+    /// Tells whether the money is where it belongs: in the TA, or credited online.
+    #[must_use]
+    pub const fn is_settled(&self) -> bool {
+        is_settled(self.claim) || is_settled(self.report)
+    }
+}
+
+const fn is_settled(outcome: Option<ItemOutcome>) -> bool {
+    match outcome {
+        Some(ItemOutcome::Held(
+            SettlementState::Credited | SettlementState::Collected | SettlementState::Waived,
+        )) => true,
+        Some(ItemOutcome::Held(SettlementState::Waiting) | ItemOutcome::Refused(_)) | None => false,
+    }
+}
+
+/// Whether to ask (again): never asked, or the server said that the money waits.
+const fn is_due(outcome: Option<ItemOutcome>) -> bool {
+    match outcome {
+        None | Some(ItemOutcome::Held(SettlementState::Waiting)) => true,
+        Some(
+            ItemOutcome::Held(
+                SettlementState::Credited | SettlementState::Collected | SettlementState::Waived,
+            )
+            | ItemOutcome::Refused(_),
+        ) => false,
+    }
+}
+
+impl Book {
+    /// Returns every payment by this device, by payee and request.
+    pub fn outgoing(&self) -> impl Iterator<Item = (&PaymentKey, &Outgoing)> {
+        self.outgoing.iter()
+    }
+
+    /// Returns one payment by this device.
+    #[must_use]
+    pub fn outgoing_of(&self, key: &PaymentKey) -> Option<&Outgoing> {
+        self.outgoing.get(key)
+    }
+
+    /// Returns one payment by this device, by the hash of P.
+    #[must_use]
+    pub fn outgoing_by_hash(&self, payment: &Digest) -> Option<&Outgoing> {
+        self.outgoing.get(self.outgoing_by_hash.get(payment)?)
+    }
+
+    /// Returns every payment to this device, by the hash of P.
+    pub fn incoming(&self) -> impl Iterator<Item = (&Digest, &Incoming)> {
+        self.incoming.iter()
+    }
+
+    /// Returns one payment to this device, by the hash of P.
+    #[must_use]
+    pub fn incoming_by_hash(&self, payment: &Digest) -> Option<&Incoming> {
+        self.incoming.get(payment)
+    }
+
+    /// Returns the payments by this device that are to be sent again when their payee is met.
+    pub fn to_resume(&self) -> impl Iterator<Item = &Outgoing> {
+        self.outgoing
+            .values()
+            .filter(|payment| payment.is_to_resume())
+    }
+
+    /// Returns pairs to report, both ways, at most one batch: those that the server has not seen
+    /// first, then those that it said are waiting.
+    #[must_use]
+    pub fn reports_due(&self) -> Vec<PaymentPair> {
+        let both = || {
+            let outgoing = self
+                .outgoing
+                .values()
+                .filter_map(|payment| Some((payment.pair.as_ref()?, payment.report)));
+            let incoming = self
+                .incoming
+                .values()
+                .map(|payment| (&payment.pair, payment.report));
+            outgoing.chain(incoming)
+        };
+        let unseen = both().filter(|(_, report)| report.is_none());
+        let waiting = both().filter(|(_, report)| report.is_some() && is_due(*report));
+
+        unseen
+            .chain(waiting)
+            .map(|(pair, _)| pair.clone())
+            .take(BATCH_PAIRS_MAX)
+            .collect()
+    }
+
+    /// Returns pairs to claim, at most one batch: those never claimed first.
+    #[must_use]
+    pub fn claims_due(&self) -> Vec<PaymentPair> {
+        let due = || {
+            self.incoming
+                .values()
+                .filter(|payment| payment.is_claim_due())
+        };
+        let first = due().filter(|payment| payment.claim.is_none());
+        let again = due().filter(|payment| payment.claim.is_some());
+
+        first
+            .chain(again)
+            .map(|payment| payment.pair.clone())
+            .take(BATCH_PAIRS_MAX)
+            .collect()
+    }
+
+    pub(super) fn fold_pay_intent(&mut self, intent: &PayIntent, at: Time) -> Option<()> {
+        let key = PaymentKey::of(intent.request.body());
+        if let Some(held) = self.outgoing.get_mut(&key) {
+            // approved again after the TA refused, or again before it answered: the same request only
+            if held.request != intent.request {
+                return None;
+            }
+            if held.pair.is_none() {
+                held.abandoned = None;
+                held.approved_by = intent.approved_by;
+                held.memo = intent.memo.as_str().to_owned();
+                held.at = at;
+            }
+            return Some(());
+        }
+        self.remember_provider(&intent.payee_provider);
+        let _none = self.outgoing.insert(
+            key,
+            Outgoing {
+                request: intent.request.clone(),
+                payee_provider: intent.payee_provider.clone(),
+                memo: intent.memo.as_str().to_owned(),
+                approved_by: intent.approved_by,
+                at,
+                pair: None,
+                receipt: None,
+                held: false,
+                abandoned: None,
+                report: None,
+            },
+        );
+
+        Some(())
+    }
+
+    pub(super) fn fold_pay_abandoned(
+        &mut self,
+        key: PaymentKey,
+        refused: Option<TaRefused>,
+    ) -> Option<()> {
+        let payment = self.outgoing.get_mut(&key)?;
+        if payment.pair.is_some() {
+            return None;
+        }
+        payment.abandoned = Some(refused);
+
+        Some(())
+    }
+
+    pub(super) fn fold_payment_signed(
+        &mut self,
+        pair: &PaymentPair,
+        payee_provider: &Signed<Certificate>,
+        at: Time,
+    ) -> Option<()> {
+        self.remember_provider(payee_provider);
+        let key = PaymentKey::of(pair.request.body());
+        let payment = self.outgoing.entry(key).or_insert_with(|| Outgoing {
+            request: pair.request.clone(),
+            payee_provider: payee_provider.clone(),
+            memo: String::new(),
+            approved_by: ApprovedBy::Person,
+            at,
+            pair: None,
+            receipt: None,
+            held: false,
+            abandoned: None,
+            report: None,
+        });
+        if let Some(held) = &payment.pair {
+            return (held == pair).then_some(());
+        }
+        payment.pair = Some(pair.clone());
+        let _none = self.outgoing_by_hash.insert(pair.hash(), key);
+        self.status.stated(Statement::Payment(pair.clone()));
+
+        Some(())
+    }
+
+    pub(super) fn fold_receipt_received(
+        &mut self,
+        receipt: &Signed<ReceivedPayment>,
+        at: Time,
+    ) -> Option<()> {
+        let payment = self.outgoing_mut(receipt.body().payment)?;
+        if payment.receipt.is_none() {
+            payment.receipt = Some((receipt.clone(), at));
+        }
+
+        Some(())
+    }
+
+    pub(super) fn fold_held(&mut self, payment: Digest) -> Option<()> {
+        self.outgoing_mut(payment)?.held = true;
+
+        Some(())
+    }
+
+    pub(super) fn fold_payment_received(
+        &mut self,
+        pair: &PaymentPair,
+        sender_provider: &Signed<Certificate>,
+        at: Time,
+    ) -> Option<()> {
+        self.remember_provider(sender_provider);
+        let hash = pair.hash();
+        let body = pair.payment.body();
+        let (payee, request_id) = (body.receiver.key, body.request_id);
+        let _held = self.incoming.entry(hash).or_insert_with(|| Incoming {
+            pair: pair.clone(),
+            sender_provider: sender_provider.clone(),
+            at,
+            receipt: None,
+            collect_refused: None,
+            report: None,
+            claim: None,
+        });
+        self.request_paid(&payee, request_id, hash);
+
+        Some(())
+    }
+
+    pub(super) fn fold_collected(
+        &mut self,
+        payment: Digest,
+        receipt: &Signed<ReceivedPayment>,
+    ) -> Option<()> {
+        let incoming = self.incoming.get_mut(&payment)?;
+        if let Some(held) = &incoming.receipt {
+            return (held == receipt).then_some(());
+        }
+        incoming.receipt = Some(receipt.clone());
+
+        Some(())
+    }
+
+    pub(super) fn fold_collect_refused(
+        &mut self,
+        payment: Digest,
+        refused: TaRefused,
+    ) -> Option<()> {
+        self.incoming.get_mut(&payment)?.collect_refused = Some(refused);
+
+        Some(())
+    }
+
+    /// A device may be both ends of a payment (client and TA of one owner): the answer is both's.
+    pub(super) fn fold_reported(&mut self, payment: Digest, outcome: ItemOutcome) -> Option<()> {
+        let mut known = None;
+        if let Some(incoming) = self.incoming.get_mut(&payment) {
+            incoming.report = Some(outcome);
+            known = Some(());
+        }
+        if let Some(outgoing) = self.outgoing_mut(payment) {
+            outgoing.report = Some(outcome);
+            known = Some(());
+        }
+
+        known
+    }
+
+    pub(super) fn fold_claimed(&mut self, payment: Digest, outcome: ItemOutcome) -> Option<()> {
+        self.incoming.get_mut(&payment)?.claim = Some(outcome);
+
+        Some(())
+    }
+
+    fn outgoing_mut(&mut self, payment: Digest) -> Option<&mut Outgoing> {
+        let key = self.outgoing_by_hash.get(&payment)?;
+
+        self.outgoing.get_mut(key)
+    }
+}

@@ -1,0 +1,61 @@
+//! Payees that the owner named: paid without asking, under a daily sum.
+
+use ops_proto::{Amount, Name, PublicKey, Time};
+
+use super::Book;
+use crate::journal::fact::ApprovedBy;
+
+/// A payee that may be paid without a person.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ApprovedPayee {
+    /// What the owner calls it.
+    pub name: Name,
+    /// The largest sum in one day (UTC).
+    pub daily_max: Amount,
+}
+
+const DAY_MS: u64 = 24 * 3600 * 1000;
+
+impl Book {
+    /// Returns the payees that may be paid without a person.
+    pub fn approved_payees(&self) -> impl Iterator<Item = (&PublicKey, &ApprovedPayee)> {
+        self.approved.iter()
+    }
+
+    /// Tells whether the policy may pay this now: the owner named the payee's key, and the day's sum
+    /// stays under its limit. Counted over intents, so that a restart forgets nothing.
+    #[must_use]
+    pub fn policy_allows(&self, payee: &PublicKey, amount: Amount, now: Time) -> bool {
+        let Some(approved) = self.approved.get(payee) else {
+            return false;
+        };
+        let today = now.as_ms().checked_div(DAY_MS);
+        let spent = self
+            .outgoing
+            .values()
+            .filter(|payment| payment.payee() == *payee)
+            .filter(|payment| payment.approved_by == ApprovedBy::Policy)
+            .filter(|payment| !payment.is_abandoned())
+            .filter(|payment| payment.at.as_ms().checked_div(DAY_MS) == today)
+            .fold(0_u64, |sum, payment| {
+                sum.saturating_add(payment.amount().minor_units())
+            });
+
+        spent.saturating_add(amount.minor_units()) <= approved.daily_max.minor_units()
+    }
+
+    pub(super) fn fold_payee_approved(
+        &mut self,
+        payee: PublicKey,
+        name: &Name,
+        daily_max: Amount,
+    ) -> Option<()> {
+        let approved = ApprovedPayee {
+            name: name.clone(),
+            daily_max,
+        };
+        let _before = self.approved.insert(payee, approved);
+
+        Some(())
+    }
+}

@@ -1,0 +1,406 @@
+//! What the journal records: one fact for each thing that happened, never changed afterwards.
+
+use std::fmt;
+
+use ble_proto::gatt::RequestTag;
+use ble_proto::message::Memo;
+use ops_proto::certificate::{Certificate, Kind};
+use ops_proto::contract::{Command, Output, RequestTerms, TaRefused};
+use ops_proto::id::CommandId;
+use ops_proto::message::{
+    AccountAnswer, CertificateChain, DepositAnswer, DepositOpen, ItemOutcome, ReceivedPayment,
+    RequestPayment, Status, SyncToken,
+};
+use ops_proto::{Amount, Balance, Digest, Name, PaymentPair, PublicKey, RequestId, Signed};
+use serde::{Deserialize, Serialize};
+use zeroize::Zeroize;
+
+/// One thing that happened. The index is the kind in the journal; it is frozen, new facts go to the
+/// end.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[repr(u8)]
+pub enum Fact {
+    /// The owner took an enrolment file.
+    Enrolled(Box<Enrolled>) = 0,
+    /// The client key was made, with the name that it asks to be certified under.
+    ClientKeyMade {
+        /// The key.
+        client: PublicKey,
+        /// The name.
+        name: Name,
+    } = 1,
+    /// The provider certified the client.
+    ClientRegistered(Box<CertificateChain>) = 2,
+    /// The TA has a key.
+    TaInitialised {
+        /// The TA's key.
+        ta: PublicKey,
+    } = 3,
+    /// The provider certified the TA; the TA may not have taken the certificate yet.
+    TaRegistered(Box<CertificateChain>) = 4,
+    /// The TA took its certificate.
+    TaCertified(Box<CertificateChain>) = 5,
+    /// The owner wants to move money onto the device.
+    DepositIntent {
+        /// Names the TA's command.
+        command: CommandId,
+        /// How much.
+        amount: Amount,
+    } = 6,
+    /// The TA opened the deposit.
+    DepositOpened {
+        /// The intent.
+        command: CommandId,
+        /// The statement.
+        open: Signed<DepositOpen>,
+    } = 7,
+    /// The server answered; the TA may not have taken the answer yet.
+    DepositAnswered(Signed<DepositAnswer>) = 8,
+    /// The TA took the answer.
+    DepositClosed {
+        /// The counter of the deposit.
+        i: u64,
+        /// The balance after it.
+        balance: Balance,
+    } = 9,
+    /// The owner asks for money.
+    RequestIntent(Box<RequestIntent>) = 10,
+    /// The request is signed; it is never forgotten.
+    RequestIssued {
+        /// The intent.
+        command: CommandId,
+        /// R.
+        request: Signed<RequestPayment>,
+    } = 11,
+    /// The owner no longer shows the request. A payment for it is still taken.
+    RequestCancelled {
+        /// The payee's key.
+        payee: PublicKey,
+        /// The request.
+        request_id: RequestId,
+    } = 12,
+    /// A person or the policy approved a payment; written before the TA pays.
+    PayIntent(Box<PayIntent>) = 13,
+    /// The TA did not pay and never will for this intent.
+    PayAbandoned {
+        /// The payee's key.
+        payee: PublicKey,
+        /// The request.
+        request_id: RequestId,
+        /// Why the TA refused, if it did.
+        refused: Option<TaRefused>,
+    } = 14,
+    /// The TA debited itself and signed P.
+    PaymentSigned {
+        /// P and R.
+        pair: Box<PaymentPair>,
+        /// The certificate of the payee's provider.
+        payee_provider: Signed<Certificate>,
+    } = 15,
+    /// The payee's receipt arrived and verifies.
+    ReceiptReceived(Signed<ReceivedPayment>) = 16,
+    /// The payee holds the payment without crediting it here; it is settled online.
+    HeldByPayee {
+        /// The hash of P.
+        payment: Digest,
+    } = 17,
+    /// A payment to this device arrived and verifies.
+    PaymentReceived {
+        /// P and R.
+        pair: Box<PaymentPair>,
+        /// The certificate of the sender's provider.
+        sender_provider: Signed<Certificate>,
+    } = 18,
+    /// The payment is credited and its receipt signed, by the TA or the client key.
+    Collected {
+        /// The hash of P.
+        payment: Digest,
+        /// The receipt.
+        receipt: Signed<ReceivedPayment>,
+    } = 19,
+    /// The TA cannot credit the payment; it is claimed online.
+    CollectRefused {
+        /// The hash of P.
+        payment: Digest,
+        /// Why.
+        refused: TaRefused,
+    } = 20,
+    /// The server answered a report.
+    Reported {
+        /// The hash of P.
+        payment: Digest,
+        /// What became of it.
+        outcome: ItemOutcome,
+    } = 21,
+    /// The server answered a claim.
+    Claimed {
+        /// The hash of P.
+        payment: Digest,
+        /// What became of it.
+        outcome: ItemOutcome,
+    } = 22,
+    /// The TA stated where it stands.
+    StatusOpened(Signed<Status>) = 23,
+    /// The server answered a status; the TA may not have taken the token yet.
+    TokenReceived(Signed<SyncToken>) = 24,
+    /// The TA took the token.
+    TokenTaken {
+        /// The hash of the status.
+        status: Digest,
+    } = 25,
+    /// The server said what the online account holds.
+    AccountAnswered(Signed<AccountAnswer>) = 26,
+    /// The owner lets the policy pay this payee without asking.
+    PayeeApproved {
+        /// The payee's key.
+        payee: PublicKey,
+        /// What the owner calls the payee.
+        name: Name,
+        /// The largest sum in one day (UTC).
+        daily_max: Amount,
+    } = 27,
+    /// The owner ended that.
+    PayeeApprovalEnded {
+        /// The payee's key.
+        payee: PublicKey,
+    } = 28,
+    /// The TA's operations moved on without anything else to say.
+    TaMoved = 29,
+}
+
+/// What an enrolment file says.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Enrolled {
+    /// Where the server listens.
+    pub url: String,
+    /// What the server's TLS certificate must reach, in PEM.
+    pub tls_anchor: String,
+    /// The root's key.
+    pub root: PublicKey,
+    /// The provider's certificate, checked against the root.
+    pub provider: Signed<Certificate>,
+}
+
+/// All that it takes to issue a request and to serve it after any restart.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RequestIntent {
+    /// Names the TA's command; random.
+    pub command: CommandId,
+    /// Whether the TA or the client key signs.
+    pub signer: Kind,
+    /// What is asked.
+    pub terms: RequestTerms,
+    /// What is advertised.
+    pub tag: RequestTag,
+    /// The secret half of the terms' Noise key.
+    pub noise_secret: NoiseSecretBytes,
+    /// How payers find it.
+    pub entry: Entry,
+    /// What the payment is for.
+    pub memo: Memo,
+    /// The salt of the memo's hash.
+    pub salt: [u8; 16],
+}
+
+/// How payers come to know of a request; fixed when it is opened.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[repr(u8)]
+pub enum Entry {
+    /// By its advertisement.
+    Heard = 0,
+    /// By its `blepay:` URI alone.
+    Scanned(UriSecretBytes) = 1,
+}
+
+/// What was approved.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PayIntent {
+    /// R, as the person or the policy saw it.
+    pub request: Signed<RequestPayment>,
+    /// The certificate of the payee's provider.
+    pub payee_provider: Signed<Certificate>,
+    /// What the payee says it is for.
+    pub memo: Memo,
+    /// Who approved.
+    pub approved_by: ApprovedBy,
+}
+
+/// Who approved a payment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[repr(u8)]
+pub enum ApprovedBy {
+    /// A person who saw name, amount and code.
+    Person = 0,
+    /// The policy: the owner named the payee's key before. Counts towards the daily sum.
+    Policy = 1,
+    /// Scanning the request's URI for this payment.
+    Scan = 2,
+}
+
+impl Fact {
+    /// Returns the kind, as the journal stores it beside the bytes.
+    #[must_use]
+    pub const fn kind(&self) -> u8 {
+        match self {
+            Self::Enrolled(_) => 0,
+            Self::ClientKeyMade { .. } => 1,
+            Self::ClientRegistered(_) => 2,
+            Self::TaInitialised { .. } => 3,
+            Self::TaRegistered(_) => 4,
+            Self::TaCertified(_) => 5,
+            Self::DepositIntent { .. } => 6,
+            Self::DepositOpened { .. } => 7,
+            Self::DepositAnswered(_) => 8,
+            Self::DepositClosed { .. } => 9,
+            Self::RequestIntent(_) => 10,
+            Self::RequestIssued { .. } => 11,
+            Self::RequestCancelled { .. } => 12,
+            Self::PayIntent(_) => 13,
+            Self::PayAbandoned { .. } => 14,
+            Self::PaymentSigned { .. } => 15,
+            Self::ReceiptReceived(_) => 16,
+            Self::HeldByPayee { .. } => 17,
+            Self::PaymentReceived { .. } => 18,
+            Self::Collected { .. } => 19,
+            Self::CollectRefused { .. } => 20,
+            Self::Reported { .. } => 21,
+            Self::Claimed { .. } => 22,
+            Self::StatusOpened(_) => 23,
+            Self::TokenReceived(_) => 24,
+            Self::TokenTaken { .. } => 25,
+            Self::AccountAnswered(_) => 26,
+            Self::PayeeApproved { .. } => 27,
+            Self::PayeeApprovalEnded { .. } => 28,
+            Self::TaMoved => 29,
+        }
+    }
+
+    /// Returns the fact that a TA's operation is, the same whether the answer came at once or is told
+    /// after a restart: it depends on command and output alone.
+    #[must_use]
+    pub fn of_operation(command: &Command, output: &Output) -> Self {
+        match (command, output) {
+            (_, Output::Initialised { ta }) => Self::TaInitialised { ta: *ta },
+            (
+                Command::CertInit {
+                    provider,
+                    certificate,
+                    ..
+                },
+                Output::Certified,
+            ) => Self::TaCertified(Box::new(CertificateChain {
+                provider: provider.clone(),
+                leaf: certificate.clone(),
+            })),
+            (Command::DepositOpen { command, .. }, Output::DepositOpened(open)) => {
+                Self::DepositOpened {
+                    command: *command,
+                    open: open.clone(),
+                }
+            }
+            (Command::DepositClose { answer }, Output::DepositClosed { balance }) => {
+                Self::DepositClosed {
+                    i: answer.body().i,
+                    balance: *balance,
+                }
+            }
+            (Command::PrepareRequest { command, .. }, Output::RequestPrepared(request)) => {
+                Self::RequestIssued {
+                    command: *command,
+                    request: request.clone(),
+                }
+            }
+            (Command::Pay { payee_provider, .. }, Output::Paid(pair)) => Self::PaymentSigned {
+                pair: Box::new(pair.clone()),
+                payee_provider: payee_provider.clone(),
+            },
+            (_, Output::Collected(receipt)) => Self::Collected {
+                payment: receipt.body().payment,
+                receipt: receipt.clone(),
+            },
+            (_, Output::StatusOpened(status)) => Self::StatusOpened(status.clone()),
+            (Command::Sync { token }, Output::Synced) => Self::TokenTaken {
+                status: token.body().status,
+            },
+            (_, _) => Self::TaMoved,
+        }
+    }
+}
+
+macro_rules! stored_secret {
+    ($($(#[$doc:meta])* $name:ident($size:literal)),*) => {$(
+        $(#[$doc])*
+        #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+        pub struct $name([u8; $size]);
+
+        impl $name {
+            /// Takes the bytes of a secret, to store them.
+            #[must_use]
+            pub const fn new(bytes: [u8; $size]) -> Self {
+                Self(bytes)
+            }
+
+            /// Returns the bytes, for the session that needs them.
+            #[must_use]
+            pub const fn expose(&self) -> &[u8; $size] {
+                &self.0
+            }
+        }
+
+        impl Drop for $name {
+            fn drop(&mut self) {
+                self.0.zeroize();
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(concat!(stringify!($name), "([redacted])"))
+            }
+        }
+    )*};
+}
+
+stored_secret! {
+    /// A request's private Noise key as it is stored. It prints nothing and is wiped when dropped.
+    NoiseSecretBytes(32),
+    /// A URI's secret as it is stored. It prints nothing and is wiped when dropped.
+    UriSecretBytes(16)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn stored_secrets_print_nothing() {
+        assert_eq!(
+            format!("{:?}", NoiseSecretBytes::new([7; 32])),
+            "NoiseSecretBytes([redacted])"
+        );
+        assert_eq!(
+            format!("{:?}", Entry::Scanned(UriSecretBytes::new([7; 16]))),
+            "Scanned(UriSecretBytes([redacted]))"
+        );
+    }
+
+    #[test]
+    fn the_kind_is_the_first_byte_of_the_encoding() {
+        let facts = [
+            Fact::TaInitialised {
+                ta: PublicKey([1; 32]),
+            },
+            Fact::HeldByPayee {
+                payment: Digest::ZERO,
+            },
+            Fact::PayeeApprovalEnded {
+                payee: PublicKey([1; 32]),
+            },
+            Fact::TaMoved,
+        ];
+        for fact in facts {
+            let bytes = ops_proto::signed::encode(&fact);
+            assert_eq!(bytes.first(), Some(&fact.kind()), "{fact:?}");
+        }
+    }
+}

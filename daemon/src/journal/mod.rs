@@ -1,0 +1,177 @@
+//! The journal: the daemon's truth, as append-only facts on disk.
+//!
+//! ```text
+//!  append(facts) ──► writer thread ──► one transaction, fsync ──► Book ──► subscribers
+//!                    (bounded queue)    (many appends at once)     └────► the caller's answer
+//! ```
+//!
+//! What [`Journal::append`] has answered is on disk, is in the [`Book`] and survives power loss. Read
+//! with [`Journal::view`]; nothing else holds state that matters.
+
+pub mod book;
+pub mod entry;
+pub mod fact;
+mod reserve;
+mod store;
+mod writer;
+
+use std::path::Path;
+use std::sync::{Arc, PoisonError, RwLock};
+
+use ops_proto::contract::Mark;
+use tokio::sync::{broadcast, mpsc, oneshot};
+
+pub use book::Book;
+pub use entry::{Recorded, Seq};
+pub use fact::{
+    ApprovedBy, Enrolled, Entry, Fact, NoiseSecretBytes, PayIntent, RequestIntent, UriSecretBytes,
+};
+
+use store::Store;
+use writer::{Append, Shared};
+
+/// The file of the journal, in the state directory.
+pub const JOURNAL_FILE: &str = "journal.sqlite";
+
+/// Appends that wait for the writer; who comes later waits to be let in.
+pub const APPENDS_QUEUED_MAX: usize = 256;
+
+/// Facts that a slow subscriber may be behind before it loses the oldest.
+pub const SUBSCRIBER_FACTS_MAX: usize = 1024;
+
+/// The way to the journal. Cloning it is cheap; the writer ends when the last clone is dropped.
+#[derive(Clone, Debug)]
+pub struct Journal {
+    appends: mpsc::Sender<Append>,
+    shared: Arc<Shared>,
+}
+
+impl Journal {
+    /// Opens the journal of a state directory, making it if there is none, and folds its facts.
+    ///
+    /// Call it once per directory and process, at start, before anything else is done: it blocks.
+    ///
+    /// # Errors
+    ///
+    /// [`JournalError::Open`] when the file cannot be used, [`JournalError::Damaged`] when a fact in it
+    /// does not decode.
+    pub fn open(state_dir: &Path) -> Result<Self, JournalError> {
+        let (store, facts) = Store::open(state_dir)?;
+        let mut book = Book::default();
+        for recorded in &facts {
+            book.apply(recorded);
+        }
+        let shared = Arc::new(Shared {
+            book: RwLock::new(book),
+            recorded: broadcast::Sender::new(SUBSCRIBER_FACTS_MAX),
+        });
+        let (appends, queue) = mpsc::channel(APPENDS_QUEUED_MAX);
+        writer::start(store, queue, Arc::clone(&shared))?;
+
+        Ok(Self { appends, shared })
+    }
+
+    /// Appends facts, all or none, and returns the number of the last once they are on disk.
+    ///
+    /// Dropping the future does not take the facts back.
+    ///
+    /// # Errors
+    ///
+    /// [`JournalError::Full`] when the disk is full, [`JournalError::Failed`] when it fails, with
+    /// nothing written; [`JournalError::Closed`] after the writer has ended.
+    pub async fn append(&self, facts: Vec<Fact>) -> Result<Seq, JournalError> {
+        let (append, outcome) = Append::new(facts.into_iter().map(|fact| (fact, None)).collect());
+        self.appends
+            .send(append)
+            .await
+            .map_err(|_closed| JournalError::Closed)?;
+
+        outcome.await.map_err(|_closed| JournalError::Closed)?
+    }
+
+    /// Hands facts to the writer and returns at once with what tells when they are on disk.
+    ///
+    /// For a driver's loop, which must not wait. Appends keep the order of these calls.
+    ///
+    /// # Errors
+    ///
+    /// [`JournalError::Busy`] when [`APPENDS_QUEUED_MAX`] wait already.
+    pub fn begin_append(
+        &self,
+        facts: Vec<Fact>,
+    ) -> Result<oneshot::Receiver<Result<Seq, JournalError>>, JournalError> {
+        let (append, outcome) = Append::new(facts.into_iter().map(|fact| (fact, None)).collect());
+        self.appends
+            .try_send(append)
+            .map_err(|_full_or_closed| JournalError::Busy)?;
+
+        Ok(outcome)
+    }
+
+    /// Appends the operations of a TA with their marks, from the TA's own thread.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::append`].
+    pub fn append_operations(&self, facts: Vec<(Fact, Mark)>) -> Result<Seq, JournalError> {
+        let entries = facts
+            .into_iter()
+            .map(|(fact, mark)| (fact, Some(mark)))
+            .collect();
+        let (append, outcome) = Append::new(entries);
+        self.appends
+            .blocking_send(append)
+            .map_err(|_closed| JournalError::Closed)?;
+
+        outcome
+            .blocking_recv()
+            .map_err(|_closed| JournalError::Closed)?
+    }
+
+    /// Reads the book. Keep `read` short: the writer waits for it.
+    pub fn view<T>(&self, read: impl FnOnce(&Book) -> T) -> T {
+        let book = self
+            .shared
+            .book
+            .read()
+            .unwrap_or_else(PoisonError::into_inner);
+
+        read(&book)
+    }
+
+    /// Returns every fact from now on, as it reaches the disk; who lags behind
+    /// [`SUBSCRIBER_FACTS_MAX`] loses the oldest.
+    #[must_use]
+    pub fn subscribe(&self) -> broadcast::Receiver<Arc<Recorded>> {
+        self.shared.recorded.subscribe()
+    }
+}
+
+/// The journal did not do what was asked.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum JournalError {
+    /// The file cannot be opened or made.
+    #[error("the journal cannot be opened: {0}")]
+    Open(String),
+    /// The file was written by a newer program.
+    #[error("the journal has version {0}, which needs a newer program")]
+    NewerVersion(i64),
+    /// A fact in it does not decode: the disk is damaged, or somebody changed it.
+    #[error("the journal is damaged at fact {0}; restore it from the backup")]
+    Damaged(i64),
+    /// The disk is full. Nothing was written; no payment is begun until there is room again.
+    #[error("the disk is full; free some space")]
+    Full,
+    /// The disk failed. Nothing was written.
+    #[error("the journal cannot be written: {0}")]
+    Failed(String),
+    /// Too many appends wait.
+    #[error("the journal is busy")]
+    Busy,
+    /// The writer has ended.
+    #[error("the journal is closed")]
+    Closed,
+}
+
+#[cfg(test)]
+mod tests;

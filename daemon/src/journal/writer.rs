@@ -1,0 +1,111 @@
+//! The one thread that writes: takes what waits, commits it together, folds it, answers.
+
+use std::sync::{Arc, PoisonError, RwLock};
+
+use ops_proto::contract::Mark;
+use tokio::sync::{broadcast, mpsc, oneshot};
+
+use super::book::Book;
+use super::entry::{Recorded, Seq};
+use super::fact::Fact;
+use super::store::Store;
+use super::{APPENDS_QUEUED_MAX, JournalError};
+use crate::clock;
+
+/// Facts to append, all or none, and who waits for them.
+#[derive(Debug)]
+pub(super) struct Append {
+    entries: Vec<(Fact, Option<Mark>)>,
+    done: oneshot::Sender<Result<Seq, JournalError>>,
+}
+
+/// What readers of the journal see.
+#[derive(Debug)]
+pub(super) struct Shared {
+    pub(super) book: RwLock<Book>,
+    pub(super) recorded: broadcast::Sender<Arc<Recorded>>,
+}
+
+impl Append {
+    pub(super) fn new(
+        entries: Vec<(Fact, Option<Mark>)>,
+    ) -> (Self, oneshot::Receiver<Result<Seq, JournalError>>) {
+        let (done, outcome) = oneshot::channel();
+
+        (Self { entries, done }, outcome)
+    }
+}
+
+/// Starts the thread; it ends when every [`super::Journal`] is dropped and the queue is empty.
+pub(super) fn start(
+    store: Store,
+    queue: mpsc::Receiver<Append>,
+    shared: Arc<Shared>,
+) -> Result<(), JournalError> {
+    let _detached = std::thread::Builder::new()
+        .name("journal".to_owned())
+        .spawn(move || run(store, queue, &shared))
+        .map_err(|error| JournalError::Open(error.to_string()))?;
+
+    Ok(())
+}
+
+fn run(mut store: Store, mut queue: mpsc::Receiver<Append>, shared: &Shared) {
+    while let Some(first) = queue.blocking_recv() {
+        let mut appends = vec![first];
+        while appends.len() < APPENDS_QUEUED_MAX
+            && let Ok(next) = queue.try_recv()
+        {
+            appends.push(next);
+        }
+        match write(&mut store, &appends) {
+            Ok(recorded) => publish(shared, appends, recorded),
+            // one of them may be what does not fit: each gets a commit and an outcome of its own
+            Err(_) => appends
+                .into_iter()
+                .for_each(|append| write_alone(&mut store, append, shared)),
+        }
+    }
+}
+
+fn write_alone(store: &mut Store, append: Append, shared: &Shared) {
+    let appends = vec![append];
+    match write(store, &appends) {
+        Ok(recorded) => publish(shared, appends, recorded),
+        Err(error) => {
+            for append in appends {
+                let _nobody_waits = append.done.send(Err(error.clone()));
+            }
+        }
+    }
+}
+
+fn write(store: &mut Store, appends: &[Append]) -> Result<Vec<Recorded>, JournalError> {
+    let entries: Vec<_> = appends
+        .iter()
+        .flat_map(|append| append.entries.iter())
+        .collect();
+
+    store.append(&entries, clock::now())
+}
+
+fn publish(shared: &Shared, appends: Vec<Append>, recorded: Vec<Recorded>) {
+    {
+        let mut book = shared.book.write().unwrap_or_else(PoisonError::into_inner);
+        for recorded in &recorded {
+            book.apply(recorded);
+        }
+    }
+    let mut recorded = recorded.into_iter();
+    for append in appends {
+        let mut last = Seq(0);
+        for _ in &append.entries {
+            let Some(recorded) = recorded.next() else {
+                break;
+            };
+            last = recorded.seq;
+            let _nobody_listens = shared.recorded.send(Arc::new(recorded));
+        }
+        let _nobody_waits = append.done.send(Ok(last));
+    }
+}

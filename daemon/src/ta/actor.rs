@@ -1,0 +1,231 @@
+//! The TA's thread.
+
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::time::Duration;
+
+use ops_proto::contract::{Answer, Command, Mark, Operation, Output, TaRefused};
+use tokio::sync::{oneshot, watch};
+
+use super::{AnyTa, TaAccess, TaConnector, TaError};
+use crate::journal::{Fact, Journal};
+
+/// One command and who waits for its answer.
+#[derive(Debug)]
+pub(super) struct Call {
+    pub(super) command: Command,
+    pub(super) done: oneshot::Sender<Result<Output, TaError>>,
+}
+
+/// How long an unreachable TA is left alone before a session is tried without a call.
+const REOPEN_INTERVAL: Duration = Duration::from_secs(2);
+
+/// How long a TA must be idle before its outputs are acknowledged: never between two flights.
+const ACKNOWLEDGE_DELAY: Duration = Duration::from_millis(50);
+
+/// Starts the thread; it ends when every handle is dropped.
+pub(super) fn start(
+    connector: TaConnector,
+    journal: Journal,
+    queue: Receiver<Call>,
+    access: watch::Sender<TaAccess>,
+) -> std::io::Result<()> {
+    let actor = Actor {
+        connector,
+        journal,
+        access,
+        session: None,
+        acknowledged: 0,
+    };
+    let _detached = std::thread::Builder::new()
+        .name("ta".to_owned())
+        .spawn(move || actor.run(&queue))?;
+
+    Ok(())
+}
+
+struct Actor {
+    connector: TaConnector,
+    journal: Journal,
+    access: watch::Sender<TaAccess>,
+    session: Option<Box<dyn AnyTa>>,
+    /// The last operation that the TA was told to forget.
+    acknowledged: u64,
+}
+
+impl Actor {
+    fn run(mut self, queue: &Receiver<Call>) {
+        let _retried_below = self.open();
+        loop {
+            match queue.recv_timeout(self.idle_interval()) {
+                Ok(call) => {
+                    let outcome = self.invoke(&call.command);
+                    let _caller_gone = call.done.send(outcome);
+                }
+                Err(RecvTimeoutError::Timeout) => self.idle(),
+                Err(RecvTimeoutError::Disconnected) => return,
+            }
+        }
+    }
+
+    fn idle_interval(&self) -> Duration {
+        let mark = self.journal.view(|book| book.mark().o);
+        if self.session.is_some() && mark > self.acknowledged {
+            return ACKNOWLEDGE_DELAY;
+        }
+
+        REOPEN_INTERVAL
+    }
+
+    fn idle(&mut self) {
+        if self.session.is_none() {
+            let _tried_again = self.open();
+            return;
+        }
+        self.acknowledge();
+    }
+
+    /// Invokes a command, and once more after a session that broke: every command is idempotent.
+    fn invoke(&mut self, command: &Command) -> Result<Output, TaError> {
+        match self.try_invoke(command) {
+            Err(TaError::Unreachable(_)) => self.try_invoke(command),
+            outcome => outcome,
+        }
+    }
+
+    fn try_invoke(&mut self, command: &Command) -> Result<Output, TaError> {
+        self.open()?;
+        let answer = self.ask(command)?.inspect_err(|refused| {
+            tracing::debug!(%refused, "TA refused");
+        })?;
+        self.record(command, &answer)?;
+
+        Ok(answer.output)
+    }
+
+    /// Writes an answer to the journal, unless it repeats what is there. When that fails the session
+    /// ends: the next one begins with what the journal lacks.
+    fn record(&mut self, command: &Command, answer: &Answer) -> Result<(), TaError> {
+        let held = self.journal.view(|book| book.mark());
+        if answer.mark == held {
+            return Ok(());
+        }
+        if held.o.checked_add(1) != Some(answer.mark.o) {
+            self.end_session("its operations do not follow the journal's");
+            return Err(TaError::OtherAnswer);
+        }
+        let fact = Fact::of_operation(command, &answer.output);
+        self.append(vec![(fact, answer.mark)])
+    }
+
+    /// Opens a session if none is open, and takes into the journal what the TA is ahead.
+    fn open(&mut self) -> Result<(), TaError> {
+        if let TaAccess::Halted(refused) = &*self.access.borrow() {
+            return Err(TaError::Halted(*refused));
+        }
+        if self.session.is_some() {
+            return Ok(());
+        }
+        let session = self.connector.connect().map_err(|error| {
+            self.access
+                .send_replace(TaAccess::Unreachable(error.0.clone()));
+            TaError::Unreachable(error.0)
+        })?;
+        self.session = Some(session);
+        let mark = self.journal.view(|book| book.mark());
+        let answer = match self.ask(&Command::OperationsSince { mark })? {
+            Ok(answer) => answer,
+            Err(refused) => return Err(self.halt(refused)),
+        };
+        let Output::Operations(operations) = answer.output else {
+            self.end_session("it answered something else than its operations");
+            return Err(TaError::OtherAnswer);
+        };
+        self.take(mark, operations)?;
+        self.access.send_replace(TaAccess::Open);
+
+        Ok(())
+    }
+
+    fn take(&mut self, mark: Mark, operations: Vec<Operation>) -> Result<(), TaError> {
+        let later: Vec<_> = operations
+            .into_iter()
+            .filter(|operation| operation.mark.o > mark.o)
+            .map(|operation| {
+                let fact = Fact::of_operation(&operation.command, &operation.output);
+                (fact, operation.mark)
+            })
+            .collect();
+        if later.is_empty() {
+            return Ok(());
+        }
+        tracing::info!(operations = later.len(), "Took what the TA was ahead");
+
+        self.append(later)
+    }
+
+    fn append(&mut self, facts: Vec<(Fact, Mark)>) -> Result<(), TaError> {
+        let appended = self.journal.append_operations(facts);
+        if let Err(error) = appended {
+            self.end_session("the journal could not record its answer");
+            return Err(TaError::Journal(error));
+        }
+
+        Ok(())
+    }
+
+    /// Lets the TA forget what is in the journal. Nothing depends on it; the next time is as good.
+    fn acknowledge(&mut self) {
+        let mark = self.journal.view(|book| book.mark());
+        if mark.o <= self.acknowledged {
+            return;
+        }
+        let command = Command::Acknowledge { o: mark.o };
+        match self.ask(&command) {
+            Ok(Ok(answer)) => {
+                self.acknowledged = mark.o;
+                if self.record(&command, &answer).is_ok() && answer.mark.o > mark.o {
+                    // an acknowledgement that counts as an operation is not acknowledged in turn
+                    self.acknowledged = answer.mark.o;
+                }
+            }
+            Ok(Err(refused)) => {
+                tracing::debug!(%refused, "TA refused an acknowledgement");
+                self.acknowledged = mark.o;
+            }
+            Err(_) => {}
+        }
+    }
+
+    fn ask(&mut self, command: &Command) -> Result<Result<Answer, TaRefused>, TaError> {
+        let session = self
+            .session
+            .as_mut()
+            .ok_or_else(|| TaError::Unreachable("no session".to_owned()))?;
+        match session.invoke_any(command.clone()) {
+            Ok(Err(TaRefused::SessionNotOpen)) => {
+                self.end_session("its session was not open");
+                Err(TaError::Unreachable("its session was not open".to_owned()))
+            }
+            Ok(answer) => Ok(answer),
+            Err(error) => {
+                self.end_session(&error.0);
+                Err(TaError::Unreachable(error.0))
+            }
+        }
+    }
+
+    fn end_session(&mut self, reason: &str) {
+        tracing::warn!(reason, "Ended the session with the TA");
+        self.session = None;
+        self.access
+            .send_replace(TaAccess::Unreachable(reason.to_owned()));
+    }
+
+    fn halt(&mut self, refused: TaRefused) -> TaError {
+        self.session = None;
+        self.access.send_replace(TaAccess::Halted(refused));
+        tracing::error!(%refused, "The TA does not belong to this journal");
+
+        TaError::Halted(refused)
+    }
+}

@@ -1,0 +1,29 @@
+//! Who asks for money nearby.
+
+use ble_proto::gatt::RequestTag;
+use ops_proto::{Amount, Currency, Name, ProviderId, PublicKey, RequestId};
+
+/// A request that was heard and read. Memo and code come only after it is chosen.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Offer {
+    /// The certified name of the payee.
+    pub payee: Name,
+    /// The payee's key.
+    pub payee_key: PublicKey,
+    /// The certified name of the payee's provider.
+    pub provider: Name,
+    /// The provider.
+    pub provider_id: ProviderId,
+    /// The payee's number of the request.
+    pub request_id: RequestId,
+    /// How much it asks.
+    pub amount: Amount,
+    /// Of what.
+    pub currency: Currency,
+    /// The advertised tag.
+    pub tag: RequestTag,
+    /// Whether another payer holds it at present.
+    pub busy: bool,
+    /// Signal strength in dBm, where known.
+    pub rssi: Option<i16>,
+}

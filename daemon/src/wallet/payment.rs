@@ -1,0 +1,174 @@
+//! A payment by this device, as whoever starts it sees it.
+
+use ble_proto::code::Code;
+use ble_proto::gatt::RequestTag;
+use ble_proto::message::Memo;
+use ble_proto::uri::PaymentUri;
+use ops_proto::contract::Pin;
+use ops_proto::message::ReceivedPayment;
+use ops_proto::{Amount, Digest, PublicKey, Signed};
+use tokio::sync::mpsc;
+
+use super::offer::Offer;
+
+/// Whom to pay, and what to expect.
+#[derive(Debug)]
+pub struct PaymentOrder {
+    /// How the payee is found.
+    pub target: Target,
+    /// The amount that the person typed or saw; another one fails.
+    pub expected: Option<Amount>,
+    /// Whether the policy may approve where it is allowed to (a named payee, a scanned URI); else a
+    /// person is always asked.
+    pub policy: bool,
+}
+
+/// How a payee is found.
+#[derive(Debug)]
+pub enum Target {
+    /// The request with this tag, as `nearby` showed it.
+    Tag(RequestTag),
+    /// The payee with this key; its first open request.
+    Payee(PublicKey),
+    /// The request of a scanned or typed URI.
+    Uri(Box<PaymentUri>),
+}
+
+/// What happens to a payment, in this order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PaymentEvent {
+    /// The payee is being looked for.
+    Searching,
+    /// The payee is heard and being connected to.
+    Connecting,
+    /// The payee asks this.
+    Offer(Box<Offer>),
+    /// Both screens show this code. Not for a scanned URI.
+    Code(Code),
+    /// The request is held for this payment; approve or decline now.
+    Locked {
+        /// What the payee says it is for.
+        memo: Memo,
+        /// Whether the policy approves, so that nobody is asked.
+        by_policy: bool,
+    },
+    /// Approved; the TA pays.
+    Paying,
+    /// The TA has debited itself; from here it can only succeed, at the latest online.
+    Signed {
+        /// The hash of P.
+        payment: Digest,
+    },
+    /// The receipt is here and verified. The last event.
+    Paid {
+        /// The hash of P.
+        payment: Digest,
+        /// The receipt.
+        receipt: Signed<ReceivedPayment>,
+    },
+    /// The payee holds the payment and settles it online. The last event.
+    Held {
+        /// The hash of P.
+        payment: Digest,
+    },
+    /// The link broke after the debit; the payment resumes by itself. The last event.
+    Interrupted {
+        /// The hash of P.
+        payment: Digest,
+    },
+    /// Nothing left this device. The last event.
+    Failed {
+        /// The class of the failure.
+        class: FailureClass,
+        /// What happened, and what to do.
+        message: String,
+    },
+}
+
+/// Why a payment failed before the TA paid.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FailureClass {
+    /// The payee was not heard, or the link broke.
+    NotFound,
+    /// Another payer holds the request.
+    Busy,
+    /// The payee asks something else than expected.
+    NotAsExpected,
+    /// The payee misbehaves or its certificates are refused.
+    Untrusted,
+    /// The payee refused.
+    RefusedByPayee,
+    /// The TA refused.
+    RefusedByTa,
+    /// The person declined, or did not answer in time.
+    Declined,
+    /// It was paid already.
+    AlreadyPaid,
+    /// This device failed.
+    Internal,
+}
+
+/// A payment under way: its events, and the controls.
+#[derive(Debug)]
+pub struct PaymentHandle {
+    events: mpsc::Receiver<PaymentEvent>,
+    controls: PaymentControls,
+}
+
+/// Approves or declines. Cloning it is cheap, so that another request of the API can hold it.
+#[derive(Clone, Debug)]
+pub struct PaymentControls {
+    decisions: mpsc::Sender<Decision>,
+}
+
+/// What the person says.
+#[derive(Debug)]
+pub(super) enum Decision {
+    /// Pay.
+    Approve(Option<Pin>),
+    /// Do not.
+    Decline,
+}
+
+/// Events of one payment that may wait for who follows it.
+pub(super) const PAYMENT_EVENTS_MAX: usize = 32;
+
+impl PaymentHandle {
+    /// Makes both ends.
+    pub(super) fn new() -> (Self, mpsc::Sender<PaymentEvent>, mpsc::Receiver<Decision>) {
+        let (events_in, events) = mpsc::channel(PAYMENT_EVENTS_MAX);
+        let (decisions, decisions_out) = mpsc::channel(1);
+        let handle = Self {
+            events,
+            controls: PaymentControls { decisions },
+        };
+
+        (handle, events_in, decisions_out)
+    }
+
+    /// Returns the next event; `None` after the last. Cancel safe.
+    pub async fn next(&mut self) -> Option<PaymentEvent> {
+        self.events.recv().await
+    }
+
+    /// Returns the controls, to be kept elsewhere.
+    #[must_use]
+    pub fn controls(&self) -> PaymentControls {
+        self.controls.clone()
+    }
+}
+
+impl PaymentControls {
+    /// Approves what [`PaymentEvent::Offer`], `Code` and `Locked` showed; may be called as soon as the
+    /// offer is known. Returns `false` when the payment has ended or was decided already.
+    #[must_use]
+    pub fn approve(&self, pin: Option<Pin>) -> bool {
+        self.decisions.try_send(Decision::Approve(pin)).is_ok()
+    }
+
+    /// Declines. Returns `false` when the payment has ended or was decided already.
+    #[must_use]
+    pub fn decline(&self) -> bool {
+        self.decisions.try_send(Decision::Decline).is_ok()
+    }
+}
