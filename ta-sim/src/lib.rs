@@ -23,6 +23,7 @@ pub mod entropy;
 pub mod frame;
 pub mod limits;
 pub mod oem;
+pub mod service;
 
 pub mod storage;
 pub mod transcript;
