@@ -129,7 +129,6 @@ impl Ear {
         adapter: &Adapter,
         event: CentralEvent,
     ) -> Option<(btleplug::platform::Peripheral, Seen)> {
-        // The events are the library's, and most are of no interest.
         let (payee, tag) = match event {
             CentralEvent::DeviceDiscovered(id) if !self.remembered.contains(&id) => {
                 let payee = self.look_up(adapter, id).await?;
@@ -143,7 +142,15 @@ impl Ear {
                 let tag = parse_tag(&manufacturer_data)?;
                 (self.look_up(adapter, id).await?, tag)
             }
-            _ => return None,
+            CentralEvent::DeviceDiscovered(_)
+            | CentralEvent::DeviceUpdated(_)
+            | CentralEvent::DeviceConnected(_)
+            | CentralEvent::DeviceDisconnected(_)
+            | CentralEvent::DeviceServicesModified(_)
+            | CentralEvent::ServiceDataAdvertisement { .. }
+            | CentralEvent::ServicesAdvertisement { .. }
+            | CentralEvent::RssiUpdate { .. }
+            | CentralEvent::StateUpdate(_) => return None,
         };
         let seen = Seen {
             peer: PeerAddress::new(payee.peripheral.id().to_string()),

@@ -239,21 +239,17 @@ async fn a_flood_on_one_link_loses_its_own_frames_and_no_others() {
     tokio::time::sleep(Duration::from_millis(100)).await;
     honest.send(vec![7]).await.unwrap();
 
+    let frame = |link, byte| {
+        let bytes = vec![byte];
+        Some(PeripheralEvent::Received { link, bytes })
+    };
     let mut flood = 0;
-    loop {
-        match event(&mut peripheral)
-            .await
-            .expect("the honest frame comes")
-        {
-            PeripheralEvent::Received { link, .. } if link == flooding_id => flood += 1,
-            other => {
-                let bytes = vec![7];
-                let link = honest_id;
-                assert_eq!(other, PeripheralEvent::Received { link, bytes });
-                break;
-            }
-        }
+    let mut next = event(&mut peripheral).await;
+    while next == frame(flooding_id, 6) {
+        flood += 1;
+        next = event(&mut peripheral).await;
     }
+    assert_eq!(next, frame(honest_id, 7));
     assert_eq!(flood, limits::LINK_FRAMES_MAX);
 }
 
