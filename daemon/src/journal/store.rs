@@ -1,6 +1,7 @@
 //! The journal's file: SQLite in WAL mode, synced at every commit.
 
 use std::path::Path;
+use std::time::Duration;
 
 use ops_proto::contract::Mark;
 use ops_proto::signed::{decode_canonical, encode};
@@ -35,6 +36,9 @@ const SELECT: &str = "SELECT seq, kind, at_ms, mark_o, mark_hash, bytes FROM fac
 const INSERT: &str =
     "INSERT INTO fact (seq, kind, at_ms, mark_o, mark_hash, bytes) VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
 
+/// How long a daemon that starts waits for one that is ending.
+const LOCK_WAIT: Duration = Duration::from_secs(5);
+
 /// The open file.
 #[derive(Debug)]
 pub(super) struct Store {
@@ -46,8 +50,26 @@ pub(super) struct Store {
 impl Store {
     /// Opens the file and returns it with all its facts, oldest first.
     pub(super) fn open(state_dir: &Path) -> Result<(Self, Vec<Recorded>), JournalError> {
+        Self::open_within(state_dir, LOCK_WAIT)
+    }
+
+    /// As [`Self::open`], for a test that knows that the file is in use.
+    #[cfg(test)]
+    pub(super) fn open_without_waiting(
+        state_dir: &Path,
+    ) -> Result<(Self, Vec<Recorded>), JournalError> {
+        Self::open_within(state_dir, Duration::ZERO)
+    }
+
+    fn open_within(
+        state_dir: &Path,
+        lock_wait: Duration,
+    ) -> Result<(Self, Vec<Recorded>), JournalError> {
         let connection =
             Connection::open(state_dir.join(JOURNAL_FILE)).map_err(|error| open_error(&error))?;
+        connection
+            .busy_timeout(lock_wait)
+            .map_err(|error| open_error(&error))?;
         prepare(&connection)?;
         let facts = read_all(&connection)?;
         let next = facts

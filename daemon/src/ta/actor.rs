@@ -88,6 +88,10 @@ impl Actor {
     fn invoke(&mut self, command: &Command) -> Result<Output, TaError> {
         match self.try_invoke(command) {
             Err(TaError::Unreachable(_)) => self.try_invoke(command),
+            Err(TaError::Refused(TaRefused::Unacknowledged)) => {
+                self.acknowledge();
+                self.try_invoke(command)
+            }
             outcome => outcome,
         }
     }
