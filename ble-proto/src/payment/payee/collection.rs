@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use ops_proto::certificate::Certificate;
 use ops_proto::message::ReceivedPayment;
 use ops_proto::{Digest, PaymentPair, Signed};
 
@@ -29,6 +30,7 @@ pub(super) struct Answered {
 #[derive(Debug)]
 struct Collection {
     payment: Digest,
+    sender_provider: Signed<Certificate>,
     request: Digest,
     links: Vec<LinkId>,
     state: State,
@@ -57,7 +59,7 @@ impl Collections {
     /// Takes a payment that `PayVerify` accepted; the answer will go to this link.
     pub(super) fn begin(
         &mut self,
-        pair: PaymentPair,
+        (pair, sender_provider): (PaymentPair, &Signed<Certificate>),
         link: LinkId,
         sequence: &mut Sequence,
         effects: &mut impl Extend<Effect>,
@@ -82,6 +84,7 @@ impl Collections {
         effects.extend([Effect::Append { seq, record }]);
         let collection = Collection {
             payment,
+            sender_provider: sender_provider.clone(),
             request,
             links: vec![link],
             state: State::ExpectPaymentDurable(pending),
@@ -156,6 +159,14 @@ impl Collections {
         collection.state = State::ExpectReceiptDurable(pending);
 
         None
+    }
+
+    /// Returns the certificate under which a payment under way was verified.
+    pub(super) fn sender_provider(&self, payment: &Digest) -> Option<&Signed<Certificate>> {
+        self.open
+            .values()
+            .find(|open| open.payment == *payment)
+            .map(|open| &open.sender_provider)
     }
 
     /// Forgets who waits; the payment goes on without.

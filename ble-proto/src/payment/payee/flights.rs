@@ -201,7 +201,7 @@ impl Payee {
             request: state.offered.request,
         };
         match self.verify(&pair, &state.sender_provider) {
-            Ok(()) => self.collect(id, pair, After::Leave, now),
+            Ok(()) => self.collect(id, (pair, &state.sender_provider), After::Leave, now),
             Err(misbehaviour) => self.refuse(id, RefuseReason::Payment, misbehaviour, now),
         }
     }
@@ -225,7 +225,7 @@ impl Payee {
             .provider
             .unwrap_or_else(|| state.offered.provider.clone());
         match self.verify(&resume.pair, &provider) {
-            Ok(()) => self.collect(id, resume.pair, After::GoOn(state), now),
+            Ok(()) => self.collect(id, (resume.pair, &provider), After::GoOn(state), now),
             Err(reason) => {
                 self.effects
                     .push_back(Effect::PaymentRefused { link: id, reason });
@@ -276,13 +276,13 @@ impl Payee {
     fn collect(
         &mut self,
         id: LinkId,
-        pair: PaymentPair,
+        paid: (PaymentPair, &Signed<ops_proto::certificate::Certificate>),
         after: After,
         now: Instant,
     ) -> Result<State, Failure> {
-        let hash = pair.request.hash();
+        let hash = paid.0.request.hash();
         self.collections
-            .begin(pair, id, &mut self.sequence, &mut self.effects)
+            .begin(paid, id, &mut self.sequence, &mut self.effects)
             .map_err(|_full| Failure::Evicted)?;
         for request in self.requests.values_mut() {
             if request.hash == hash {

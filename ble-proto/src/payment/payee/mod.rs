@@ -26,7 +26,7 @@ mod request;
 use std::collections::{BTreeMap, VecDeque};
 
 use ops_proto::certificate::Certificate;
-use ops_proto::{PublicKey, Signed};
+use ops_proto::{Digest, PublicKey, Signed};
 
 use bucket::TokenBucket;
 use collection::Collections;
@@ -130,6 +130,22 @@ impl Payee {
         })?;
         self.requests.insert(open.tag, Request::new(open, now));
         self.advertise();
+
+        Ok(())
+    }
+
+    /// Opens a request that was paid before a restart: for a while it is shown, so that a payer who was
+    /// cut off finds its receipt; nobody can choose it.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::open_request`].
+    pub fn open_paid(&mut self, open: OpenRequest, now: Instant) -> Result<(), OpenRefused> {
+        let tag = open.tag;
+        self.open_request(open, now)?;
+        if let Some(request) = self.requests.get_mut(&tag) {
+            request.pay(now);
+        }
 
         Ok(())
     }
@@ -262,6 +278,13 @@ impl Payee {
             .chain(requests)
             .chain(self.next_turn())
             .min()
+    }
+
+    /// Returns the certificate of the sender's provider, for a payment whose record is being appended:
+    /// it is stored beside the pair, since a claim and `Collect` need it.
+    #[must_use]
+    pub fn sender_provider(&self, payment: &Digest) -> Option<&Signed<Certificate>> {
+        self.collections.sender_provider(payment)
     }
 
     /// Returns the bytes of unfinished messages that links make us hold.
