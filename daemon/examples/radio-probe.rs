@@ -23,7 +23,7 @@ const TAG: RequestTag = RequestTag(*b"probe!");
 const INFO: &[u8] = b"radio probe";
 
 /// The flights of a payment at MTU 517: sizes of the writes, and how many notifications answer the last.
-const FLIGHTS: [(&[usize], u8); 3] = [(&[110], 2), (&[512, 150], 1), (&[512], 1)];
+const FLIGHTS: [(&[usize], u8); 3] = [(&[110], 2), (&[510, 150], 1), (&[510], 1)];
 const ANSWER_SIZE: usize = 500;
 
 const VISIT_TIMEOUT: Duration = Duration::from_secs(60);
@@ -135,7 +135,7 @@ async fn visit_once(radio: &BluezRadio, round: u8) -> Result<String, RadioError>
         turns.push(begun.elapsed().as_millis());
     }
     let begun = Instant::now();
-    link.disconnect().await;
+    drop(link);
     let left = begun.elapsed().as_millis();
 
     Ok(format!(

@@ -12,7 +12,7 @@ pub const ADVERTISED_TAGS_MAX: usize = 4;
 ///
 /// What a central writes beyond this is dropped, and its session ends by the gap: a peer that floods
 /// harms itself alone.
-pub const LINK_FRAMES_MAX: usize = 256;
+pub const LINK_FRAMES_MAX: usize = 384;
 
 /// Events of all links that wait for the owner of a peripheral; a few more than frames, for links that
 /// come and go.
@@ -39,8 +39,15 @@ pub const PEERS_MAX: usize = 64;
 /// Bytes in one value of GATT, whatever the MTU.
 pub const VALUE_SIZE_MAX: usize = 512;
 
-/// Bytes that ATT takes of the MTU in a write or a notification.
-pub const ATT_HEADER_SIZE: usize = 3;
+/// Bytes in one write: BlueZ 5.64 to 5.71 counts two bytes too many and drops longer ones without a word.
+pub const WRITE_SIZE_MAX: usize = 510;
+
+/// Bytes that ATT takes of the MTU in a write.
+pub const WRITE_HEADER_SIZE: usize = 3;
+
+/// Bytes that ATT takes of the MTU in a notification that shares its PDU with others, as BlueZ sends
+/// them; it cuts the tail of what does not fit, and so bluer's writer takes no more.
+pub const NOTIFICATION_HEADER_SIZE: usize = 5;
 
 /// The smallest ATT MTU, and the one before any other is agreed.
 pub const MTU_MIN: usize = 23;
@@ -48,15 +55,26 @@ pub const MTU_MIN: usize = 23;
 /// The largest ATT MTU that is of use for values of [`VALUE_SIZE_MAX`] bytes.
 pub const MTU_MAX: usize = 517;
 
-/// The bytes of a chunk that fits every link.
-pub const CHUNK_MIN: usize = MTU_MIN - ATT_HEADER_SIZE;
-
 /// The whole of a `connect`, retries included.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// One notification or write, its turn included.
 pub const SEND_TIMEOUT: Duration = Duration::from_secs(5);
 
-const _: () = assert!(MTU_MAX >= VALUE_SIZE_MAX + ATT_HEADER_SIZE);
+const _: () = assert!(MTU_MAX >= VALUE_SIZE_MAX + NOTIFICATION_HEADER_SIZE);
 const _: () = assert!(ADVERTISED_TAGS_MAX <= LINKS_MAX);
 const _: () = assert!(NOTIFICATIONS_MAX <= PERIPHERAL_EVENTS_MAX);
+
+/// Returns the largest frame that one write carries, in bytes.
+pub(super) fn write_chunk_max(mtu: usize) -> usize {
+    mtu.max(MTU_MIN)
+        .saturating_sub(WRITE_HEADER_SIZE)
+        .min(WRITE_SIZE_MAX)
+}
+
+/// Returns the largest frame that one notification carries, in bytes.
+pub(super) fn notification_chunk_max(mtu: usize) -> usize {
+    mtu.max(MTU_MIN)
+        .saturating_sub(NOTIFICATION_HEADER_SIZE)
+        .min(VALUE_SIZE_MAX)
+}

@@ -96,8 +96,6 @@ fn advertisement(tag: RequestTag, interval: Interval) -> Advertisement {
         service_uuids: [Uuid::from_u128(SERVICE_UUID)].into(),
         manufacturer_data: [(COMPANY_ID, bytes.to_vec())].into(),
         discoverable: Some(true),
-        // With several requests the adapter takes turns; the default of two seconds each is long.
-        duration: Some(Duration::from_secs(1)),
         min_interval,
         max_interval,
         ..Default::default()

@@ -30,6 +30,8 @@ pub(super) struct Shared {
     pub(super) pauses: watch::Sender<usize>,
     /// Whether the adapter scans for us.
     pub(super) scanning: watch::Sender<bool>,
+    /// Who is being disconnected.
+    pub(super) leaving: Leaving,
     /// The one turn to connect.
     pub(super) connect_turn: Semaphore,
 }
@@ -44,6 +46,7 @@ impl Central {
             peers: Peers::default(),
             pauses: watch::Sender::new(0),
             scanning: watch::Sender::new(false),
+            leaving: Leaving::default(),
             connect_turn: Semaphore::new(1),
         });
         tasks.spawn(scan::run(Arc::clone(&shared), scans_out));
@@ -94,5 +97,44 @@ impl Peers {
         peers
             .get(peer)
             .map(|(_heard, peripheral)| peripheral.clone())
+    }
+}
+
+/// The peers that are being disconnected, which BlueZ takes two seconds for.
+#[derive(Default)]
+pub(super) struct Leaving(watch::Sender<Vec<PeerAddress>>);
+
+impl Leaving {
+    /// Counts the peer among them until the guard is dropped.
+    pub(super) fn enter<'a>(&'a self, peer: &'a PeerAddress) -> LeavingGuard<'a> {
+        self.0.send_modify(|peers| peers.push(peer.clone()));
+
+        LeavingGuard {
+            leaving: self,
+            peer,
+        }
+    }
+
+    /// Returns once the peer is not among them.
+    pub(super) async fn wait_for(&self, peer: &PeerAddress) {
+        let mut peers = self.0.subscribe();
+        // The sender is ours.
+        drop(peers.wait_for(|peers| !peers.contains(peer)).await);
+    }
+}
+
+/// A peer that is being disconnected.
+pub(super) struct LeavingGuard<'a> {
+    leaving: &'a Leaving,
+    peer: &'a PeerAddress,
+}
+
+impl Drop for LeavingGuard<'_> {
+    fn drop(&mut self) {
+        self.leaving.0.send_modify(|peers| {
+            if let Some(index) = peers.iter().position(|peer| peer == self.peer) {
+                peers.swap_remove(index);
+            }
+        });
     }
 }

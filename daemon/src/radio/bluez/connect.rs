@@ -31,21 +31,22 @@ pub(super) async fn run(
         biased; // a stop is never starved
         () = shared.stop.cancelled() => Err(RadioError::Stopped),
         () = done.closed() => Err(RadioError::Stopped),
-        connected = connect(&shared, &peripheral) => connected,
+        connected = connect(&shared, &peer, &peripheral) => connected,
     };
     let connected = match connected {
         Ok(connected) => connected,
         Err(error) => {
-            // Giving up on a connect does not cancel it.
-            disconnect(&peripheral).await;
             let _gone = done.send(Err(error));
+            // Giving up on a connect does not cancel it.
+            let _leaving = shared.leaving.enter(&peer);
+            disconnect(&peripheral).await;
             return;
         }
     };
     let (link, task) = CentralLink::new(connected.info.clone(), connected.chunk_max);
     // If nobody waits, the link is dropped here and with it disconnected below.
     let _gone = done.send(Ok(link));
-    carry(&shared, &peripheral, connected, task).await;
+    carry(&shared, &peer, &peripheral, connected, task).await;
 }
 
 /// A connection that is ready: `INFO` read, subscribed.
@@ -61,12 +62,17 @@ struct Ready {
 type Notifications = Pin<Box<dyn Stream<Item = ValueNotification> + Send>>;
 
 /// Waits for the turn to connect and for the scan to pause; then tries, and tries again.
-async fn connect(shared: &Shared, peripheral: &Peripheral) -> Result<Ready, RadioError> {
+async fn connect(
+    shared: &Shared,
+    peer: &PeerAddress,
+    peripheral: &Peripheral,
+) -> Result<Ready, RadioError> {
     let mut adapter = shared.adapters.current.clone();
     if adapter.borrow_and_update().is_none() {
         return Err(RadioError::Absent(AbsentReason::NoAdapter));
     }
     let connecting = async {
+        shared.leaving.wait_for(peer).await;
         let _turn = shared.connect_turn.acquire().await;
         let _pause = Pause::begin(&shared.pauses);
         let mut scanning = shared.scanning.subscribe();
@@ -151,13 +157,10 @@ async fn attempt(shared: &Shared, peripheral: &Peripheral) -> Result<Ready, Atte
         mtu = peripheral.mtu(),
         "Connected to a payee"
     );
-    let chunk_max = usize::from(peripheral.mtu())
-        .saturating_sub(limits::ATT_HEADER_SIZE)
-        .clamp(limits::CHUNK_MIN, limits::VALUE_SIZE_MAX);
 
     Ok(Ready {
         info,
-        chunk_max,
+        chunk_max: limits::write_chunk_max(peripheral.mtu().into()),
         c2s,
         notifications,
         adapter,
@@ -185,7 +188,13 @@ fn find(
 }
 
 /// Carries frames until either side ends the link.
-async fn carry(shared: &Shared, peripheral: &Peripheral, ready: Ready, task: LinkTask) {
+async fn carry(
+    shared: &Shared,
+    peer: &PeerAddress,
+    peripheral: &Peripheral,
+    ready: Ready,
+    task: LinkTask,
+) {
     let Ready {
         c2s,
         notifications,
@@ -205,7 +214,10 @@ async fn carry(shared: &Shared, peripheral: &Peripheral, ready: Ready, task: Lin
     // Tells the owner before the disconnect, which takes a while.
     drop(task.notifications);
     match ended {
-        Ended::Here => disconnect(peripheral).await,
+        Ended::Here => {
+            let _leaving = shared.leaving.enter(peer);
+            disconnect(peripheral).await;
+        }
         Ended::There => tracing::debug!("A payee has gone"),
     }
     drop(task.ended);
@@ -301,4 +313,5 @@ const RETRY_PAUSES: [Duration; 4] = [
 
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(10);
 
-const DISCONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+/// BlueZ waits two seconds before it disconnects.
+const DISCONNECT_TIMEOUT: Duration = Duration::from_secs(4);

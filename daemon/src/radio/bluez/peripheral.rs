@@ -286,7 +286,7 @@ impl<'a> Serving<'a> {
                 bytes,
             } => {
                 if !self.links.contains_key(&address) {
-                    let of_link = usize::from(mtu).saturating_sub(NOTIFICATION_OVERHEAD);
+                    let of_link = limits::notification_chunk_max(mtu.into());
                     let of_writer = self.writers.to(address).map(|writer| writer.mtu());
                     let payload_max = of_link.min(of_writer.unwrap_or(of_link));
                     self.link_up(address, payload_max, task).await;
@@ -419,10 +419,6 @@ impl Alias {
         let _gone = tokio::time::timeout(ALIAS_TIMEOUT, adapter.set_alias(old)).await;
     }
 }
-
-/// What a notification takes of the MTU: BlueZ may put it in a PDU that carries several, and cuts the
-/// tail of what does not fit. bluer's writer subtracts the same.
-const NOTIFICATION_OVERHEAD: usize = 5;
 
 /// A central that has read `INFO` writes soon.
 const SILENCE_MAX: Duration = Duration::from_secs(5);

@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::Air;
-use super::connection::{Arrived, Connection};
+use super::connection::{Arrived, Connection, Side};
 use crate::radio::link::LinkTask;
 use crate::radio::scan::ScanTask;
 use crate::radio::{CentralLink, PeerAddress, RadioError, Seen, limits};
@@ -87,7 +87,7 @@ pub(super) async fn connect(
     let stream = UnixStream::connect(air.path(peer.as_str(), "sock"))
         .await
         .map_err(|_nobody| RadioError::PeerGone)?;
-    let connection = Connection::greet(air, stream, &[]).await?;
+    let connection = Connection::greet(air, stream, Side::Central, &[]).await?;
     let (link, task) = CentralLink::new(connection.info(), connection.chunk_max());
     tasks.spawn(run(connection, task, stop.clone()));
 

@@ -30,6 +30,13 @@ pub(super) struct Connection {
     on_air: VecDeque<(Instant, Bytes)>,
 }
 
+/// Which end of a connection this is.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Side {
+    Central,
+    Peripheral,
+}
+
 /// What happened on a connection.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Arrived {
@@ -42,6 +49,7 @@ impl Connection {
     pub(super) async fn greet(
         air: Arc<Air>,
         stream: UnixStream,
+        side: Side,
         info: &[u8],
     ) -> Result<Self, RadioError> {
         let codec = LengthDelimitedCodec::builder()
@@ -65,9 +73,10 @@ impl Connection {
         let mtu = usize::from(u16::from_be_bytes(*mtu)).clamp(limits::MTU_MIN, air.mtu());
 
         Ok(Self {
-            chunk_max: mtu
-                .saturating_sub(limits::ATT_HEADER_SIZE)
-                .min(limits::VALUE_SIZE_MAX),
+            chunk_max: match side {
+                Side::Central => limits::write_chunk_max(mtu),
+                Side::Peripheral => limits::notification_chunk_max(mtu),
+            },
             info: info.to_vec(),
             frames_sent: 0,
             lottery: Lottery(air.config.seed),

@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::Air;
-use super::connection::{Arrived, Connection};
+use super::connection::{Arrived, Connection, Side};
 use crate::radio::peripheral::{Command, EventSender, PeripheralTask};
 use crate::radio::{LinkId, RadioError, limits};
 
@@ -176,7 +176,7 @@ fn open_link(device: &Device, task: &PeripheralTask) -> (LinkId, Link, LinkWay) 
 }
 
 async fn serve_link(id: LinkId, stream: UnixStream, mut way: LinkWay) {
-    let greeting = Connection::greet(way.air, stream, &way.info);
+    let greeting = Connection::greet(way.air, stream, Side::Peripheral, &way.info);
     let Ok(Ok(mut connection)) = tokio::time::timeout(limits::SEND_TIMEOUT, greeting).await else {
         return;
     };

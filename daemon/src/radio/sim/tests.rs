@@ -8,7 +8,7 @@ const TAG_B: RequestTag = RequestTag([2; 6]);
 
 #[tokio::test]
 async fn frames_arrive_whole_and_in_order_both_ways_at_any_mtu() {
-    for (mtu, chunk_max) in [(23, 20), (185, 182), (517, 512)] {
+    for (mtu, write_max, notification_max) in [(23, 20, 18), (185, 182, 180), (517, 510, 512)] {
         let world = World::new();
         let payee = world.radio(|_air| {});
         let payer = world.radio(|air| air.mtu = mtu);
@@ -16,26 +16,32 @@ async fn frames_arrive_whole_and_in_order_both_ways_at_any_mtu() {
         peripheral.set_advertised(vec![TAG_A]).await.unwrap();
 
         let mut link = connect(&payer).await;
-        assert_eq!((link.info(), link.chunk_max()), (&b"info"[..], chunk_max));
-        let (id, up_chunk_max) = link_up(&mut peripheral).await;
-        assert_eq!(up_chunk_max, chunk_max);
+        assert_eq!((link.info(), link.chunk_max()), (&b"info"[..], write_max));
+        let (id, chunk_max) = link_up(&mut peripheral).await;
+        assert_eq!(chunk_max, notification_max);
         for n in 0..50_u8 {
-            link.send(vec![n; chunk_max]).await.unwrap();
+            link.send(vec![n; write_max]).await.unwrap();
         }
         for n in 0..50_u8 {
-            let bytes = received(&mut peripheral, id).await;
-            assert_eq!(bytes, vec![n; chunk_max]);
-            peripheral.send(id, bytes).await.unwrap();
+            assert_eq!(received(&mut peripheral, id).await, vec![n; write_max]);
+            let answer = vec![n; notification_max];
+            peripheral.send(id, answer).await.unwrap();
         }
         for n in 0..50_u8 {
-            assert_eq!(receive(&mut link).await, Some(vec![n; chunk_max]));
+            assert_eq!(receive(&mut link).await, Some(vec![n; notification_max]));
         }
 
         let too_long = RadioError::TooLong {
-            size: chunk_max + 1,
-            size_max: chunk_max,
+            size: write_max + 1,
+            size_max: write_max,
         };
-        assert_eq!(link.send(vec![0; chunk_max + 1]).await, Err(too_long));
+        assert_eq!(link.send(vec![0; write_max + 1]).await, Err(too_long));
+        let too_long = RadioError::TooLong {
+            size: notification_max + 1,
+            size_max: notification_max,
+        };
+        let sent = peripheral.send(id, vec![0; notification_max + 1]).await;
+        assert_eq!(sent, Err(too_long));
     }
 }
 
