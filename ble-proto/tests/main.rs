@@ -1,0 +1,14 @@
+//! The promises of how two devices talk: payer and payee back to back, and each against a puppet.
+
+#![expect(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    clippy::wildcard_enum_match_arm,
+    reason = "a test that breaks its own set-up should stop, and looks only at what it is about"
+)]
+
+mod kit;
+mod money;
+mod refusals;
