@@ -1,3 +1,172 @@
 //! The boards: two virtual machines that pay each other over one simulated air.
+//!
+//! Each board is a plain Debian with systemd, BlueZ and NetworkManager, its own disk, radio, network
+//! and power. The packages are installed on them, as an owner would, and what happens between them
+//! crosses everything that a payment between two real boards crosses, but the antenna.
 
-fn main() {}
+mod air;
+mod bench;
+mod board;
+mod cache;
+mod failure;
+mod flights;
+mod process;
+mod progress;
+mod scenario;
+mod server;
+mod shell;
+mod wallet;
+
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Instant;
+
+use clap::Parser;
+use serde_json::{Value, json};
+
+use bench::{Bench, Parts};
+use cache::Cache;
+use failure::Outcome;
+use progress::say;
+use scenario::Scenario;
+
+#[derive(Parser)]
+#[command(
+    name = "boards",
+    about = "Two virtual machines pay each other over real BlueZ, with virtual radios",
+    after_help = "Examples:\n  \
+        boards --list                     what there is to run\n  \
+        boards payment cut                two scenarios on one pair of boards\n  \
+        boards --shell                    boot the boards and run commands in them\n\n\
+        Console, journal, states and the air's trace of a failed scenario are kept; the path is printed."
+)]
+struct Options {
+    /// Scenarios to run, in this order; all without a name.
+    #[arg(value_name = "SCENARIO")]
+    scenarios: Vec<Scenario>,
+    /// The folder with the Debian packages to install on the boards.
+    #[arg(long, value_name = "DIR", env = "BLEPAY_DEBS")]
+    debs: Option<PathBuf>,
+    /// The blepay-server program; it runs on this machine.
+    #[arg(long, value_name = "PATH", env = "BLEPAY_SERVER")]
+    server: Option<PathBuf>,
+    /// The board-echo program; it runs on the boards.
+    #[arg(long, value_name = "PATH", env = "BLEPAY_ECHO")]
+    echo: Option<PathBuf>,
+    /// Where images and tools are kept between runs [default: blepay in the user's cache folder].
+    #[arg(long, value_name = "DIR", env = "BLEPAY_CACHE")]
+    cache: Option<PathBuf>,
+    /// Keep the boards' disks and logs even when all is well.
+    #[arg(long)]
+    keep: bool,
+    /// Print the scenarios and stop.
+    #[arg(long)]
+    list: bool,
+    /// Boot the boards, then carry out lines from standard input: `payer COMMAND`, `payee COMMAND`,
+    /// or instead of a command one of `!freeze`, `!resume`, `!cut`, `!boot`.
+    #[arg(long)]
+    shell: bool,
+    /// Print one line of JSON for each scenario.
+    #[arg(long)]
+    json: bool,
+}
+
+fn main() -> ExitCode {
+    let options = Options::parse();
+    if options.list {
+        for scenario in Scenario::ALL {
+            print(&format!("{:<10} {}", scenario.name(), scenario.about()));
+        }
+        return ExitCode::SUCCESS;
+    }
+    match run(&options) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            say(&error.to_string());
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(options: &Options) -> Outcome<bool> {
+    let folder = options.cache.clone().unwrap_or_else(default_cache);
+    let cache = Cache::prepare(&folder)?;
+    let parts = Parts {
+        debs: options.debs.clone(),
+        server: options.server.clone(),
+        echo: options.echo.clone(),
+    };
+    let mut bench = Bench::start(cache, parts)?;
+    if options.keep {
+        bench.keep();
+    }
+    if options.shell {
+        shell::run(&mut bench)?;
+        return Ok(true);
+    }
+
+    let chosen = if options.scenarios.is_empty() { Scenario::ALL.to_vec() } else { options.scenarios.clone() };
+    let mut passed = 0_u32;
+    let mut failed = 0_u32;
+    for scenario in chosen {
+        if run_one(&mut bench, scenario, options.json) {
+            passed = passed.saturating_add(1);
+        } else {
+            failed = failed.saturating_add(1);
+        }
+    }
+    print(&format!("{passed} passed, {failed} failed"));
+
+    Ok(failed == 0)
+}
+
+fn run_one(bench: &mut Bench, scenario: Scenario, as_json: bool) -> bool {
+    let name = scenario.name();
+    say(&format!("{name}: {}", scenario.about()));
+    let started = Instant::now();
+    let result = bench.ready().and_then(|()| scenario.run(bench));
+    let seconds = started.elapsed().as_secs_f64();
+    let mut line = json!({ "scenario": name, "seconds": (seconds * 10.0).round() / 10.0 });
+    let mut add = |key: &str, value: Value| {
+        if let Some(object) = line.as_object_mut() {
+            object.insert(key.to_owned(), value);
+        }
+    };
+    match &result {
+        Ok(found) => {
+            add("passed", json!(true));
+            add("found", found.facts.clone());
+            if !as_json {
+                print(&format!("PASS {name} ({seconds:.1} s)"));
+                found.lines.iter().for_each(|line| print(&format!("     {line}")));
+            }
+        }
+        Err(failure) => {
+            let evidence = bench.keep_evidence(name);
+            add("passed", json!(false));
+            add("reason", json!(failure.to_string()));
+            add("evidence", json!(evidence));
+            if !as_json {
+                print(&format!("FAIL {name} ({seconds:.1} s): {failure}"));
+                print(&format!("     kept: {}", evidence.display()));
+            }
+        }
+    }
+    if as_json {
+        print(&line.to_string());
+    }
+
+    result.is_ok()
+}
+
+fn default_cache() -> PathBuf {
+    let home = || PathBuf::from(std::env::var_os("HOME").unwrap_or_else(|| "/tmp".into())).join(".cache");
+    std::env::var_os("XDG_CACHE_HOME").map_or_else(home, PathBuf::from).join("blepay")
+}
+
+fn print(line: &str) {
+    // A closed standard output is no reason to stop; the exit code still tells.
+    drop(writeln!(std::io::stdout().lock(), "{line}"));
+}

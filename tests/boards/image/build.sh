@@ -1,7 +1,7 @@
 #!/bin/sh
 # Builds the boards' base image: a plain Debian 12 with systemd, D-Bus, BlueZ and NetworkManager.
 #
-#   build.sh OUT_DIR PACKAGES_FILE SOURCES_FILE
+#   build.sh OUT_DIR PACKAGES_FILE [APT_SOURCES_FILE ...]
 #
 # Leaves root.img (ext4, raw), vmlinuz and initrd.img in OUT_DIR. Runs as root: it owns files as
 # other users and unpacks device nodes. The caller names the result after a hash of this file and
@@ -10,9 +10,10 @@ set -eu
 
 out=$1
 packages=$(sed -e 's/#.*//' "$2" | tr -s ' \n' ',,' | sed -e 's/^,//' -e 's/,$//')
-sources=$3
+shift 2
 suite=bookworm
 image_size=2G
+PATH=$PATH:/usr/sbin:/sbin
 
 rootfs=$(mktemp -d "$out/rootfs.XXXXXX")
 trap 'rm -rf "$rootfs"' EXIT INT TERM
@@ -26,9 +27,11 @@ COMPRESS=gzip
 CONF
 printf '%s\n' virtio_pci virtio_blk ext4 crc32c_generic >"$out/initramfs.modules"
 
-# An empty list of sources means the suite's default ones.
-mirror=
-[ -s "$sources" ] && mirror=$sources
+# No sources at all means the suite's default ones.
+for file in "$@"; do
+  shift
+  [ ! -s "$file" ] || set -- "$@" "$file"
+done
 
 mmdebstrap --quiet --mode=root --variant=minbase --format=directory --include="$packages" \
   --dpkgopt='path-exclude=/usr/share/man/*' \
@@ -37,7 +40,7 @@ mmdebstrap --quiet --mode=root --variant=minbase --format=directory --include="$
   --essential-hook='mkdir -p "$1/etc/initramfs-tools/conf.d"' \
   --essential-hook="cp '$out/initramfs.conf' \"\$1/etc/initramfs-tools/conf.d/board\"" \
   --essential-hook="cp '$out/initramfs.modules' \"\$1/etc/initramfs-tools/modules\"" \
-  "$suite" "$rootfs" $mirror
+  "$suite" "$rootfs" "$@"
 
 # --- what makes it a board ---------------------------------------------------------------------
 
@@ -66,7 +69,7 @@ UNIT
 
 # The disk with the packages and test programs of this run.
 mkdir -p "$rootfs/mnt/run"
-printf '/dev/vdb /mnt/run ext4 ro,nofail,x-systemd.device-timeout=5s 0 0\n' >>"$rootfs/etc/fstab"
+printf '/dev/vdb /mnt/run ext4 ro,nofail 0 0\n' >>"$rootfs/etc/fstab"
 
 # The journal has to survive a power cut, since it is what explains one.
 mkdir -p "$rootfs/etc/systemd/journald.conf.d" "$rootfs/var/log/journal"
@@ -76,7 +79,8 @@ printf '[Journal]\nStorage=persistent\nSyncIntervalSec=1s\n' \
 # Nothing may run by itself in the middle of a measurement, and no login prompt may take the console.
 for unit in apt-daily.timer apt-daily-upgrade.timer man-db.timer e2scrub_all.timer \
   e2scrub_reap.service dpkg-db-backup.timer fstrim.timer systemd-tmpfiles-clean.timer \
-  serial-getty@ttyS0.service getty@tty1.service ModemManager.service wpa_supplicant.service; do
+  serial-getty@ttyS0.service getty@tty1.service ModemManager.service wpa_supplicant.service \
+  modprobe@fuse.service modprobe@drm.service modprobe@configfs.service dev-hugepages.mount; do
   ln -sf /dev/null "$rootfs/etc/systemd/system/$unit"
 done
 mkdir -p "$rootfs/etc/systemd/system/multi-user.target.wants"

@@ -1,0 +1,229 @@
+//! The bench of one run: two boards, their air, and the server they reach when they have network.
+
+use std::fs;
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use tempfile::TempDir;
+
+use crate::air::{Air, Place};
+use crate::board::{Board, Surroundings};
+use crate::cache::Cache;
+use crate::failure::{Failure, Outcome};
+use crate::process::{command, run_tool};
+use crate::progress::{say, step};
+use crate::server::Server;
+
+const DISK_LIMIT: Duration = Duration::from_secs(60);
+/// Room on the run disk beyond the files themselves.
+const RUN_DISK_SPARE_BYTES: u64 = 16 * 1024 * 1024;
+const RUN_FOLDER_PREFIX: &str = "run-";
+
+/// What a run was given to test.
+#[derive(Clone, Debug)]
+pub(crate) struct Parts {
+    /// The folder with the Debian packages.
+    pub(crate) debs: Option<PathBuf>,
+    /// The server's program.
+    pub(crate) server: Option<PathBuf>,
+    /// The echo's program.
+    pub(crate) echo: Option<PathBuf>,
+}
+
+/// Two boards on one air. Everything ends and is cleared away when this is dropped.
+#[derive(Debug)]
+pub(crate) struct Bench {
+    /// The board that pays.
+    pub(crate) payer: Board,
+    /// The board that is paid.
+    pub(crate) payee: Board,
+    /// The air between them.
+    pub(crate) air: Air,
+    /// The server, once a scenario has asked for it.
+    pub(crate) server: Option<Server>,
+    /// What is under test.
+    pub(crate) parts: Parts,
+    /// Whether the wallets are set up on the boards.
+    pub(crate) wallets_ready: bool,
+    server_port: u16,
+    folder: RunFolder,
+    cache: PathBuf,
+    _sockets: TempDir,
+}
+
+impl Bench {
+    /// Makes and boots the boards.
+    pub(crate) fn start(cache: Cache, parts: Parts) -> Outcome<Self> {
+        let folder = RunFolder::create(&cache.folder)?;
+        let sockets = tempfile::Builder::new()
+            .prefix("boards-")
+            .tempdir()
+            .map_err(Failure::host("create a folder for sockets"))?;
+        let server_port = free_port()?;
+        let surroundings = Surroundings {
+            image: cache.image.clone(),
+            folder: folder.path.clone(),
+            sockets: sockets.path().to_owned(),
+            run_disk: make_run_disk(&folder.path, &parts)?,
+            server_port,
+        };
+        let place = |name: &str, address: &str| Place {
+            name: name.to_owned(),
+            address: address.to_owned(),
+            socket: sockets.path().join(format!("{name}.radio")),
+        };
+        let places = [place("payer", "00:1B:DC:0A:00:01"), place("payee", "00:1B:DC:0A:00:02")];
+        let air = Air::start(&cache.python, &folder.path, &places)?;
+        let [payer, payee] = places;
+        let mut payer = Board::create(payer, surroundings.clone())?;
+        let mut payee = Board::create(payee, surroundings)?;
+        step("boot two boards", || Board::boot_all(&mut [&mut payer, &mut payee]))?;
+
+        Ok(Self {
+            payer,
+            payee,
+            air,
+            server: None,
+            parts,
+            wallets_ready: false,
+            server_port,
+            folder,
+            cache: cache.folder,
+            _sockets: sockets,
+        })
+    }
+
+    /// Makes sure that the air runs and both boards have power, whatever the scenario before did.
+    pub(crate) fn ready(&mut self) -> Outcome<()> {
+        self.air.must_run()?;
+        for board in [&mut self.payer, &mut self.payee] {
+            if !board.has_power() {
+                board.boot()?;
+            }
+        }
+
+        Ok(())
+    }
+
+    /// Starts the server, unless it runs.
+    pub(crate) fn serve(&mut self) -> Outcome<&mut Server> {
+        if self.server.is_none() {
+            let program = needed(self.parts.server.as_deref(), "--server PATH")?;
+            let server = step("start the server", || Server::start(program, &self.folder.path, self.server_port))?;
+            self.server = Some(server);
+        }
+
+        self.server.as_mut().ok_or_else(|| Failure::Unexpected("the server did not start".to_owned()))
+    }
+
+    /// Leaves disks and logs behind when the run ends.
+    pub(crate) fn keep(&mut self) {
+        self.folder.kept = true;
+        say(&format!("disks and logs stay in {}", self.folder.path.display()));
+    }
+
+    /// Saves all that explains a failed scenario and returns where.
+    pub(crate) fn keep_evidence(&mut self, scenario: &str) -> PathBuf {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let folder = self.cache.join("kept").join(format!("{scenario}-{}", now.as_secs()));
+        if let Err(failure) = self.save_evidence(&folder) {
+            say(&format!("not all evidence could be kept: {failure}"));
+        }
+
+        folder
+    }
+
+    fn save_evidence(&mut self, folder: &Path) -> Outcome<()> {
+        fs::create_dir_all(folder).map_err(Failure::host("create a folder for the evidence"))?;
+        let entries = fs::read_dir(&self.folder.path).map_err(Failure::host("list the run's folder"))?;
+        for entry in entries.filter_map(Result::ok) {
+            let name = entry.file_name();
+            let is_log = [".log", ".jsonl"].iter().any(|end| name.to_string_lossy().ends_with(end));
+            let is_empty = entry.metadata().is_ok_and(|about| about.len() == 0);
+            if is_log && !is_empty {
+                fs::copy(entry.path(), folder.join(&name)).map_err(Failure::host("copy a log"))?;
+            }
+        }
+        let payer = self.payer.keep_evidence(folder);
+        self.payee.keep_evidence(folder).and(payer)
+    }
+}
+
+/// Returns what the command line gave, or says which option is missing.
+pub(crate) fn needed<'a>(given: Option<&'a Path>, option: &str) -> Outcome<&'a Path> {
+    given.ok_or_else(|| Failure::Unexpected(format!("this scenario needs {option}; `cargo boards` passes it")))
+}
+
+/// The folder of this run, named by the process so that what a killed run left is found later.
+#[derive(Debug)]
+struct RunFolder {
+    path: PathBuf,
+    kept: bool,
+}
+
+impl RunFolder {
+    fn create(cache: &Path) -> Outcome<Self> {
+        remove_leftovers(cache);
+        let path = cache.join(format!("{RUN_FOLDER_PREFIX}{}", std::process::id()));
+        fs::create_dir_all(&path).map_err(Failure::host("create the run's folder"))?;
+
+        Ok(Self { path, kept: false })
+    }
+}
+
+impl Drop for RunFolder {
+    fn drop(&mut self) {
+        if !self.kept {
+            drop(fs::remove_dir_all(&self.path));
+        }
+    }
+}
+
+fn remove_leftovers(cache: &Path) {
+    let Ok(entries) = fs::read_dir(cache) else {
+        return;
+    };
+    for entry in entries.filter_map(Result::ok) {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let Some(pid) = name.strip_prefix(RUN_FOLDER_PREFIX) else {
+            continue;
+        };
+        if !Path::new("/proc").join(pid).exists() {
+            drop(fs::remove_dir_all(entry.path()));
+        }
+    }
+}
+
+fn make_run_disk(folder: &Path, parts: &Parts) -> Outcome<PathBuf> {
+    let content = folder.join("run-disk");
+    fs::create_dir_all(&content).map_err(Failure::host("create the run disk's folder"))?;
+    let mut files: Vec<PathBuf> = parts.echo.iter().cloned().collect();
+    if let Some(debs) = &parts.debs {
+        let entries = fs::read_dir(debs).map_err(Failure::host(format!("list {}", debs.display())))?;
+        let paths = entries.filter_map(Result::ok).map(|entry| entry.path());
+        files.extend(paths.filter(|path| path.extension().is_some_and(|extension| extension == "deb")));
+    }
+    let mut size = RUN_DISK_SPARE_BYTES;
+    for file in &files {
+        let name = file.file_name().unwrap_or_default();
+        let copied = fs::copy(file, content.join(name));
+        let copied = copied.map_err(Failure::host(format!("copy {} to the run disk", file.display())))?;
+        size = size.saturating_add(copied);
+    }
+
+    let disk = folder.join("run.img");
+    let mut make = command("mke2fs");
+    make.args(["-q", "-F", "-t", "ext4", "-L", "run", "-d"]).arg(&content).arg(&disk);
+    make.arg(format!("{}k", size.div_ceil(1024)));
+    run_tool(&mut make, &folder.join("run-disk.log"), DISK_LIMIT)?;
+
+    Ok(disk)
+}
+
+fn free_port() -> Outcome<u16> {
+    let doing = || Failure::host("find a free port");
+    let listener = TcpListener::bind(("127.0.0.1", 0)).map_err(doing())?;
+
+    Ok(listener.local_addr().map_err(doing())?.port())
+}

@@ -1,0 +1,19 @@
+//! Lines on standard error that say what is going on, whenever it takes longer than a moment.
+
+use std::io::Write;
+use std::time::Instant;
+
+/// Prints one line of progress.
+pub(crate) fn say(line: &str) {
+    // A closed standard error is no reason to stop a test run.
+    drop(writeln!(std::io::stderr().lock(), "boards: {line}"));
+}
+
+/// Runs a step, naming it before and its duration after.
+pub(crate) fn step<T>(name: &str, run: impl FnOnce() -> T) -> T {
+    say(&format!("{name} …"));
+    let started = Instant::now();
+    let result = run();
+    say(&format!("{name}: {:.1} s", started.elapsed().as_secs_f64()));
+    result
+}
