@@ -1,3 +1,4 @@
 //! The promises.
 
 mod architecture;
+mod packages;
