@@ -2,7 +2,6 @@
 
 #![expect(
     clippy::expect_used,
-    clippy::panic,
     clippy::indexing_slicing,
     clippy::arithmetic_side_effects,
     clippy::wildcard_enum_match_arm,
@@ -12,3 +11,6 @@
 mod kit;
 mod money;
 mod refusals;
+mod session;
+mod strangers;
+mod turns;

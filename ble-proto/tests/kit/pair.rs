@@ -91,6 +91,8 @@ pub(crate) struct Pair {
     pub(crate) ta_refuses: bool,
     pub(crate) credit_refused: bool,
     pub(crate) never_credit: Option<Digest>,
+    /// Turns one bit: of which frame, at which byte, which bit.
+    pub(crate) flip: Option<(usize, usize, u8)>,
     // what happened
     pub(crate) outcomes: Vec<Outcome>,
     pub(crate) offers: Vec<Offered>,
@@ -140,6 +142,7 @@ impl Pair {
             ta_refuses: false,
             credit_refused: false,
             never_credit: None,
+            flip: None,
             outcomes: Vec::new(),
             offers: Vec::new(),
             payer_codes: Vec::new(),
@@ -620,7 +623,7 @@ impl Pair {
         }
     }
 
-    fn fly(&mut self, direction: Direction, link: LinkId, frame: Vec<u8>) {
+    fn fly(&mut self, direction: Direction, link: LinkId, mut frame: Vec<u8>) {
         assert!(frame.len() <= self.air.chunk, "a frame fits the link");
         if self
             .air
@@ -628,6 +631,12 @@ impl Pair {
             .is_some_and(|count| self.frames.len() >= count)
         {
             return self.cut();
+        }
+        if let Some((which, at, bit)) = self.flip
+            && which == self.frames.len()
+        {
+            let at = at % frame.len();
+            frame[at] ^= 1 << bit;
         }
         self.frames.push((direction, frame.len()));
         if self.dice.permille(self.air.loss_permille) {
