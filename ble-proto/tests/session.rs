@@ -300,7 +300,13 @@ fn a_frame_that_is_not_the_one_due_ends_the_session_by_name() {
             .find_map(|frame| assembler.handle_frame(frame, START).err());
         assert_eq!(refused, Some(error));
     }
+}
 
+#[test]
+fn a_message_that_is_not_complete_after_10_s_ends_the_session() {
+    let three = Splitter::new(SessionTag([9; 4]), chunk(20))
+        .split(&[7; 40])
+        .expect("fits");
     let mut slow = Assembler::peripheral();
     slow.handle_frame(&three[0], START).expect("due");
     let late = Instant::from_ms(START.as_ms() + 10_000);

@@ -205,6 +205,9 @@ fn a_paid_request_lingers_for_its_payer_and_is_then_not_advertised() {
 
 // --- time
 
+/// What a stranger does, and how long the payee bears it.
+type Case = (fn(&mut Payee), u64, Waiting);
+
 #[test]
 fn nobody_waits_for_ever() {
     let world = World::new();
@@ -215,10 +218,10 @@ fn nobody_waits_for_ever() {
     let undecided = |payee: &mut Payee| {
         PayerPuppet::connect(payee, 1, START).commit(payee, tag(1), START);
     };
-    let cases: [(&dyn Fn(&mut Payee), u64, Waiting); 3] = [
-        (&silent, HELLO_MS_MAX, Waiting::Hello),
-        (&browser, BROWSER_MS_MAX, Waiting::Choice),
-        (&undecided, CHOICE_MS_MAX, Waiting::Choice),
+    let cases: [Case; 3] = [
+        (silent, HELLO_MS_MAX, Waiting::Hello),
+        (browser, BROWSER_MS_MAX, Waiting::Choice),
+        (undecided, CHOICE_MS_MAX, Waiting::Choice),
     ];
     for (act, wait_ms, waiting) in cases {
         let mut payee = announced(&world);
