@@ -2,8 +2,10 @@
 
 use std::str::FromStr;
 
-/// The largest value of a GATT characteristic.
-const FRAME_SIZE_MAX: usize = 512;
+/// The largest value that a notification carries.
+const NOTIFICATION_SIZE_MAX: usize = 512;
+/// The largest write without response that BlueZ 5.66 hands on; it drops longer ones unsaid.
+const WRITE_SIZE_MAX: usize = 510;
 
 /// Who sends a flight.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,6 +43,10 @@ impl FromStr for Flight {
             Some(("s", sizes)) => (Sender::Peripheral, sizes),
             Some(_) | None => return Err(format!("`{text}`: write c:SIZES or s:SIZES")),
         };
+        let frame_size_max = match sender {
+            Sender::Central => WRITE_SIZE_MAX,
+            Sender::Peripheral => NOTIFICATION_SIZE_MAX,
+        };
         let mut frames = Vec::new();
         for size in sizes.split('+') {
             let mut left: usize = size
@@ -50,7 +56,7 @@ impl FromStr for Flight {
                 return Err("a frame has at least one byte".to_owned());
             }
             while left > 0 {
-                let frame = left.min(FRAME_SIZE_MAX);
+                let frame = left.min(frame_size_max);
                 frames.push(frame);
                 left = left.saturating_sub(frame);
             }
@@ -76,6 +82,7 @@ mod tests {
             }
         );
         assert_eq!(flight.bytes(), 820);
+        assert_eq!("c:512".parse(), Ok(Flight { sender: Sender::Central, frames: vec![510, 2] }));
     }
 
     #[test]

@@ -28,8 +28,8 @@ const TO_CENTRAL: Uuid = Uuid::from_u128(0xecb0_b1e9_5e1d_4f0a_9c1b_0a5d_0f5e_7b
     name = "board-echo",
     about = "A bare echo over BlueZ: the same writes, notifications and turns as a payment",
     after_help = "Example, on two boards:\n  \
-        board-echo serve --rounds 5 --flights c:100 s:512+288 c:512+48 s:120 c:440 s:200\n  \
-        board-echo run   --rounds 5 --flights c:100 s:512+288 c:512+48 s:120 c:440 s:200"
+        board-echo serve --rounds 5 --flights c:100 s:512+288 c:510+50 s:120 c:440 s:200\n  \
+        board-echo run   --rounds 5 --flights c:100 s:512+288 c:510+50 s:120 c:440 s:200"
 )]
 struct Options {
     #[command(subcommand)]

@@ -32,7 +32,7 @@ pub(crate) async fn run(plan: &Plan) -> Result<String, String> {
 
     let peripheral = find(&adapter).await?;
     let found = started.elapsed();
-    connect(&peripheral).await?;
+    let attempts = connect(&peripheral).await?;
     let connected = started.elapsed();
     peripheral
         .discover_services()
@@ -68,6 +68,7 @@ pub(crate) async fn run(plan: &Plan) -> Result<String, String> {
 
     Ok(json!({
         "found_us": micros(found),
+        "connect_attempts": attempts,
         "connected_us": micros(connected.saturating_sub(found)),
         "subscribed_us": micros(subscribed.saturating_sub(connected)),
         "mtu": peripheral.mtu(),
@@ -119,11 +120,11 @@ fn subject(event: CentralEvent) -> Option<PeripheralId> {
     }
 }
 
-async fn connect(peripheral: &Peripheral) -> Result<(), String> {
+async fn connect(peripheral: &Peripheral) -> Result<u32, String> {
     let mut last = String::new();
-    for pause in CONNECT_PAUSES_MS {
+    for (attempt, pause) in (1..).zip(CONNECT_PAUSES_MS) {
         match peripheral.connect().await {
-            Ok(()) => return Ok(()),
+            Ok(()) => return Ok(attempt),
             Err(error) => last = error.to_string(),
         }
         // Whatever is left of the attempt; there may be nothing.

@@ -68,7 +68,6 @@ impl Frames {
     async fn hear(&mut self, bytes: usize) -> Result<(), String> {
         while self.left_over < bytes {
             let frame = self.reader.recv().await.map_err(told("receive"))?;
-            drop(std::io::Write::write_fmt(&mut std::io::stderr(), format_args!("got {} mtu {} left {}\n", frame.len(), self.reader.mtu(), self.left_over)));
             if frame.is_empty() {
                 return Err("the central went away".to_owned());
             }

@@ -76,6 +76,11 @@ mkdir -p "$rootfs/etc/systemd/journald.conf.d" "$rootfs/var/log/journal"
 printf '[Journal]\nStorage=persistent\nSyncIntervalSec=1s\n' \
   >"$rootfs/etc/systemd/journald.conf.d/board.conf"
 
+# The agent would write a line about every question that it is asked.
+mkdir -p "$rootfs/etc/systemd/system/qemu-guest-agent.service.d"
+printf '[Service]\nLogLevelMax=warning\n' \
+  >"$rootfs/etc/systemd/system/qemu-guest-agent.service.d/board.conf"
+
 # Nothing may run by itself in the middle of a measurement, and no login prompt may take the console.
 for unit in apt-daily.timer apt-daily-upgrade.timer man-db.timer e2scrub_all.timer \
   e2scrub_reap.service dpkg-db-backup.timer fstrim.timer systemd-tmpfiles-clean.timer \

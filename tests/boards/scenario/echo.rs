@@ -11,7 +11,7 @@ use crate::failure::{Failure, Outcome, expect_that};
 use crate::flights::{self, Flight};
 
 /// Three flights each way, about as large as a payment's.
-const FLIGHTS: &str = "c:100 s:512+288 c:512+48 s:120 c:512 s:200";
+const FLIGHTS: &str = "c:100 s:512+288 c:510+50 s:120 c:510 s:200";
 const ROUNDS: u32 = 5;
 const LIMIT: Duration = Duration::from_secs(90);
 
