@@ -3,12 +3,18 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-/// The users who may connect. The TA's own user always may: it can read the state anyway.
+/// The users who may connect.
 #[derive(Clone, Debug)]
 pub struct Access(BTreeSet<u32>);
 
 impl Access {
-    /// Allows the TA's own user alone.
+    /// Allows nobody.
+    #[must_use]
+    pub const fn nobody() -> Self {
+        Self(BTreeSet::new())
+    }
+
+    /// Allows the TA's own user alone, who can read the state anyway.
     #[must_use]
     pub fn own() -> Self {
         Self(BTreeSet::from([rustix::process::geteuid().as_raw()]))
