@@ -290,7 +290,7 @@ pub struct RequestOrder {
     /// What for; at most 64 bytes.
     #[serde(default)]
     pub memo: String,
-    /// How long it may be paid, in seconds; 15 minutes when absent.
+    /// How long it may be paid, in seconds; a day when absent.
     #[serde(default)]
     pub validity_s: Option<u64>,
     /// The request that this one replaces.
@@ -496,28 +496,34 @@ pub struct SyncReport {
     pub unsynced: Unsynced,
 }
 
-/// `GET`, `PUT /v1/policy`: what is paid without a person.
+/// `GET /v1/policy`: what is paid without a person.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Policy {
     /// The payees that the owner named.
-    pub payees: Vec<TrustedPayee>,
-    /// The sum that may be paid in a day without a person; none: nothing.
-    pub daily_sum: Option<MoneyOrder>,
-    /// What was paid today without a person, in minor units. Ignored when read.
-    #[serde(default)]
-    pub spent_today: u64,
+    pub payees: Vec<ApprovedPayee>,
 }
 
 /// A payee that may be paid without a person.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct TrustedPayee {
+pub struct ApprovedPayee {
     /// The payee's certified key.
     pub key: String,
     /// What the owner calls it.
-    #[serde(default)]
     pub name: String,
+    /// The largest sum in one day (UTC) without a person.
+    pub daily_max: Money,
+    /// What was paid to it today without a person.
+    pub spent_today: Money,
+}
+
+/// `PUT /v1/policy/payees/{key}`: names a payee; every other payee stays as it is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PayeeOrder {
+    /// What the owner calls it.
+    pub name: String,
+    /// The largest sum in one day (UTC) without a person.
+    pub daily_max: MoneyOrder,
 }
 
 /// `POST /v1/radio`: what the simulated air does to this device; refused by a real radio.

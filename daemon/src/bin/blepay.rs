@@ -1,3 +1,7 @@
-//! Under construction.
+//! `blepay`: the command line.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    blepayd::cli::main(std::env::args_os())
+}

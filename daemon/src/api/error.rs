@@ -1,0 +1,178 @@
+//! What the API answers when it does not do what was asked.
+
+use axum::Json;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+
+use super::types::ErrorBody;
+use crate::journal::JournalError;
+use crate::sync::SyncError;
+use crate::wallet::WalletError;
+
+/// A refusal: its HTTP status, a stable code, a sentence, and what to do.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{}", body.message)]
+pub struct ApiError {
+    /// The HTTP status.
+    pub status: StatusCode,
+    /// The body.
+    pub body: ErrorBody,
+}
+
+impl ApiError {
+    /// Makes a refusal.
+    #[must_use]
+    pub fn new(
+        status: StatusCode,
+        code: &str,
+        message: impl ToString,
+        hint: impl ToString,
+    ) -> Self {
+        Self {
+            status,
+            body: ErrorBody {
+                code: code.to_owned(),
+                message: message.to_string(),
+                hint: hint.to_string(),
+            },
+        }
+    }
+
+    /// The caller asked for something that cannot be meant.
+    #[must_use]
+    pub fn malformed(message: impl ToString, hint: impl ToString) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "malformed", message, hint)
+    }
+
+    /// There is no such thing.
+    #[must_use]
+    pub fn not_found(message: impl ToString, hint: impl ToString) -> Self {
+        Self::new(StatusCode::NOT_FOUND, "not-found", message, hint)
+    }
+
+    /// It cannot be done as things stand.
+    #[must_use]
+    pub fn conflict(code: &str, message: impl ToString, hint: impl ToString) -> Self {
+        Self::new(StatusCode::CONFLICT, code, message, hint)
+    }
+
+    /// Something that the daemon needs is not there at present.
+    #[must_use]
+    pub fn unavailable(code: &str, message: impl ToString, hint: impl ToString) -> Self {
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, code, message, hint)
+    }
+
+    /// There is no provider yet.
+    #[must_use]
+    pub fn not_enrolled() -> Self {
+        Self::conflict(
+            "not-enrolled",
+            "this wallet is not enrolled with a provider yet",
+            "blepay init FILE, with the enrolment file of your provider",
+        )
+    }
+
+    /// Whether the thing was done is not known.
+    #[must_use]
+    pub fn unknown_outcome(message: impl ToString) -> Self {
+        Self::new(
+            StatusCode::GATEWAY_TIMEOUT,
+            OUTCOME_UNKNOWN,
+            message,
+            "do not repeat; ask `blepay status` or `blepay show`",
+        )
+    }
+}
+
+/// The code of a refusal after which the caller must ask instead of repeating.
+pub const OUTCOME_UNKNOWN: &str = "outcome-unknown";
+
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        (self.status, Json(self.body)).into_response()
+    }
+}
+
+impl From<SyncError> for ApiError {
+    fn from(error: SyncError) -> Self {
+        let status = match &error {
+            SyncError::Unreachable(_)
+            | SyncError::ServerFailed(_)
+            | SyncError::Ta(_)
+            | SyncError::Stopped => StatusCode::SERVICE_UNAVAILABLE,
+            SyncError::Refused(_)
+            | SyncError::NotBelieved(_)
+            | SyncError::NotRegistered
+            | SyncError::DepositPending
+            | SyncError::Enrolment(_) => StatusCode::CONFLICT,
+            SyncError::Journal(_) | SyncError::Randomness => StatusCode::INTERNAL_SERVER_ERROR,
+        };
+
+        Self {
+            status,
+            body: error.body(),
+        }
+    }
+}
+
+impl From<JournalError> for ApiError {
+    fn from(error: JournalError) -> Self {
+        SyncError::Journal(error).into()
+    }
+}
+
+impl From<WalletError> for ApiError {
+    fn from(error: WalletError) -> Self {
+        let (status, code, hint) = match error {
+            WalletError::Ta(error) => return SyncError::Ta(error).into(),
+            WalletError::Journal(error) => return error.into(),
+            WalletError::NotRegistered => (
+                StatusCode::CONFLICT,
+                "not-registered",
+                "blepay init FILE, then blepay sync while online",
+            ),
+            WalletError::Memo(_) => (
+                StatusCode::BAD_REQUEST,
+                "memo",
+                "write at most 64 bytes without invisible characters",
+            ),
+            WalletError::Radio(_) => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                "no-radio",
+                "blepay doctor says what is missing; it goes on by itself when it is there",
+            ),
+            WalletError::UnknownRequest => (
+                StatusCode::NOT_FOUND,
+                "not-found",
+                "see them: blepay request --list",
+            ),
+            WalletError::UnknownPayment => (
+                StatusCode::NOT_FOUND,
+                "not-found",
+                "see them: blepay history",
+            ),
+            WalletError::TooManyRequests => (
+                StatusCode::CONFLICT,
+                "too-many-requests",
+                "cancel one: blepay request --cancel ID",
+            ),
+            WalletError::TooManyPayments => (
+                StatusCode::CONFLICT,
+                "payment-under-way",
+                "finish or decline it first: blepay history",
+            ),
+            WalletError::Randomness(_) => (
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "randomness",
+                "see the kernel's log",
+            ),
+            WalletError::Stopped => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                "stopping",
+                "try again when the daemon runs",
+            ),
+        };
+
+        Self::new(status, code, &error, hint)
+    }
+}

@@ -1,0 +1,431 @@
+//! The command line's grammar; completions and man pages are generated from it.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+/// Where the daemon listens unless told otherwise.
+pub const SOCKET_DEFAULT: &str = "/run/blepay/api.sock";
+
+/// Pay the person in front of you over Bluetooth LE, offline; settle when the network is back.
+#[derive(Debug, Parser)]
+#[command(name = "blepay", version, after_help = OVERVIEW, max_term_width = 100)]
+pub struct Cli {
+    /// Options of every command.
+    #[command(flatten)]
+    pub global: Global,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// Options of every command.
+#[derive(Clone, Debug, Args)]
+pub struct Global {
+    /// Write JSON on stdout, errors too
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// Never ask; fail where an answer would be needed
+    #[arg(long, global = true)]
+    pub no_input: bool,
+    /// Socket of the daemon
+    #[arg(long, global = true, value_name = "PATH", env = "BLEPAY_SOCKET", default_value = SOCKET_DEFAULT)]
+    pub socket: PathBuf,
+}
+
+/// What can be done.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Enrol with a provider: who we are, and whose money it is
+    #[command(after_help = INIT)]
+    Init(Init),
+    /// Show balance, account, radio and what has not reached the server
+    #[command(
+        after_help = "Examples:\n  blepay status\n  blepay status --json | jq .ta.balance.text"
+    )]
+    Status,
+    /// Move money from the online account onto this device (online)
+    #[command(after_help = DEPOSIT)]
+    Deposit(Deposit),
+    /// Ask for a payment, and show the code or QR code of it
+    #[command(after_help = REQUEST)]
+    Request(Request),
+    /// Show who asks for payment near here, and for how much
+    #[command(after_help = "Examples:\n  blepay nearby\n  blepay nearby --timeout 10 --json")]
+    Nearby(Nearby),
+    /// Pay: shows who, how much and the code, then asks
+    #[command(after_help = PAY)]
+    Pay(Pay),
+    /// List payments, newest first
+    #[command(after_help = "Examples:\n  blepay history\n  blepay history --limit 5 --json")]
+    History(History),
+    /// Show one payment or request
+    #[command(
+        after_help = "Examples:\n  blepay show 5f0c3a\n\nAny unambiguous beginning of an id will do."
+    )]
+    Show(Show),
+    /// Write a payment, its request and its receipt, for anyone to verify offline
+    #[command(after_help = "Examples:\n  blepay receipt 5f0c3a > receipt.json")]
+    Receipt(Show),
+    /// Carry everything to the server now, instead of when the network returns
+    #[command(
+        after_help = "Examples:\n  blepay sync\n\nThe daemon does this by itself when the network is back."
+    )]
+    Sync,
+    /// Say what may be paid without a person
+    #[command(after_help = POLICY)]
+    Policy(Policy),
+    /// Name a payee that may be paid without a person (same as `policy trust`)
+    #[command(after_help = "Examples:\n  blepay trust 3b6a27…29 --name \"Ferry\" --daily 20.00")]
+    Trust(Trust),
+    /// Show what happens, as it happens, until interrupted
+    #[command(after_help = "Examples:\n  blepay watch\n  blepay watch --json")]
+    Watch(Watch),
+    /// Look for what is wrong and say what to do
+    #[command(after_help = "Examples:\n  blepay doctor")]
+    Doctor,
+    /// Break a link on the simulated radio (for tests)
+    #[command(hide = true)]
+    Radio(Radio),
+    /// Play a whole payment with a cut link on this machine, step by step
+    #[command(after_help = DEMO)]
+    Demo(Demo),
+    /// Write shell completions
+    #[command(after_help = "Examples:\n  blepay completions bash > /etc/bash_completion.d/blepay")]
+    Completions(Completions),
+    /// Write the man pages into a folder
+    #[command(after_help = "Examples:\n  blepay man /usr/share/man/man1")]
+    Man(Man),
+}
+
+/// `blepay init`.
+#[derive(Debug, Args)]
+pub struct Init {
+    /// The provider's enrolment file (`blepay-server enrol`); `-` reads stdin
+    #[arg(value_name = "FILE")]
+    pub enrolment: PathBuf,
+    /// Name that people will see, at most 32 bytes [default: this machine's]
+    #[arg(long)]
+    pub name: Option<String>,
+    /// Make a wallet without a trusted application: it can be paid, and not pay
+    #[arg(long)]
+    pub payee_without_ta: bool,
+}
+
+/// `blepay deposit`.
+#[derive(Debug, Args)]
+pub struct Deposit {
+    /// How much, such as 50.00
+    #[arg(allow_hyphen_values = true)]
+    pub amount: String,
+}
+
+/// `blepay request`.
+#[derive(Debug, Args)]
+#[command(group(clap::ArgGroup::new("what").required(true).args(["amount", "list", "cancel"])))]
+pub struct Request {
+    /// How much, such as 12.50
+    #[arg(allow_hyphen_values = true)]
+    pub amount: Option<String>,
+    /// What for, at most 64 bytes
+    #[arg(
+        long,
+        default_value = "",
+        hide_default_value = true,
+        requires = "amount"
+    )]
+    pub memo: String,
+    /// How long it may be paid: 90s, 15m, 2h or 7d [default: 1d]
+    #[arg(long, value_name = "TIME", value_parser = seconds, requires = "amount")]
+    pub validity: Option<u64>,
+    /// Only for who scans or types its URI; shows it as a QR code
+    #[arg(long, requires = "amount")]
+    pub uri: bool,
+    /// The request that this one replaces
+    #[arg(long, value_name = "ID", requires = "amount")]
+    pub replaces: Option<String>,
+    /// Wait until it is paid
+    #[arg(long, requires = "amount")]
+    pub wait: bool,
+    /// Stop waiting after this time; the request stays open
+    #[arg(long, value_name = "TIME", value_parser = seconds, requires = "wait")]
+    pub timeout: Option<u64>,
+    /// List requests instead
+    #[arg(long)]
+    pub list: bool,
+    /// Cancel a request instead
+    #[arg(long, value_name = "ID")]
+    pub cancel: Option<String>,
+}
+
+/// `blepay nearby`.
+#[derive(Debug, Args)]
+pub struct Nearby {
+    /// How long to listen
+    #[arg(long, value_name = "TIME", value_parser = seconds, default_value = "5s")]
+    pub timeout: u64,
+}
+
+/// `blepay pay`.
+#[derive(Debug, Args)]
+pub struct Pay {
+    /// A `blepay:` URI, or a payee near here: its name, key or tag. Without one: choose
+    #[arg(value_name = "PAYEE")]
+    pub payee: Option<String>,
+    /// Refuse any other amount
+    #[arg(long, allow_hyphen_values = true)]
+    pub amount: Option<String>,
+    /// Approve without asking: only with a URI, or a payee named by `blepay trust`
+    #[arg(short, long, requires = "payee")]
+    pub yes: bool,
+    /// How long to look for the payee
+    #[arg(long, value_name = "TIME", value_parser = seconds, default_value = "30s")]
+    pub timeout: u64,
+}
+
+/// `blepay history`.
+#[derive(Debug, Args)]
+pub struct History {
+    /// At most this many
+    #[arg(long, value_name = "N", default_value_t = 50)]
+    pub limit: usize,
+}
+
+/// `blepay show`, `blepay receipt`.
+#[derive(Debug, Args)]
+pub struct Show {
+    /// The id, or an unambiguous beginning of it
+    #[arg(value_name = "ID")]
+    pub id: String,
+}
+
+/// `blepay policy`.
+#[derive(Debug, Args)]
+pub struct Policy {
+    /// What to change; shows the policy without one.
+    #[command(subcommand)]
+    pub change: Option<PolicyChange>,
+}
+
+/// A change of the policy; each leaves the rest as it is.
+#[derive(Debug, Subcommand)]
+pub enum PolicyChange {
+    /// Name a payee that may be paid without a person
+    Trust(Trust),
+    /// Take a payee's name away
+    Forget {
+        /// The payee's key, or the name you gave it
+        payee: String,
+    },
+}
+
+/// `blepay trust`.
+#[derive(Debug, Args)]
+pub struct Trust {
+    /// The payee's key, 64 hex digits, as `nearby --json` and `history --json` show it
+    #[arg(value_name = "KEY")]
+    pub key: String,
+    /// What you call it
+    #[arg(long)]
+    pub name: String,
+    /// The largest sum in one day (UTC) without a person
+    #[arg(long, value_name = "AMOUNT", allow_hyphen_values = true)]
+    pub daily: String,
+}
+
+/// `blepay watch`.
+#[derive(Debug, Args)]
+pub struct Watch {
+    /// Stop after this time
+    #[arg(long, value_name = "TIME", value_parser = seconds)]
+    pub timeout: Option<u64>,
+}
+
+/// `blepay radio`.
+#[derive(Debug, Args)]
+pub struct Radio {
+    /// Break a link instead of sending the n-th frame on it, once; 1 is the first
+    #[arg(long, value_name = "N")]
+    pub cut_at_frame: u32,
+}
+
+/// `blepay demo`.
+#[derive(Debug, Args)]
+pub struct Demo {
+    /// Also show each process's part in full: certificates, statements, every sync
+    #[arg(long)]
+    pub full: bool,
+    /// Keep the folder with state and logs, and print where
+    #[arg(long)]
+    pub keep: bool,
+}
+
+/// `blepay completions`.
+#[derive(Debug, Args)]
+pub struct Completions {
+    /// For which shell
+    pub shell: clap_complete::Shell,
+}
+
+/// `blepay man`.
+#[derive(Debug, Args)]
+pub struct Man {
+    /// An existing folder; without one the page of `blepay` itself is written to stdout
+    #[arg(value_name = "FOLDER")]
+    pub folder: Option<PathBuf>,
+}
+
+fn seconds(text: &str) -> Result<u64, String> {
+    let refusal = || "write a time as 90s, 15m, 2h or 7d".to_owned();
+    let (number, unit) = match text.char_indices().next_back() {
+        Some((at, unit)) if unit.is_ascii_alphabetic() => (text.get(..at), unit),
+        Some(_) => (Some(text), 's'),
+        None => return Err(refusal()),
+    };
+    let factor: u64 = match unit {
+        's' => 1,
+        'm' => 60,
+        'h' => 3600,
+        'd' => 24 * 3600,
+        _ => return Err(refusal()),
+    };
+    let number = number
+        .filter(|digits| digits.bytes().all(|digit| digit.is_ascii_digit()))
+        .and_then(|digits| digits.parse::<u64>().ok())
+        .filter(|number| *number > 0)
+        .ok_or_else(refusal)?;
+
+    number
+        .checked_mul(factor)
+        .filter(|seconds| *seconds <= SECONDS_MAX)
+        .ok_or_else(|| "the longest time is 30 days".to_owned())
+}
+
+const SECONDS_MAX: u64 = 30 * 24 * 3600;
+
+/// What follows the list of commands, and the section of the man page.
+pub const EXIT_CODES: &str = "\
+Exit codes:
+  0  done, or nothing to do
+  1  refused: the message says why; nothing has moved
+  2  the command line is wrong
+  3  the daemon does not answer, or you may not use it
+  4  OUTCOME UNKNOWN: ask `blepay show` or `blepay status`, do not repeat
+  5  nobody to pay, nobody who paid, or no time left; nothing has moved
+  6  you said no; nothing has moved";
+
+const OVERVIEW: &str = "\
+Examples:
+  blepay init shop.enrol         enrol with a provider
+  blepay deposit 50.00           online: from the account onto the device
+  blepay request 12.50           the payee: ask for a payment
+  blepay pay                     the payer: who, how much, code: approve
+
+Exit codes:
+  0  done, or nothing to do
+  1  refused: the message says why; nothing has moved
+  2  the command line is wrong
+  3  the daemon does not answer, or you may not use it
+  4  OUTCOME UNKNOWN: ask `blepay show` or `blepay status`, do not repeat
+  5  nobody to pay, nobody who paid, or no time left; nothing has moved
+  6  you said no; nothing has moved";
+
+const INIT: &str = "\
+Examples:
+  blepay init shop.enrol
+  blepay init shop.enrol --name \"Ferry Café\"
+  blepay init till.enrol --payee-without-ta
+
+The file names the server and the root of the money: get it from the provider in a way you trust.
+Without a network the wallet is made now and registered when the network is there.";
+
+const DEPOSIT: &str = "\
+Examples:
+  blepay deposit 50.00
+
+Without an answer of the server the deposit stays open (exit code 4) and is finished by itself.";
+
+const REQUEST: &str = "\
+Examples:
+  blepay request 12.50 --memo \"two tickets\"
+  blepay request 12.50 --uri --wait      show a QR code and wait for the payment
+  blepay request --list
+  blepay request --cancel 17";
+
+const PAY: &str = "\
+Examples:
+  blepay pay                             choose among who is near
+  blepay pay \"Ferry Café\" --amount 12.50
+  blepay pay blepay:AEBAG… --yes         scanned: nothing left to ask
+
+Compare the six-digit code with the payee's screen before you say yes. Without an answer of the payee
+the outcome is unknown (exit code 4): do not pay again, `blepay show` tells; it settles online.";
+
+const POLICY: &str = "\
+Examples:
+  blepay policy
+  blepay policy trust 3b6a27…29 --name Ferry --daily 20.00
+  blepay policy forget Ferry
+
+A payee that is merely heard is never paid without a person.";
+
+const DEMO: &str = "\
+Examples:
+  blepay demo
+  blepay demo --full
+  blepay demo --json | tail -1           its outcome as one line of JSON
+
+Starts a server, a payer and two payees as processes of their own in a temporary folder, on a simulated
+radio. Exit code 0 only if all money is accounted for by the server's and the TAs' own answers.";
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_grammar_contradicts_itself_nowhere() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn times_read_as_people_write_them() {
+        assert_eq!(seconds("90"), Ok(90));
+        assert_eq!(seconds("90s"), Ok(90));
+        assert_eq!(seconds("15m"), Ok(900));
+        assert_eq!(seconds("30d"), Ok(SECONDS_MAX));
+        for text in [
+            "",
+            "s",
+            "0",
+            "-1s",
+            "+1s",
+            "1.5h",
+            "31d",
+            "99999999999999999d",
+            "1y",
+            "1ß",
+        ] {
+            assert!(seconds(text).is_err(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn help_and_man_page_name_the_same_exit_codes() {
+        assert!(OVERVIEW.ends_with(EXIT_CODES));
+    }
+
+    #[test]
+    fn yes_without_a_payee_is_refused() {
+        assert!(Cli::try_parse_from(["blepay", "pay", "--yes"]).is_err());
+        assert!(Cli::try_parse_from(["blepay", "pay", "Ferry", "--yes"]).is_ok());
+    }
+
+    #[test]
+    fn a_negative_amount_reaches_the_parser_that_refuses_it_by_name() {
+        let cli = Cli::try_parse_from(["blepay", "deposit", "-5"]).expect("clap lets it through");
+
+        assert!(matches!(cli.command, Command::Deposit(Deposit { amount }) if amount == "-5"));
+    }
+}

@@ -1,0 +1,271 @@
+//! `blepay pay`: shows who, how much and the code, then asks.
+
+use serde_json::json;
+
+use super::super::args::Pay as Args;
+use super::super::failure::{Exit, Failure};
+use super::super::terminal::Terminal;
+use super::{amount, currency, nearby, short};
+use crate::api::client::{Client, Events};
+use crate::api::error::OUTCOME_UNKNOWN;
+use crate::api::types::{Event, MoneyOrder, Nearby, Payment, PaymentOrder, PaymentState};
+
+pub(crate) async fn run(
+    client: &Client,
+    terminal: &mut Terminal,
+    args: Args,
+) -> Result<(), Failure> {
+    let expected = match &args.amount {
+        Some(text) => Some(amount(text, currency(client).await?)?),
+        None => None,
+    };
+    if !args.yes && !terminal.can_ask() {
+        return Err(Failure::new(
+            Exit::Refused,
+            "no-input",
+            "a payment needs approval and nobody can be asked",
+            "give --yes with a blepay: URI or a payee named by blepay trust, or run it on a terminal",
+        ));
+    }
+    let order = target(client, terminal, &args, expected).await?;
+    let started: Payment = client.post("/v1/payments", &order).await?;
+    let events = client
+        .events(&format!("/v1/payments/{}/events", started.id))
+        .await?;
+    let payment = follow(client, terminal, events, &args, started).await?;
+
+    ended(terminal, &payment)
+}
+
+/// Finds out whom to pay: a URI, somebody near, or whom the person chooses.
+async fn target(
+    client: &Client,
+    terminal: &mut Terminal,
+    args: &Args,
+    amount: Option<MoneyOrder>,
+) -> Result<PaymentOrder, Failure> {
+    let order = PaymentOrder {
+        amount,
+        approve: args.yes,
+        timeout_s: Some(args.timeout),
+        ..PaymentOrder::default()
+    };
+    let wanted = args.payee.as_deref();
+    if let Some(uri) = wanted.filter(|text| is_uri(text)) {
+        return Ok(PaymentOrder {
+            uri: Some(uri.to_owned()),
+            ..order
+        });
+    }
+    let mut left = args.timeout;
+    loop {
+        terminal.waiting("Looking for who asks for a payment…");
+        let seconds = left.min(LISTEN_S);
+        let heard = nearby::listen(client, seconds).await?;
+        let mut fitting = heard
+            .into_iter()
+            .filter(|nearby| fits(nearby, wanted, order.amount.as_ref()));
+        let found: Vec<Nearby> = fitting.by_ref().collect();
+        if !found.is_empty() {
+            let tag = choose(terminal, wanted, found)?;
+            return Ok(PaymentOrder {
+                tag: Some(tag),
+                ..order
+            });
+        }
+        left = left.saturating_sub(seconds);
+        if left == 0 {
+            return Err(Failure::nobody(
+                match wanted {
+                    Some(payee) => format!("{payee:?} does not ask for a payment near here"),
+                    None => "nobody near here asks for a payment".to_owned(),
+                },
+                "ask the payee to open the request again, or look with blepay nearby",
+            ));
+        }
+    }
+}
+
+fn is_uri(text: &str) -> bool {
+    text.get(..URI_SCHEME_SIZE)
+        .is_some_and(|scheme| scheme.eq_ignore_ascii_case(ble_proto::uri::URI_SCHEME))
+}
+
+fn fits(nearby: &Nearby, wanted: Option<&str>, amount: Option<&MoneyOrder>) -> bool {
+    let named = wanted.is_none_or(|wanted| {
+        nearby.payee.to_lowercase() == wanted.to_lowercase()
+            || nearby.payee_key.eq_ignore_ascii_case(wanted)
+            || nearby.tag.eq_ignore_ascii_case(wanted)
+    });
+    let priced = amount.is_none_or(|amount| {
+        nearby.amount.minor_units == amount.minor_units && nearby.amount.currency == amount.currency
+    });
+
+    named && priced
+}
+
+fn choose(
+    terminal: &mut Terminal,
+    wanted: Option<&str>,
+    found: Vec<Nearby>,
+) -> Result<String, Failure> {
+    if let ([only], Some(_)) = (found.as_slice(), wanted) {
+        return Ok(only.tag.clone());
+    }
+    if !terminal.can_ask() {
+        return Err(Failure::refused(
+            "ambiguous",
+            format!("{} requests near here fit", found.len()),
+            "name the tag that blepay nearby --json shows",
+        ));
+    }
+    terminal.note(&nearby::text(&found));
+    let answer = terminal.ask(&format!("Which one? [1-{}, empty for none]", found.len()))?;
+    if answer.is_empty() {
+        return Err(declined());
+    }
+    let chosen = answer
+        .parse::<usize>()
+        .ok()
+        .and_then(|number| number.checked_sub(1))
+        .and_then(|index| found.get(index))
+        .ok_or_else(|| Failure::usage("this is none of the numbers", "run blepay pay again"))?;
+
+    Ok(chosen.tag.clone())
+}
+
+/// Goes along with the payment until its last state.
+async fn follow(
+    client: &Client,
+    terminal: &mut Terminal,
+    mut events: Events,
+    args: &Args,
+    started: Payment,
+) -> Result<Payment, Failure> {
+    let mut payment = started;
+    let mut asked = false;
+    loop {
+        if payment.state.is_final() {
+            return Ok(payment);
+        }
+        match payment.state {
+            PaymentState::Searching => terminal.waiting("Connecting to the payee…"),
+            PaymentState::Paying => terminal.waiting("Paying…"),
+            PaymentState::AwaitsApproval if !asked && !args.yes => {
+                asked = true;
+                payment = decide(client, terminal, &payment).await?;
+                continue;
+            }
+            PaymentState::AwaitsApproval
+            | PaymentState::Unconfirmed
+            | PaymentState::Received
+            | PaymentState::Held
+            | PaymentState::Declined
+            | PaymentState::Failed => {}
+        }
+        payment = match events.next().await? {
+            Some(Event::Payment { payment }) => payment,
+            Some(
+                Event::Request { .. } | Event::Sync { .. } | Event::Radio { .. } | Event::Lost,
+            ) => client.get(&format!("/v1/payments/{}", payment.id)).await?,
+            None => return Err(unknown(&payment)),
+        };
+    }
+}
+
+/// Asks the person: who, how much, code.
+async fn decide(
+    client: &Client,
+    terminal: &mut Terminal,
+    payment: &Payment,
+) -> Result<Payment, Failure> {
+    terminal.note(&question(payment));
+    let answer = terminal.ask("Pay? [y/N]")?;
+    let yes = ["y", "yes"].contains(&answer.to_lowercase().as_str());
+    let verb = if yes { "approve" } else { "decline" };
+    let path = format!("/v1/payments/{}/{verb}", payment.id);
+
+    Ok(client.post(&path, &json!({})).await?)
+}
+
+fn question(payment: &Payment) -> String {
+    let or =
+        |value: &Option<String>, absent: &str| value.clone().unwrap_or_else(|| absent.to_owned());
+    let mut rows = vec![
+        ("To", or(&payment.peer, "unknown")),
+        ("Provider", or(&payment.peer_provider, "unknown")),
+        (
+            "Amount",
+            payment
+                .amount
+                .as_ref()
+                .map_or_else(String::new, ToString::to_string),
+        ),
+    ];
+    if let Some(memo) = payment.memo.as_ref().filter(|memo| !memo.is_empty()) {
+        rows.push(("For", memo.clone()));
+    }
+    if let Some(code) = &payment.code {
+        rows.push((
+            "Code",
+            format!("{code}   must be the same on the payee's screen"),
+        ));
+    }
+
+    super::columns(&rows)
+}
+
+fn ended(terminal: &mut Terminal, payment: &Payment) -> Result<(), Failure> {
+    let reason = payment.reason.as_deref().unwrap_or("no reason was given");
+    let amount = payment
+        .amount
+        .as_ref()
+        .map_or_else(String::new, ToString::to_string);
+    let peer = payment.peer.as_deref().unwrap_or("the payee");
+    match payment.state {
+        PaymentState::Received => terminal.data(
+            payment,
+            &format!(
+                "Paid {amount} to {peer}; the receipt is verified. Payment {}.",
+                short(&payment.id)
+            ),
+        ),
+        PaymentState::Declined => Err(declined()),
+        PaymentState::Failed => Err(Failure::refused(
+            "not-paid",
+            format!("nothing was paid: {reason}"),
+            "nothing has moved; it is safe to try again",
+        )),
+        PaymentState::Held => Err(Failure::new(
+            Exit::OutcomeUnknown,
+            OUTCOME_UNKNOWN,
+            format!("{amount} is paid and {peer} keeps it; it is credited online"),
+            format!("do not pay again; blepay show {} tells", short(&payment.id)),
+        )),
+        PaymentState::Searching
+        | PaymentState::AwaitsApproval
+        | PaymentState::Paying
+        | PaymentState::Unconfirmed => Err(unknown(payment)),
+    }
+}
+
+fn unknown(payment: &Payment) -> Failure {
+    let reason = payment.reason.as_deref().unwrap_or("the link has ended");
+
+    Failure::new(
+        Exit::OutcomeUnknown,
+        OUTCOME_UNKNOWN,
+        format!("the payee has not confirmed: {reason}"),
+        format!(
+            "do not pay again: it is sent again when the payee is near, and settles online; blepay show {}",
+            short(&payment.id)
+        ),
+    )
+}
+
+fn declined() -> Failure {
+    Failure::new(Exit::Declined, "declined", "not paid", "nothing has moved")
+}
+
+const URI_SCHEME_SIZE: usize = ble_proto::uri::URI_SCHEME.len();
+const LISTEN_S: u64 = 4;

@@ -1,0 +1,131 @@
+//! What people and programs see: data on stdout, everything else on stderr.
+
+use std::io::{self, BufRead as _, IsTerminal as _, Write as _};
+
+use indicatif::{ProgressBar, ProgressStyle};
+use serde::Serialize;
+use serde_json::json;
+
+use super::failure::{Exit, Failure};
+
+/// The way to whoever called.
+#[derive(Debug)]
+pub(crate) struct Terminal {
+    json: bool,
+    no_input: bool,
+    spinner: Option<ProgressBar>,
+}
+
+impl Terminal {
+    pub(crate) const fn new(json: bool, no_input: bool) -> Self {
+        Self {
+            json,
+            no_input,
+            spinner: None,
+        }
+    }
+
+    pub(crate) const fn is_json(&self) -> bool {
+        self.json
+    }
+
+    /// Whether a person can be asked.
+    pub(crate) fn can_ask(&self) -> bool {
+        !self.json && !self.no_input && io::stdin().is_terminal()
+    }
+
+    /// Whether stdout shows pictures made of characters to a person.
+    pub(crate) fn shows_pictures(&self) -> bool {
+        !self.json && io::stdout().is_terminal()
+    }
+
+    /// Writes the outcome: `value` as one line of JSON, or `text` for people.
+    pub(crate) fn data(&mut self, value: &impl Serialize, text: &str) -> Result<(), Failure> {
+        if self.json {
+            return self.line(&serde_json::to_string(value).map_err(io::Error::from)?);
+        }
+
+        self.line(text.trim_end())
+    }
+
+    /// Writes a line to stdout.
+    pub(crate) fn line(&mut self, text: &str) -> Result<(), Failure> {
+        self.bytes(format!("{text}\n").as_bytes())
+    }
+
+    /// Writes to stdout as it is.
+    pub(crate) fn bytes(&mut self, bytes: &[u8]) -> Result<(), Failure> {
+        self.done();
+        let mut out = io::stdout().lock();
+        let written = out.write_all(bytes).and_then(|()| out.flush());
+        match written {
+            // Whoever reads has seen enough, as `head` does.
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+            written => written.map_err(Failure::from),
+        }
+    }
+
+    /// Tells a person what happens meanwhile.
+    pub(crate) fn note(&mut self, text: &str) {
+        self.done();
+        let _nobody_reads = writeln!(io::stderr().lock(), "{text}");
+    }
+
+    /// Tells a person what is waited for, until the next output.
+    pub(crate) fn waiting(&mut self, text: &str) {
+        self.done();
+        if self.json || !io::stderr().is_terminal() {
+            return self.note(text);
+        }
+        let spinner = ProgressBar::new_spinner().with_message(text.to_owned());
+        if let Ok(style) = ProgressStyle::with_template("{spinner} {msg} ({elapsed})") {
+            spinner.set_style(style);
+        }
+        spinner.enable_steady_tick(std::time::Duration::from_millis(120));
+        self.spinner = Some(spinner);
+    }
+
+    /// Ends what was waited for.
+    pub(crate) fn done(&mut self) {
+        if let Some(spinner) = self.spinner.take() {
+            spinner.finish_and_clear();
+        }
+    }
+
+    /// Asks a person for a line.
+    ///
+    /// # Errors
+    ///
+    /// Where nobody can be asked.
+    pub(crate) fn ask(&mut self, question: &str) -> Result<String, Failure> {
+        self.done();
+        if !self.can_ask() {
+            return Err(Failure::new(
+                Exit::Refused,
+                "no-input",
+                format!("this needs an answer and nobody can be asked: {question}"),
+                "run it on a terminal without --json and --no-input, or give what it asks for",
+            ));
+        }
+        let mut err = io::stderr().lock();
+        write!(err, "{question} ").and_then(|()| err.flush())?;
+        let mut answer = String::new();
+        io::stdin().lock().read_line(&mut answer)?;
+
+        Ok(answer.trim().to_owned())
+    }
+
+    /// Says why the command ends.
+    pub(crate) fn failure(&mut self, failure: &Failure) {
+        self.done();
+        if self.json {
+            let line = json!({ "error": failure.body }).to_string();
+            let _closed_pipe = self.line(&line);
+            return;
+        }
+        self.note(&format!("blepay: {}", failure.body.message));
+        if !failure.body.hint.is_empty() {
+            self.note(&format!("  → {}", failure.body.hint));
+        }
+    }
+}

@@ -1,0 +1,63 @@
+//! What every part of a run works with.
+
+use std::collections::BTreeSet;
+
+use ops_proto::{Digest, RequestId};
+
+use super::error::SyncError;
+use super::server::Server;
+use crate::api::types::PoisonedItem;
+use crate::journal::{Fact, Journal};
+use crate::ta::{TaError, TaHandle};
+use crate::wallet::Wallet;
+
+/// What every part of a run works with.
+#[derive(Debug)]
+pub(super) struct Context {
+    pub(super) wallet: Wallet,
+    pub(super) server: Server,
+    pub(super) uses_ta: bool,
+    /// Pairs that fail alone in this run; the rest goes on without them.
+    pub(super) set_aside: BTreeSet<Digest>,
+    pub(super) poisoned: Vec<PoisonedItem>,
+    /// Requests that the TA said are closed.
+    pub(super) closed: BTreeSet<RequestId>,
+}
+
+impl Context {
+    pub(super) fn journal(&self) -> &Journal {
+        self.wallet.journal()
+    }
+
+    /// Returns the TA, if this wallet uses one.
+    pub(super) fn ta(&self) -> Result<&TaHandle, TaError> {
+        self.wallet
+            .ta()
+            .filter(|_| self.uses_ta)
+            .ok_or(TaError::Absent)
+    }
+
+    pub(super) async fn record(&self, facts: Vec<Fact>) -> Result<(), SyncError> {
+        let _seq = self.journal().append(facts).await?;
+
+        Ok(())
+    }
+
+    /// Sets a pair aside that fails alone.
+    pub(super) fn poison(&mut self, payment: Digest, error: &SyncError) {
+        tracing::warn!(%payment, %error, "Set a payment aside that the server does not take");
+        let _new = self.set_aside.insert(payment);
+        self.poisoned.push(PoisonedItem {
+            item: payment.to_string(),
+            reason: error.to_string(),
+        });
+    }
+}
+
+/// Returns random bytes.
+pub(super) fn random<const N: usize>() -> Result<[u8; N], SyncError> {
+    let mut bytes = [0; N];
+    getrandom::fill(&mut bytes).map_err(|_| SyncError::Randomness)?;
+
+    Ok(bytes)
+}

@@ -1,0 +1,124 @@
+//! Why a part of sync did not succeed.
+
+use ops_proto::contract::TaRefused;
+
+use crate::api::types::ErrorBody;
+use crate::journal::JournalError;
+use crate::ta::TaError;
+
+/// A part of sync did not succeed. What it had to do stays in the journal for the next run.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum SyncError {
+    /// The server was not reached; everything else would fail as well.
+    #[error("the server cannot be reached: {0}")]
+    Unreachable(String),
+    /// The server refused.
+    #[error("the server refused: {}", .0.message)]
+    Refused(ErrorBody),
+    /// The server failed.
+    #[error("the server failed ({0})")]
+    ServerFailed(String),
+    /// The answer is not what this provider would say: nothing was believed.
+    #[error("the server's answer was not believed: {0}")]
+    NotBelieved(&'static str),
+    /// The TA refused or cannot be reached.
+    #[error(transparent)]
+    Ta(#[from] TaError),
+    /// The journal could not be written.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+    /// This wallet is not enrolled, or not registered yet.
+    #[error("this wallet is not registered with its provider yet")]
+    NotRegistered,
+    /// A deposit is open already.
+    #[error("a deposit is open already")]
+    DepositPending,
+    /// The system has no randomness.
+    #[error("the system gives no randomness")]
+    Randomness,
+    /// The enrolment cannot be used to reach the server.
+    #[error("the enrolment cannot be used: {0}")]
+    Enrolment(String),
+    /// The daemon is stopping.
+    #[error("the daemon is stopping")]
+    Stopped,
+}
+
+impl SyncError {
+    /// Returns whether the server was not reached.
+    #[must_use]
+    pub const fn is_unreachable(&self) -> bool {
+        matches!(self, Self::Unreachable(_))
+    }
+
+    /// Returns whether it lies in what was sent, or in what the server makes of it: less may pass.
+    pub(super) const fn is_of_items(&self) -> bool {
+        matches!(
+            self,
+            Self::Refused(_) | Self::ServerFailed(_) | Self::NotBelieved(_)
+        )
+    }
+
+    /// Returns the error as the API writes it.
+    #[must_use]
+    pub fn body(&self) -> ErrorBody {
+        let (code, hint) = match self {
+            Self::Unreachable(_) => (
+                "offline",
+                "nothing is lost: the daemon tries again by itself when the network is back",
+            ),
+            Self::Refused(body) => return body.clone(),
+            Self::ServerFailed(_) => ("server-failed", "the daemon tries again by itself"),
+            Self::NotBelieved(_) => (
+                "answer-refused",
+                "check the network and the enrolment with the provider; nothing was changed",
+            ),
+            Self::Ta(TaError::Refused(refused)) => ("ta-refused", ta_hint(*refused)),
+            Self::Ta(TaError::Halted(_)) => (
+                "ta-halted",
+                "this TA never signs with this journal again; see blepay doctor",
+            ),
+            Self::Ta(TaError::Absent) => (
+                "no-ta",
+                "this wallet can be paid; only one with a trusted application can hold money",
+            ),
+            Self::Ta(
+                TaError::Unreachable(_)
+                | TaError::Journal(_)
+                | TaError::OtherAnswer
+                | TaError::Busy
+                | TaError::Stopped,
+            ) => (
+                "ta-unreachable",
+                "see whether blepay-ta runs: systemctl status blepay-ta",
+            ),
+            Self::Journal(_) => ("journal", "free some space; see blepay doctor"),
+            Self::NotRegistered => (
+                "not-registered",
+                "blepay init FILE, then blepay sync while online",
+            ),
+            Self::DepositPending => (
+                "deposit-pending",
+                "it is finished by itself when the server can be reached; see blepay status",
+            ),
+            Self::Randomness => ("randomness", "see the kernel's log"),
+            Self::Enrolment(_) => ("enrolment", "ask the provider for a new enrolment file"),
+            Self::Stopped => ("stopping", "try again when the daemon runs"),
+        };
+
+        ErrorBody {
+            code: code.to_owned(),
+            message: self.to_string(),
+            hint: hint.to_owned(),
+        }
+    }
+}
+
+const fn ta_hint(refused: TaRefused) -> &'static str {
+    match refused {
+        TaRefused::BalanceLimit => "deposit less, or pay or withdraw first",
+        TaRefused::DepositPending => "blepay sync finishes the open deposit",
+        TaRefused::OfflineLimit => "blepay sync while online",
+        _ => "nothing has moved; see blepay status",
+    }
+}

@@ -1,0 +1,111 @@
+//! Sync: carries the journal to the server and its answers back.
+//!
+//! ```text
+//!  network hint ─┐                                       ┌► register client ► register TA ► report
+//!  new fact ─────┼─► runner (one run at a time) ─► run ──┤  ► deposit ► claim ► status and token
+//!  on demand ────┤                                       └► settlements ► account
+//!  timer ────────┘                        every answer: verified ► journal ► acted on
+//! ```
+//!
+//! Each part finds in the journal what is left to do, so it can be repeated, interrupted and left out
+//! without harm to the others. An item that the server never takes, or that makes it fail, is set
+//! aside, shown in `status`, and tried again with the next run. Only an answer of the server proves
+//! that it can be reached; what the network says is a hint to ask.
+
+mod context;
+mod enrol;
+mod error;
+mod parts;
+mod runner;
+mod schedule;
+mod server;
+
+pub use enrol::{EnrolmentChecked, EnrolmentFault, check_enrolment};
+pub use error::SyncError;
+
+use ops_proto::Amount;
+use tokio::sync::{mpsc, oneshot, watch};
+
+use crate::api::types::SyncStatus;
+use crate::connectivity::Hints;
+use crate::journal::book::Deposit;
+use crate::shutdown::Shutdown;
+use crate::wallet::Wallet;
+use runner::{Order, Runner};
+
+/// Orders that wait for the run under way.
+pub const ORDERS_QUEUED_MAX: usize = 16;
+
+/// The way to sync. Cloning it is cheap.
+#[derive(Clone, Debug)]
+pub struct Sync {
+    orders: mpsc::Sender<Order>,
+    status: watch::Receiver<SyncStatus>,
+}
+
+impl Sync {
+    /// Starts the task that syncs, beginning with a run.
+    ///
+    /// `uses_ta` says whether the wallet's TA is to be registered and used.
+    #[must_use]
+    pub fn start(
+        wallet: Wallet,
+        uses_ta: watch::Receiver<bool>,
+        hints: Hints,
+        shutdown: &Shutdown,
+    ) -> Self {
+        let (orders, queue) = mpsc::channel(ORDERS_QUEUED_MAX);
+        let (status_in, status) = watch::channel(SyncStatus::default());
+        let runner = Runner::new(wallet, uses_ta, status_in);
+        shutdown.spawn(runner.run(queue, hints, shutdown.stop()));
+
+        Self { orders, status }
+    }
+
+    /// Runs once and returns what it did; waits for a run that is under way first.
+    ///
+    /// # Errors
+    ///
+    /// [`SyncError::Stopped`] when the daemon stops.
+    pub async fn run(&self) -> Result<SyncStatus, SyncError> {
+        let (done, outcome) = oneshot::channel();
+        self.order(Order::Run { done }).await?;
+
+        outcome.await.map_err(|_gone| SyncError::Stopped)
+    }
+
+    /// Opens a deposit and carries it to the server.
+    ///
+    /// # Errors
+    ///
+    /// [`SyncError`], with nothing moved. A deposit that is open and has no answer is no error: see its
+    /// stage.
+    pub async fn deposit(&self, amount: Amount) -> Result<Deposited, SyncError> {
+        let (done, outcome) = oneshot::channel();
+        self.order(Order::Deposit { amount, done }).await?;
+
+        outcome.await.map_err(|_gone| SyncError::Stopped)?
+    }
+
+    /// Returns what the last run did; a watch, for who waits.
+    #[must_use]
+    pub fn status(&self) -> watch::Receiver<SyncStatus> {
+        self.status.clone()
+    }
+
+    async fn order(&self, order: Order) -> Result<(), SyncError> {
+        self.orders
+            .send(order)
+            .await
+            .map_err(|_gone| SyncError::Stopped)
+    }
+}
+
+/// A deposit that the TA has opened.
+#[derive(Debug)]
+pub struct Deposited {
+    /// How far it is.
+    pub deposit: Deposit,
+    /// Why it has no answer yet.
+    pub pending: Option<SyncError>,
+}

@@ -1,0 +1,16 @@
+//! Claims: the server credits the owner of `P.receiver`.
+
+use super::super::context::Context;
+use super::super::error::SyncError;
+use super::batch::{Purpose, carry};
+
+/// Claims every payment to a key without a TA, and every one that the TA could not credit.
+pub(in super::super) async fn due(cx: &mut Context) -> Result<u64, SyncError> {
+    let mut pairs = cx.journal().view(|book| book.claims_due());
+    pairs.retain(|pair| !cx.set_aside.contains(&pair.hash()));
+    if pairs.is_empty() {
+        return Ok(0);
+    }
+
+    carry(cx, Purpose::Claim, pairs).await
+}

@@ -1,0 +1,84 @@
+//! Deposits: opened by the TA, endorsed by the client, answered once by the server.
+
+use ops_proto::contract::{Command, Output};
+use ops_proto::id::CommandId;
+use ops_proto::message::{DepositAnswer, DepositOpen, DepositOrder, DepositOutcome, Endorsement};
+use ops_proto::signed::encode;
+use ops_proto::{Amount, Signed};
+
+use super::super::context::{Context, random};
+use super::super::error::SyncError;
+use crate::journal::Fact;
+use crate::journal::book::DepositStage;
+use crate::ta::TaError;
+
+/// Opens a deposit and returns the command that names it.
+pub(in super::super) async fn open(cx: &Context, amount: Amount) -> Result<CommandId, SyncError> {
+    let ta = cx.ta()?;
+    let certified = cx.journal().view(|book| book.sender_chain().is_some());
+    if !certified {
+        return Err(SyncError::NotRegistered);
+    }
+    if cx.journal().view(|book| book.deposit_open().is_some()) {
+        return Err(SyncError::DepositPending);
+    }
+    // A deposit that is open keeps withdrawals waiting: without the server none is begun.
+    cx.server.reach().await?;
+    let command = CommandId(random()?);
+    cx.record(vec![Fact::DepositIntent { command, amount }])
+        .await?;
+    let Output::DepositOpened(_) = ta.invoke(Command::DepositOpen { command, amount }).await?
+    else {
+        return Err(TaError::OtherAnswer.into());
+    };
+
+    Ok(command)
+}
+
+/// Finishes the open deposit, if there is one.
+pub(in super::super) async fn finish(cx: &Context) -> Result<u64, SyncError> {
+    let stage = cx
+        .journal()
+        .view(|book| book.deposit_open().map(|deposit| deposit.stage.clone()));
+    let answer = match stage {
+        Some(DepositStage::Open(open)) => ask(cx, open).await?,
+        Some(DepositStage::Answered(_, answer)) => answer,
+        Some(DepositStage::Intended | DepositStage::Closed { .. }) | None => return Ok(0),
+    };
+    let close = Command::DepositClose { answer };
+    let Output::DepositClosed { .. } = cx.ta()?.invoke(close).await? else {
+        return Err(TaError::OtherAnswer.into());
+    };
+
+    Ok(1)
+}
+
+async fn ask(cx: &Context, open: Signed<DepositOpen>) -> Result<Signed<DepositAnswer>, SyncError> {
+    let endorsement = cx.wallet.identity().sign(Endorsement {
+        statement: open.hash(),
+    });
+    let order = DepositOrder {
+        open: open.clone(),
+        endorsement,
+    };
+    let i = open.body().position.i;
+    tracing::info!(target: "ops", i, "C → S: Deposit(DepositOpen, Sign_C(H(DepositOpen)))");
+    let answer: Signed<DepositAnswer> = cx.server.ask("/v1/deposits", encode(&order)).await?;
+    let body = answer.body();
+    let fits = body.ta == open.body().ta && body.i == i && body.order == open.hash();
+    if !fits {
+        return Err(SyncError::NotBelieved("it is for another deposit"));
+    }
+    match body.outcome {
+        DepositOutcome::Granted => {
+            tracing::info!(target: "ops", i, "C ← S: S.bal[C] ← S.bal[C] − x; Grant = Sign_S(pk_T, i, H(DepositOpen))");
+        }
+        DepositOutcome::Refused(reason) => {
+            tracing::info!(target: "ops", i, %reason, "C ← S: Refusal = Sign_S(pk_T, i, H(DepositOpen))");
+        }
+    }
+    cx.record(vec![Fact::DepositAnswered(answer.clone())])
+        .await?;
+
+    Ok(answer)
+}

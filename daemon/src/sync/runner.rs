@@ -1,0 +1,330 @@
+//! The task that syncs: one run at a time, begun by whatever gives a reason.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use ops_proto::Amount;
+use ops_proto::message::ItemOutcome;
+use tokio::sync::broadcast::error::RecvError;
+use tokio::sync::{broadcast, mpsc, oneshot, watch};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use super::Deposited;
+use super::context::Context;
+use super::error::SyncError;
+use super::parts::{account, claim, deposit, register, report, status};
+use super::schedule::{Left, Schedule};
+use super::server::Server;
+use crate::api::types::{PoisonedItem, SyncPart, SyncStatus};
+use crate::clock;
+use crate::connectivity::Hints;
+use crate::journal::{Book, Fact, Recorded};
+use crate::wallet::Wallet;
+
+/// How long to gather facts before a run: a payment makes several.
+const FACTS_DELAY: Duration = Duration::from_millis(400);
+
+/// What somebody wants done.
+#[derive(Debug)]
+pub(super) enum Order {
+    Run {
+        done: oneshot::Sender<SyncStatus>,
+    },
+    Deposit {
+        amount: Amount,
+        done: oneshot::Sender<Result<Deposited, SyncError>>,
+    },
+}
+
+/// Why a run begins.
+enum Reason {
+    Order(Order),
+    Hint,
+    Fact,
+    Timer,
+    Stop,
+}
+
+pub(super) struct Runner {
+    wallet: Wallet,
+    uses_ta: watch::Receiver<bool>,
+    status: watch::Sender<SyncStatus>,
+    schedule: Schedule,
+    next: Instant,
+    server: Option<Server>,
+    closed: std::collections::BTreeSet<ops_proto::RequestId>,
+}
+
+impl Runner {
+    pub(super) fn new(
+        wallet: Wallet,
+        uses_ta: watch::Receiver<bool>,
+        status: watch::Sender<SyncStatus>,
+    ) -> Self {
+        Self {
+            wallet,
+            uses_ta,
+            status,
+            schedule: Schedule::new(),
+            next: Instant::now(),
+            server: None,
+            closed: std::collections::BTreeSet::new(),
+        }
+    }
+
+    pub(super) async fn run(
+        mut self,
+        mut orders: mpsc::Receiver<Order>,
+        mut hints: Hints,
+        stop: CancellationToken,
+    ) {
+        let mut facts = self.wallet.journal().subscribe();
+        loop {
+            let reason = self
+                .reason(&mut orders, &mut hints, &mut facts, &stop)
+                .await;
+            let work = self.work(reason);
+            tokio::select! {
+                biased; // a slow network never keeps the daemon from stopping
+                () = stop.cancelled() => return,
+                // Cancel safe: what is left is in the journal.
+                more = work => if !more { return },
+            }
+        }
+    }
+
+    async fn reason(
+        &self,
+        orders: &mut mpsc::Receiver<Order>,
+        hints: &mut Hints,
+        facts: &mut broadcast::Receiver<Arc<Recorded>>,
+        stop: &CancellationToken,
+    ) -> Reason {
+        loop {
+            // Every branch is cancel safe.
+            tokio::select! {
+                biased;
+                () = stop.cancelled() => return Reason::Stop,
+                order = orders.recv() => return order.map_or(Reason::Stop, Reason::Order),
+                () = hints.next() => return Reason::Hint,
+                () = tokio::time::sleep_until(self.next) => return Reason::Timer,
+                fact = facts.recv() => match fact {
+                    Ok(recorded) if is_reason(&recorded.fact) => return Reason::Fact,
+                    Ok(_) => {}
+                    Err(RecvError::Lagged(_)) => return Reason::Fact,
+                    Err(RecvError::Closed) => return Reason::Stop,
+                },
+            }
+        }
+    }
+
+    /// Does what the reason asks for; `false` when it is to stop.
+    async fn work(&mut self, reason: Reason) -> bool {
+        match reason {
+            Reason::Stop => return false,
+            Reason::Fact => {
+                let soon = Instant::now().checked_add(FACTS_DELAY);
+                self.next = self.next.min(soon.unwrap_or(self.next));
+            }
+            Reason::Hint => {
+                self.schedule.reset();
+                self.run_once().await;
+            }
+            Reason::Timer => self.run_once().await,
+            Reason::Order(Order::Run { done }) => {
+                self.run_once().await;
+                let _nobody_waits = done.send(self.status.borrow().clone());
+            }
+            Reason::Order(Order::Deposit { amount, done }) => {
+                let outcome = self.deposit(amount).await;
+                let _nobody_waits = done.send(outcome);
+                self.next = Instant::now();
+            }
+        }
+
+        true
+    }
+
+    async fn deposit(&mut self, amount: Amount) -> Result<Deposited, SyncError> {
+        let cx = self.context()?.ok_or(SyncError::NotRegistered)?;
+        let command = deposit::open(&cx, amount).await?;
+        let pending = deposit::finish(&cx).await.err();
+        let deposit = cx
+            .journal()
+            .view(|book| {
+                let mut deposits = book.deposits().iter();
+                deposits.find(|deposit| deposit.command == command).cloned()
+            })
+            .ok_or(SyncError::NotRegistered)?;
+
+        Ok(Deposited { deposit, pending })
+    }
+
+    /// Returns what a run works with, `None` before enrolment.
+    fn context(&mut self) -> Result<Option<Context>, SyncError> {
+        let enrolled = self.wallet.journal().view(|book| book.enrolled().cloned());
+        let Some(enrolled) = enrolled else {
+            return Ok(None);
+        };
+        let server = match self.server.take() {
+            Some(server) if server.is_for(&enrolled) => server,
+            Some(_) | None => Server::new(&enrolled)?,
+        };
+        self.server = Some(server.clone());
+
+        Ok(Some(Context {
+            wallet: self.wallet.clone(),
+            server,
+            uses_ta: *self.uses_ta.borrow() && self.wallet.ta().is_some(),
+            set_aside: std::collections::BTreeSet::new(),
+            poisoned: Vec::new(),
+            closed: std::mem::take(&mut self.closed),
+        }))
+    }
+
+    async fn run_once(&mut self) {
+        self.status.send_modify(|status| status.running = true);
+        let mut log = Log::default();
+        let mut poisoned = Vec::new();
+        match self.context() {
+            Ok(Some(mut cx)) => {
+                all_parts(&mut cx, &mut log).await;
+                self.closed = cx.closed;
+                poisoned = cx.poisoned;
+            }
+            Ok(None) => {
+                self.next = Instant::now()
+                    .checked_add(self.schedule.after(Left::Nothing))
+                    .unwrap_or(self.next);
+                self.status.send_modify(|status| status.running = false);
+                return;
+            }
+            Err(error) => log.note("enrolment", Err(error)),
+        }
+        poisoned.extend(self.wallet.journal().view(refused));
+        self.ended(log, poisoned);
+    }
+
+    fn ended(&mut self, log: Log, poisoned: Vec<PoisonedItem>) {
+        let left = if log.failed() || !poisoned_only_for_ever(&poisoned, &self.wallet) {
+            Left::Failed
+        } else if self.wallet.journal().view(waits) {
+            Left::Settlements
+        } else {
+            Left::Nothing
+        };
+        let delay = self.schedule.after(left);
+        self.next = Instant::now().checked_add(delay).unwrap_or(self.next);
+        let now = clock::now();
+        let delay_ms = u64::try_from(delay.as_millis()).unwrap_or(u64::MAX);
+        let was_reachable = self.status.borrow().reachable;
+        if was_reachable != Some(log.reachable) {
+            match log.reachable {
+                true => tracing::info!("The server answers"),
+                false => tracing::info!("The server cannot be reached"),
+            }
+        }
+        self.status.send_modify(|status| {
+            status.running = false;
+            status.reachable = Some(log.reachable);
+            status.ended_at_ms = Some(now.as_ms());
+            if !log.failed() {
+                status.succeeded_at_ms = Some(now.as_ms());
+            }
+            status.next_at_ms = Some(now.saturating_add_ms(delay_ms).as_ms());
+            status.parts = log.parts;
+            status.poisoned = poisoned;
+        });
+    }
+}
+
+/// What the parts of one run did.
+#[derive(Debug, Default)]
+struct Log {
+    parts: Vec<SyncPart>,
+    reachable: bool,
+}
+
+impl Log {
+    fn note(&mut self, part: &str, outcome: Result<u64, SyncError>) {
+        if let Err(error) = &outcome {
+            tracing::debug!(part, %error, "A part of sync did not succeed");
+            self.reachable = !error.is_unreachable() && self.reachable;
+        }
+        self.parts.push(SyncPart {
+            part: part.to_owned(),
+            succeeded: outcome.is_ok(),
+            items: *outcome.as_ref().unwrap_or(&0),
+            error: outcome.err().map(|error| error.body()),
+        });
+    }
+
+    fn failed(&self) -> bool {
+        self.parts.iter().any(|part| !part.succeeded)
+    }
+}
+
+/// Runs every part, each whatever became of the one before, as long as the server is there.
+async fn all_parts(cx: &mut Context, log: &mut Log) {
+    if let Err(error) = cx.server.reach().await {
+        log.note("reach", Err(error));
+        return;
+    }
+    log.reachable = true;
+    log.note("register_client", register::client(cx).await);
+    log.note("register_ta", register::ta(cx).await);
+    log.note("report", report::unseen(cx).await);
+    log.note("deposit", deposit::finish(cx).await);
+    log.note("claim", claim::due(cx).await);
+    log.note("status", status::run(cx).await);
+    log.note("settlement", report::waiting(cx).await);
+    log.note("account", account::query(cx).await);
+}
+
+/// Whether a fact gives sync something to carry.
+const fn is_reason(fact: &Fact) -> bool {
+    matches!(
+        fact,
+        Fact::Enrolled(_)
+            | Fact::DepositOpened { .. }
+            | Fact::RequestCancelled { .. }
+            | Fact::PaymentSigned { .. }
+            | Fact::PaymentReceived { .. }
+            | Fact::Collected { .. }
+            | Fact::CollectRefused { .. }
+    )
+}
+
+/// Returns the payments that the server will never honour.
+fn refused(book: &Book) -> Vec<PoisonedItem> {
+    let outgoing = book
+        .outgoing()
+        .filter_map(|(_, payment)| Some((payment.pair.as_ref()?.hash(), payment.report)));
+    let incoming = book
+        .incoming()
+        .flat_map(|(hash, payment)| [(*hash, payment.report), (*hash, payment.claim)]);
+
+    outgoing
+        .chain(incoming)
+        .filter_map(|(hash, outcome)| match outcome {
+            Some(ItemOutcome::Refused(reason)) => Some(PoisonedItem {
+                item: hash.to_string(),
+                reason: reason.to_string(),
+            }),
+            Some(ItemOutcome::Held(_)) | None => None,
+        })
+        .collect()
+}
+
+/// Whether nothing was set aside in this run: what the server refused for ever is not tried again.
+fn poisoned_only_for_ever(poisoned: &[PoisonedItem], wallet: &Wallet) -> bool {
+    let for_ever = wallet.journal().view(refused);
+
+    poisoned.iter().all(|item| for_ever.contains(item))
+}
+
+/// Whether a payment has no final state yet.
+fn waits(book: &Book) -> bool {
+    !book.reports_due().is_empty() || !book.claims_due().is_empty()
+}

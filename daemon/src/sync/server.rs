@@ -1,0 +1,212 @@
+//! The server, as a device reaches it: HTTPS with the enrolment's anchor alone, answers verified.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use ops_proto::certificate::{Kind, Role, verify_chain};
+use ops_proto::message::CertificateChain;
+use ops_proto::signed::{Body, decode_canonical};
+use ops_proto::{PublicKey, Signed};
+use reqwest::StatusCode;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject as _;
+use rustls::{ClientConfig, RootCertStore};
+
+use super::error::SyncError;
+use crate::api::types::ErrorBody;
+use crate::clock;
+use crate::journal::Enrolled;
+
+/// Largest answer that is read, in bytes.
+pub(super) const ANSWER_SIZE_MAX: usize = 128 * 1024;
+
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// The one server of this wallet.
+#[derive(Clone, Debug)]
+pub(super) struct Server {
+    http: reqwest::Client,
+    url: String,
+    root: PublicKey,
+    answer_key: PublicKey,
+    enrolled: Enrolled,
+}
+
+impl Server {
+    /// Makes the way to the server of an enrolment.
+    pub(super) fn new(enrolled: &Enrolled) -> Result<Self, SyncError> {
+        let Role::Provider { answer_key, .. } = enrolled.provider.body().role else {
+            return Err(SyncError::Enrolment("its provider is none".to_owned()));
+        };
+        let http = reqwest::Client::builder()
+            .tls_backend_preconfigured(tls(&enrolled.tls_anchor)?)
+            .https_only(true)
+            .no_proxy()
+            .redirect(reqwest::redirect::Policy::none())
+            .connect_timeout(CONNECT_TIMEOUT)
+            .timeout(ANSWER_TIMEOUT)
+            // A connection from before the network went is a trap: the next run makes its own.
+            .pool_idle_timeout(Duration::from_secs(2))
+            .build()
+            .map_err(|error| SyncError::Enrolment(chain_of(&error)))?;
+
+        Ok(Self {
+            http,
+            url: enrolled.url.trim_end_matches('/').to_owned(),
+            root: enrolled.root,
+            answer_key,
+            enrolled: enrolled.clone(),
+        })
+    }
+
+    /// Whether this is the way to the server of that enrolment.
+    pub(super) fn is_for(&self, enrolled: &Enrolled) -> bool {
+        self.enrolled == *enrolled
+    }
+
+    /// Asks whether the server is there.
+    pub(super) async fn reach(&self) -> Result<(), SyncError> {
+        let _health = self.answer(self.http.get(self.at("/healthz"))).await?;
+
+        Ok(())
+    }
+
+    /// Asks for a challenge for a key.
+    pub(super) async fn challenge(&self, key: &PublicKey) -> Result<[u8; 32], SyncError> {
+        let answer = self.post("/v1/challenge", key.0.to_vec()).await?;
+
+        answer
+            .try_into()
+            .map_err(|_| SyncError::NotBelieved("the challenge is not 32 bytes"))
+    }
+
+    /// Sends what asks for a certificate, and checks the chain that comes.
+    pub(super) async fn certificate(
+        &self,
+        path: &str,
+        body: Vec<u8>,
+        subject: &PublicKey,
+        kind: Kind,
+    ) -> Result<CertificateChain, SyncError> {
+        let answer = self.post(path, body).await?;
+        let chain: CertificateChain = decode_canonical(&answer)
+            .map_err(|_| SyncError::NotBelieved("the certificates do not decode"))?;
+        let verified = verify_chain(&self.root, &chain.provider, &chain.leaf, clock::now())
+            .map_err(|_| SyncError::NotBelieved("the certificates do not reach the root"))?;
+        let leaf = verified.leaf();
+        if leaf.subject != *subject || leaf.kind() != kind {
+            return Err(SyncError::NotBelieved("the certificate is for another key"));
+        }
+        if leaf.provider != self.enrolled.provider.body().provider {
+            return Err(SyncError::NotBelieved(
+                "the certificate is of another provider",
+            ));
+        }
+
+        Ok(chain)
+    }
+
+    /// Sends a message and returns the answer, whose signature is the provider's.
+    pub(super) async fn ask<T: Body>(
+        &self,
+        path: &str,
+        body: Vec<u8>,
+    ) -> Result<Signed<T>, SyncError> {
+        let answer = self.post(path, body).await?;
+        let signed = Signed::<T>::decode(&answer)
+            .map_err(|_| SyncError::NotBelieved("it does not decode"))?;
+        signed
+            .verify(&self.answer_key)
+            .map_err(|_| SyncError::NotBelieved("it is not signed by the provider"))?;
+
+        Ok(signed)
+    }
+
+    async fn post(&self, path: &str, body: Vec<u8>) -> Result<Vec<u8>, SyncError> {
+        let request = self
+            .http
+            .post(self.at(path))
+            .header("content-type", "application/octet-stream")
+            .body(body);
+
+        self.answer(request).await
+    }
+
+    async fn answer(&self, request: reqwest::RequestBuilder) -> Result<Vec<u8>, SyncError> {
+        let unreachable = |error: reqwest::Error| SyncError::Unreachable(chain_of(&error));
+        let mut response = request.send().await.map_err(unreachable)?;
+        let status = response.status();
+        let mut body = Vec::new();
+        while let Some(chunk) = response.chunk().await.map_err(unreachable)? {
+            body.extend_from_slice(&chunk);
+            if body.len() > ANSWER_SIZE_MAX {
+                return Err(SyncError::NotBelieved("it is too long"));
+            }
+        }
+        if status.is_success() {
+            return Ok(body);
+        }
+
+        Err(refusal(status, &body))
+    }
+
+    fn at(&self, path: &str) -> String {
+        format!("{}{path}", self.url)
+    }
+}
+
+/// Trusts the anchor of the enrolment and nothing else, whatever the system trusts.
+fn tls(anchor: &str) -> Result<ClientConfig, SyncError> {
+    let refused = |reason: String| SyncError::Enrolment(format!("its TLS anchor: {reason}"));
+    let mut roots = RootCertStore::empty();
+    for certificate in CertificateDer::pem_slice_iter(anchor.as_bytes()) {
+        let certificate = certificate.map_err(|error| refused(error.to_string()))?;
+        roots
+            .add(certificate)
+            .map_err(|error| refused(error.to_string()))?;
+    }
+    if roots.is_empty() {
+        return Err(refused("there is no certificate in it".to_owned()));
+    }
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+
+    Ok(ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(|error| refused(error.to_string()))?
+        .with_root_certificates(roots)
+        .with_no_client_auth())
+}
+
+/// Tells whether the text is a usable TLS anchor.
+pub(super) fn check_anchor(anchor: &str) -> Result<(), SyncError> {
+    tls(anchor).map(|_| ())
+}
+
+fn refusal(status: StatusCode, body: &[u8]) -> SyncError {
+    if status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS {
+        return SyncError::ServerFailed(status.to_string());
+    }
+    serde_json::from_slice(body).map_or_else(
+        |_| {
+            SyncError::Refused(ErrorBody {
+                code: "server-refused".to_owned(),
+                message: format!("the server answered {status}"),
+                hint: "check the server's address in the enrolment".to_owned(),
+            })
+        },
+        |body: ErrorBody| SyncError::Refused(body),
+    )
+}
+
+/// Writes an error with its causes, which reqwest leaves out.
+fn chain_of(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text = format!("{text}: {cause}");
+        source = cause.source();
+    }
+
+    text
+}
