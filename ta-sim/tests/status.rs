@@ -149,7 +149,7 @@ fn a_collected_id_is_listed_until_a_token_covers_it_and_then_never_again() {
     let (bank, mut payer, mut payee) = payer_and_payee();
     let request = payee.request(1_000);
     let pair = payer.pay(&bank, &request).expect("it has money");
-    payee.collect(&bank, &pair).expect("the id is open");
+    let receipt = payee.collect(&bank, &pair);
 
     for nonce in [1, 2] {
         let status = payee.open_status(&[], nonce).expect("it is certified");
@@ -160,6 +160,8 @@ fn a_collected_id_is_listed_until_a_token_covers_it_and_then_never_again() {
     let status = expect_status(status.expect("it is certified"));
 
     assert!(status.body().collected.is_empty());
+    assert_eq!(payee.collect(&bank, &pair), receipt, "it is still kept");
+    payee.acknowledge();
     assert_eq!(payee.collect(&bank, &pair), Err(TaRefused::RequestClosed));
     assert_eq!(payee.balance(), 1_000);
 }

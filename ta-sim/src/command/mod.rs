@@ -32,7 +32,6 @@ pub(crate) enum Step {
 }
 
 /// Fresh randomness that a command may use.
-#[derive(Debug)]
 pub(crate) struct Fresh {
     pub(crate) ta_seed: Zeroizing<[u8; 32]>,
     pub(crate) device_seed: Zeroizing<[u8; 32]>,
@@ -64,6 +63,10 @@ pub(crate) fn dispatch(
     if session == Session::Closed {
         return Err(TaRefused::SessionNotOpen);
     }
+    let asked = without_pin(command);
+    if let Some(output) = state.operations.repeated(&asked) {
+        return Ok(Step::Unchanged(output.clone()));
+    }
     let step = run(state, command, fresh)?;
 
     match step {
@@ -71,7 +74,7 @@ pub(crate) fn dispatch(
             if next.operations.is_full() {
                 return Err(TaRefused::Unacknowledged);
             }
-            next.operations.record(without_pin(command), output.clone());
+            next.operations.record(asked, output.clone());
             Ok(Step::Operation(next, output))
         }
         Step::Unchanged(_) | Step::Silent(..) | Step::Condemned(..) => Ok(step),

@@ -66,6 +66,11 @@ impl Operations {
         self.kept.len() >= OPERATIONS_KEPT_MAX
     }
 
+    /// Returns what was returned to the very same command, if that is kept.
+    pub(crate) fn repeated(&self, command: &Command) -> Option<&Output> {
+        self.find(|asked, returned| (asked == command).then_some(returned))
+    }
+
     /// Returns what `pick` finds in the newest of the operations kept.
     pub(crate) fn find<'a, T>(
         &'a self,

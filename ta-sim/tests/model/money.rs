@@ -174,10 +174,11 @@ impl World {
     fn check_refusal(&mut self, who: usize, command: &Command, reason: TaRefused) {
         let state = self.devices[who].state();
         match command {
-            Command::DepositClose { .. } => {
-                let is_closed = state.deposit_open.is_none();
+            Command::DepositClose { answer } => {
+                let newest = self.orders(who).last().map(|order| order.hash());
+                let is_open = newest == Some(answer.body().order) && state.deposit_open.is_some();
                 assert!(
-                    is_closed || reason == TaRefused::Unacknowledged,
+                    !is_open || reason == TaRefused::Unacknowledged,
                     "a grant was refused: {reason}"
                 );
             }
