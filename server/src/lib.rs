@@ -1,1 +1,20 @@
-//! Under construction.
+//! The OPS server that a wallet provider runs: certificates, registry, ledger, claims and reports.
+//!
+//! [`run::Server::start`] runs one in this process; [`provider::init`] makes the data directory that it
+//! needs. The rules of the books are in [`ledger`], without SQL and without HTTP.
+
+pub mod admin;
+pub mod cli;
+mod http;
+pub mod ledger;
+pub mod limits;
+pub mod oem;
+pub mod provider;
+pub mod refusal;
+pub mod run;
+mod service;
+pub mod store;
+mod writer;
+
+pub use provider::{InitOptions, init};
+pub use run::{RunOptions, RunningServer, Server};

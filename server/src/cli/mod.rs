@@ -1,0 +1,211 @@
+//! The command line of `blepay-server`.
+
+mod output;
+mod run;
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{Args, CommandFactory, Parser, Subcommand};
+use ops_proto::{Currency, Name};
+
+use crate::provider::{HexDigest, HexKey};
+
+pub use run::execute;
+
+/// The OPS server of a wallet provider: certificates, ledger and claims.
+#[derive(Debug, Parser)]
+#[command(name = "blepay-server", version, after_help = EXAMPLES)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+const EXAMPLES: &str = "Examples:
+  blepay-server init --data /var/lib/blepay-server --provider-name 'Ferry line' --currency EUR
+  blepay-server run --data /var/lib/blepay-server
+  blepay-server enrol --data /var/lib/blepay-server --out ferry.json
+  blepay-server credit --data /var/lib/blepay-server --client Alice --amount 100.00 --reference inv-17
+  blepay-server audit --data /var/lib/blepay-server
+
+Exit codes: 0 done (or nothing to do), 1 not done, 2 wrong arguments, 3 the books do not balance.";
+
+/// What `blepay-server` can do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Make a provider: root, keys, TLS and empty books; refuses to overwrite one
+    #[command(after_help = "Example:
+  blepay-server init --data ./data --provider-name 'Campus' --url https://pay.example:8443
+
+The root's key signs providers and is needed for nothing else: move DATA/root.key offline.")]
+    Init(Init),
+    /// Answer devices over TLS until told to stop
+    #[command(after_help = "Examples:
+  blepay-server run --data ./data
+  blepay-server run --data ./data --listen 127.0.0.1:0
+
+Prints `listening ADDRESS` once it answers. SIGTERM lets requests that are under way end.
+BLEPAY_LOG sets what is logged to the error output, such as info or blepay_server=debug.")]
+    Run {
+        /// The data directory that `init` made
+        #[command(flatten)]
+        data: Data,
+        /// Where to listen instead of where server.toml says; port 0 is any that is free
+        #[arg(long, value_name = "ADDRESS")]
+        listen: Option<SocketAddr>,
+    },
+    /// Write the file with which devices enrol
+    #[command(after_help = "Example:
+  blepay-server enrol --data ./data --out campus.json && blepay init --enrolment campus.json
+
+Who can change this file can take the money of whoever enrols with it.")]
+    Enrol {
+        /// The data directory that `init` made
+        #[command(flatten)]
+        data: Data,
+        /// Where devices reach the server, instead of where server.toml says
+        #[arg(long)]
+        url: Option<String>,
+        /// The file to write; the standard output when none is named
+        #[arg(long, value_name = "FILE")]
+        out: Option<PathBuf>,
+    },
+    /// Credit a client's online account with money that was paid in
+    #[command(after_help = "Examples:
+  blepay-server credit --data ./data --client Alice --amount 100.00 --reference invoice-17
+  blepay-server credit --data ./data --client 5f0c…(64 hex digits) --amount 12.50 --reference 18 --json
+
+The same reference again changes nothing, so that a credit can be repeated safely.")]
+    Credit {
+        /// The data directory that `init` made
+        #[command(flatten)]
+        data: Data,
+        /// The client's name, or its key where several have that name
+        #[arg(long, value_name = "NAME_OR_KEY")]
+        client: String,
+        /// The amount, such as 100.00
+        #[arg(long, allow_hyphen_values = true)]
+        amount: String,
+        /// What makes this credit one: the same reference is credited once
+        #[arg(long, value_name = "TEXT")]
+        reference: Option<String>,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Show clients and what they have
+    #[command(subcommand)]
+    Account(AccountCommand),
+    /// Show where all money is
+    #[command(after_help = "Example:
+  blepay-server ledger --data ./data --json")]
+    Ledger {
+        /// The data directory that `init` made
+        #[command(flatten)]
+        data: Data,
+        /// Print JSON, in minor units
+        #[arg(long)]
+        json: bool,
+    },
+    /// Replay every entry and signature, and say whether the books balance or where not
+    #[command(after_help = "Example:
+  blepay-server audit --data ./data --json")]
+    Audit {
+        /// The data directory that `init` made
+        #[command(flatten)]
+        data: Data,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Print completions for a shell
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+    /// Write the manual pages into a directory
+    #[command(hide = true)]
+    Manual {
+        /// The directory
+        directory: PathBuf,
+    },
+}
+
+/// What a new provider is to be.
+#[derive(Debug, Args)]
+pub struct Init {
+    /// The directory to make it in
+    #[command(flatten)]
+    data: Data,
+    /// The name that people see, at most 32 bytes
+    #[arg(long, default_value = "blepay provider")]
+    provider_name: Name,
+    /// The currency of everything, by its ISO 4217 code
+    #[arg(long, default_value = "EUR")]
+    currency: Currency,
+    /// Where devices will reach the server
+    #[arg(long, default_value = "https://127.0.0.1:8443")]
+    url: String,
+    /// Where the server will listen
+    #[arg(long, default_value = "127.0.0.1:8443")]
+    listen: SocketAddr,
+    /// The OEM root whose devices are trusted, in hex; the published test root when none is named
+    #[arg(long, value_name = "KEY")]
+    oem_root: Option<HexKey>,
+    /// A measurement of a TA that is allowed, in hex; the simulated TA's when none is named
+    #[arg(long, value_name = "HASH")]
+    measurement: Vec<HexDigest>,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// Where the provider is.
+#[derive(Debug, Args)]
+pub struct Data {
+    /// The data directory
+    #[arg(
+        long = "data",
+        value_name = "DIR",
+        env = "BLEPAY_SERVER_DATA",
+        default_value = "/var/lib/blepay-server"
+    )]
+    data: PathBuf,
+}
+
+/// What can be shown of clients.
+#[derive(Debug, Subcommand)]
+pub enum AccountCommand {
+    /// Show all clients
+    #[command(after_help = "Example:
+  blepay-server account list --data ./data --json")]
+    List {
+        /// The data directory that `init` made
+        #[command(flatten)]
+        data: Data,
+        /// Print JSON, in minor units
+        #[arg(long)]
+        json: bool,
+    },
+    /// Show one client
+    #[command(after_help = "Example:
+  blepay-server account show Alice --data ./data --json")]
+    Show {
+        /// The client's name, or its key where several have that name
+        #[arg(value_name = "NAME_OR_KEY")]
+        client: String,
+        /// The data directory that `init` made
+        #[command(flatten)]
+        data: Data,
+        /// Print JSON, in minor units
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+/// Returns the command line as it is described, for completions and manual pages.
+#[must_use]
+pub fn command() -> clap::Command {
+    Cli::command()
+}

@@ -1,0 +1,118 @@
+//! Where money can be, and how it moves.
+
+use ops_proto::{Amount, ProviderId, PublicKey};
+
+/// A place where money is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Account {
+    /// Where money comes from: its balance is minus all that was ever issued.
+    Issued,
+    /// The online account of a client.
+    Online(PublicKey),
+    /// What the books know to be on a TA.
+    Shadow(PublicKey),
+    /// A deposit that was granted and that the TA is not known to have taken.
+    Open {
+        /// The TA.
+        ta: PublicKey,
+        /// Its counter.
+        i: u64,
+    },
+    /// A payment that is known here and not yet redeemed.
+    Transit {
+        /// The sender's TA.
+        sender: PublicKey,
+        /// Its counter.
+        j: u64,
+    },
+    /// What waits for the owner of a dead or suspended TA.
+    Held(PublicKey),
+    /// What another provider owes us, as a negative balance.
+    Position(ProviderId),
+    /// What the provider paid itself, as a negative balance.
+    Loss,
+}
+
+/// Money moves between two accounts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Transfer {
+    /// The account that has less afterwards.
+    pub from: Account,
+    /// The account that has more afterwards.
+    pub to: Account,
+    /// How much.
+    pub amount: Amount,
+    /// Why.
+    pub reason: Reason,
+}
+
+/// Why money moves. The numbers stand in the entries and never change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reason {
+    /// `credit`: money was paid in (1).
+    Issue,
+    /// A deposit was granted (2).
+    Grant,
+    /// The TA is known to have taken a grant (3).
+    TakeGrant,
+    /// A payment reached the receiver's online account (4).
+    Credit,
+    /// A payment is known and waits (5).
+    Transit,
+    /// The receiver's TA collected a payment (6).
+    Collect,
+    /// The receiver's TA collected a payment of another provider's TA (7).
+    CollectForeign,
+    /// The owner stands in for its TA (8).
+    AdvanceByOwner,
+    /// The provider stands in for a TA (9).
+    AdvanceByLoss,
+    /// What the owner stood in for is paid back (10).
+    RepayOwner,
+    /// What the provider stood in for is paid back (11).
+    RepayLoss,
+    /// The TA gave money back (12).
+    Withdraw,
+}
+
+impl Reason {
+    /// Returns the number that stands in entries.
+    #[must_use]
+    pub const fn code(self) -> i64 {
+        match self {
+            Self::Issue => 1,
+            Self::Grant => 2,
+            Self::TakeGrant => 3,
+            Self::Credit => 4,
+            Self::Transit => 5,
+            Self::Collect => 6,
+            Self::CollectForeign => 7,
+            Self::AdvanceByOwner => 8,
+            Self::AdvanceByLoss => 9,
+            Self::RepayOwner => 10,
+            Self::RepayLoss => 11,
+            Self::Withdraw => 12,
+        }
+    }
+
+    /// Returns the reason that a number in an entry means.
+    #[must_use]
+    pub fn back(code: i64) -> Option<Self> {
+        Self::ALL.into_iter().find(|reason| reason.code() == code)
+    }
+
+    const ALL: [Self; 12] = [
+        Self::Issue,
+        Self::Grant,
+        Self::TakeGrant,
+        Self::Credit,
+        Self::Transit,
+        Self::Collect,
+        Self::CollectForeign,
+        Self::AdvanceByOwner,
+        Self::AdvanceByLoss,
+        Self::RepayOwner,
+        Self::RepayLoss,
+        Self::Withdraw,
+    ];
+}

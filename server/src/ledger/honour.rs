@@ -1,0 +1,112 @@
+//! Deposits granted, and payments honoured: from the shadow, then the owner, then the loss account.
+
+use ops_proto::{Amount, Balance, PublicKey};
+
+use super::account::{Account, Reason, Transfer};
+
+/// A deposit that was granted and that the TA is not known to have taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Grant {
+    /// The TA's counter.
+    pub i: u64,
+    /// What was granted.
+    pub amount: Amount,
+}
+
+/// What the books say of the sender of a payment.
+#[derive(Clone, Debug)]
+pub struct SenderBooks {
+    /// The TA.
+    pub ta: PublicKey,
+    /// Its owner.
+    pub owner: PublicKey,
+    /// shadow(T).
+    pub shadow: Balance,
+    /// Grants that T is not known to have taken.
+    pub grants: Vec<Grant>,
+    /// online(owner).
+    pub online: Balance,
+    /// Advances for T that are outstanding, in minor units.
+    pub advanced: u64,
+    /// The upper offline limit of T, in minor units.
+    pub advanced_max: u64,
+}
+
+/// Whether there is money for a payment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Honour {
+    /// The payment is honoured by these transfers.
+    Honoured(Vec<Transfer>),
+    /// The payment is valid and beyond all that the TA can have had: it stays unbacked.
+    BeyondLimit,
+}
+
+/// Returns what a grant does, or `None` when the online account has less than that.
+#[must_use]
+pub fn grant(ta: PublicKey, owner: PublicKey, online: Balance, grant: Grant) -> Option<Transfer> {
+    online.checked_sub(grant.amount)?;
+
+    Some(Transfer {
+        from: Account::Online(owner),
+        to: Account::Open { ta, i: grant.i },
+        amount: grant.amount,
+        reason: Reason::Grant,
+    })
+}
+
+/// Returns what a valid payment does to the sender's side; `to` and `reason` are the receiver's side.
+#[must_use]
+pub fn honour(books: &SenderBooks, amount: Amount, to: Account, reason: Reason) -> Honour {
+    let shadow = Account::Shadow(books.ta);
+    let mut transfers = Vec::new();
+    let mut missing = amount
+        .minor_units()
+        .saturating_sub(books.shadow.minor_units());
+    if missing > 0 {
+        for grant in &books.grants {
+            transfers.push(take_grant(books.ta, grant));
+            missing = missing.saturating_sub(grant.amount.minor_units());
+        }
+    }
+    if books.advanced.saturating_add(missing) > books.advanced_max && missing > 0 {
+        return Honour::BeyondLimit;
+    }
+    let by_owner = missing.min(books.online.minor_units());
+    let by_loss = missing.saturating_sub(by_owner);
+    let advances = [
+        (
+            Account::Online(books.owner),
+            by_owner,
+            Reason::AdvanceByOwner,
+        ),
+        (Account::Loss, by_loss, Reason::AdvanceByLoss),
+    ];
+    for (from, minor_units, reason) in advances {
+        if let Ok(amount) = Amount::try_from(minor_units) {
+            transfers.push(Transfer {
+                from,
+                to: shadow,
+                amount,
+                reason,
+            });
+        }
+    }
+    transfers.push(Transfer {
+        from: shadow,
+        to,
+        amount,
+        reason,
+    });
+
+    Honour::Honoured(transfers)
+}
+
+/// Returns what it does that the TA is known to have taken a grant.
+pub(super) const fn take_grant(ta: PublicKey, grant: &Grant) -> Transfer {
+    Transfer {
+        from: Account::Open { ta, i: grant.i },
+        to: Account::Shadow(ta),
+        amount: grant.amount,
+        reason: Reason::TakeGrant,
+    }
+}

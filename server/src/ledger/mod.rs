@@ -1,0 +1,39 @@
+//! What a message does to the books: pure rules, without SQL and without HTTP.
+//!
+//! Each unit of money is in exactly one [`Account`]; a [`Transfer`] moves it between two; every
+//! transfer becomes one entry, and entries are only ever added. The rules here take what the books say
+//! and return the transfers; the store writes them down.
+//!
+//! | message | from → to | reason |
+//! | --- | --- | --- |
+//! | `credit` | issued → online(client) | `Issue` |
+//! | Deposit granted | online(owner) → open(T, i) | `Grant` |
+//! | something shows that T took the grant: a later deposit or withdrawal, a status whose balance contains it, or a payment that needs it | open(T, i) → shadow(T) | `TakeGrant` |
+//! | P of T, first seen; receiver is a client here | shadow(T) → online(client) | `Credit` |
+//! | P of T, first seen; receiver is a TA here, id not known to be closed | shadow(T) → transit(T, j) | `Transit` |
+//! | P of T, first seen; receiver is a TA here, id closed | shadow(T) → online(owner of receiver) | `Credit` |
+//! | P of T, first seen; receiver is elsewhere | shadow(T) → transit(T, j) | `Transit` |
+//! | a status of R lists P as collected | transit(T, j) → shadow(R) | `Collect` |
+//! | the same, P from a TA of provider B | position(B) → shadow(R) | `CollectForeign` |
+//! | a status of R shows that P's id is closed | transit(T, j) → online(owner of R) | `Credit` |
+//! | shadow(T) is too small for P | online(owner), then loss → shadow(T) | `AdvanceByOwner`, `AdvanceByLoss` |
+//! | a status of T, once everything in it is booked | shadow(T) → loss, then online(owner) | `RepayLoss`, `RepayOwner` |
+//! | Withdraw, in T's chain | shadow(T) → online(owner) | `Withdraw` |
+//!
+//! An honest TA may spend what it collected before anybody reported it. Such a P is honoured at once by
+//! an **advance**, which is paid back when T's status lists what it collected. So for an honest TA
+//! `T.bal = shadow − advanced + P collected, unreported − P signed, unreported (+ open, if T took the
+//! grant)`, and at a status, when nothing is unreported, the balance it states is exactly that. Advances
+//! that are outstanding never exceed the TA's upper offline limit; a P beyond stays unbacked.
+
+mod account;
+mod honour;
+mod judge;
+mod redeem;
+#[cfg(test)]
+mod tests;
+
+pub use account::{Account, Reason, Transfer};
+pub use honour::{Grant, Honour, SenderBooks, grant, honour};
+pub use judge::{BooksDiffer, GrantPlace, Judged, LastGrant, StatusBooks, judge};
+pub use redeem::{IdState, Receiver, Redeem, redeem};

@@ -1,0 +1,58 @@
+//! Every bound of the server, by name.
+
+use std::time::Duration;
+
+use ops_proto::limits::{BATCH_PAIRS_MAX, CHAIN_STATEMENTS_MAX, LISTS_HELD_MAX, MESSAGE_SIZE_MAX};
+
+/// How long a challenge may be answered.
+pub const CHALLENGE_LIFE_MS: u64 = 5 * 60 * 1000;
+
+/// Challenges that one key may have at a time; one more pushes the oldest out.
+pub const CHALLENGES_PER_KEY_MAX: i64 = 16;
+
+/// Challenges stored at a time.
+pub const CHALLENGES_MAX: i64 = 100_000;
+
+/// Largest body of a message about one thing, in bytes.
+pub const BODY_SIZE_MAX: usize = MESSAGE_SIZE_MAX;
+
+/// Largest pair on the wire: both messages with their lengths, in bytes.
+const PAIR_SIZE_MAX: usize = 2 * (1024 + 2);
+
+/// Largest body of a batch, in bytes.
+pub const BATCH_SIZE_MAX: usize = BATCH_PAIRS_MAX * PAIR_SIZE_MAX + LISTS_HELD_MAX * (512 + 2) + 8;
+
+/// Largest body of a status order: the chain (payments are its largest statements) and the status.
+pub const STATUS_SIZE_MAX: usize = CHAIN_STATEMENTS_MAX * (PAIR_SIZE_MAX + 1) + 64 * 1024 + 8;
+
+/// Bodies larger than [`BODY_SIZE_MAX`] that are in memory at a time.
+pub const LARGE_BODIES_MAX: usize = 8;
+
+/// Connections at a time.
+pub const CONNECTIONS_MAX: usize = 1024;
+
+/// Requests at a time; more are told to come back.
+pub const REQUESTS_MAX: usize = 256;
+
+/// Messages that wait for the writer; more are told to come back.
+pub const QUEUE_MAX: usize = 512;
+
+/// Messages in one transaction.
+pub const GROUP_MAX: usize = 64;
+
+/// How long a request may take.
+pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// How long a TLS handshake, or a request's head, may take.
+pub const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long requests that are under way may take when the server stops.
+pub const DRAIN_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// Addresses whose rate is remembered.
+pub const ADDRESSES_MAX: usize = 10_000;
+
+const _: () = {
+    assert!(LARGE_BODIES_MAX * STATUS_SIZE_MAX < 128 * 1024 * 1024);
+    assert!(GROUP_MAX <= QUEUE_MAX);
+};

@@ -1,0 +1,142 @@
+//! `server.toml`: what the provider allows.
+
+use std::fmt;
+
+use ops_proto::certificate::{Bound, Limits};
+use ops_proto::{Amount, Digest, PublicKey};
+use serde::{Deserialize, Serialize};
+
+use super::files::{FileError, Layout};
+
+/// What a provider is told in `server.toml`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// Where devices reach the server.
+    pub url: String,
+    /// Where the server listens.
+    pub listen: String,
+    /// How long a client's certificate is valid.
+    pub client_validity_days: u64,
+    /// How long a TA's certificate is valid: weeks.
+    pub ta_validity_days: u64,
+    /// Requests per second from one address; short bursts may be four times that.
+    pub requests_per_second: u32,
+    /// The OEM root whose devices are trusted.
+    pub oem_root: HexKey,
+    /// The measurements of TAs that are allowed.
+    pub measurements: Vec<HexDigest>,
+    /// What a TA may do between two tokens, in minor units.
+    pub limits: Limits,
+}
+
+impl Config {
+    /// Reads and checks `server.toml`.
+    ///
+    /// # Errors
+    ///
+    /// [`FileError`] when it is missing or says what it may not.
+    pub fn load(layout: &Layout) -> Result<Self, FileError> {
+        let path = layout.config_path();
+        let text = layout.read_public(&path)?;
+        let config: Self = toml::from_str(&text).map_err(|source| FileError::Toml {
+            path: path.clone(),
+            source: Box::new(source),
+        })?;
+        if config.ta_validity_days == 0 || config.client_validity_days == 0 {
+            let why = "a certificate must be valid for at least one day";
+            return Err(FileError::Unfit { path, why });
+        }
+        if config.requests_per_second == 0 {
+            let why = "requests_per_second must be at least 1";
+            return Err(FileError::Unfit { path, why });
+        }
+
+        Ok(config)
+    }
+
+    /// Returns the measurements of TAs that are allowed.
+    #[must_use]
+    pub fn measurements(&self) -> Vec<Digest> {
+        self.measurements.iter().map(|hex| hex.0).collect()
+    }
+}
+
+/// The limits of a TA certificate unless `server.toml` says others, in minor units.
+#[must_use]
+pub(super) fn limits_default() -> Limits {
+    let amount = |minor_units| Amount::try_from(minor_units).expect("the default is in range");
+
+    Limits {
+        balance_max: amount(100_000),
+        payment_max: amount(50_000),
+        paid_count: Bound {
+            warn: 150,
+            refuse: 200,
+        },
+        paid_total: Bound {
+            warn: 80_000,
+            refuse: 100_000,
+        },
+        collected_count: Bound {
+            warn: 800,
+            refuse: 1000,
+        },
+        collected_total: Bound {
+            warn: 800_000,
+            refuse: 1_000_000,
+        },
+    }
+}
+
+/// A key in a text file: 64 hex digits.
+#[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct HexKey(pub PublicKey);
+
+/// A hash in a text file: 64 hex digits.
+#[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct HexDigest(pub Digest);
+
+macro_rules! hex_text {
+    ($name:ident, $inner:ident) => {
+        impl TryFrom<String> for $name {
+            type Error = NotHex;
+
+            fn try_from(text: String) -> Result<Self, NotHex> {
+                let bytes = hex::decode(text).map_err(|_| NotHex)?;
+
+                Ok(Self($inner(bytes.try_into().map_err(|_| NotHex)?)))
+            }
+        }
+
+        impl std::str::FromStr for $name {
+            type Err = NotHex;
+
+            fn from_str(text: &str) -> Result<Self, NotHex> {
+                Self::try_from(text.to_owned())
+            }
+        }
+
+        impl From<$name> for String {
+            fn from(value: $name) -> Self {
+                value.0.to_string()
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                self.0.fmt(f)
+            }
+        }
+    };
+}
+
+hex_text!(HexKey, PublicKey);
+hex_text!(HexDigest, Digest);
+
+/// A text is not 32 bytes of hex.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("write 32 bytes as 64 hex digits")]
+pub struct NotHex;

@@ -1,0 +1,269 @@
+//! The files of a data directory.
+
+use std::fs::{self, DirBuilder, OpenOptions};
+use std::io::{self, Write as _};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
+use std::path::{Path, PathBuf};
+
+use ops_proto::certificate::Certificate;
+use ops_proto::signed::Signed;
+use ops_proto::{PublicKey, SecretKey};
+use zeroize::Zeroizing;
+
+use super::config::HexKey;
+
+/// Where the files of a data directory are.
+#[derive(Clone, Debug)]
+pub struct Layout {
+    data: PathBuf,
+}
+
+/// The provider's secret keys that a running server uses.
+pub(super) struct ProviderKeys {
+    pub(super) certify: SecretKey,
+    pub(super) answer: SecretKey,
+}
+
+impl Layout {
+    /// Returns the layout of a data directory.
+    #[must_use]
+    pub fn new(data: &Path) -> Self {
+        Self {
+            data: data.to_owned(),
+        }
+    }
+
+    /// Returns the books.
+    #[must_use]
+    pub fn books_path(&self) -> PathBuf {
+        self.data.join("books.db")
+    }
+
+    pub(super) fn config_path(&self) -> PathBuf {
+        self.data.join("server.toml")
+    }
+
+    /// Returns the root's secret key, which belongs offline.
+    #[must_use]
+    pub fn root_secret_path(&self) -> PathBuf {
+        self.data.join("root.key")
+    }
+
+    pub(super) fn root_path(&self) -> PathBuf {
+        self.data.join("root.pub")
+    }
+
+    pub(super) fn provider_certificate_path(&self) -> PathBuf {
+        self.data.join("provider.cert")
+    }
+
+    pub(super) fn provider_keys_path(&self) -> PathBuf {
+        self.data.join("provider.keys")
+    }
+
+    /// Returns the certificate that devices pin for TLS, in PEM.
+    #[must_use]
+    pub fn tls_anchor_path(&self) -> PathBuf {
+        self.data.join("tls-anchor.pem")
+    }
+
+    pub(super) fn tls_anchor_secret_path(&self) -> PathBuf {
+        self.data.join("tls-anchor.key")
+    }
+
+    pub(super) fn tls_certificate_path(&self) -> PathBuf {
+        self.data.join("tls.pem")
+    }
+
+    pub(super) fn tls_secret_path(&self) -> PathBuf {
+        self.data.join("tls.key")
+    }
+
+    /// Returns every file that `init` makes.
+    pub(super) fn all(&self) -> [PathBuf; 10] {
+        [
+            self.books_path(),
+            self.config_path(),
+            self.root_secret_path(),
+            self.root_path(),
+            self.provider_certificate_path(),
+            self.provider_keys_path(),
+            self.tls_anchor_path(),
+            self.tls_anchor_secret_path(),
+            self.tls_certificate_path(),
+            self.tls_secret_path(),
+        ]
+    }
+
+    pub(super) fn make_directory(&self) -> Result<(), FileError> {
+        DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(&self.data)
+            .map_err(|source| FileError::Io {
+                path: self.data.clone(),
+                source,
+            })
+    }
+
+    /// Reads a text file that is no secret.
+    pub(super) fn read_public(&self, path: &Path) -> Result<String, FileError> {
+        fs::read_to_string(path).map_err(|source| self.unreadable(path, source))
+    }
+
+    /// Reads a secret file, which nobody but its owner may read.
+    pub(super) fn read_secret(&self, path: &Path) -> Result<Zeroizing<String>, FileError> {
+        let metadata = fs::metadata(path).map_err(|source| self.unreadable(path, source))?;
+        if metadata.permissions().mode() & 0o077 != 0 {
+            return Err(FileError::ReadableByOthers(path.to_owned()));
+        }
+
+        self.read_public(path).map(Zeroizing::new)
+    }
+
+    fn unreadable(&self, path: &Path, source: io::Error) -> FileError {
+        if source.kind() == io::ErrorKind::NotFound {
+            return FileError::NotInitialised {
+                data: self.data.clone(),
+                missing: path.to_owned(),
+            };
+        }
+
+        FileError::Io {
+            path: path.to_owned(),
+            source,
+        }
+    }
+
+    /// Returns the root's public key.
+    ///
+    /// # Errors
+    ///
+    /// [`FileError`] when the file is missing or holds no key.
+    pub fn root_key(&self) -> Result<PublicKey, FileError> {
+        let path = self.root_path();
+        let text = self.read_public(&path)?;
+        let key: HexKey = text.trim().parse().map_err(|_| FileError::Unfit {
+            path,
+            why: "it is not a key of 64 hex digits",
+        })?;
+
+        Ok(key.0)
+    }
+
+    /// Returns the provider's certificate.
+    ///
+    /// # Errors
+    ///
+    /// [`FileError`] when the file is missing or holds no certificate.
+    pub fn provider_certificate(&self) -> Result<Signed<Certificate>, FileError> {
+        let path = self.provider_certificate_path();
+        let text = self.read_public(&path)?;
+        let wire = hex::decode(text.trim()).ok();
+
+        wire.and_then(|wire| Signed::decode(&wire).ok())
+            .ok_or(FileError::Unfit {
+                path,
+                why: "it is not a certificate in hex",
+            })
+    }
+
+    pub(super) fn provider_keys(&self) -> Result<ProviderKeys, FileError> {
+        let path = self.provider_keys_path();
+        let text = self.read_secret(&path)?;
+        let key = |name: &str| -> Result<SecretKey, FileError> {
+            let seed = text
+                .lines()
+                .find_map(|line| line.strip_prefix(name)?.strip_prefix('='))
+                .and_then(seed_back);
+            seed.map(|seed| SecretKey::from_seed(&seed))
+                .ok_or_else(|| FileError::Unfit {
+                    path: path.clone(),
+                    why: "a key is missing or not 64 hex digits",
+                })
+        };
+
+        Ok(ProviderKeys {
+            certify: key("certify")?,
+            answer: key("answer")?,
+        })
+    }
+}
+
+fn seed_back(text: &str) -> Option<Zeroizing<[u8; 32]>> {
+    let bytes = Zeroizing::new(hex::decode(text.trim()).ok()?);
+    let seed: [u8; 32] = bytes.as_slice().try_into().ok()?;
+
+    Some(Zeroizing::new(seed))
+}
+
+/// Whether others may read a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Access {
+    Public,
+    Secret,
+}
+
+/// Makes a file that was not there, durably.
+pub(super) fn make_file(path: &Path, content: &[u8], access: Access) -> Result<(), FileError> {
+    let mode = match access {
+        Access::Public => 0o644,
+        Access::Secret => 0o600,
+    };
+    let write = || -> io::Result<()> {
+        let mut file = OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .mode(mode)
+            .open(path)?;
+        file.write_all(content)?;
+        file.sync_all()
+    };
+    write().map_err(|source| FileError::Io {
+        path: path.to_owned(),
+        source,
+    })
+}
+
+/// A file of the data directory cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum FileError {
+    /// The directory holds no provider.
+    #[error("{missing} is missing: make a provider with `blepay-server init --data {data}`", missing = missing.display(), data = data.display())]
+    NotInitialised {
+        /// The data directory.
+        data: PathBuf,
+        /// The file that is missing.
+        missing: PathBuf,
+    },
+    /// The directory holds a provider already.
+    #[error("{} is there already; nothing was changed. Choose another --data, or run this provider with `blepay-server run`", .0.display())]
+    AlreadyThere(PathBuf),
+    /// Others can read a secret.
+    #[error("others can read {path}: run `chmod 600 {path}`, and make new keys if somebody did", path = .0.display())]
+    ReadableByOthers(PathBuf),
+    /// The system says no.
+    #[error("{} cannot be read or written", path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// The file is no TOML, or says what it may not.
+    #[error("{} is not as it should be", path.display())]
+    Toml {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong and where.
+        source: Box<toml::de::Error>,
+    },
+    /// The file does not fit the others.
+    #[error("{} cannot be used: {why}", path.display())]
+    Unfit {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        why: &'static str,
+    },
+}

@@ -1,0 +1,174 @@
+//! What the server does with each message.
+//!
+//! Every message goes the same way: `prepare` decodes it and checks its signatures, on any thread and
+//! before the transaction; `apply` reads and writes the books inside it. What is signed in answer is
+//! computed from the rows of that transaction, stored in it, and leaves after the commit.
+
+mod account;
+mod batch;
+mod challenge;
+mod deposit;
+mod payment;
+mod register;
+mod status;
+mod verify;
+
+use std::sync::Arc;
+
+use ops_proto::signed::Malformed;
+use ops_proto::statement::Evidence;
+use ops_proto::{PublicKey, Time};
+
+use crate::provider::Provider;
+use crate::refusal::{Code, Refusal};
+use crate::store::{StoreError, Unit};
+
+/// A message whose form and signatures were checked.
+#[derive(Debug)]
+pub(crate) enum Order {
+    Challenge(challenge::Challenge),
+    RegisterClient(register::Client),
+    RegisterTa(register::Ta),
+    Deposit(deposit::Deposit),
+    Batch(batch::Batch),
+    Status(status::StatusOrder),
+    Account(account::Query),
+}
+
+/// What bodies a message can be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum MessageKind {
+    Challenge,
+    RegisterClient,
+    RegisterTa,
+    Deposit,
+    Batch,
+    Status,
+    Account,
+}
+
+impl Order {
+    /// Decodes a message and checks its signatures.
+    pub(crate) async fn prepare(
+        kind: MessageKind,
+        body: Vec<u8>,
+        provider: &Arc<Provider>,
+        now: Time,
+    ) -> Result<Self, Refusal> {
+        match kind {
+            MessageKind::Batch => return batch::prepare(body, provider).await.map(Self::Batch),
+            MessageKind::Status => return status::prepare(body, provider).await.map(Self::Status),
+            MessageKind::Challenge
+            | MessageKind::RegisterClient
+            | MessageKind::RegisterTa
+            | MessageKind::Deposit
+            | MessageKind::Account => {}
+        }
+        let provider = Arc::clone(provider);
+
+        verify::off_the_loop(move || Self::prepare_small(kind, &body, &provider, now)).await?
+    }
+
+    fn prepare_small(
+        kind: MessageKind,
+        body: &[u8],
+        provider: &Provider,
+        now: Time,
+    ) -> Result<Self, Refusal> {
+        match kind {
+            MessageKind::Challenge => challenge::prepare(body).map(Self::Challenge),
+            MessageKind::RegisterClient => register::prepare_client(body).map(Self::RegisterClient),
+            MessageKind::RegisterTa => {
+                register::prepare_ta(body, provider, now).map(Self::RegisterTa)
+            }
+            MessageKind::Deposit => deposit::prepare(body).map(Self::Deposit),
+            MessageKind::Account => account::prepare(body).map(Self::Account),
+            MessageKind::Batch | MessageKind::Status => Err(Refusal::new(
+                Code::Internal,
+                "the message went the wrong way inside the server",
+            )),
+        }
+    }
+
+    /// Books the message and returns the bytes of the answer.
+    pub(crate) async fn apply(&self, at: &mut Desk<'_, '_>) -> Result<Vec<u8>, Stop> {
+        match self {
+            Self::Challenge(order) => order.apply(at).await,
+            Self::RegisterClient(order) => order.apply(at).await,
+            Self::RegisterTa(order) => order.apply(at).await,
+            Self::Deposit(order) => order.apply(at).await,
+            Self::Batch(order) => order.apply(at).await,
+            Self::Status(order) => order.apply(at).await,
+            Self::Account(order) => order.apply(at).await,
+        }
+    }
+}
+
+/// Where a message is booked: the transaction, the provider and the present instant.
+#[derive(Debug)]
+pub(crate) struct Desk<'d, 's> {
+    pub(crate) unit: &'d mut Unit<'s>,
+    pub(crate) provider: &'d Provider,
+    pub(crate) now: Time,
+}
+
+impl Desk<'_, '_> {
+    /// Suspends a TA for good reason. What convicts it is stored.
+    pub(crate) async fn convict(&mut self, conviction: &Conviction) -> Result<(), StoreError> {
+        let Conviction {
+            ta,
+            reason,
+            evidence,
+        } = conviction;
+        self.unit
+            .put_finding(ta, reason, evidence.as_deref(), self.now)
+            .await?;
+        self.unit.suspend_ta(ta).await?;
+        if let Some(evidence) = evidence {
+            self.unit.put_statement(&evidence.second).await?;
+        }
+        tracing::info!(ta = %ta.id(), %reason, "Suspended a TA");
+
+        Ok(())
+    }
+}
+
+/// Why a TA is suspended.
+#[derive(Debug)]
+pub(crate) struct Conviction {
+    pub(crate) ta: PublicKey,
+    pub(crate) reason: String,
+    pub(crate) evidence: Option<Box<Evidence>>,
+}
+
+impl Conviction {
+    pub(crate) fn by(evidence: Evidence) -> Self {
+        Self {
+            ta: evidence.first.ta(),
+            reason: "two statements contradict each other".to_owned(),
+            evidence: Some(Box::new(evidence)),
+        }
+    }
+}
+
+/// Why a message is not booked. Everything that it did is undone first.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Stop {
+    /// It is refused.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    /// It is refused, and it convicts its TA.
+    #[error("{1}")]
+    Convicted(Conviction, Refusal),
+    /// The books cannot be read or written.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+pub(crate) fn refuse(code: Code, message: impl ToString) -> Stop {
+    Stop::Refused(Refusal::new(code, message))
+}
+
+fn malformed(error: Malformed) -> Refusal {
+    Refusal::new(Code::Malformed, error)
+}

@@ -1,0 +1,335 @@
+//! Accounts and entries.
+
+use ops_proto::{Amount, Balance, ProviderId, PublicKey, Time};
+use sqlx::Row as _;
+use sqlx::sqlite::SqliteRow;
+
+use super::column::{
+    amount, amount_back, balance_back, counter, counter_back, instant, key_back, provider_back,
+};
+use super::{StoreError, Unit};
+use crate::ledger::{Account, Reason, Transfer};
+
+/// An account with the balance that stands beside it.
+#[derive(Clone, Copy, Debug)]
+pub struct AccountRow {
+    /// Its number in the entries.
+    pub id: i64,
+    /// The account.
+    pub account: Account,
+    /// Its balance, in minor units.
+    pub balance: i64,
+}
+
+/// An entry.
+#[derive(Clone, Debug)]
+pub struct EntryRow {
+    /// Its number.
+    pub id: i64,
+    /// The number of the account that had less afterwards.
+    pub debited: i64,
+    /// The number of the account that had more afterwards.
+    pub credited: i64,
+    /// How much.
+    pub amount: Amount,
+    /// What it adds to the advances of a TA: by the owner, by the provider, in minor units.
+    pub advance: Option<(PublicKey, i64, i64)>,
+}
+
+/// The sum of balances of each kind of account, in minor units.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Totals {
+    /// Minus all that was issued.
+    pub issued: i64,
+    /// Online accounts.
+    pub online: i64,
+    /// On TAs, as far as the books know.
+    pub shadow: i64,
+    /// Granted and not known to be taken.
+    pub open: i64,
+    /// Known and not redeemed.
+    pub transit: i64,
+    /// Waiting for owners of dead or suspended TAs.
+    pub held: i64,
+    /// Minus what other providers owe.
+    pub position: i64,
+    /// Minus what the provider paid itself.
+    pub loss: i64,
+}
+
+impl Unit<'_> {
+    /// Returns the balance of an account that is never below zero.
+    pub(crate) async fn balance(&mut self, account: &Account) -> Result<Balance, StoreError> {
+        let (kind, owner, number) = columns(account);
+        let balance: Option<i64> = sqlx::query_scalar(
+            "SELECT balance FROM accounts WHERE kind = $1 AND owner = $2 AND number = $3",
+        )
+        .bind(kind)
+        .bind(owner)
+        .bind(number)
+        .fetch_optional(self.sql())
+        .await?;
+
+        balance_back(balance.unwrap_or(0))
+    }
+
+    /// Adds an entry for each transfer, and moves the balances. `cause` names the message.
+    pub(crate) async fn post(
+        &mut self,
+        transfers: &[Transfer],
+        cause: &[u8],
+        now: Time,
+    ) -> Result<(), StoreError> {
+        for transfer in transfers {
+            self.post_one(transfer, cause, now).await?;
+        }
+
+        Ok(())
+    }
+
+    async fn post_one(
+        &mut self,
+        transfer: &Transfer,
+        cause: &[u8],
+        now: Time,
+    ) -> Result<(), StoreError> {
+        let amount = amount(transfer.amount)?;
+        let debited = self
+            .move_balance(&transfer.from, amount.saturating_neg())
+            .await?;
+        let credited = self.move_balance(&transfer.to, amount).await?;
+        let ta = advanced_ta(transfer);
+        sqlx::query(
+            "INSERT INTO entries (at_ms, reason, debited, credited, amount, cause, ta)
+             VALUES ($1, $2, $3, $4, $5, $6, $7)",
+        )
+        .bind(instant(now))
+        .bind(transfer.reason.code())
+        .bind(debited)
+        .bind(credited)
+        .bind(amount)
+        .bind(cause.to_vec())
+        .bind(ta.map(|ta| ta.0.to_vec()))
+        .execute(self.sql())
+        .await?;
+        if let (Reason::TakeGrant, Account::Open { ta, i }) = (transfer.reason, &transfer.from) {
+            self.take_grant(ta, *i).await?;
+        }
+        let Some(ta) = ta else { return Ok(()) };
+
+        self.move_advance(&ta, transfer.reason, amount).await
+    }
+
+    async fn move_balance(&mut self, account: &Account, by: i64) -> Result<i64, StoreError> {
+        let (kind, owner, number) = columns(account);
+        // An account below zero breaks the table's check and so undoes the whole message.
+        let id = sqlx::query_scalar(
+            "INSERT INTO accounts (kind, owner, number) VALUES ($1, $2, $3)
+             ON CONFLICT (kind, owner, number) DO UPDATE SET kind = kind RETURNING id",
+        )
+        .bind(kind)
+        .bind(owner)
+        .bind(number)
+        .fetch_one(self.sql())
+        .await?;
+        sqlx::query("UPDATE accounts SET balance = balance + $2 WHERE id = $1")
+            .bind(id)
+            .bind(by)
+            .execute(self.sql())
+            .await?;
+
+        Ok(id)
+    }
+
+    async fn move_advance(
+        &mut self,
+        ta: &PublicKey,
+        reason: Reason,
+        amount: i64,
+    ) -> Result<(), StoreError> {
+        let (by_owner, by_loss) = advance_of(reason, amount);
+        sqlx::query(
+            "UPDATE tas SET advanced_by_owner = advanced_by_owner + $2,
+                 advanced_by_loss = advanced_by_loss + $3
+             WHERE key = $1",
+        )
+        .bind(ta.0.as_slice())
+        .bind(by_owner)
+        .bind(by_loss)
+        .execute(self.sql())
+        .await?;
+
+        Ok(())
+    }
+
+    /// Books a credit under its reference; returns what stands there when the reference was used.
+    pub(crate) async fn put_credit(
+        &mut self,
+        reference: &str,
+        client: &PublicKey,
+        credit: Amount,
+    ) -> Result<Option<(PublicKey, Amount)>, StoreError> {
+        let put = sqlx::query(
+            "INSERT INTO credits (reference, client, amount) VALUES ($1, $2, $3)
+             ON CONFLICT DO NOTHING",
+        )
+        .bind(reference)
+        .bind(client.0.as_slice())
+        .bind(amount(credit)?)
+        .execute(self.sql())
+        .await?;
+        if put.rows_affected() == 1 {
+            return Ok(None);
+        }
+        let row = sqlx::query("SELECT client, amount FROM credits WHERE reference = $1")
+            .bind(reference)
+            .fetch_one(self.sql())
+            .await?;
+
+        Ok(Some((
+            key_back(row.try_get("client")?)?,
+            amount_back(row.try_get("amount")?)?,
+        )))
+    }
+
+    /// Returns the sum of balances of each kind of account.
+    pub(crate) async fn totals(&mut self) -> Result<Totals, StoreError> {
+        let rows = sqlx::query("SELECT kind, sum(balance) AS total FROM accounts GROUP BY kind")
+            .fetch_all(self.sql())
+            .await?;
+        let mut totals = Totals::default();
+        for row in rows {
+            let total = row.try_get("total")?;
+            match row.try_get("kind")? {
+                0_i64 => totals.issued = total,
+                1 => totals.online = total,
+                2 => totals.shadow = total,
+                3 => totals.open = total,
+                4 => totals.transit = total,
+                5 => totals.held = total,
+                6 => totals.position = total,
+                7 => totals.loss = total,
+                _ => return Err(StoreError::Damaged("an account has an unknown kind")),
+            }
+        }
+
+        Ok(totals)
+    }
+
+    /// Returns up to `limit` accounts after the one with number `after`.
+    pub(crate) async fn accounts(
+        &mut self,
+        after: i64,
+        limit: i64,
+    ) -> Result<Vec<AccountRow>, StoreError> {
+        let rows = sqlx::query("SELECT * FROM accounts WHERE id > $1 ORDER BY id LIMIT $2")
+            .bind(after)
+            .bind(limit)
+            .fetch_all(self.sql())
+            .await?;
+
+        rows.iter().map(account_back).collect()
+    }
+
+    /// Returns up to `limit` entries after the one with number `after`.
+    pub(crate) async fn entries(
+        &mut self,
+        after: i64,
+        limit: i64,
+    ) -> Result<Vec<EntryRow>, StoreError> {
+        let rows = sqlx::query("SELECT * FROM entries WHERE id > $1 ORDER BY id LIMIT $2")
+            .bind(after)
+            .bind(limit)
+            .fetch_all(self.sql())
+            .await?;
+
+        rows.iter().map(entry_back).collect()
+    }
+}
+
+/// Returns what an entry of this reason adds to the advances of its TA: by the owner, by the provider.
+const fn advance_of(reason: Reason, amount: i64) -> (i64, i64) {
+    match reason {
+        Reason::AdvanceByOwner => (amount, 0),
+        Reason::RepayOwner => (amount.saturating_neg(), 0),
+        Reason::AdvanceByLoss => (0, amount),
+        Reason::RepayLoss => (0, amount.saturating_neg()),
+        Reason::Issue
+        | Reason::Grant
+        | Reason::TakeGrant
+        | Reason::Credit
+        | Reason::Transit
+        | Reason::Collect
+        | Reason::CollectForeign
+        | Reason::Withdraw => (0, 0),
+    }
+}
+
+/// The TA that a transfer is an advance for, or pays one back for.
+const fn advanced_ta(transfer: &Transfer) -> Option<PublicKey> {
+    match (transfer.reason, &transfer.from, &transfer.to) {
+        (Reason::AdvanceByOwner | Reason::AdvanceByLoss, _, Account::Shadow(ta))
+        | (Reason::RepayOwner | Reason::RepayLoss, Account::Shadow(ta), _) => Some(*ta),
+        _ => None,
+    }
+}
+
+fn columns(account: &Account) -> (i64, Vec<u8>, Vec<u8>) {
+    match account {
+        Account::Issued => (0, Vec::new(), Vec::new()),
+        Account::Online(client) => (1, client.0.to_vec(), Vec::new()),
+        Account::Shadow(ta) => (2, ta.0.to_vec(), Vec::new()),
+        Account::Open { ta, i } => (3, ta.0.to_vec(), counter(*i)),
+        Account::Transit { sender, j } => (4, sender.0.to_vec(), counter(*j)),
+        Account::Held(ta) => (5, ta.0.to_vec(), Vec::new()),
+        Account::Position(ProviderId(provider)) => (6, provider.to_vec(), Vec::new()),
+        Account::Loss => (7, Vec::new(), Vec::new()),
+    }
+}
+
+fn account_back(row: &SqliteRow) -> Result<AccountRow, StoreError> {
+    let owner: &[u8] = row.try_get("owner")?;
+    let number: &[u8] = row.try_get("number")?;
+    let account = match row.try_get("kind")? {
+        0_i64 => Account::Issued,
+        1 => Account::Online(key_back(owner)?),
+        2 => Account::Shadow(key_back(owner)?),
+        3 => Account::Open {
+            ta: key_back(owner)?,
+            i: counter_back(number)?,
+        },
+        4 => Account::Transit {
+            sender: key_back(owner)?,
+            j: counter_back(number)?,
+        },
+        5 => Account::Held(key_back(owner)?),
+        6 => Account::Position(provider_back(owner)?),
+        7 => Account::Loss,
+        _ => return Err(StoreError::Damaged("an account has an unknown kind")),
+    };
+
+    Ok(AccountRow {
+        id: row.try_get("id")?,
+        account,
+        balance: row.try_get("balance")?,
+    })
+}
+
+fn entry_back(row: &SqliteRow) -> Result<EntryRow, StoreError> {
+    let ta: Option<&[u8]> = row.try_get("ta")?;
+    let reason = Reason::back(row.try_get("reason")?)
+        .ok_or(StoreError::Damaged("an entry has an unknown reason"))?;
+    let amount: i64 = row.try_get("amount")?;
+    let (by_owner, by_loss) = advance_of(reason, amount);
+
+    Ok(EntryRow {
+        id: row.try_get("id")?,
+        debited: row.try_get("debited")?,
+        credited: row.try_get("credited")?,
+        amount: amount_back(amount)?,
+        advance: ta
+            .map(key_back)
+            .transpose()?
+            .map(|ta| (ta, by_owner, by_loss)),
+    })
+}

@@ -1,0 +1,323 @@
+//! Payments, and what statuses say of the ids that they pay.
+
+use ops_proto::certificate::Kind;
+use ops_proto::message::SettlementState;
+use ops_proto::{Amount, Digest, ProviderId, PublicKey, RequestId, Time};
+use sqlx::Row as _;
+use sqlx::sqlite::SqliteRow;
+
+use super::column::{
+    amount, amount_back, counter, counter_back, digest_back, instant, key_back, provider_back,
+    units_back,
+};
+use super::{StoreError, Unit};
+use crate::ledger::IdState;
+
+/// A payment that verified and was taken note of.
+#[derive(Clone, Copy, Debug)]
+pub struct PaymentRow {
+    /// Its hash.
+    pub hash: Digest,
+    /// The key of the sender's TA.
+    pub sender: PublicKey,
+    /// Its counter.
+    pub j: u64,
+    /// The amount.
+    pub amount: Amount,
+    /// The provider of the receiver; of the sender, when that is another one.
+    pub provider: ProviderId,
+    /// Client or TA.
+    pub receiver_kind: Kind,
+    /// The receiver.
+    pub receiver: PublicKey,
+    /// The receiver's request.
+    pub request_id: RequestId,
+    /// Whether there is money behind it.
+    pub standing: Standing,
+    /// Where that money is.
+    pub state: PaymentState,
+}
+
+/// Whether there is money behind a payment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// There is.
+    Honoured,
+    /// Another payment has its sender and j.
+    Conflict,
+    /// It is beyond all that its sender can have had.
+    BeyondLimit,
+    /// Its sender's provider is another one, which has not accepted it.
+    Foreign,
+}
+
+/// Where the money of a payment is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PaymentState {
+    /// In the receiver's online account.
+    Credited,
+    /// On the receiver's TA.
+    Collected,
+    /// Neither yet.
+    Waiting,
+}
+
+impl PaymentState {
+    /// Returns the state as answers name it.
+    #[must_use]
+    pub const fn settlement(self) -> SettlementState {
+        match self {
+            Self::Credited => SettlementState::Credited,
+            Self::Collected => SettlementState::Collected,
+            Self::Waiting => SettlementState::Waiting,
+        }
+    }
+}
+
+impl Unit<'_> {
+    /// Returns a payment.
+    pub(crate) async fn payment(
+        &mut self,
+        hash: &Digest,
+    ) -> Result<Option<PaymentRow>, StoreError> {
+        let row = sqlx::query("SELECT * FROM payments WHERE hash = $1")
+            .bind(hash.0.as_slice())
+            .fetch_optional(self.sql())
+            .await?;
+
+        row.as_ref().map(payment_back).transpose()
+    }
+
+    /// Returns whether another payment than a conflicting one has this sender and j.
+    pub(crate) async fn has_payment_for(
+        &mut self,
+        sender: &PublicKey,
+        j: u64,
+    ) -> Result<bool, StoreError> {
+        let found: Option<i64> = sqlx::query_scalar(
+            "SELECT 1 FROM payments WHERE sender = $1 AND j = $2 AND standing <> 1",
+        )
+        .bind(sender.0.as_slice())
+        .bind(counter(j))
+        .fetch_optional(self.sql())
+        .await?;
+
+        Ok(found.is_some())
+    }
+
+    /// Stores a payment; a second one with its sender and j breaks the index, unless it is a conflict.
+    pub(crate) async fn put_payment(
+        &mut self,
+        payment: &PaymentRow,
+        now: Time,
+    ) -> Result<(), StoreError> {
+        sqlx::query(
+            "INSERT INTO payments (hash, sender, j, amount, provider, receiver_kind, receiver,
+                 request_id, standing, state, received_ms)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
+        )
+        .bind(payment.hash.0.as_slice())
+        .bind(payment.sender.0.as_slice())
+        .bind(counter(payment.j))
+        .bind(amount(payment.amount)?)
+        .bind(payment.provider.0.as_slice())
+        .bind(kind_code(payment.receiver_kind))
+        .bind(payment.receiver.0.as_slice())
+        .bind(counter(payment.request_id.0))
+        .bind(standing_code(payment.standing))
+        .bind(state_code(payment.state))
+        .bind(instant(now))
+        .execute(self.sql())
+        .await?;
+
+        Ok(())
+    }
+
+    /// Returns the sum of honoured payments that a TA signed after statement `n`, in minor units.
+    pub(crate) async fn paid_after(&mut self, ta: &PublicKey, n: u64) -> Result<u64, StoreError> {
+        let sum: Option<i64> = sqlx::query_scalar(
+            "SELECT sum(payments.amount) FROM statements
+             JOIN payments ON payments.hash = statements.hash
+             WHERE statements.ta = $1 AND statements.n > $2 AND payments.standing = 0",
+        )
+        .bind(ta.0.as_slice())
+        .bind(counter(n))
+        .fetch_one(self.sql())
+        .await?;
+
+        units_back(sum.unwrap_or(0))
+    }
+
+    /// Moves a payment to another state.
+    pub(crate) async fn set_payment_state(
+        &mut self,
+        hash: &Digest,
+        state: PaymentState,
+    ) -> Result<(), StoreError> {
+        sqlx::query("UPDATE payments SET state = $2 WHERE hash = $1")
+            .bind(hash.0.as_slice())
+            .bind(state_code(state))
+            .execute(self.sql())
+            .await?;
+
+        Ok(())
+    }
+
+    /// Returns the payments that wait for a receiver, oldest first.
+    pub(crate) async fn payments_waiting(
+        &mut self,
+        receiver: &PublicKey,
+    ) -> Result<Vec<PaymentRow>, StoreError> {
+        let rows = sqlx::query(
+            "SELECT * FROM payments WHERE receiver = $1 AND state = 2 ORDER BY received_ms, hash",
+        )
+        .bind(receiver.0.as_slice())
+        .fetch_all(self.sql())
+        .await?;
+
+        rows.iter().map(payment_back).collect()
+    }
+
+    /// Returns what the accepted statuses of a TA, whose last mark is `mark`, say of a request id.
+    pub(crate) async fn id_state(
+        &mut self,
+        ta: &PublicKey,
+        id: RequestId,
+        mark: u64,
+        payment: &Digest,
+    ) -> Result<IdState, StoreError> {
+        if let Some(collected) = self.collected(ta, id).await? {
+            return Ok(if collected == *payment {
+                IdState::CollectedThis
+            } else {
+                IdState::CollectedOther
+            });
+        }
+        if id.0 >= mark {
+            return Ok(IdState::Open);
+        }
+        let open: Option<i64> =
+            sqlx::query_scalar("SELECT 1 FROM requests_open WHERE ta = $1 AND request_id = $2")
+                .bind(ta.0.as_slice())
+                .bind(counter(id.0))
+                .fetch_optional(self.sql())
+                .await?;
+
+        Ok(match open {
+            Some(_) => IdState::Open,
+            None => IdState::Closed,
+        })
+    }
+
+    /// Returns the payment with which a TA collected a request id.
+    pub(crate) async fn collected(
+        &mut self,
+        ta: &PublicKey,
+        id: RequestId,
+    ) -> Result<Option<Digest>, StoreError> {
+        let payment: Option<Vec<u8>> =
+            sqlx::query_scalar("SELECT payment FROM collected WHERE ta = $1 AND request_id = $2")
+                .bind(ta.0.as_slice())
+                .bind(counter(id.0))
+                .fetch_optional(self.sql())
+                .await?;
+
+        payment.as_deref().map(digest_back).transpose()
+    }
+
+    /// Notes the payment with which a TA collected a request id.
+    pub(crate) async fn put_collected(
+        &mut self,
+        ta: &PublicKey,
+        id: RequestId,
+        payment: &Digest,
+    ) -> Result<(), StoreError> {
+        sqlx::query("INSERT INTO collected (ta, request_id, payment) VALUES ($1, $2, $3)")
+            .bind(ta.0.as_slice())
+            .bind(counter(id.0))
+            .bind(payment.0.as_slice())
+            .execute(self.sql())
+            .await?;
+
+        Ok(())
+    }
+
+    /// Replaces the list of a TA's open request ids.
+    pub(crate) async fn set_requests_open(
+        &mut self,
+        ta: &PublicKey,
+        open: &[RequestId],
+    ) -> Result<(), StoreError> {
+        sqlx::query("DELETE FROM requests_open WHERE ta = $1")
+            .bind(ta.0.as_slice())
+            .execute(self.sql())
+            .await?;
+        for id in open {
+            sqlx::query(
+                "INSERT INTO requests_open (ta, request_id) VALUES ($1, $2) ON CONFLICT DO NOTHING",
+            )
+            .bind(ta.0.as_slice())
+            .bind(counter(id.0))
+            .execute(self.sql())
+            .await?;
+        }
+
+        Ok(())
+    }
+}
+
+const fn kind_code(kind: Kind) -> i64 {
+    match kind {
+        Kind::Provider => 0,
+        Kind::Client => 1,
+        Kind::Ta => 2,
+    }
+}
+
+const fn standing_code(standing: Standing) -> i64 {
+    match standing {
+        Standing::Honoured => 0,
+        Standing::Conflict => 1,
+        Standing::BeyondLimit => 2,
+        Standing::Foreign => 3,
+    }
+}
+
+const fn state_code(state: PaymentState) -> i64 {
+    match state {
+        PaymentState::Credited => 0,
+        PaymentState::Collected => 1,
+        PaymentState::Waiting => 2,
+    }
+}
+
+fn payment_back(row: &SqliteRow) -> Result<PaymentRow, StoreError> {
+    Ok(PaymentRow {
+        hash: digest_back(row.try_get("hash")?)?,
+        sender: key_back(row.try_get("sender")?)?,
+        j: counter_back(row.try_get("j")?)?,
+        amount: amount_back(row.try_get("amount")?)?,
+        provider: provider_back(row.try_get("provider")?)?,
+        receiver_kind: match row.try_get("receiver_kind")? {
+            0_i64 => Kind::Provider,
+            1 => Kind::Client,
+            2 => Kind::Ta,
+            _ => return Err(StoreError::Damaged("a receiver has an unknown kind")),
+        },
+        receiver: key_back(row.try_get("receiver")?)?,
+        request_id: RequestId(counter_back(row.try_get("request_id")?)?),
+        standing: match row.try_get("standing")? {
+            0_i64 => Standing::Honoured,
+            1 => Standing::Conflict,
+            2 => Standing::BeyondLimit,
+            3 => Standing::Foreign,
+            _ => return Err(StoreError::Damaged("a payment has an unknown standing")),
+        },
+        state: match row.try_get("state")? {
+            0_i64 => PaymentState::Credited,
+            1 => PaymentState::Collected,
+            2 => PaymentState::Waiting,
+            _ => return Err(StoreError::Damaged("a payment has an unknown state")),
+        },
+    })
+}

@@ -1,0 +1,286 @@
+//! Clients and TAs, and the keys that are theirs for ever.
+
+use ops_proto::certificate::{Certificate, Role};
+use ops_proto::signed::Signed;
+use ops_proto::statement::ChainEnd;
+use ops_proto::{Digest, PublicKey, Time};
+use sqlx::Row as _;
+use sqlx::sqlite::SqliteRow;
+
+use super::column::{
+    counter, counter_back, digest_back, instant, key_back, signed_back, units_back,
+};
+use super::{StoreError, Unit};
+
+/// What a key is registered as.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SubjectKind {
+    /// One of the provider's own keys, or the root.
+    Provider,
+    /// A client.
+    Client,
+    /// A TA.
+    Ta,
+}
+
+impl SubjectKind {
+    const fn code(self) -> i64 {
+        match self {
+            Self::Provider => 0,
+            Self::Client => 1,
+            Self::Ta => 2,
+        }
+    }
+}
+
+/// A registered client.
+#[derive(Clone, Debug)]
+pub struct ClientRow {
+    /// Its key.
+    pub key: PublicKey,
+    /// The name that people see.
+    pub name: String,
+    /// Its certificate.
+    pub certificate: Signed<Certificate>,
+}
+
+/// A registered TA.
+#[derive(Clone, Debug)]
+pub struct TaRow {
+    /// Its key.
+    pub key: PublicKey,
+    /// The client that it belongs to.
+    pub owner: PublicKey,
+    /// Its certificate.
+    pub certificate: Signed<Certificate>,
+    /// Whether it may take grants and tokens.
+    pub standing: TaStanding,
+    /// The last counter of deposits and withdrawals that is known without a gap.
+    pub i: u64,
+    /// The end of the chain that is known without a gap: where its last accepted status stands.
+    pub chain: ChainEnd,
+    /// The mark of its last accepted status.
+    pub mark: u64,
+    /// What its owner stood in for, in minor units.
+    pub advanced_by_owner: u64,
+    /// What the provider stood in for, in minor units.
+    pub advanced_by_loss: u64,
+    /// What it collected and nobody backs, less what it withdrew and nobody moved, in minor units.
+    pub unbacked: i64,
+}
+
+impl TaRow {
+    /// Returns the sum that a TA can have spent beyond its shadow: its upper offline limit.
+    #[must_use]
+    pub fn advanced_max(&self) -> u64 {
+        match &self.certificate.body().role {
+            Role::Ta { limits } => limits.paid_total.refuse,
+            Role::Provider { .. } | Role::Client => 0,
+        }
+    }
+}
+
+/// Whether a TA may take grants and tokens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TaStanding {
+    /// It may.
+    Live,
+    /// It contradicted itself; its money waits.
+    Suspended,
+    /// It is retired or dead; its owner may have another.
+    Ended,
+}
+
+impl TaStanding {
+    /// Returns the word for it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Live => "live",
+            Self::Suspended => "suspended",
+            Self::Ended => "ended",
+        }
+    }
+
+    fn back(code: i64) -> Result<Self, StoreError> {
+        match code {
+            0 => Ok(Self::Live),
+            1 => Ok(Self::Suspended),
+            2 => Ok(Self::Ended),
+            _ => Err(StoreError::Damaged("a TA has an unknown standing")),
+        }
+    }
+}
+
+impl Unit<'_> {
+    /// Registers a key as one kind; returns whether it was free.
+    pub(crate) async fn put_subject(
+        &mut self,
+        key: &PublicKey,
+        kind: SubjectKind,
+        now: Time,
+    ) -> Result<bool, StoreError> {
+        let put = sqlx::query(
+            "INSERT INTO subjects (key, kind, registered_ms) VALUES ($1, $2, $3)
+             ON CONFLICT DO NOTHING",
+        )
+        .bind(key.0.as_slice())
+        .bind(kind.code())
+        .bind(instant(now))
+        .execute(self.sql())
+        .await?;
+
+        Ok(put.rows_affected() == 1)
+    }
+
+    /// Returns a client.
+    pub(crate) async fn client(
+        &mut self,
+        key: &PublicKey,
+    ) -> Result<Option<ClientRow>, StoreError> {
+        let row = sqlx::query("SELECT key, name, certificate FROM clients WHERE key = $1")
+            .bind(key.0.as_slice())
+            .fetch_optional(self.sql())
+            .await?;
+
+        row.as_ref().map(client_back).transpose()
+    }
+
+    /// Returns the clients, by name; with `name`, those that have it.
+    pub(crate) async fn clients(
+        &mut self,
+        name: Option<&str>,
+    ) -> Result<Vec<ClientRow>, StoreError> {
+        let rows = sqlx::query(
+            "SELECT key, name, certificate FROM clients
+             WHERE $1 IS NULL OR name = $1 ORDER BY name, key",
+        )
+        .bind(name)
+        .fetch_all(self.sql())
+        .await?;
+
+        rows.iter().map(client_back).collect()
+    }
+
+    /// Stores a client whose key was registered before.
+    pub(crate) async fn put_client(&mut self, client: &ClientRow) -> Result<(), StoreError> {
+        sqlx::query("INSERT INTO clients (key, name, certificate) VALUES ($1, $2, $3)")
+            .bind(client.key.0.as_slice())
+            .bind(client.name.as_str())
+            .bind(client.certificate.to_wire())
+            .execute(self.sql())
+            .await?;
+
+        Ok(())
+    }
+
+    /// Returns a TA.
+    pub(crate) async fn ta(&mut self, key: &PublicKey) -> Result<Option<TaRow>, StoreError> {
+        let row = sqlx::query("SELECT * FROM tas WHERE key = $1")
+            .bind(key.0.as_slice())
+            .fetch_optional(self.sql())
+            .await?;
+
+        row.as_ref().map(ta_back).transpose()
+    }
+
+    /// Returns the TA of an owner that has not ended.
+    pub(crate) async fn ta_of(&mut self, owner: &PublicKey) -> Result<Option<TaRow>, StoreError> {
+        let row = sqlx::query("SELECT * FROM tas WHERE owner = $1 AND standing < 2")
+            .bind(owner.0.as_slice())
+            .fetch_optional(self.sql())
+            .await?;
+
+        row.as_ref().map(ta_back).transpose()
+    }
+
+    /// Returns all TAs, by key.
+    pub(crate) async fn tas(&mut self) -> Result<Vec<TaRow>, StoreError> {
+        let rows = sqlx::query("SELECT * FROM tas ORDER BY key")
+            .fetch_all(self.sql())
+            .await?;
+
+        rows.iter().map(ta_back).collect()
+    }
+
+    /// Stores a TA whose key was registered before: all counters at 0, nothing on it.
+    pub(crate) async fn put_ta(
+        &mut self,
+        key: &PublicKey,
+        owner: &PublicKey,
+        certificate: &Signed<Certificate>,
+    ) -> Result<(), StoreError> {
+        sqlx::query(
+            "INSERT INTO tas (key, owner, certificate, i, chain_n, chain_i, chain_j, chain_hash, mark)
+             VALUES ($1, $2, $3, $4, $4, $4, $4, $5, $4)",
+        )
+        .bind(key.0.as_slice())
+        .bind(owner.0.as_slice())
+        .bind(certificate.to_wire())
+        .bind(counter(0))
+        .bind(Digest::ZERO.0.as_slice())
+        .execute(self.sql())
+        .await?;
+
+        Ok(())
+    }
+
+    /// Writes what may change of a TA: counters, chain, mark and advances. Standing is not among it.
+    pub(crate) async fn update_ta(&mut self, ta: &TaRow) -> Result<(), StoreError> {
+        sqlx::query(
+            "UPDATE tas SET i = $2, chain_n = $3, chain_i = $4, chain_j = $5, chain_hash = $6,
+                 mark = $7, unbacked = $8
+             WHERE key = $1",
+        )
+        .bind(ta.key.0.as_slice())
+        .bind(counter(ta.i))
+        .bind(counter(ta.chain.n))
+        .bind(counter(ta.chain.i))
+        .bind(counter(ta.chain.j))
+        .bind(ta.chain.hash.0.as_slice())
+        .bind(counter(ta.mark))
+        .bind(ta.unbacked)
+        .execute(self.sql())
+        .await?;
+
+        Ok(())
+    }
+
+    /// Suspends a live TA.
+    pub(crate) async fn suspend_ta(&mut self, ta: &PublicKey) -> Result<(), StoreError> {
+        sqlx::query("UPDATE tas SET standing = 1 WHERE key = $1 AND standing = 0")
+            .bind(ta.0.as_slice())
+            .execute(self.sql())
+            .await?;
+
+        Ok(())
+    }
+}
+
+fn client_back(row: &SqliteRow) -> Result<ClientRow, StoreError> {
+    Ok(ClientRow {
+        key: key_back(row.try_get("key")?)?,
+        name: row.try_get("name")?,
+        certificate: signed_back(row.try_get("certificate")?)?,
+    })
+}
+
+fn ta_back(row: &SqliteRow) -> Result<TaRow, StoreError> {
+    Ok(TaRow {
+        key: key_back(row.try_get("key")?)?,
+        owner: key_back(row.try_get("owner")?)?,
+        certificate: signed_back(row.try_get("certificate")?)?,
+        standing: TaStanding::back(row.try_get("standing")?)?,
+        i: counter_back(row.try_get("i")?)?,
+        chain: ChainEnd {
+            n: counter_back(row.try_get("chain_n")?)?,
+            i: counter_back(row.try_get("chain_i")?)?,
+            j: counter_back(row.try_get("chain_j")?)?,
+            hash: digest_back(row.try_get("chain_hash")?)?,
+        },
+        mark: counter_back(row.try_get("mark")?)?,
+        advanced_by_owner: units_back(row.try_get("advanced_by_owner")?)?,
+        advanced_by_loss: units_back(row.try_get("advanced_by_loss")?)?,
+        unbacked: row.try_get("unbacked")?,
+    })
+}
