@@ -17,12 +17,8 @@ Examples:
 
 The first run builds a Debian image, which takes some minutes; it is kept for later runs.";
 
-/// Shells, and the name under which each looks for completions.
-const COMPLETIONS: [(&str, &str); 3] = [
-    ("bash", "blepay"),
-    ("zsh", "_blepay"),
-    ("fish", "blepay.fish"),
-];
+/// Shells that the packages ship completions for.
+const SHELLS: [&str; 3] = ["bash", "zsh", "fish"];
 
 const PACKAGES: [&str; 3] = ["blepayd", "ta-sim", "blepay-server"];
 
@@ -62,26 +58,28 @@ fn build_programs() -> anyhow::Result<()> {
     crate::run(&mut build).context("the programs do not build")
 }
 
-/// Lets the command line write its own manual and completions, which the package ships.
+/// Lets each command line write its own manual and completions, which its package ships.
 fn write_manual(release: &Path) -> anyhow::Result<()> {
-    let folder = release.join("manual");
-    if folder.exists() {
-        fs::remove_dir_all(&folder)?;
-    }
-    fs::create_dir_all(&folder)?;
+    for (name, manual) in [("blepay", "man"), ("blepay-server", "manual")] {
+        let program = release.join(name);
+        let program = program.to_string_lossy();
+        let folder = release.join("manual").join(name);
+        if folder.exists() {
+            fs::remove_dir_all(&folder)?;
+        }
+        fs::create_dir_all(&folder)?;
 
-    let program = release.join("blepay");
-    let mut manual = crate::command(&program.to_string_lossy())?;
-    crate::run(manual.arg("man").arg(&folder)).context("cannot write the manual")?;
-    for (shell, file) in COMPLETIONS {
-        let output = crate::command(&program.to_string_lossy())?
-            .args(["completions", shell])
-            .output()?;
-        ensure!(
-            output.status.success(),
-            "cannot write completions of {shell}"
-        );
-        fs::write(folder.join(file), output.stdout)?;
+        crate::run(crate::command(&program)?.arg(manual).arg(&folder))
+            .with_context(|| format!("cannot write the manual of {name}"))?;
+        for shell in SHELLS {
+            let mut completions = crate::command(&program)?;
+            let output = completions.args(["completions", shell]).output()?;
+            ensure!(
+                output.status.success(),
+                "{name} knows no completions of {shell}"
+            );
+            fs::write(folder.join(shell), output.stdout)?;
+        }
     }
 
     Ok(())
