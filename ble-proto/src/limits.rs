@@ -45,8 +45,9 @@ pub const LINKS_MAX: usize = 8;
 /// Requests that a payee holds open at one time.
 pub const REQUESTS_MAX: usize = 16;
 
-/// Keys that a device may answer for at one time (its TA's, its client's, and the ones before).
-pub const RECEIVERS_MAX: usize = 8;
+/// Keys, each with one certificate of its provider, that a device may receive with: those of the open
+/// requests, and the ones before.
+pub const OWN_KEYS_MAX: usize = 32;
 
 /// Payments on their way to the journal and the receipt: one per link, and as many whose link went.
 pub const COLLECTIONS_MAX: usize = 16;
@@ -138,6 +139,9 @@ const _: () = {
 
     // A link that is alive can always hand in its payment, whatever went before on other links.
     assert!(COLLECTIONS_MAX >= 2 * LINKS_MAX);
+
+    // Every open request finds room for its key.
+    assert!(OWN_KEYS_MAX > REQUESTS_MAX);
 
     // The payer gives up a lock before the payee does.
     assert!(LOCK_MARGIN_MS < LOCK_MS_MAX);

@@ -14,3 +14,4 @@ mod refusals;
 mod session;
 mod strangers;
 mod turns;
+mod vectors_v1;

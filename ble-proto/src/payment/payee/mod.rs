@@ -40,7 +40,7 @@ use crate::error::{Failure, Misbehaviour, Waiting};
 use crate::frame::{Assembler, ChunkSize, Progress};
 use crate::gatt::RequestTag;
 use crate::limits::{
-    HANDSHAKE_INTERVAL_MS, HANDSHAKES_BURST, HELLO_MS_MAX, LINKS_MAX, RECEIVERS_MAX, REQUESTS_MAX,
+    HANDSHAKE_INTERVAL_MS, HANDSHAKES_BURST, HELLO_MS_MAX, LINKS_MAX, OWN_KEYS_MAX, REQUESTS_MAX,
 };
 use crate::message::Message;
 use crate::session::{ENTROPY_SIZE, Entropy};
@@ -98,13 +98,13 @@ impl Payee {
     ///
     /// # Errors
     ///
-    /// [`OpenRefused::TooManyReceivers`].
+    /// [`OpenRefused::TooManyKeys`].
     pub fn add_own_key(&mut self, own: OwnKey) -> Result<(), OpenRefused> {
         if self.own_keys.contains(&own) {
             return Ok(());
         }
-        if self.own_keys.len() >= RECEIVERS_MAX {
-            return Err(OpenRefused::TooManyReceivers);
+        if self.own_keys.len() >= OWN_KEYS_MAX {
+            return Err(OpenRefused::TooManyKeys);
         }
         self.own_keys.push(own);
 
@@ -124,6 +124,7 @@ impl Payee {
             return Err(OpenRefused::TooMany);
         }
         open.check(&self.root)?;
+        self.make_room_for_key();
         self.add_own_key(OwnKey {
             key: open.request.body().payee.body().subject,
             provider: open.provider.clone(),
@@ -366,6 +367,21 @@ impl Payee {
     fn advertise(&mut self) {
         let tags = self.requests.keys().copied().collect();
         self.effects.push_back(Effect::Advertise(tags));
+    }
+
+    /// Forgets the oldest key that no open request needs, if there is no room for another.
+    fn make_room_for_key(&mut self) {
+        if self.own_keys.len() < OWN_KEYS_MAX {
+            return;
+        }
+        let is_needed = |own: &OwnKey| {
+            self.requests
+                .values()
+                .any(|request| request.open.provider == own.provider)
+        };
+        if let Some(oldest) = self.own_keys.iter().position(|own| !is_needed(own)) {
+            self.own_keys.remove(oldest);
+        }
     }
 
     fn least_worth(&self) -> Option<LinkId> {

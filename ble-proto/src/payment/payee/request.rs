@@ -58,9 +58,9 @@ pub enum OpenRefused {
     /// The memo and salt do not hash to what the request says.
     #[error("the memo does not belong to the request")]
     OtherMemo,
-    /// As many keys are in use as may be.
-    #[error("too many receiving keys")]
-    TooManyReceivers,
+    /// As many keys are held as may be.
+    #[error("too many keys to receive with")]
+    TooManyKeys,
 }
 
 /// An open request with all that changes while it is.
