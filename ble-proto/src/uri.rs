@@ -8,7 +8,7 @@
 //! ```
 //!
 //! At most 120 characters, all of QR's alphanumeric mode when written in capitals: a QR code of version
-//! 6 (41 × 41) at error correction M.
+//! 5 (37 × 37) at error correction M.
 
 use std::fmt;
 use std::str::FromStr;
