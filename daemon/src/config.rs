@@ -133,7 +133,7 @@ impl Config {
     ///
     /// [`ConfigRefused`] names the file and the setting.
     pub fn load(named: Option<&Path>) -> Result<Self, ConfigRefused> {
-        let path = named.unwrap_or(Path::new(CONFIG_FILE));
+        let path = named.unwrap_or_else(|| Path::new(CONFIG_FILE));
         let file = File::new(&path.to_string_lossy(), FileFormat::Toml).required(named.is_some());
 
         Self::from_layers(Layers::builder().add_source(file), path)

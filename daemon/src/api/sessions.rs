@@ -6,7 +6,6 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use ops_proto::Digest;
 use tokio::sync::watch;
 
-use super::error::ApiError;
 use super::types::{Direction, Money, Payment, PaymentState};
 use crate::clock;
 use crate::shutdown::Shutdown;
@@ -49,7 +48,7 @@ impl Sessions {
         handle: PaymentHandle,
         approved: Approved,
         shutdown: &Shutdown,
-    ) -> Result<Payment, ApiError> {
+    ) -> Payment {
         let mut sessions = lock(&self.sessions);
         let number = sessions
             .last_key_value()
@@ -73,7 +72,7 @@ impl Sessions {
             }
         });
 
-        Ok(payment)
+        payment
     }
 
     /// Returns the payment that began with this id.
@@ -142,19 +141,25 @@ async fn follow(
             forbidden = true;
             let _ended_already = session.controls.decline();
         }
-        session.view.send_modify(|payment| apply(payment, event));
-        if forbidden {
-            session.view.send_modify(forbid);
-        }
+        session.view.send_modify(|payment| {
+            apply(payment, event);
+            if forbidden {
+                forbid(payment);
+            }
+        });
     }
-    session.view.send_modify(|payment| {
-        if !payment.state.is_final() {
-            fail(
-                payment,
-                PaymentState::Failed,
-                "the payment ended without a word",
-            );
+    session.view.send_modify(|payment| match payment.state {
+        PaymentState::Searching | PaymentState::AwaitsApproval => {
+            fail(payment, PaymentState::Failed, "the payment was given up");
         }
+        PaymentState::Paying | PaymentState::Resuming => {
+            payment.state = PaymentState::Unconfirmed;
+        }
+        PaymentState::Unconfirmed
+        | PaymentState::Received
+        | PaymentState::Held
+        | PaymentState::Declined
+        | PaymentState::Failed => {}
     });
 }
 
@@ -184,6 +189,8 @@ fn apply(payment: &mut Payment, event: PaymentEvent) {
         PaymentEvent::Paid { payment: hash, .. } => {
             name(payment, &hash);
             payment.receipt_verified = true;
+            payment.resumed = payment.state == PaymentState::Resuming;
+            payment.reason = None;
             payment.state = PaymentState::Received;
         }
         PaymentEvent::Held { payment: hash } => {
@@ -194,13 +201,14 @@ fn apply(payment: &mut Payment, event: PaymentEvent) {
             name(payment, &hash);
             fail(
                 payment,
-                PaymentState::Unconfirmed,
+                PaymentState::Resuming,
                 "the link broke after the debit",
             );
         }
         PaymentEvent::Failed { class, message } => {
             let state = match class {
                 FailureClass::Declined => PaymentState::Declined,
+                FailureClass::Unknown => PaymentState::Unconfirmed,
                 FailureClass::NotFound
                 | FailureClass::Busy
                 | FailureClass::NotAsExpected

@@ -445,6 +445,8 @@ pub enum PaymentState {
     AwaitsApproval,
     /// Approved; the TA debits and P is sent.
     Paying,
+    /// Debited; the link broke, and the same P is being sent again.
+    Resuming,
     /// Debited, without a receipt yet: it is sent again when the payee is met, and settles online.
     Unconfirmed,
     /// The payee has confirmed: durable and credited.
@@ -462,7 +464,7 @@ impl PaymentState {
     #[must_use]
     pub const fn is_final(self) -> bool {
         match self {
-            Self::Searching | Self::AwaitsApproval | Self::Paying => false,
+            Self::Searching | Self::AwaitsApproval | Self::Paying | Self::Resuming => false,
             Self::Unconfirmed | Self::Received | Self::Held | Self::Declined | Self::Failed => true,
         }
     }

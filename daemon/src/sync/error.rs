@@ -114,11 +114,16 @@ impl SyncError {
     }
 }
 
-const fn ta_hint(refused: TaRefused) -> &'static str {
-    match refused {
-        TaRefused::BalanceLimit => "deposit less, or pay or withdraw first",
-        TaRefused::DepositPending => "blepay sync finishes the open deposit",
-        TaRefused::OfflineLimit => "blepay sync while online",
-        _ => "nothing has moved; see blepay status",
+fn ta_hint(refused: TaRefused) -> &'static str {
+    if refused == TaRefused::BalanceLimit {
+        return "deposit less, or pay first";
     }
+    if refused == TaRefused::DepositPending {
+        return "blepay sync finishes the open deposit";
+    }
+    if refused == TaRefused::OfflineLimit {
+        return "blepay sync while online";
+    }
+
+    "nothing has moved; see blepay status"
 }

@@ -49,7 +49,7 @@ impl Server {
             // A connection from before the network went is a trap: the next run makes its own.
             .pool_idle_timeout(Duration::from_secs(2))
             .build()
-            .map_err(|error| SyncError::Enrolment(chain_of(&error)))?;
+            .map_err(|error| SyncError::Enrolment(cause_of(&error)))?;
 
         Ok(Self {
             http,
@@ -134,7 +134,7 @@ impl Server {
     }
 
     async fn answer(&self, request: reqwest::RequestBuilder) -> Result<Vec<u8>, SyncError> {
-        let unreachable = |error: reqwest::Error| SyncError::Unreachable(chain_of(&error));
+        let unreachable = |error: reqwest::Error| SyncError::Unreachable(cause_of(&error));
         let mut response = request.send().await.map_err(unreachable)?;
         let status = response.status();
         let mut body = Vec::new();
@@ -199,14 +199,12 @@ fn refusal(status: StatusCode, body: &[u8]) -> SyncError {
     )
 }
 
-/// Writes an error with its causes, which reqwest leaves out.
-fn chain_of(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text = format!("{text}: {cause}");
-        source = cause.source();
+/// Writes what lies at the bottom of an error, which is what helps people.
+fn cause_of(error: &dyn std::error::Error) -> String {
+    let mut bottom = error;
+    while let Some(cause) = bottom.source() {
+        bottom = cause;
     }
 
-    text
+    bottom.to_string()
 }

@@ -90,9 +90,7 @@ pub(super) async fn start(State(api): Api, Body(order): Body<PaymentOrder>) -> A
         })
         .await?;
 
-    api.sessions
-        .begin(handle, approved, &api.shutdown)
-        .map(Json)
+    Ok(Json(api.sessions.begin(handle, approved, &api.shutdown)))
 }
 
 pub(super) async fn show(State(api): Api, Path(id): Path<String>) -> Answer<Payment> {

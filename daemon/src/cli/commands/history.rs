@@ -81,7 +81,7 @@ fn outcome(payment: &Payment) -> &str {
         (PaymentState::Searching, _) => "searching",
         (PaymentState::AwaitsApproval, _) => "asks",
         (PaymentState::Paying, _) => "paying",
-        (PaymentState::Unconfirmed, _) => "unconfirmed",
+        (PaymentState::Resuming | PaymentState::Unconfirmed, _) => "unconfirmed",
         (PaymentState::Received, Direction::Out) => "paid",
         (PaymentState::Received, Direction::In) => "received",
         (PaymentState::Held, _) => "held",

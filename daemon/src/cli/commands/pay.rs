@@ -151,6 +151,9 @@ async fn follow(
         match payment.state {
             PaymentState::Searching => terminal.waiting("Connecting to the payee…"),
             PaymentState::Paying => terminal.waiting("Paying…"),
+            PaymentState::Resuming => {
+                terminal.waiting("The link broke; sending the same payment again…");
+            }
             PaymentState::AwaitsApproval if !asked && !args.yes => {
                 asked = true;
                 payment = decide(client, terminal, &payment).await?;
@@ -245,6 +248,7 @@ fn ended(terminal: &mut Terminal, payment: &Payment) -> Result<(), Failure> {
         PaymentState::Searching
         | PaymentState::AwaitsApproval
         | PaymentState::Paying
+        | PaymentState::Resuming
         | PaymentState::Unconfirmed => Err(unknown(payment)),
     }
 }
