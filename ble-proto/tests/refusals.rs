@@ -295,6 +295,118 @@ fn a_sender_who_cannot_pay_is_refused_before_the_lock() {
     }
 }
 
+#[test]
+fn a_session_resumes_eight_payments_and_no_more() {
+    let world = World::new();
+    let (mut payee, mut puppet) = payee_in(&world, Waiting::Choice);
+    let mut refused = world.pair(1);
+    refused.payment = changed(&refused.payment, &world.payee_ta, |_| {});
+    let resume = Message::Resume(Box::new(Resume {
+        pair: refused,
+        provider: None,
+    }));
+    for _ in 0..ble_proto::limits::RESUMES_PER_SESSION_MAX {
+        puppet.send(&mut payee, &resume, START);
+        assert_eq!(failure(&effects(&mut payee)), None);
+    }
+
+    puppet.send(&mut payee, &resume, START);
+
+    let failed = failure(&effects(&mut payee));
+    assert_eq!(failed, Some(Misbehaviour::TooManyResumes.into()));
+}
+
+#[test]
+fn a_receipt_that_a_third_party_would_refuse_is_not_sent() {
+    let world = World::new();
+    let (mut payee, mut puppet) = payee_in(&world, Waiting::Collection);
+    payee.handle_synced(ble_proto::durable::Seq(1), START);
+    let credit = effects(&mut payee).iter().find_map(|effect| match effect {
+        Effect::Credit { credit, .. } => Some(*credit),
+        _ => None,
+    });
+
+    let other = world.receipt(world.pair(2).hash());
+    payee.handle_credited(credit.expect("asked"), Ok(other), START);
+
+    let effects = effects(&mut payee);
+    assert_eq!(puppet.hear(&effects, START), [Message::Held]);
+    assert!(
+        !effects
+            .iter()
+            .any(|effect| matches!(effect, Effect::Append { .. }))
+    );
+}
+
+#[test]
+fn a_payment_that_comes_on_two_links_is_credited_once_and_answered_on_both() {
+    let world = World::new();
+    let (mut payee, mut first) = payee_in(&world, Waiting::Collection);
+    let mut second = PayerPuppet::connect(&mut payee, 5, START);
+    second.browse(&mut payee, tag(1), START);
+    second.hear(&effects(&mut payee), START);
+    let resume = Resume {
+        pair: world.pair(1),
+        provider: None,
+    };
+    second.send(&mut payee, &Message::Resume(Box::new(resume)), START);
+    assert!(effects(&mut payee).is_empty(), "it is under way already");
+
+    payee.handle_synced(ble_proto::durable::Seq(1), START);
+    let credits: Vec<_> = effects(&mut payee)
+        .iter()
+        .filter_map(|effect| match effect {
+            Effect::Credit { credit, .. } => Some(*credit),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(credits.len(), 1);
+    let receipt = world.receipt(world.pair(1).hash());
+    payee.handle_credited(credits[0], Ok(receipt.clone()), START);
+    payee.handle_synced(ble_proto::durable::Seq(2), START);
+
+    let heard = effects(&mut payee);
+    let answer = [Message::Received(Box::new(receipt))];
+    assert_eq!(first.hear(&heard, START), answer);
+    assert_eq!(second.hear(&heard, START), answer);
+}
+
+#[test]
+fn a_payment_for_a_request_under_a_providers_earlier_certificate_is_taken() {
+    let world = World::new();
+    let newer = changed(&world.ferry_certificate, &world.root, |body| {
+        body.number = 2;
+        body.not_before = world::NOW.saturating_add_ms(1);
+    });
+    let mut payee = Payee::new(world.root.public_key());
+    for provider in [newer, world.ferry_certificate.clone()] {
+        let own = ble_proto::payment::payee::OwnKey {
+            key: world.payee_ta.public_key(),
+            provider,
+        };
+        payee.add_own_key(own).expect("there is room");
+    }
+    payee
+        .open_request(world.announced(2), START)
+        .expect("it opens");
+    let mut puppet = PayerPuppet::connect(&mut payee, 1, START);
+    puppet.browse(&mut payee, tag(2), START);
+    puppet.hear(&effects(&mut payee), START);
+
+    let resume = Resume {
+        pair: world.pair(1),
+        provider: None,
+    };
+    puppet.send(&mut payee, &Message::Resume(Box::new(resume)), START);
+
+    let effects = effects(&mut payee);
+    assert!(
+        effects
+            .iter()
+            .any(|effect| matches!(effect, Effect::Append { .. }))
+    );
+}
+
 fn failure(effects: &[Effect]) -> Option<Failure> {
     effects.iter().find_map(|effect| match effect {
         Effect::LinkFailed { failure, .. } => Some(*failure),
@@ -513,6 +625,93 @@ fn a_payer_pays_only_what_was_chosen_and_seen() {
         let refused = Outcome::Failed(Misbehaviour::NotWhatWasChosen.into());
         assert_eq!(puppet.outcome(), (!fits).then_some(refused));
     }
+}
+
+#[test]
+fn a_scanned_amount_or_currency_that_differs_from_the_offer_is_refused() {
+    let world = World::new();
+    for (minor_units, currency, fits) in [
+        (1250, "EUR", true),
+        (1249, "EUR", false),
+        (1250, "CHF", false),
+    ] {
+        let mut uri = world.uri(1);
+        uri.hint = Some(ble_proto::uri::AmountHint {
+            amount: amount(minor_units),
+            currency: currency.parse().expect("a code"),
+        });
+        let mut puppet = PayeePuppet::visited(&world, Purpose::PayScanned { uri });
+        puppet.offer(&world);
+
+        let refused = Outcome::Failed(Misbehaviour::NotWhatWasChosen.into());
+        assert_eq!(puppet.outcome(), (!fits).then_some(refused));
+    }
+}
+
+#[test]
+fn an_offer_in_another_currency_than_the_payers_is_refused() {
+    let world = World::new();
+    let mut visit = crate::kit::puppet::visit(&world, pay());
+    visit.sender.leaf = changed(&visit.sender.leaf, &world.ferry, |body| {
+        body.currency = "CHF".parse().expect("a code");
+    });
+    let mut puppet = PayeePuppet::visited_by(visit);
+    puppet.offer(&world);
+
+    let refused = Outcome::Failed(Misbehaviour::OtherCurrency.into());
+    assert_eq!(puppet.outcome(), Some(refused));
+}
+
+#[test]
+fn a_payer_sends_a_payment_again_only_to_its_receiver_and_at_most_eight() {
+    let world = World::new();
+    let stranger = SecretKey::from_seed(&[99; 32]);
+    let unsettled = |id, receiver: &SecretKey| {
+        let mut pair = world.pair(id);
+        pair.payment = changed(&pair.payment, &world.payer_ta, |body| {
+            body.receiver.key = receiver.public_key();
+        });
+        payer::Unsettled {
+            pair,
+            provider: world.ferry_certificate.clone(),
+        }
+    };
+    let mut visit = crate::kit::puppet::visit(&world, Purpose::Resume { tag: tag(1) });
+    visit.unsettled = vec![unsettled(2, &stranger)];
+    visit
+        .unsettled
+        .extend((3..20).map(|id| unsettled(id, &world.payee_ta)));
+    let mut puppet = PayeePuppet::visited_by(visit);
+    puppet.offer(&world);
+    for _ in 0..8 {
+        puppet.send(&Message::Held);
+    }
+
+    assert_eq!(puppet.outcome(), Some(Outcome::Resumed { answered: 8 }));
+    let resumed: Vec<_> = puppet
+        .said
+        .iter()
+        .filter_map(|message| match message {
+            Message::Resume(resume) => Some(resume.pair.request.body().request_id.0),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(resumed, [3, 4, 5, 6, 7, 8, 9, 10]);
+}
+
+#[test]
+fn too_many_unsettled_payments_are_a_misuse_and_nothing_is_sent() {
+    let world = World::new();
+    let mut visit = crate::kit::puppet::visit(&world, pay());
+    let unsettled = payer::Unsettled {
+        pair: world.pair(1),
+        provider: world.ferry_certificate.clone(),
+    };
+    visit.unsettled = vec![unsettled; ble_proto::limits::UNSETTLED_MAX + 1];
+
+    let refused = payer::Payer::new(visit, START).map(|_| ());
+
+    assert!(matches!(refused, Err(Failure::ApiMisuse(_))));
 }
 
 #[test]

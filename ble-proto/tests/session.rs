@@ -188,6 +188,54 @@ fn whoever_changes_info_on_the_way_ends_the_handshake() {
 }
 
 #[test]
+fn a_key_of_low_order_gets_no_session() {
+    let secret = world::noise_secret(1);
+    let mut entropy = Entropy::new(seed(1, 1));
+    let (payer, mut first) =
+        Initiator::heard(&Info::own(), tag(1), None, &mut entropy).expect("begins");
+    first[8..40].fill(0);
+    let hello = Hello::parse(&first).expect("well formed");
+    let payee = Responder::heard(&hello, &secret, &mut entropy).expect("reads");
+    let refused = payee.answer(b"payload").map(|_| ());
+    assert_eq!(refused, Err(SessionError::HandshakeFailed));
+
+    let mut answer = [0; 200];
+    answer[0] = 1;
+    let refused = payer.handle_answer(&answer).map(|_| ());
+    assert_eq!(refused, Err(SessionError::HandshakeFailed));
+
+    let zeros = ops_proto::message::NoiseKey([0; 32]);
+    let uri_secret = world::uri_secret(1);
+    let refused = Initiator::scanned(&Info::own(), tag(1), &zeros, &uri_secret, &mut entropy);
+    assert_eq!(refused.map(|_| ()), Err(SessionError::HandshakeFailed));
+}
+
+#[test]
+fn a_sealed_message_opens_once_in_order_and_unchanged() {
+    let mut entropy = Entropy::new(seed(1, 1));
+    let (payer, first) =
+        Initiator::heard(&Info::own(), tag(1), None, &mut entropy).expect("begins");
+    let hello = Hello::parse(&first).expect("well formed");
+    let payee = Responder::heard(&hello, &world::noise_secret(1), &mut entropy).expect("reads");
+    let mut at_payee = payee.answer(b"payload").expect("fits");
+    let mut at_payer = payer.handle_answer(&at_payee.flight).expect("authentic");
+    let one = at_payer.channel.seal(b"one").expect("fits");
+    let two = at_payer.channel.seal(b"two").expect("fits");
+    let mut changed = one.clone();
+    changed[0] ^= 1;
+
+    let refused = Err(SessionError::NotAuthentic);
+    assert_eq!(at_payee.channel.open(&two), refused, "out of order");
+    assert_eq!(at_payee.channel.open(&changed), refused, "changed");
+    assert_eq!(at_payee.channel.open(&one[..15]), refused, "cut short");
+    assert_eq!(at_payee.channel.open(&one), Ok(b"one".to_vec()));
+    assert_eq!(at_payee.channel.open(&one), refused, "repeated");
+    assert_eq!(at_payee.channel.open(&two), Ok(b"two".to_vec()));
+    let too_large = at_payer.channel.seal(&[0; MESSAGE_SIZE_MAX - 15]);
+    assert_eq!(too_large, Err(SessionError::TooLarge));
+}
+
+#[test]
 fn a_payer_ignores_what_an_old_bluez_sends_to_all_subscribers() {
     let world = World::new();
     let mut payer = Payer::new(visit(&world, pay()), START).expect("a good visit");

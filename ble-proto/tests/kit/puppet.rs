@@ -159,7 +159,11 @@ pub(crate) struct PayeePuppet {
 impl PayeePuppet {
     /// Lets a real payer visit; flight ① of the payer has come.
     pub(crate) fn visited(world: &World, purpose: Purpose) -> Self {
-        let visit = visit(world, purpose);
+        Self::visited_by(visit(world, purpose))
+    }
+
+    /// Lets a real payer visit on terms of the test's own.
+    pub(crate) fn visited_by(visit: Visit) -> Self {
         let secret = world::noise_secret(1);
         let mut puppet = Self {
             payer: Payer::new(visit, START).expect("a good visit"),
