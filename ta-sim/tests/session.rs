@@ -3,6 +3,7 @@
 use ops_proto::contract::{Answer, Command, Mark, Output, TaRefused, TrustedApplication as _};
 use ops_proto::id::Digest;
 use ops_proto::signed::encode;
+use ops_proto::statement::{Contradiction, Evidence, Statement};
 use ta_sim::limits::OPERATIONS_KEPT_MAX;
 
 use crate::world::{Bank, Device};
@@ -81,6 +82,29 @@ fn a_ta_behind_the_journal_never_signs_again() {
     device.mark = past;
     assert_eq!(device.begin(), Err(TaRefused::RolledBack));
     assert_eq!(device.balance(), 5_000, "Inspect is answered always");
+}
+
+/// A simulated TA cannot stop its owner; the chain convicts it.
+#[test]
+fn a_ta_that_was_rolled_back_together_with_its_journal_convicts_itself() {
+    let bank = Bank::new(1);
+    let mut payer = Device::funded(1, &bank, 5_000);
+    let mut payee = Device::certified(2, &bank);
+    let (first, second) = (payee.request(5_000), payee.request(5_000));
+    let (disk, journal) = (payer.disk.copy(), payer.mark);
+    let honest = payer.pay(&bank, &first).expect("it has money");
+
+    payer.disk.restore(disk);
+    payer.start_again();
+    payer.mark = journal;
+    payer.begin().expect("TA and journal are of the same past");
+    let again = payer.pay(&bank, &second).expect("it has the money again");
+
+    let evidence = Evidence {
+        first: Statement::Payment(honest),
+        second: Statement::Payment(again),
+    };
+    assert_eq!(evidence.verify(), Ok(Contradiction::SameNumber));
 }
 
 #[test]

@@ -82,20 +82,25 @@ impl Storage for FileStorage {
         if bytes.len() > SLOT_SIZE_MAX {
             return Err(io::Error::other("the state is larger than a slot"));
         }
+        let path = self.path(slot);
+        let is_new = !path.exists();
+        // In place: blocks and length mostly stay, and fdatasync has little else to make durable.
         let mut file = OpenOptions::new()
             .write(true)
             .create(true)
-            .truncate(true)
+            .truncate(false)
             .mode(0o600)
-            .open(self.path(slot))?;
+            .open(path)?;
+        if is_new {
+            File::open(&self.directory)?.sync_all()?;
+        }
+        file.write_all(bytes)?;
 
-        file.write_all(bytes)
+        file.set_len(u64::try_from(bytes.len()).unwrap_or(u64::MAX))
     }
 
     fn sync(&mut self, slot: Slot) -> io::Result<()> {
-        File::open(self.path(slot))?.sync_all()?;
-
-        File::open(&self.directory)?.sync_all()
+        File::open(self.path(slot))?.sync_data()
     }
 }
 

@@ -82,9 +82,11 @@ impl<S: Storage> Slots<S> {
     pub(crate) fn store(&mut self, state: &State, nonce: &[u8; NONCE_SIZE]) -> io::Result<()> {
         let slot = self.current.map_or(Slot::First, Slot::other);
         let generation = self.generation.saturating_add(1);
-        let plain = postcard::to_allocvec(&ContentOut { generation, state })
+        let mut plain = postcard::to_allocvec(&ContentOut { generation, state })
             .map(Zeroizing::new)
             .map_err(io::Error::other)?;
+        let padded = plain.len().next_multiple_of(PADDED_SIZE);
+        plain.resize(padded, 0);
         let sealed = self.storage.sealing_key().seal(slot, nonce, &plain);
 
         self.storage.write(slot, &sealed)?;
@@ -116,6 +118,9 @@ fn find(storage: &mut impl Storage, slot: Slot) -> io::Result<Found> {
         |content| Found::Whole(Box::new(content)),
     ))
 }
+
+/// Content is padded with zeros to a multiple of this, so that a slot's length seldom changes.
+const PADDED_SIZE: usize = 4096;
 
 /// The state cannot be loaded.
 #[derive(Debug)]
