@@ -705,7 +705,7 @@ fn too_many_unsettled_payments_are_a_misuse_and_nothing_is_sent() {
     let mut visit = crate::kit::puppet::visit(&world, pay());
     let unsettled = payer::Unsettled {
         pair: world.pair(1),
-        provider: world.ferry_certificate.clone(),
+        provider: world.ferry_certificate,
     };
     visit.unsettled = vec![unsettled; ble_proto::limits::UNSETTLED_MAX + 1];
 
