@@ -16,6 +16,7 @@ pub mod connectivity;
 pub mod identity;
 pub mod journal;
 pub mod radio;
+pub mod recovery;
 pub mod shutdown;
 pub mod sync;
 pub mod ta;

@@ -223,6 +223,33 @@ pub struct PayIntent {
     pub memo: Memo,
     /// Who approved.
     pub approved_by: ApprovedBy,
+    /// How the request was found: the payee is found again in the same way.
+    pub found: Found,
+}
+
+/// How a request of another device was found.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[repr(u8)]
+pub enum Found {
+    /// By this advertisement.
+    Heard(RequestTag) = 0,
+    /// By its `blepay:` URI.
+    Scanned {
+        /// What it advertises.
+        tag: RequestTag,
+        /// The secret of the URI.
+        secret: UriSecretBytes,
+    } = 1,
+}
+
+impl Found {
+    /// Returns the tag to look for.
+    #[must_use]
+    pub const fn tag(&self) -> RequestTag {
+        match self {
+            Self::Heard(tag) | Self::Scanned { tag, .. } => *tag,
+        }
+    }
 }
 
 /// Who approved a payment.

@@ -24,7 +24,8 @@ use tokio::sync::{broadcast, mpsc, oneshot};
 pub use book::Book;
 pub use entry::{Recorded, Seq};
 pub use fact::{
-    ApprovedBy, Enrolled, Entry, Fact, NoiseSecretBytes, PayIntent, RequestIntent, UriSecretBytes,
+    ApprovedBy, Enrolled, Entry, Fact, Found, NoiseSecretBytes, PayIntent, RequestIntent,
+    UriSecretBytes,
 };
 
 use store::Store;

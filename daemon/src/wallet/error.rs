@@ -1,6 +1,7 @@
 //! Why the wallet did not do what was asked.
 
 use ble_proto::message::MemoRefused;
+use ble_proto::payment::payee::OpenRefused;
 
 use crate::journal::JournalError;
 use crate::radio::RadioError;
@@ -30,11 +31,20 @@ pub enum WalletError {
     /// No payment has this hash.
     #[error("there is no payment with this number")]
     UnknownPayment,
+    /// The request is paid.
+    #[error("the request is paid; a paid request cannot be cancelled")]
+    RequestPaid,
+    /// The request cannot be served.
+    #[error("the request cannot be served: {0}")]
+    Open(#[from] OpenRefused),
     /// As many requests as can be served are open.
     #[error("too many requests are open; cancel one")]
     TooManyRequests,
-    /// A payment is under way already.
-    #[error("a payment is under way; finish or decline it first")]
+    /// The TA has not told yet what it did before the start.
+    #[error("the trusted application is not ready; see `blepay status`")]
+    NotReady,
+    /// As many payments are under way as may be.
+    #[error("too many payments are under way; finish or decline one first")]
     TooManyPayments,
     /// The system has no randomness.
     #[error("the system gives no randomness: {0}")]

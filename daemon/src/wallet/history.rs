@@ -3,6 +3,9 @@
 use ops_proto::message::{ItemOutcome, ReceivedPayment};
 use ops_proto::{Amount, Currency, Digest, Name, PaymentPair, PublicKey, RequestId, Signed, Time};
 
+use crate::journal::Book;
+use crate::journal::book::{Incoming, Outgoing};
+
 /// One payment, either way.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PaymentView {
@@ -62,4 +65,107 @@ pub enum PaymentState {
     Settled,
     /// The server will never honour it.
     Refused,
+}
+
+/// Returns every payment, newest first.
+pub(super) fn all(book: &Book) -> Vec<PaymentView> {
+    let outgoing = book.outgoing().map(|(_, payment)| of_outgoing(payment));
+    let incoming = book
+        .incoming()
+        .map(|(payment, incoming)| of_incoming(book, *payment, incoming));
+    let mut all: Vec<_> = outgoing.chain(incoming).collect();
+    all.sort_by_key(|view| std::cmp::Reverse(view.at));
+
+    all
+}
+
+/// Returns one payment by the hash of P; one that went from this device to itself, as it came.
+pub(super) fn one(book: &Book, payment: &Digest) -> Option<PaymentView> {
+    let incoming = book
+        .incoming_by_hash(payment)
+        .map(|incoming| of_incoming(book, *payment, incoming));
+
+    incoming.or_else(|| book.outgoing_by_hash(payment).map(of_outgoing))
+}
+
+fn of_outgoing(payment: &Outgoing) -> PaymentView {
+    let request = payment.request.body();
+    let payee = request.payee.body();
+
+    PaymentView {
+        id: payment.pair.as_ref().map(PaymentPair::hash),
+        direction: Direction::Outgoing,
+        amount: request.amount,
+        currency: request.currency,
+        peer: payee.name.clone(),
+        peer_key: payee.subject,
+        request_id: request.request_id,
+        memo: payment.memo.clone(),
+        at: payment.at,
+        state: outgoing_state(payment),
+        receipt: payment.receipt.as_ref().map(|(receipt, _)| receipt.clone()),
+        pair: payment.pair.clone(),
+        outcome: payment.report,
+    }
+}
+
+fn outgoing_state(payment: &Outgoing) -> PaymentState {
+    if let Some(ItemOutcome::Refused(_)) = payment.report {
+        return PaymentState::Refused;
+    }
+    if payment.is_settled() {
+        return PaymentState::Settled;
+    }
+    if payment.pair.is_none() {
+        return match payment.abandoned {
+            Some(_) => PaymentState::Abandoned,
+            None => PaymentState::Approved,
+        };
+    }
+    match (&payment.receipt, payment.held) {
+        (Some(_), _) => PaymentState::Receipted,
+        (None, true) => PaymentState::Held,
+        (None, false) => PaymentState::Unacknowledged,
+    }
+}
+
+fn of_incoming(book: &Book, payment: Digest, incoming: &Incoming) -> PaymentView {
+    let body = incoming.pair.payment.body();
+    let sender = body.sender.body();
+    let memo = book
+        .request(&body.receiver.key, body.request_id)
+        .map(|request| request.intent.memo.as_str().to_owned());
+
+    PaymentView {
+        id: Some(payment),
+        direction: Direction::Incoming,
+        amount: body.amount,
+        currency: body.currency,
+        peer: sender.name.clone(),
+        peer_key: sender.subject,
+        request_id: body.request_id,
+        memo: memo.unwrap_or_default(),
+        at: incoming.at,
+        state: incoming_state(incoming),
+        receipt: incoming.receipt.clone(),
+        pair: Some(incoming.pair.clone()),
+        outcome: incoming.claim.or(incoming.report),
+    }
+}
+
+fn incoming_state(incoming: &Incoming) -> PaymentState {
+    let refused = |outcome| matches!(outcome, Some(ItemOutcome::Refused(_)));
+    if incoming.is_settled() {
+        return PaymentState::Settled;
+    }
+    if refused(incoming.claim) || refused(incoming.report) {
+        return PaymentState::Refused;
+    }
+    if incoming.is_for_claim() && incoming.receipt.is_none() {
+        return PaymentState::ToClaim;
+    }
+    match incoming.receipt {
+        Some(_) => PaymentState::Receipted,
+        None => PaymentState::ToClaim,
+    }
 }

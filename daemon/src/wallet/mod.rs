@@ -7,9 +7,13 @@ mod error;
 mod event;
 mod history;
 mod offer;
+mod payee;
+mod payer;
 mod payment;
+mod recover;
 mod request;
 mod status;
+mod transcript;
 
 pub use error::WalletError;
 pub use event::{WALLET_EVENTS_MAX, WalletEvent};
@@ -21,13 +25,15 @@ pub use payment::{
 pub use request::{Mode, OpenRequest, OpenedRequest, RequestView};
 pub use status::{Registration, WalletStatus};
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
+use ble_proto::session::ENTROPY_SIZE;
 use ops_proto::{Amount, Digest, Name, PublicKey, RequestId};
-use tokio::sync::broadcast;
+use tokio::sync::{Semaphore, broadcast, mpsc, watch};
 
 use crate::identity::Identity;
-use crate::journal::Journal;
+use crate::journal::{Fact, Journal, JournalError};
 use crate::radio::Radio;
 use crate::shutdown::Shutdown;
 use crate::ta::{TaConnector, TaHandle};
@@ -44,6 +50,8 @@ pub struct WalletParts {
     pub radio: Arc<dyn Radio>,
     /// Who owns the wallet's tasks.
     pub shutdown: Shutdown,
+    /// The largest sum in one day (UTC) that is paid to scanned URIs without asking; `None` asks always.
+    pub scan_daily_max: Option<Amount>,
 }
 
 /// The wallet's handle. Cloning it is cheap.
@@ -58,34 +66,57 @@ struct Shared {
     ta: Option<TaHandle>,
     radio: Arc<dyn Radio>,
     shutdown: Shutdown,
+    scan_daily_max: Option<Amount>,
     events: broadcast::Sender<WalletEvent>,
+    payee: mpsc::Sender<payee::PayeeCommand>,
+    payer: payer::Desk,
+    payments: Arc<Semaphore>,
+    screen: Mutex<payee::Screen>,
+    /// Whether what was begun before the start is finished or undone, so that payments may begin.
+    recovered: watch::Sender<bool>,
 }
+
+/// Payments that may be under way or wait for their turn.
+const PAYMENTS_MAX: usize = 4;
 
 impl Wallet {
     /// Starts the wallet: takes what the TA is ahead into the journal, finishes or undoes what was
     /// begun, advertises open requests again and looks for payees of unacknowledged payments.
     ///
-    /// Does not wait for radio or TA: what is missing is a state that heals.
+    /// Does not wait for the radio, and for the TA not long: what is missing is a state that heals.
     ///
     /// # Errors
     ///
-    /// [`WalletError::Journal`] when the journal cannot be written.
+    /// [`WalletError::Ta`] when the system gives no thread for the TA.
     pub async fn start(parts: WalletParts) -> Result<Self, WalletError> {
         let ta = parts
             .ta
             .map(|connector| TaHandle::start(connector, parts.journal.clone()))
             .transpose()?;
+        let (payee, commands) = mpsc::channel(payee::COMMANDS_MAX);
+        let shared = Arc::new(Shared {
+            journal: parts.journal,
+            identity: parts.identity,
+            ta,
+            radio: parts.radio,
+            shutdown: parts.shutdown,
+            scan_daily_max: parts.scan_daily_max,
+            events: broadcast::Sender::new(WALLET_EVENTS_MAX),
+            payee,
+            payer: payer::Desk::default(),
+            payments: Arc::new(Semaphore::new(PAYMENTS_MAX)),
+            screen: Mutex::default(),
+            recovered: watch::Sender::new(false),
+        });
+        let tasks = &shared.shutdown;
+        tasks.spawn(event::run(Arc::clone(&shared)));
+        tasks.spawn(recover::run(Arc::clone(&shared)));
+        tasks.spawn(payee::run(Arc::clone(&shared), commands));
+        tasks.spawn(payer::resume::run(Arc::clone(&shared)));
+        // what was begun is settled before anyone asks for more, if the TA is there
+        let _ready_or_later = shared.ready(READY_WAIT_AT_START).await;
 
-        Ok(Self {
-            shared: Arc::new(Shared {
-                journal: parts.journal,
-                identity: parts.identity,
-                ta,
-                radio: parts.radio,
-                shutdown: parts.shutdown,
-                events: broadcast::Sender::new(WALLET_EVENTS_MAX),
-            }),
-        })
+        Ok(Self { shared })
     }
 
     /// Returns where the wallet stands; asks the TA, if it can be reached.
@@ -99,29 +130,38 @@ impl Wallet {
     ///
     /// [`WalletError::NotRegistered`] before this device has a certificate, [`WalletError::Memo`],
     /// [`WalletError::Ta`], [`WalletError::Journal`], [`WalletError::TooManyRequests`].
-    pub async fn open_request(&self, _order: OpenRequest) -> Result<OpenedRequest, WalletError> {
-        Err(WalletError::NotRegistered)
+    pub async fn open_request(&self, order: OpenRequest) -> Result<OpenedRequest, WalletError> {
+        request::open(&self.shared, order).await
     }
 
     /// No longer shows a request. A payment for it that comes all the same is taken and kept.
     ///
     /// # Errors
     ///
-    /// [`WalletError::UnknownRequest`], [`WalletError::Journal`].
-    pub async fn cancel_request(&self, _id: RequestId) -> Result<(), WalletError> {
-        Err(WalletError::NotRegistered)
+    /// [`WalletError::UnknownRequest`], [`WalletError::RequestPaid`], [`WalletError::Journal`].
+    pub async fn cancel_request(&self, id: RequestId) -> Result<(), WalletError> {
+        request::cancel(&self.shared, id).await
     }
 
     /// Returns every request of this device, newest first.
     #[must_use]
     pub fn requests(&self) -> Vec<RequestView> {
-        Vec::new()
+        let mut all: Vec<_> = self.shared.journal.view(|book| {
+            book.requests()
+                .filter_map(|request| request::view(&self.shared, request))
+                .collect()
+        });
+        all.sort_by_key(|view: &RequestView| std::cmp::Reverse(view.at));
+
+        all
     }
 
     /// Returns one request.
     #[must_use]
-    pub fn request(&self, _id: RequestId) -> Option<RequestView> {
-        None
+    pub fn request(&self, id: RequestId) -> Option<RequestView> {
+        self.shared
+            .journal
+            .view(|book| request::view(&self.shared, request::newest(book, id)?))
     }
 
     /// Listens for `duration` and returns who asks for money nearby, by name and amount.
@@ -129,29 +169,45 @@ impl Wallet {
     /// # Errors
     ///
     /// [`WalletError::Radio`] when there is no radio.
-    pub async fn nearby(&self, _duration: std::time::Duration) -> Result<Vec<Offer>, WalletError> {
-        Ok(Vec::new())
+    pub async fn nearby(&self, duration: Duration) -> Result<Vec<Offer>, WalletError> {
+        payer::nearby::nearby(&self.shared, duration).await
     }
 
     /// Begins a payment; follow it with the handle. Dropping the handle declines what is not approved.
     ///
     /// # Errors
     ///
-    /// [`WalletError::NotRegistered`] without a certified TA, [`WalletError::TooManyPayments`].
-    pub async fn start_payment(&self, _order: PaymentOrder) -> Result<PaymentHandle, WalletError> {
-        Err(WalletError::NotRegistered)
+    /// [`WalletError::NotRegistered`] without a certified TA, [`WalletError::NotReady`] before the TA
+    /// has told what it did before the start, [`WalletError::TooManyPayments`].
+    pub async fn start_payment(&self, order: PaymentOrder) -> Result<PaymentHandle, WalletError> {
+        let shared = &self.shared;
+        if shared.journal.view(|book| book.sender_chain().is_none()) {
+            return Err(WalletError::NotRegistered);
+        }
+        shared.ready(READY_WAIT).await?;
+        let permit = Arc::clone(&shared.payments)
+            .try_acquire_owned()
+            .map_err(|_none_left| WalletError::TooManyPayments)?;
+        let (handle, events, decisions) = PaymentHandle::new();
+        let paying = payer::pay::run(Arc::clone(shared), order, events, decisions);
+        shared.shutdown.spawn(async move {
+            paying.await;
+            drop(permit);
+        });
+
+        Ok(handle)
     }
 
     /// Returns every payment, both ways, newest first.
     #[must_use]
     pub fn history(&self) -> Vec<PaymentView> {
-        Vec::new()
+        self.shared.journal.view(history::all)
     }
 
     /// Returns one payment by the hash of P.
     #[must_use]
-    pub fn payment(&self, _id: &Digest) -> Option<PaymentView> {
-        None
+    pub fn payment(&self, id: &Digest) -> Option<PaymentView> {
+        self.shared.journal.view(|book| history::one(book, id))
     }
 
     /// Lets the policy pay this payee key without asking, up to a sum a day.
@@ -161,11 +217,18 @@ impl Wallet {
     /// [`WalletError::Journal`].
     pub async fn approve_payee(
         &self,
-        _payee: PublicKey,
-        _name: Name,
-        _daily_max: Amount,
+        payee: PublicKey,
+        name: Name,
+        daily_max: Amount,
     ) -> Result<(), WalletError> {
-        Err(WalletError::NotRegistered)
+        let approved = Fact::PayeeApproved {
+            payee,
+            name,
+            daily_max,
+        };
+        self.shared.journal.append(vec![approved]).await?;
+
+        Ok(())
     }
 
     /// Ends what [`Self::approve_payee`] began.
@@ -173,8 +236,11 @@ impl Wallet {
     /// # Errors
     ///
     /// [`WalletError::Journal`].
-    pub async fn end_payee_approval(&self, _payee: PublicKey) -> Result<(), WalletError> {
-        Err(WalletError::NotRegistered)
+    pub async fn end_payee_approval(&self, payee: PublicKey) -> Result<(), WalletError> {
+        let ended = Fact::PayeeApprovalEnded { payee };
+        self.shared.journal.append(vec![ended]).await?;
+
+        Ok(())
     }
 
     /// Returns the wallet's events from now on; who lags behind [`WALLET_EVENTS_MAX`] loses the
@@ -201,6 +267,72 @@ impl Wallet {
     pub fn journal(&self) -> &Journal {
         &self.shared.journal
     }
+}
+
+impl Shared {
+    /// Tells whoever watches.
+    fn tell(&self, event: WalletEvent) {
+        let _nobody_watches = self.events.send(event);
+    }
+
+    fn screen(&self) -> MutexGuard<'_, payee::Screen> {
+        self.screen.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Returns the root, once this device is enrolled. Cancel safe.
+    async fn root(&self) -> PublicKey {
+        let mut facts = self.journal.subscribe();
+        loop {
+            let root = self.journal.view(|book| Some(book.enrolled()?.root));
+            if let Some(root) = root {
+                return root;
+            }
+            // a lagging subscription is as good a reason to look as a fact
+            let _fact = facts.recv().await;
+        }
+    }
+
+    /// Returns once what was begun before the start is finished or undone.
+    async fn ready(&self, wait: Duration) -> Result<(), WalletError> {
+        let mut recovered = self.recovered.subscribe();
+        let ready = recovered.wait_for(|recovered| *recovered);
+
+        match tokio::time::timeout(wait, ready).await {
+            Ok(Ok(_)) => Ok(()),
+            Ok(Err(_)) | Err(_) => Err(WalletError::NotReady),
+        }
+    }
+
+    /// Appends a fact that must not be lost, trying until the disk takes it.
+    async fn append_surely(&self, fact: Fact) {
+        loop {
+            match self.journal.append(vec![fact.clone()]).await {
+                Ok(_) => return,
+                Err(JournalError::Closed) => std::future::pending().await,
+                Err(error) => {
+                    tracing::warn!(%error, "The journal does not take a fact; trying again");
+                    tokio::time::sleep(APPEND_INTERVAL).await;
+                }
+            }
+        }
+    }
+}
+
+/// How long a start waits for the TA's first session.
+const READY_WAIT_AT_START: Duration = Duration::from_secs(2);
+
+/// How long a payment waits for the TA to tell what it did before the start.
+const READY_WAIT: Duration = Duration::from_secs(5);
+
+/// How long until the disk is tried again.
+const APPEND_INTERVAL: Duration = Duration::from_secs(1);
+
+/// Returns fresh randomness from the system.
+fn fresh() -> Result<[u8; ENTROPY_SIZE], WalletError> {
+    let mut bytes = [0; ENTROPY_SIZE];
+    getrandom::fill(&mut bytes).map_err(WalletError::Randomness)?;
+
+    Ok(bytes)
 }
 
 impl std::fmt::Debug for Wallet {

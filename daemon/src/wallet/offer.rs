@@ -1,6 +1,8 @@
 //! Who asks for money nearby.
 
 use ble_proto::gatt::RequestTag;
+use ble_proto::message::Standing;
+use ble_proto::payment::payer::Offered;
 use ops_proto::{Amount, Currency, Name, ProviderId, PublicKey, RequestId};
 
 /// A request that was heard and read. Memo and code come only after it is chosen.
@@ -26,4 +28,25 @@ pub struct Offer {
     pub busy: bool,
     /// Signal strength in dBm, where known.
     pub rssi: Option<i16>,
+}
+
+impl Offer {
+    /// Returns what a visit was shown, as people see it.
+    pub(super) fn of(offered: &Offered, tag: RequestTag) -> Self {
+        Self {
+            payee: offered.payee_name.clone(),
+            payee_key: offered.payee,
+            provider: offered.provider_name.clone(),
+            provider_id: offered.provider.body().provider,
+            request_id: offered.request_id,
+            amount: offered.amount,
+            currency: offered.currency,
+            tag,
+            busy: match offered.standing {
+                Standing::Open => false,
+                Standing::Locked | Standing::Paid => true,
+            },
+            rssi: None,
+        }
+    }
 }

@@ -71,12 +71,13 @@ pub enum PaymentEvent {
         /// The hash of P.
         payment: Digest,
     },
-    /// The link broke after the debit; the payment resumes by itself. The last event.
+    /// The link broke after the debit; the payment resumes by itself. `Paid` or `Held` may follow while
+    /// the handle is held, for a minute.
     Interrupted {
         /// The hash of P.
         payment: Digest,
     },
-    /// Nothing left this device. The last event.
+    /// Nothing left this device (but see [`FailureClass::Unknown`]). The last event.
     Failed {
         /// The class of the failure.
         class: FailureClass,
@@ -104,6 +105,9 @@ pub enum FailureClass {
     Declined,
     /// It was paid already.
     AlreadyPaid,
+    /// The TA does not answer: whether it paid is found out when it does. Look at the history, do not
+    /// repeat.
+    Unknown,
     /// This device failed.
     Internal,
 }

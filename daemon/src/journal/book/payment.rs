@@ -8,7 +8,7 @@ use ops_proto::statement::Statement;
 use ops_proto::{Amount, Digest, PaymentPair, PublicKey, RequestId, Signed, Time};
 
 use super::Book;
-use crate::journal::fact::{ApprovedBy, PayIntent};
+use crate::journal::fact::{ApprovedBy, Found, PayIntent};
 
 /// What names a payment before P exists: one request of one payee.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -30,6 +30,8 @@ pub struct Outgoing {
     pub memo: String,
     /// Who approved.
     pub approved_by: ApprovedBy,
+    /// How the payee is found again; `None` when only the TA remembered the payment.
+    pub found: Option<Found>,
     /// When it was approved.
     pub at: Time,
     /// P and R, once the TA has debited itself.
@@ -253,6 +255,7 @@ impl Book {
                 held.abandoned = None;
                 held.approved_by = intent.approved_by;
                 held.memo = intent.memo.as_str().to_owned();
+                held.found = Some(intent.found.clone());
                 held.at = at;
             }
             return Some(());
@@ -265,6 +268,7 @@ impl Book {
                 payee_provider: intent.payee_provider.clone(),
                 memo: intent.memo.as_str().to_owned(),
                 approved_by: intent.approved_by,
+                found: Some(intent.found.clone()),
                 at,
                 pair: None,
                 receipt: None,
@@ -304,6 +308,7 @@ impl Book {
             payee_provider: payee_provider.clone(),
             memo: String::new(),
             approved_by: ApprovedBy::Person,
+            found: None,
             at,
             pair: None,
             receipt: None,

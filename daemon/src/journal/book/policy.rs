@@ -2,7 +2,7 @@
 
 use ops_proto::{Amount, Name, PublicKey, Time};
 
-use super::Book;
+use super::{Book, Outgoing};
 use crate::journal::fact::ApprovedBy;
 
 /// A payee that may be paid without a person.
@@ -29,19 +29,32 @@ impl Book {
         let Some(approved) = self.approved.get(payee) else {
             return false;
         };
+        let spent = self.spent_today(now, |payment| {
+            payment.approved_by == ApprovedBy::Policy && payment.payee() == *payee
+        });
+
+        spent.saturating_add(amount.minor_units()) <= approved.daily_max.minor_units()
+    }
+
+    /// Tells whether a request whose URI was scanned may be paid without asking, under a daily sum over
+    /// all such payments.
+    #[must_use]
+    pub fn scan_allows(&self, daily_max: Amount, amount: Amount, now: Time) -> bool {
+        let spent = self.spent_today(now, |payment| payment.approved_by == ApprovedBy::Scan);
+
+        spent.saturating_add(amount.minor_units()) <= daily_max.minor_units()
+    }
+
+    fn spent_today(&self, now: Time, counts: impl Fn(&Outgoing) -> bool) -> u64 {
         let today = now.as_ms().checked_div(DAY_MS);
-        let spent = self
-            .outgoing
+
+        self.outgoing
             .values()
-            .filter(|payment| payment.payee() == *payee)
-            .filter(|payment| payment.approved_by == ApprovedBy::Policy)
-            .filter(|payment| !payment.is_abandoned())
+            .filter(|payment| counts(payment) && !payment.is_abandoned())
             .filter(|payment| payment.at.as_ms().checked_div(DAY_MS) == today)
             .fold(0_u64, |sum, payment| {
                 sum.saturating_add(payment.amount().minor_units())
-            });
-
-        spent.saturating_add(amount.minor_units()) <= approved.daily_max.minor_units()
+            })
     }
 
     pub(super) fn fold_payee_approved(

@@ -34,6 +34,14 @@ pub enum RequestShown {
 }
 
 impl Request {
+    /// Tells whether its validity is over by this device's clock.
+    #[must_use]
+    pub fn is_expired(&self, now: Time) -> bool {
+        let terms = &self.intent.terms;
+
+        terms.issued.saturating_add_ms(terms.validity.as_ms()) < now
+    }
+
     /// Returns the key under which it was issued, and its number.
     #[must_use]
     pub fn key(&self) -> Option<(PublicKey, RequestId)> {
@@ -64,6 +72,23 @@ impl Book {
         self.requests
             .values()
             .find(|request| request.key() == Some((*payee, id)))
+    }
+
+    /// Returns ids that the TA should close with its next status: cancelled, or with their validity
+    /// over, and unpaid. A payment that comes for one all the same is claimed online.
+    #[must_use]
+    pub fn requests_to_close(&self, ta: &PublicKey, now: Time) -> Vec<RequestId> {
+        self.requests()
+            .filter(|request| match request.shown {
+                RequestShown::Open => request.is_expired(now),
+                RequestShown::Cancelled => true,
+                RequestShown::Paid => false,
+            })
+            .filter_map(Request::key)
+            .filter(|(key, _)| key == ta)
+            .map(|(_, id)| id)
+            .take(ops_proto::limits::STATUS_IDS_MAX)
+            .collect()
     }
 
     /// Returns the request that an intent became.

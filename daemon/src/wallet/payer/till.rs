@@ -1,0 +1,330 @@
+//! Who decides over one payment: the person behind the handle, or the policy. And what the TA said.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use ble_proto::code::Code;
+use ble_proto::message::Memo;
+use ble_proto::payment::payer::{Approval, Approver, Offered, Payer};
+use ops_proto::certificate::Certificate;
+use ops_proto::contract::{Command, Output, Pin, TaRefused};
+use ops_proto::message::{Payment, RequestPayment};
+use ops_proto::{Amount, Digest, Signed};
+use tokio::sync::mpsc;
+
+use crate::clock;
+use crate::journal::book::PaymentKey;
+use crate::journal::{ApprovedBy, Fact, Found, JournalError, PayIntent};
+use crate::ta::TaError;
+use crate::wallet::payment::Decision;
+use crate::wallet::{FailureClass, Offer, PaymentEvent, Shared};
+
+/// How often a TA that does not answer is asked to pay before the outcome is called unknown.
+const PAY_ATTEMPTS_MAX: u32 = 20;
+
+/// The time between two attempts.
+const PAY_ATTEMPT_INTERVAL: Duration = Duration::from_millis(500);
+
+/// Who decides, and what is decided so far.
+#[derive(Debug)]
+pub(super) struct Till {
+    events: mpsc::Sender<PaymentEvent>,
+    decisions: Option<mpsc::Receiver<Decision>>,
+    /// Approved before the offer was known.
+    early: Option<Option<Pin>>,
+    pub(super) found: Found,
+    expected: Option<Amount>,
+    policy: Policy,
+    offered: Option<Box<Offered>>,
+    approved_by: Option<ApprovedBy>,
+    pin: Option<Pin>,
+    memo: Option<Memo>,
+    failure: Option<(FailureClass, String)>,
+}
+
+/// Whether the policy may approve.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Policy {
+    /// A person is always asked.
+    Ask,
+    /// For a payee whose key the owner named, under its daily sum.
+    Named,
+    /// For the scanned request, under the daily sum of scans; or its payee is a named one.
+    Scanned,
+}
+
+/// What the TA said when it was asked to pay.
+#[derive(Debug)]
+pub(super) enum TaWord {
+    /// It debited itself and signed; the journal holds it.
+    Paid(Box<Signed<Payment>>),
+    /// It refused; nothing left.
+    Refused(TaRefused),
+    /// It did not answer: whether it paid is found out when it does.
+    Unknown,
+}
+
+impl Till {
+    pub(super) fn new(
+        events: mpsc::Sender<PaymentEvent>,
+        decisions: mpsc::Receiver<Decision>,
+        (found, policy): (Found, Policy),
+        expected: Option<Amount>,
+    ) -> Self {
+        Self {
+            events,
+            decisions: Some(decisions),
+            early: None,
+            found,
+            expected,
+            policy,
+            offered: None,
+            approved_by: None,
+            pin: None,
+            memo: None,
+            failure: None,
+        }
+    }
+
+    /// Tells the person; the queue has room for all events of a payment.
+    pub(super) fn tell(&self, event: PaymentEvent) {
+        let _nobody_follows = self.events.try_send(event);
+    }
+
+    /// Returns when nobody follows any more.
+    pub(super) async fn unfollowed(&self) {
+        self.events.closed().await;
+    }
+
+    /// Returns when the person declines; an approval is kept for the offer. Cancel safe.
+    pub(super) async fn declined(&mut self) {
+        loop {
+            let Some(decisions) = &mut self.decisions else {
+                return std::future::pending().await;
+            };
+            match decisions.recv().await {
+                Some(Decision::Approve(pin)) => {
+                    self.early = Some(pin);
+                    self.decisions = None;
+                }
+                Some(Decision::Decline) | None => {
+                    self.decisions = None;
+                    return;
+                }
+            }
+        }
+    }
+
+    /// Takes flight ②: chooses what was asked for, and approves if the policy may.
+    pub(super) fn offered(&mut self, shared: &Shared, offered: Box<Offered>, machine: &mut Payer) {
+        let now = clock::monotonic();
+        self.tell(PaymentEvent::Offer(Box::new(Offer::of(
+            &offered,
+            self.found.tag(),
+        ))));
+        let refused = self.check(shared, &offered);
+        self.offered = Some(offered);
+        if let Some(failure) = refused {
+            self.failure = Some(failure);
+            machine.handle_declined();
+            return;
+        }
+        machine.handle_chosen(&mut shared.payer.reveals(), now);
+        if let Some(pin) = self.early.take() {
+            self.pin = pin;
+            self.approve(ApprovedBy::Person, machine);
+        } else if let Some(by) = self.policy_word(shared) {
+            self.approve(by, machine);
+        }
+    }
+
+    pub(super) fn show_code(&self, code: Code) {
+        self.tell(PaymentEvent::Code(code));
+    }
+
+    pub(super) fn locked(&mut self, memo: Memo) {
+        self.memo = Some(memo.clone());
+        let by_policy = match self.approved_by {
+            Some(ApprovedBy::Policy | ApprovedBy::Scan) => true,
+            Some(ApprovedBy::Person) | None => false,
+        };
+        self.tell(PaymentEvent::Locked { memo, by_policy });
+    }
+
+    /// Takes the person's decision.
+    pub(super) fn decide(&mut self, decision: Decision, machine: &mut Payer) {
+        self.decisions = None;
+        match decision {
+            Decision::Approve(pin) => {
+                self.pin = pin;
+                self.approve(ApprovedBy::Person, machine);
+            }
+            Decision::Decline => machine.handle_declined(),
+        }
+    }
+
+    /// Returns what is recorded before the TA is asked.
+    pub(super) fn intent(
+        &self,
+        request: Signed<RequestPayment>,
+        payee_provider: Signed<Certificate>,
+    ) -> Option<PayIntent> {
+        Some(PayIntent {
+            request,
+            payee_provider,
+            memo: self.memo.clone()?,
+            approved_by: self.approved_by?,
+            found: self.found.clone(),
+        })
+    }
+
+    pub(super) fn intent_failed(&mut self, error: &JournalError) {
+        self.failure = Some((FailureClass::Internal, error.to_string()));
+    }
+
+    /// Asks the TA to pay; its word is in the journal when the future is done.
+    pub(super) fn pay(
+        &mut self,
+        shared: &Arc<Shared>,
+        request: Signed<RequestPayment>,
+        payee_provider: Signed<Certificate>,
+    ) -> impl Future<Output = TaWord> + Send + 'static {
+        self.tell(PaymentEvent::Paying);
+        let shared = Arc::clone(shared);
+        let command = Command::Pay {
+            request,
+            payee_provider,
+            now: clock::now(),
+            pin: self.pin.take(),
+        };
+
+        async move { ask_to_pay(&shared, command).await }
+    }
+
+    pub(super) fn signed(&self, payment: Digest) {
+        self.tell(PaymentEvent::Signed { payment });
+    }
+
+    pub(super) fn refused(&mut self, refused: TaRefused) {
+        self.failure = Some((FailureClass::RefusedByTa, refused.to_string()));
+    }
+
+    pub(super) fn unknown(&mut self) {
+        let message = "the trusted application does not answer; whether it paid is found out when it \
+                       does: look at the history, do not repeat";
+        self.failure = Some((FailureClass::Unknown, message.to_owned()));
+    }
+
+    /// Returns why this side ended the payment, if it did.
+    pub(super) fn take_failure(&mut self) -> Option<(FailureClass, String)> {
+        self.failure.take()
+    }
+
+    fn approve(&mut self, by: ApprovedBy, machine: &mut Payer) {
+        let Some(offered) = &self.offered else {
+            return;
+        };
+        self.decisions = None;
+        self.approved_by = Some(by);
+        let approver = match (by, self.policy) {
+            (ApprovedBy::Person, _) => Approver::Person,
+            (ApprovedBy::Policy, Policy::Ask | Policy::Named) => Approver::PolicyNamedPayee,
+            (ApprovedBy::Policy, Policy::Scanned) | (ApprovedBy::Scan, _) => {
+                Approver::PolicyScannedUri
+            }
+        };
+        let approval = Approval {
+            payee: offered.payee,
+            request: offered.request_id,
+            amount: offered.amount,
+            by: approver,
+        };
+        machine.handle_approved(&approval, clock::monotonic());
+    }
+
+    fn check(&self, shared: &Shared, offered: &Offered) -> Option<(FailureClass, String)> {
+        if self.expected.is_some_and(|amount| amount != offered.amount) {
+            let message = format!("the payee asks {} {}", offered.amount, offered.currency);
+            return Some((FailureClass::NotAsExpected, message));
+        }
+        let key = PaymentKey::new(offered.payee, offered.request_id);
+        let paid = shared.journal.view(|book| {
+            book.outgoing_of(&key)
+                .is_some_and(|payment| payment.pair.is_some())
+        });
+
+        paid.then(|| {
+            let message = "this request was paid before; nothing more was debited".to_owned();
+            (FailureClass::AlreadyPaid, message)
+        })
+    }
+
+    fn policy_word(&self, shared: &Shared) -> Option<ApprovedBy> {
+        let offered = self.offered.as_ref()?;
+        let now = clock::now();
+        let (payee, amount) = (offered.payee, offered.amount);
+        let named = || {
+            shared
+                .journal
+                .view(|book| book.policy_allows(&payee, amount, now))
+        };
+        let scanned = || {
+            shared.scan_daily_max.is_some_and(|daily_max| {
+                shared
+                    .journal
+                    .view(|book| book.scan_allows(daily_max, amount, now))
+            })
+        };
+        match self.policy {
+            Policy::Ask => None,
+            Policy::Named => named().then_some(ApprovedBy::Policy),
+            Policy::Scanned if named() => Some(ApprovedBy::Policy),
+            Policy::Scanned => scanned().then_some(ApprovedBy::Scan),
+        }
+    }
+}
+
+/// Returns the person's decision once there is something to decide. Cancel safe.
+pub(super) async fn decision(till: &mut Option<&mut Till>) -> Decision {
+    match till {
+        Some(Till {
+            decisions: Some(decisions),
+            offered: Some(_),
+            ..
+        }) => decisions.recv().await.unwrap_or(Decision::Decline),
+        Some(_) | None => std::future::pending().await,
+    }
+}
+
+async fn ask_to_pay(shared: &Shared, command: Command) -> TaWord {
+    let Some(ta) = &shared.ta else {
+        return TaWord::Refused(TaRefused::NotInitialised);
+    };
+    let Command::Pay { request, .. } = &command else {
+        return TaWord::Refused(TaRefused::Malformed);
+    };
+    let key = PaymentKey::of(request.body());
+    for _ in 0..PAY_ATTEMPTS_MAX {
+        match ta.invoke(command.clone()).await {
+            Ok(Output::Paid(pair)) => return TaWord::Paid(Box::new(pair.payment)),
+            Ok(_) => return TaWord::Unknown,
+            Err(TaError::Refused(refused) | TaError::Halted(refused)) => {
+                let abandoned = Fact::PayAbandoned {
+                    payee: key.payee,
+                    request_id: key.request_id,
+                    refused: Some(refused),
+                };
+                shared.append_surely(abandoned).await;
+                return TaWord::Refused(refused);
+            }
+            Err(TaError::Absent | TaError::Stopped | TaError::OtherAnswer) => {
+                return TaWord::Unknown;
+            }
+            Err(TaError::Unreachable(_) | TaError::Journal(_) | TaError::Busy) => {
+                tokio::time::sleep(PAY_ATTEMPT_INTERVAL).await;
+            }
+        }
+    }
+
+    TaWord::Unknown
+}
