@@ -38,14 +38,23 @@ impl Air {
         let program = folder.join("air.py");
         std::fs::write(&program, PROGRAM).map_err(Failure::host("write the air's program"))?;
         let trace = folder.join("air.jsonl");
-        let log = File::create(folder.join("air.log")).map_err(Failure::host("create the air's log"))?;
+        let log =
+            File::create(folder.join("air.log")).map_err(Failure::host("create the air's log"))?;
 
         let mut start = command(python);
         start.arg(&program).arg("--trace").arg(&trace);
         for place in places {
-            start.arg(format!("{}={}={}", place.name, place.address, place.socket.display()));
+            start.arg(format!(
+                "{}={}={}",
+                place.name,
+                place.address,
+                place.socket.display()
+            ));
         }
-        start.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(log);
+        start
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(log);
         let mut process = Process::start("the air", &mut start)?;
         let stdout = process
             .take_stdout()
@@ -59,7 +68,9 @@ impl Air {
     pub(crate) fn must_run(&mut self) -> Outcome<()> {
         match self.process.ended()? {
             None => Ok(()),
-            Some(status) => Err(Failure::Unexpected(format!("the air ended with {status}; see air.log"))),
+            Some(status) => Err(Failure::Unexpected(format!(
+                "the air ended with {status}; see air.log"
+            ))),
         }
     }
 }
@@ -72,7 +83,10 @@ fn wait_for_ready(stdout: std::process::ChildStdout) -> Outcome<()> {
         // The bench may have given up waiting.
         drop(sender.send(read));
     });
-    let late = || Failure::Late { what: "the air starts".to_owned(), limit: START_LIMIT };
+    let late = || Failure::Late {
+        what: "the air starts".to_owned(),
+        limit: START_LIMIT,
+    };
     let line = receiver
         .recv_timeout(START_LIMIT)
         .map_err(|_elapsed| late())?
@@ -81,5 +95,7 @@ fn wait_for_ready(stdout: std::process::ChildStdout) -> Outcome<()> {
         return Ok(());
     }
 
-    Err(Failure::Unexpected("the air did not start; see air.log".to_owned()))
+    Err(Failure::Unexpected(
+        "the air did not start; see air.log".to_owned(),
+    ))
 }

@@ -13,6 +13,7 @@ use crate::cache::Cache;
 use crate::failure::{Failure, Outcome};
 use crate::process::{command, run_tool};
 use crate::progress::{say, step};
+use crate::scenario::Keys;
 use crate::server::Server;
 
 const DISK_LIMIT: Duration = Duration::from_secs(60);
@@ -44,8 +45,8 @@ pub(crate) struct Bench {
     pub(crate) server: Option<Server>,
     /// What is under test.
     pub(crate) parts: Parts,
-    /// Whether the wallets are set up on the boards.
-    pub(crate) wallets_ready: bool,
+    /// The wallets' keys, once they are set up on the boards.
+    pub(crate) keys: Option<Keys>,
     server_port: u16,
     folder: RunFolder,
     cache: PathBuf,
@@ -73,12 +74,17 @@ impl Bench {
             address: address.to_owned(),
             socket: sockets.path().join(format!("{name}.radio")),
         };
-        let places = [place("payer", "00:1B:DC:0A:00:01"), place("payee", "00:1B:DC:0A:00:02")];
+        let places = [
+            place("payer", "00:1B:DC:0A:00:01"),
+            place("payee", "00:1B:DC:0A:00:02"),
+        ];
         let air = Air::start(&cache.python, &folder.path, &places)?;
         let [payer, payee] = places;
         let mut payer = Board::create(payer, surroundings.clone())?;
         let mut payee = Board::create(payee, surroundings)?;
-        step("boot two boards", || Board::boot_all(&mut [&mut payer, &mut payee]))?;
+        step("boot two boards", || {
+            Board::boot_all(&mut [&mut payer, &mut payee])
+        })?;
 
         Ok(Self {
             payer,
@@ -86,7 +92,7 @@ impl Bench {
             air,
             server: None,
             parts,
-            wallets_ready: false,
+            keys: None,
             server_port,
             folder,
             cache: cache.folder,
@@ -110,23 +116,43 @@ impl Bench {
     pub(crate) fn serve(&mut self) -> Outcome<&mut Server> {
         if self.server.is_none() {
             let program = needed(self.parts.server.as_deref(), "--server PATH")?;
-            let server = step("start the server", || Server::start(program, &self.folder.path, self.server_port))?;
+            let server = step("start the server", || {
+                Server::start(program, &self.folder.path, self.server_port)
+            })?;
             self.server = Some(server);
         }
 
-        self.server.as_mut().ok_or_else(|| Failure::Unexpected("the server did not start".to_owned()))
+        self.server
+            .as_mut()
+            .ok_or_else(|| Failure::Unexpected("the server did not start".to_owned()))
+    }
+
+    /// Lets the server end what is under way, which is a promise of its own.
+    pub(crate) fn end(&mut self) -> Outcome<()> {
+        match &mut self.server {
+            Some(server) => server.stop(),
+            None => Ok(()),
+        }
     }
 
     /// Leaves disks and logs behind when the run ends.
     pub(crate) fn keep(&mut self) {
         self.folder.kept = true;
-        say(&format!("disks and logs stay in {}", self.folder.path.display()));
+        say(&format!(
+            "disks and logs stay in {}",
+            self.folder.path.display()
+        ));
     }
 
     /// Saves all that explains a failed scenario and returns where.
     pub(crate) fn keep_evidence(&mut self, scenario: &str) -> PathBuf {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let folder = self.cache.join("kept").join(format!("{scenario}-{}", now.as_secs()));
+        let now = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or_default();
+        let folder = self
+            .cache
+            .join("kept")
+            .join(format!("{scenario}-{}", now.as_secs()));
         if let Err(failure) = self.save_evidence(&folder) {
             say(&format!("not all evidence could be kept: {failure}"));
         }
@@ -136,10 +162,13 @@ impl Bench {
 
     fn save_evidence(&mut self, folder: &Path) -> Outcome<()> {
         fs::create_dir_all(folder).map_err(Failure::host("create a folder for the evidence"))?;
-        let entries = fs::read_dir(&self.folder.path).map_err(Failure::host("list the run's folder"))?;
+        let entries =
+            fs::read_dir(&self.folder.path).map_err(Failure::host("list the run's folder"))?;
         for entry in entries.filter_map(Result::ok) {
             let name = entry.file_name();
-            let is_log = [".log", ".jsonl"].iter().any(|end| name.to_string_lossy().ends_with(end));
+            let is_log = [".log", ".jsonl"]
+                .iter()
+                .any(|end| name.to_string_lossy().ends_with(end));
             let is_empty = entry.metadata().is_ok_and(|about| about.len() == 0);
             if is_log && !is_empty {
                 fs::copy(entry.path(), folder.join(&name)).map_err(Failure::host("copy a log"))?;
@@ -152,7 +181,11 @@ impl Bench {
 
 /// Returns what the command line gave, or says which option is missing.
 pub(crate) fn needed<'a>(given: Option<&'a Path>, option: &str) -> Outcome<&'a Path> {
-    given.ok_or_else(|| Failure::Unexpected(format!("this scenario needs {option}; `cargo boards` passes it")))
+    given.ok_or_else(|| {
+        Failure::Unexpected(format!(
+            "this scenario needs {option}; `cargo boards` passes it"
+        ))
+    })
 }
 
 /// The folder of this run, named by the process so that what a killed run left is found later.
@@ -200,21 +233,29 @@ fn make_run_disk(folder: &Path, parts: &Parts) -> Outcome<PathBuf> {
     fs::create_dir_all(&content).map_err(Failure::host("create the run disk's folder"))?;
     let mut files: Vec<PathBuf> = parts.echo.iter().cloned().collect();
     if let Some(debs) = &parts.debs {
-        let entries = fs::read_dir(debs).map_err(Failure::host(format!("list {}", debs.display())))?;
+        let entries =
+            fs::read_dir(debs).map_err(Failure::host(format!("list {}", debs.display())))?;
         let paths = entries.filter_map(Result::ok).map(|entry| entry.path());
-        files.extend(paths.filter(|path| path.extension().is_some_and(|extension| extension == "deb")));
+        files.extend(
+            paths.filter(|path| path.extension().is_some_and(|extension| extension == "deb")),
+        );
     }
     let mut size = RUN_DISK_SPARE_BYTES;
     for file in &files {
         let name = file.file_name().unwrap_or_default();
         let copied = fs::copy(file, content.join(name));
-        let copied = copied.map_err(Failure::host(format!("copy {} to the run disk", file.display())))?;
+        let copied = copied.map_err(Failure::host(format!(
+            "copy {} to the run disk",
+            file.display()
+        )))?;
         size = size.saturating_add(copied);
     }
 
     let disk = folder.join("run.img");
     let mut make = command("mke2fs");
-    make.args(["-q", "-F", "-t", "ext4", "-L", "run", "-d"]).arg(&content).arg(&disk);
+    make.args(["-q", "-F", "-t", "ext4", "-L", "run", "-d"])
+        .arg(&content)
+        .arg(&disk);
     make.arg(format!("{}k", size.div_ceil(1024)));
     run_tool(&mut make, &folder.join("run-disk.log"), DISK_LIMIT)?;
 

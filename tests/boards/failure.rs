@@ -51,7 +51,12 @@ impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Host { doing, source } => write!(f, "{doing}: {source}"),
-            Self::Command { place, command, ended, printed } => {
+            Self::Command {
+                place,
+                command,
+                ended,
+                printed,
+            } => {
                 write!(f, "{place}: `{command}` {ended}")?;
                 if printed.trim().is_empty() {
                     return Ok(());

@@ -50,7 +50,9 @@ pub(crate) struct Flight {
 
 /// Returns the present end of the trace.
 pub(crate) fn mark(trace: &Path) -> Outcome<Mark> {
-    let length = std::fs::metadata(trace).map_err(Failure::host("look at the air's trace"))?.len();
+    let length = std::fs::metadata(trace)
+        .map_err(Failure::host("look at the air's trace"))?
+        .len();
 
     Ok(Mark(length))
 }
@@ -63,7 +65,10 @@ pub(crate) fn since(trace: &Path, mark: Mark) -> Outcome<Vec<Crossing>> {
     let mut text = String::new();
     file.read_to_string(&mut text).map_err(doing())?;
 
-    Ok(text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect())
+    Ok(text
+        .lines()
+        .filter_map(|line| serde_json::from_str(line).ok())
+        .collect())
 }
 
 /// Groups writes without response and notifications into flights, one list for each connection.
@@ -132,8 +137,16 @@ mod tests {
 
         let shape: Vec<Vec<(&str, usize)>> = sessions
             .iter()
-            .map(|flights| flights.iter().map(|flight| (flight.from.as_str(), flight.frames.len())).collect())
+            .map(|flights| {
+                flights
+                    .iter()
+                    .map(|flight| (flight.from.as_str(), flight.frames.len()))
+                    .collect()
+            })
             .collect();
-        assert_eq!(shape, [vec![("payer", 1), ("payee", 2)], vec![("payer", 1)]]);
+        assert_eq!(
+            shape,
+            [vec![("payer", 1), ("payee", 2)], vec![("payer", 1)]]
+        );
     }
 }

@@ -107,7 +107,11 @@ fn run(options: &Options) -> Outcome<bool> {
         return Ok(true);
     }
 
-    let chosen = if options.scenarios.is_empty() { Scenario::ALL.to_vec() } else { options.scenarios.clone() };
+    let chosen = if options.scenarios.is_empty() {
+        Scenario::ALL.to_vec()
+    } else {
+        options.scenarios.clone()
+    };
     let mut passed = 0_u32;
     let mut failed = 0_u32;
     for scenario in chosen {
@@ -117,6 +121,7 @@ fn run(options: &Options) -> Outcome<bool> {
             failed = failed.saturating_add(1);
         }
     }
+    bench.end()?;
     print(&format!("{passed} passed, {failed} failed"));
 
     Ok(failed == 0)
@@ -140,7 +145,10 @@ fn run_one(bench: &mut Bench, scenario: Scenario, as_json: bool) -> bool {
             add("found", found.facts.clone());
             if !as_json {
                 print(&format!("PASS {name} ({seconds:.1} s)"));
-                found.lines.iter().for_each(|line| print(&format!("     {line}")));
+                found
+                    .lines
+                    .iter()
+                    .for_each(|line| print(&format!("     {line}")));
             }
         }
         Err(failure) => {
@@ -162,8 +170,11 @@ fn run_one(bench: &mut Bench, scenario: Scenario, as_json: bool) -> bool {
 }
 
 fn default_cache() -> PathBuf {
-    let home = || PathBuf::from(std::env::var_os("HOME").unwrap_or_else(|| "/tmp".into())).join(".cache");
-    std::env::var_os("XDG_CACHE_HOME").map_or_else(home, PathBuf::from).join("blepay")
+    let home =
+        || PathBuf::from(std::env::var_os("HOME").unwrap_or_else(|| "/tmp".into())).join(".cache");
+    std::env::var_os("XDG_CACHE_HOME")
+        .map_or_else(home, PathBuf::from)
+        .join("blepay")
 }
 
 fn print(line: &str) {

@@ -31,9 +31,14 @@ pub(crate) struct Process {
 impl Process {
     /// Starts a command made with [`command`].
     pub(crate) fn start(name: &str, command: &mut Command) -> Outcome<Self> {
-        let child = command.spawn().map_err(Failure::host(format!("start {name}")))?;
+        let child = command
+            .spawn()
+            .map_err(Failure::host(format!("start {name}")))?;
 
-        Ok(Self { name: name.to_owned(), child })
+        Ok(Self {
+            name: name.to_owned(),
+            child,
+        })
     }
 
     /// Takes the standard output that the command piped.
@@ -43,13 +48,19 @@ impl Process {
 
     /// Returns how the process ended, if it did.
     pub(crate) fn ended(&mut self) -> Outcome<Option<ExitStatus>> {
-        self.child.try_wait().map_err(Failure::host(format!("wait for {}", self.name)))
+        self.child
+            .try_wait()
+            .map_err(Failure::host(format!("wait for {}", self.name)))
     }
 
     /// Kills the process at once, as a power cut does.
     pub(crate) fn kill(&mut self) -> Outcome<()> {
-        self.child.kill().map_err(Failure::host(format!("kill {}", self.name)))?;
-        self.child.wait().map_err(Failure::host(format!("wait for {}", self.name)))?;
+        self.child
+            .kill()
+            .map_err(Failure::host(format!("kill {}", self.name)))?;
+        self.child
+            .wait()
+            .map_err(Failure::host(format!("wait for {}", self.name)))?;
 
         Ok(())
     }
@@ -88,7 +99,10 @@ pub(crate) fn wait_until<T>(
             return Ok(answer);
         }
         if started.elapsed() > limit {
-            return Err(Failure::Late { what: what.to_owned(), limit });
+            return Err(Failure::Late {
+                what: what.to_owned(),
+                limit,
+            });
         }
         sleep(POLL_INTERVAL);
     }
@@ -98,12 +112,14 @@ pub(crate) fn wait_until<T>(
 pub(crate) fn run_tool(command: &mut Command, log: &Path, limit: Duration) -> Outcome<String> {
     let shown = shown(command);
     let out = File::create(log).map_err(Failure::host(format!("create {}", log.display())))?;
-    let err = out.try_clone().map_err(Failure::host("share the log of a tool"))?;
+    let err = out
+        .try_clone()
+        .map_err(Failure::host("share the log of a tool"))?;
     command.stdin(Stdio::null()).stdout(out).stderr(err);
     let mut process = Process::start(&shown, command)?;
     let status = wait_until(&shown, limit, || process.ended())?;
-    let printed = std::fs::read_to_string(log)
-        .map_err(Failure::host(format!("read {}", log.display())))?;
+    let printed =
+        std::fs::read_to_string(log).map_err(Failure::host(format!("read {}", log.display())))?;
     if status.success() {
         return Ok(printed);
     }
@@ -117,8 +133,14 @@ pub(crate) fn run_tool(command: &mut Command, log: &Path, limit: Duration) -> Ou
 }
 
 fn shown(command: &Command) -> String {
-    let words: Vec<_> = command.get_args().map(|word| word.to_string_lossy()).collect();
-    let own = words.iter().position(|word| word == "--").map_or(0, |at| at.saturating_add(1));
+    let words: Vec<_> = command
+        .get_args()
+        .map(|word| word.to_string_lossy())
+        .collect();
+    let own = words
+        .iter()
+        .position(|word| word == "--")
+        .map_or(0, |at| at.saturating_add(1));
 
     words.get(own..).unwrap_or_default().join(" ")
 }

@@ -28,8 +28,10 @@ pub(crate) fn run(bench: &mut Bench) -> Outcome<()> {
         };
         let text = carry_out(board, command).unwrap_or_else(|failure| format!("{failure}\n"));
         let mut out = std::io::stdout().lock();
-        out.write_all(text.as_bytes()).map_err(Failure::host("write to standard output"))?;
-        out.flush().map_err(Failure::host("write to standard output"))?;
+        out.write_all(text.as_bytes())
+            .map_err(Failure::host("write to standard output"))?;
+        out.flush()
+            .map_err(Failure::host("write to standard output"))?;
     }
 
     Ok(())
@@ -43,7 +45,10 @@ fn carry_out(board: &mut Board, command: &str) -> Outcome<String> {
         "!boot" => board.boot()?,
         _ => {
             let output = board.run(command, LIMIT)?;
-            return Ok(format!("{}{}[{}]\n", output.stdout, output.stderr, output.code));
+            return Ok(format!(
+                "{}{}[{}]\n",
+                output.stdout, output.stderr, output.code
+            ));
         }
     }
 

@@ -1,1 +1,307 @@
-//! The product as its owner uses it, in one place: `blepay` on a board.
+//! The product as its owner uses it, in one place: `blepay` and the local API on a board.
+
+use std::time::Duration;
+
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+
+use crate::board::{Board, Job, Network, RUN_DISK, RUN_LIMIT};
+use crate::failure::{Failure, Outcome, expect_that};
+
+const INSTALL_LIMIT: Duration = Duration::from_secs(300);
+const SERVICE_LIMIT: Duration = Duration::from_secs(60);
+const NETWORK_LIMIT: Duration = Duration::from_secs(60);
+const REGISTER_LIMIT: Duration = Duration::from_secs(60);
+/// How long a payment may take: finding the payee is most of it.
+const PAY_LIMIT: Duration = Duration::from_secs(90);
+const SOCKET: &str = "/run/blepay/api.sock";
+const SERVICES: &str = "blepayd.service blepay-ta.service";
+
+/// What a wallet is to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// Holds money on the device.
+    WithTa,
+    /// Can only be paid.
+    WithoutTa,
+}
+
+/// One payment, as `blepay --json` shows it.
+#[derive(Clone, Debug, Deserialize)]
+pub(crate) struct Payment {
+    /// Its id.
+    pub(crate) id: String,
+    /// `in` or `out`.
+    pub(crate) direction: String,
+    /// Where it stands.
+    pub(crate) state: String,
+    /// Why it ended without a receipt.
+    #[expect(dead_code, reason = "shown with the rest when a scenario fails")]
+    pub(crate) reason: Option<String>,
+    /// How much.
+    pub(crate) amount: Option<Money>,
+    /// The number under the sender TA's key.
+    pub(crate) j: Option<u64>,
+    /// The hash of P.
+    pub(crate) hash: Option<String>,
+    /// The payee's number of the request.
+    pub(crate) request_id: Option<String>,
+    /// Whether the receipt is held and verified.
+    pub(crate) receipt_verified: bool,
+    /// Whether P was sent again in a later session.
+    pub(crate) resumed: bool,
+    /// Whether the server has said the last word on it.
+    pub(crate) settled: bool,
+}
+
+/// An amount.
+#[derive(Clone, Debug, Deserialize)]
+pub(crate) struct Money {
+    /// In minor units.
+    pub(crate) minor_units: u64,
+}
+
+/// One request, as `blepay --json` shows it.
+#[derive(Clone, Debug, Deserialize)]
+pub(crate) struct Request {
+    /// Its id.
+    pub(crate) id: String,
+    /// Where it stands.
+    pub(crate) state: String,
+}
+
+/// Where a wallet stands, as `blepay status --json` shows it.
+#[derive(Clone, Debug, Deserialize)]
+pub(crate) struct Status {
+    /// Who it is.
+    pub(crate) identity: Option<Identity>,
+    /// What its trusted application says.
+    pub(crate) ta: TaStatus,
+}
+
+/// Who a wallet is.
+#[derive(Clone, Debug, Deserialize)]
+pub(crate) struct Identity {
+    /// The client key.
+    pub(crate) client: String,
+    /// Whether the provider has certified it.
+    pub(crate) registered: bool,
+}
+
+/// What a trusted application says of itself.
+#[derive(Clone, Debug, Deserialize)]
+pub(crate) struct TaStatus {
+    /// Its condition.
+    pub(crate) state: String,
+    /// What it holds.
+    pub(crate) balance: Option<Money>,
+    /// How many payments it has signed.
+    pub(crate) j: u64,
+}
+
+/// Installs the packages from the run's disk and waits until the services run.
+pub(crate) fn install(board: &mut Board, kind: Kind) -> Outcome<()> {
+    let packages = match kind {
+        Kind::WithTa => format!("{RUN_DISK}/blepayd_*.deb {RUN_DISK}/blepay-ta_*.deb"),
+        Kind::WithoutTa => format!("{RUN_DISK}/blepayd_*.deb"),
+    };
+    board.must_within(&format!("dpkg -i {packages}"), INSTALL_LIMIT)?;
+
+    board.wait_until(
+        "the daemon answers",
+        &format!("systemctl is-active -q blepayd && test -S {SOCKET}"),
+        SERVICE_LIMIT,
+    )
+}
+
+/// Enrols with the provider and waits until it has certified the wallet.
+pub(crate) fn init(
+    board: &mut Board,
+    enrolment: &str,
+    name: &str,
+    kind: Kind,
+) -> Outcome<Identity> {
+    board.put("/root/provider.json", enrolment.as_bytes())?;
+    let without = match kind {
+        Kind::WithTa => "",
+        Kind::WithoutTa => "--payee-without-ta",
+    };
+    blepay::<Value>(
+        board,
+        &format!("init /root/provider.json --name {name} {without}"),
+    )?;
+    let ready = match kind {
+        Kind::WithTa => r#""state":"ready""#,
+        Kind::WithoutTa => r#""registered":true"#,
+    };
+    let condition = format!("blepay status --json | grep -q '{ready}'");
+    board.wait_until(
+        "the provider has certified the wallet",
+        &condition,
+        REGISTER_LIMIT,
+    )?;
+    let identity = status(board)?.identity;
+    let identity = identity
+        .ok_or_else(|| Failure::Unexpected(format!("{name} has no identity after init")))?;
+    expect_that(identity.registered, || {
+        format!("{name} is not registered after init")
+    })?;
+
+    Ok(identity)
+}
+
+/// Moves money from the online account onto the device.
+pub(crate) fn deposit(board: &mut Board, amount: &str) -> Outcome<()> {
+    let deposit: Value = blepay(board, &format!("deposit {amount}"))?;
+
+    expect_that(deposit.get("state") == Some(&json!("granted")), || {
+        format!("the deposit was not granted: {deposit}")
+    })
+}
+
+/// Lets a payee be paid without a person.
+pub(crate) fn trust(board: &mut Board, payee: &str, daily: &str) -> Outcome<()> {
+    blepay::<Value>(board, &format!("trust {payee} --name till --daily {daily}"))?;
+
+    Ok(())
+}
+
+/// Opens a request, which is advertised from then on.
+pub(crate) fn request(board: &mut Board, amount: &str) -> Outcome<Request> {
+    blepay(board, &format!("request {amount} --memo bench"))
+}
+
+/// Returns a request as it stands now.
+pub(crate) fn request_state(board: &mut Board, id: &str) -> Outcome<Request> {
+    let requests: Vec<Request> = blepay(board, "request --list")?;
+
+    requests
+        .into_iter()
+        .find(|request| request.id == id)
+        .ok_or_else(|| Failure::Unexpected(format!("the payee has forgotten request {id}")))
+}
+
+/// Pays a trusted payee without a person.
+pub(crate) fn pay(board: &mut Board, payee: &str, amount: &str) -> Outcome<Payment> {
+    blepay_within(
+        board,
+        &format!("pay {payee} --amount {amount} --yes --timeout 60s"),
+        PAY_LIMIT,
+    )
+}
+
+/// Begins to pay like [`pay`] and leaves it running; [`paid`] has the outcome.
+pub(crate) fn start_pay(board: &mut Board, payee: &str, amount: &str) -> Outcome<Job> {
+    board.start(&format!(
+        "blepay --json pay {payee} --amount {amount} --yes --timeout 60s"
+    ))
+}
+
+/// Begins to pay as a person does, who has to approve.
+pub(crate) fn begin(board: &mut Board, payee: &str, minor_units: u64) -> Outcome<Payment> {
+    let order = json!({
+        "payee_key": payee,
+        "amount": { "minor_units": minor_units, "currency": "EUR" },
+        "timeout_s": 60,
+    });
+    let command = format!(
+        "curl -sS --fail-with-body --max-time 30 --unix-socket {SOCKET} --json '{order}' http://blepay/v1/payments"
+    );
+
+    parse(&board.must(&command)?)
+}
+
+/// Says yes, as the person does who looks at the screen.
+pub(crate) fn approve(board: &mut Board, payment: &str) -> Outcome<()> {
+    let command = format!(
+        "curl -sS --fail-with-body --max-time 30 --unix-socket {SOCKET} --json '{{}}' http://blepay/v1/payments/{payment}/approve"
+    );
+    board.must(&command)?;
+
+    Ok(())
+}
+
+/// Waits until a payment's state is one of the given ones.
+pub(crate) fn wait_for_state(
+    board: &mut Board,
+    payment: &str,
+    states: &[&str],
+    limit: Duration,
+) -> Outcome<Payment> {
+    let alternatives = states.join("|");
+    let condition = format!(
+        "curl -sS --max-time 10 --unix-socket {SOCKET} http://blepay/v1/payments/{payment} | grep -qE '\"state\":\"({alternatives})\"'"
+    );
+    board.wait_until(
+        &format!("the payment is {}", states.join(" or ")),
+        &condition,
+        limit,
+    )?;
+
+    parse(&board.must(&format!(
+        "curl -sS --max-time 10 --unix-socket {SOCKET} http://blepay/v1/payments/{payment}"
+    ))?)
+}
+
+/// Lists all payments, newest first.
+pub(crate) fn history(board: &mut Board) -> Outcome<Vec<Payment>> {
+    blepay(board, "history --limit 200")
+}
+
+/// Returns where the wallet stands.
+pub(crate) fn status(board: &mut Board) -> Outcome<Status> {
+    blepay(board, "status")
+}
+
+/// Returns what the wallet's trusted application holds, in minor units.
+pub(crate) fn balance(board: &mut Board) -> Outcome<u64> {
+    let ta = status(board)?.ta;
+
+    ta.balance
+        .map(|balance| balance.minor_units)
+        .ok_or_else(|| {
+            Failure::Unexpected(format!(
+                "the trusted application is {} and tells no balance",
+                ta.state
+            ))
+        })
+}
+
+/// Switches a board's network and waits until NetworkManager says so.
+pub(crate) fn network(board: &mut Board, network: Network) -> Outcome<()> {
+    board.network(network)?;
+    let condition = match network {
+        Network::On => "nmcli -t -f STATE general | grep -q ^connected",
+        Network::Off => "nmcli -t -f STATE general | grep -qv ^connected",
+    };
+
+    board.wait_until("NetworkManager has followed", condition, NETWORK_LIMIT)
+}
+
+/// Returns a text that changes when one of our services was started again.
+pub(crate) fn instances(board: &mut Board) -> Outcome<String> {
+    board.must(&format!(
+        "systemctl show -p Id,MainPID,NRestarts {SERVICES}"
+    ))
+}
+
+fn blepay<T: DeserializeOwned>(board: &mut Board, words: &str) -> Outcome<T> {
+    blepay_within(board, words, RUN_LIMIT)
+}
+
+fn blepay_within<T: DeserializeOwned>(
+    board: &mut Board,
+    words: &str,
+    limit: Duration,
+) -> Outcome<T> {
+    parse(&board.must_within(&format!("blepay --json {words}"), limit)?)
+}
+
+fn parse<T: DeserializeOwned>(text: &str) -> Outcome<T> {
+    serde_json::from_str(text.trim()).map_err(|error| {
+        Failure::Unexpected(format!(
+            "blepay's JSON is not as expected ({error}): {text}"
+        ))
+    })
+}

@@ -42,14 +42,14 @@ pub(crate) enum JobState {
 
 impl Agent {
     /// Connects and exchanges one number; `None` while the board is not up.
-    pub(crate) fn connect(board: &str, socket: &Path) -> Outcome<Option<Self>> {
-        let Ok(stream) = UnixStream::connect(socket) else {
-            return Ok(None);
+    pub(crate) fn connect(board: &str, socket: &Path) -> Option<Self> {
+        let stream = UnixStream::connect(socket).ok()?;
+        let mut agent = Self {
+            board: board.to_owned(),
+            stream: BufReader::new(stream),
         };
-        let mut agent = Self { board: board.to_owned(), stream: BufReader::new(stream) };
-        let synced = agent.sync()?;
 
-        Ok(synced.then_some(agent))
+        agent.sync().then_some(agent)
     }
 
     /// Starts a command, with standard input, and returns its process id in the board.
@@ -65,7 +65,10 @@ impl Agent {
         }
         let answer = self.call("guest-exec", &arguments)?;
 
-        answer.get("pid").and_then(Value::as_i64).ok_or_else(|| self.strange(&answer))
+        answer
+            .get("pid")
+            .and_then(Value::as_i64)
+            .ok_or_else(|| self.strange(&answer))
     }
 
     /// Asks whether a started command has ended; its output can be asked for once.
@@ -88,32 +91,38 @@ impl Agent {
     fn call(&mut self, name: &str, arguments: &Value) -> Outcome<Value> {
         self.send(name, arguments)?;
         let what = format!("{}: the guest agent answers {name}", self.board);
-        let answer = self
-            .receive(ANSWER_LIMIT)?
-            .ok_or(Failure::Late { what, limit: ANSWER_LIMIT })?;
+        let answer = self.receive(ANSWER_LIMIT)?.ok_or(Failure::Late {
+            what,
+            limit: ANSWER_LIMIT,
+        })?;
 
-        answer.get("return").cloned().ok_or_else(|| self.strange(&answer))
+        answer
+            .get("return")
+            .cloned()
+            .ok_or_else(|| self.strange(&answer))
     }
 
-    fn sync(&mut self) -> Outcome<bool> {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    fn sync(&mut self) -> bool {
+        let now = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or_default();
         let number = u64::from(now.subsec_nanos());
         // Whatever half of a command an earlier connection left behind ends here.
         if self.stream.get_mut().write_all(&[0xff]).is_err() {
-            return Ok(false);
+            return false;
         }
         if self.send("guest-sync", &json!({ "id": number })).is_err() {
-            return Ok(false);
+            return false;
         }
         for _ in 0..STALE_ANSWERS_MAX {
             match self.receive(SYNC_LIMIT) {
-                Ok(Some(answer)) if answer.get("return") == Some(&json!(number)) => return Ok(true),
+                Ok(Some(answer)) if answer.get("return") == Some(&json!(number)) => return true,
                 Ok(Some(_stale)) => {}
-                Ok(None) | Err(_) => return Ok(false),
+                Ok(None) | Err(_) => return false,
             }
         }
 
-        Ok(false)
+        false
     }
 
     fn send(&mut self, name: &str, arguments: &Value) -> Outcome<()> {
@@ -123,7 +132,10 @@ impl Agent {
         self.stream
             .get_mut()
             .write_all(line.as_bytes())
-            .map_err(Failure::host(format!("{}: write to the guest agent", self.board)))
+            .map_err(Failure::host(format!(
+                "{}: write to the guest agent",
+                self.board
+            )))
     }
 
     fn receive(&mut self, limit: Duration) -> Outcome<Option<Value>> {
@@ -139,8 +151,13 @@ impl Agent {
                 let text: Vec<u8> = line.into_iter().filter(|byte| *byte != 0xff).collect();
                 Ok(Some(serde_json::from_slice(&text).unwrap_or(Value::Null)))
             }
-            Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => Ok(None),
-            Err(source) => Err(Failure::Host { doing: reading, source }),
+            Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {
+                Ok(None)
+            }
+            Err(source) => Err(Failure::Host {
+                doing: reading,
+                source,
+            }),
         }
     }
 
@@ -199,7 +216,9 @@ mod tests {
     #[test]
     fn bytes_of_any_length_survive_base64() {
         for length in 0..50_u8 {
-            let bytes: Vec<u8> = (0..length).map(|at| at.wrapping_mul(73).wrapping_add(length)).collect();
+            let bytes: Vec<u8> = (0..length)
+                .map(|at| at.wrapping_mul(73).wrapping_add(length))
+                .collect();
 
             assert_eq!(base64_decode(&base64_encode(&bytes)), bytes);
         }

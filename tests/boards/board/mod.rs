@@ -94,7 +94,11 @@ struct Machine {
 impl Board {
     /// Makes a board with a fresh copy of the base image, without power.
     pub(crate) fn create(place: Place, surroundings: Surroundings) -> Outcome<Self> {
-        let board = Self { place, surroundings, machine: None };
+        let board = Self {
+            place,
+            surroundings,
+            machine: None,
+        };
         let mut copy = command("cp");
         copy.args(["--sparse=always", "--reflink=auto", "--"])
             .arg(&board.surroundings.image.root)
@@ -184,7 +188,10 @@ impl Board {
     pub(crate) fn start(&mut self, command: &str) -> Outcome<Job> {
         let pid = self.agent()?.start(command, &[])?;
 
-        Ok(Job { pid, command: command.to_owned() })
+        Ok(Job {
+            pid,
+            command: command.to_owned(),
+        })
     }
 
     /// Waits until a started command has ended. One that is late is killed.
@@ -196,7 +203,8 @@ impl Board {
                 return Ok(output);
             }
             if started.elapsed() > limit {
-                self.agent()?.start(&format!("kill -KILL {}", job.pid), &[])?;
+                self.agent()?
+                    .start(&format!("kill -KILL {}", job.pid), &[])?;
                 let what = format!("{}: `{}` ends", self.place.name, job.command);
                 return Err(Failure::Late { what, limit });
             }
@@ -209,7 +217,11 @@ impl Board {
     pub(crate) fn ended(&mut self, job: &Job) -> Outcome<Option<Output>> {
         match self.agent()?.state(job.pid)? {
             JobState::Running => Ok(None),
-            JobState::Ended { code, stdout, stderr } => Ok(Some(Output {
+            JobState::Ended {
+                code,
+                stdout,
+                stderr,
+            } => Ok(Some(Output {
                 code,
                 stdout: String::from_utf8_lossy(&stdout).into_owned(),
                 stderr: String::from_utf8_lossy(&stderr).into_owned(),
@@ -218,23 +230,39 @@ impl Board {
     }
 
     /// Waits until a shell condition holds in the board.
-    pub(crate) fn wait_until(&mut self, what: &str, condition: &str, limit: Duration) -> Outcome<()> {
+    pub(crate) fn wait_until(
+        &mut self,
+        what: &str,
+        condition: &str,
+        limit: Duration,
+    ) -> Outcome<()> {
         let seconds = limit.as_secs().max(1);
         let inner = condition.replace('\'', r"'\''");
-        let waiting = format!("timeout {seconds} sh -c 'until {{ {inner}; }} >/dev/null 2>&1; do sleep 0.1; done'");
+        let waiting = format!(
+            "timeout {seconds} sh -c 'until {{ {inner}; }} >/dev/null 2>&1; do sleep 0.1; done'"
+        );
         let output = self.run(&waiting, limit.saturating_add(RUN_LIMIT))?;
         if output.code == 0 {
             return Ok(());
         }
 
-        Err(Failure::Late { what: format!("{}: {what}", self.place.name), limit })
+        Err(Failure::Late {
+            what: format!("{}: {what}", self.place.name),
+            limit,
+        })
     }
 
     /// Writes a file in the board and syncs it to the board's disk.
     pub(crate) fn put(&mut self, path: &str, bytes: &[u8]) -> Outcome<()> {
         let command = format!("cat > {path} && sync {path}");
         let pid = self.agent()?.start(&command, bytes)?;
-        let output = self.wait(&Job { pid, command: command.clone() }, RUN_LIMIT)?;
+        let output = self.wait(
+            &Job {
+                pid,
+                command: command.clone(),
+            },
+            RUN_LIMIT,
+        )?;
         if output.code == 0 {
             return Ok(());
         }
@@ -255,7 +283,10 @@ impl Board {
         if self.machine.is_none() {
             return self.keep_disk(folder);
         }
-        let journal = self.run("journalctl --no-pager -o short-precise --boot=all", RUN_LIMIT)?;
+        let journal = self.run(
+            "journalctl --no-pager -o short-precise --boot=all",
+            RUN_LIMIT,
+        )?;
         keep("journal.log", journal.stdout.as_bytes())?;
         let states = self.run(
             "tar -cz -C / $(ls -d /var/lib/blepay* /var/lib/private/blepay* /etc/blepay* 2>/dev/null | sed s,^/,,) | base64 -w0",
@@ -267,10 +298,13 @@ impl Board {
 
     fn keep_disk(&self, folder: &Path) -> Outcome<()> {
         let target = folder.join(format!("{}-disk", self.place.name));
-        std::fs::create_dir_all(&target).map_err(Failure::host("create the folder for a dead board's files"))?;
+        std::fs::create_dir_all(&target)
+            .map_err(Failure::host("create the folder for a dead board's files"))?;
         for path in ["/var/log/journal", "/var/lib"] {
             let mut dump = command("debugfs");
-            dump.arg("-R").arg(format!("rdump {path} {}", target.display())).arg(self.disk());
+            dump.arg("-R")
+                .arg(format!("rdump {path} {}", target.display()))
+                .arg(self.disk());
             run_tool(&mut dump, &self.file("dump.log"), COPY_LIMIT)?;
         }
 
@@ -281,13 +315,25 @@ impl Board {
         self.cut_power()?;
         let around = &self.surroundings;
         let mut qemu = command("qemu-system-x86_64");
-        qemu.args(["-accel", "tcg,thread=multi", "-cpu", "max", "-smp", "1", "-m", &MEMORY_MIB.to_string()])
-            .args(["-display", "none", "-no-reboot", "-nodefaults"])
-            .arg("-kernel")
-            .arg(&around.image.kernel)
-            .arg("-initrd")
-            .arg(&around.image.initrd)
-            .args(["-append", "console=ttyS0 root=/dev/vda rw quiet panic=-1 net.ifnames=0"]);
+        qemu.args([
+            "-accel",
+            "tcg,thread=multi",
+            "-cpu",
+            "max",
+            "-smp",
+            "1",
+            "-m",
+            &MEMORY_MIB.to_string(),
+        ])
+        .args(["-display", "none", "-no-reboot", "-nodefaults"])
+        .arg("-kernel")
+        .arg(&around.image.kernel)
+        .arg("-initrd")
+        .arg(&around.image.initrd)
+        .args([
+            "-append",
+            "console=ttyS0 root=/dev/vda rw quiet panic=-1 net.ifnames=0",
+        ]);
         for part in self.devices() {
             let (option, value) = part;
             qemu.arg(option).arg(value);
@@ -305,20 +351,35 @@ impl Board {
     /// The machine's devices, as QEMU's options.
     fn devices(&self) -> Vec<(&'static str, String)> {
         let around = &self.surroundings;
-        let disk = |path: &Path, more: &str| format!("file={},if=virtio,format=raw{more}", path.display());
-        let socket = |id: &str| format!("socket,id={id},path={},server=on,wait=off", self.socket(id).display());
+        let disk =
+            |path: &Path, more: &str| format!("file={},if=virtio,format=raw{more}", path.display());
+        let socket = |id: &str| {
+            format!(
+                "socket,id={id},path={},server=on,wait=off",
+                self.socket(id).display()
+            )
+        };
         let console = self.file("console.log");
         vec![
-            ("-chardev", format!("file,id=console,path={},append=on", console.display())),
+            (
+                "-chardev",
+                format!("file,id=console,path={},append=on", console.display()),
+            ),
             ("-serial", "chardev:console".to_owned()),
-            ("-chardev", format!("socket,id=radio,path={}", self.place.socket.display())),
+            (
+                "-chardev",
+                format!("socket,id=radio,path={}", self.place.socket.display()),
+            ),
             ("-serial", "chardev:radio".to_owned()),
             ("-drive", disk(&self.disk(), "")),
             ("-drive", disk(&around.run_disk, ",readonly=on")),
             ("-device", "virtio-rng-pci".to_owned()),
             ("-device", "virtio-serial-pci".to_owned()),
             ("-chardev", socket("agent")),
-            ("-device", "virtserialport,chardev=agent,name=org.qemu.guest_agent.0".to_owned()),
+            (
+                "-device",
+                "virtserialport,chardev=agent,name=org.qemu.guest_agent.0".to_owned(),
+            ),
             ("-chardev", socket("monitor")),
             ("-mon", "chardev=monitor,mode=control".to_owned()),
             (
@@ -335,7 +396,10 @@ impl Board {
     fn attach(&mut self, mut process: Process) -> Outcome<()> {
         let name = self.place.name.clone();
         let socket = self.socket("agent");
-        let what = format!("{name}: the board boots (console: {})", self.file("console.log").display());
+        let what = format!(
+            "{name}: the board boots (console: {})",
+            self.file("console.log").display()
+        );
         let agent = wait_until(&what, BOOT_LIMIT, || {
             if let Some(status) = process.ended()? {
                 return Err(Failure::Unexpected(format!(
@@ -343,18 +407,25 @@ impl Board {
                     self.file("qemu.log").display()
                 )));
             }
-            Agent::connect(&name, &socket)
+            Ok(Agent::connect(&name, &socket))
         })?;
         self.machine = Some(Machine { process, agent });
 
-        self.wait_until("the run's disk is there", &format!("mountpoint -q {RUN_DISK}"), RADIO_LIMIT)?;
+        self.wait_until(
+            "the run's disk is there",
+            &format!("mountpoint -q {RUN_DISK}"),
+            RADIO_LIMIT,
+        )?;
         self.wait_until("the adapter is on", ADAPTER_IS_ON, RADIO_LIMIT)
     }
 
     fn agent(&mut self) -> Outcome<&mut Agent> {
         match &mut self.machine {
             Some(machine) => Ok(&mut machine.agent),
-            None => Err(Failure::Unexpected(format!("{}: the board has no power", self.place.name))),
+            None => Err(Failure::Unexpected(format!(
+                "{}: the board has no power",
+                self.place.name
+            ))),
         }
     }
 
@@ -372,10 +443,14 @@ impl Board {
     }
 
     fn file(&self, suffix: &str) -> PathBuf {
-        self.surroundings.folder.join(format!("{}-{suffix}", self.place.name))
+        self.surroundings
+            .folder
+            .join(format!("{}-{suffix}", self.place.name))
     }
 
     fn socket(&self, suffix: &str) -> PathBuf {
-        self.surroundings.sockets.join(format!("{}.{suffix}", self.place.name))
+        self.surroundings
+            .sockets
+            .join(format!("{}.{suffix}", self.place.name))
     }
 }

@@ -16,12 +16,17 @@ const EVENTS_MAX: usize = 100;
 pub(crate) fn execute(socket: &Path, name: &str) -> Outcome<()> {
     let doing = || format!("tell the machine's monitor to {name}");
     let stream = UnixStream::connect(socket).map_err(Failure::host(doing()))?;
-    stream.set_read_timeout(Some(ANSWER_LIMIT)).map_err(Failure::host(doing()))?;
+    stream
+        .set_read_timeout(Some(ANSWER_LIMIT))
+        .map_err(Failure::host(doing()))?;
     let mut stream = BufReader::new(stream);
 
     for command in ["qmp_capabilities", name] {
         let line = format!("{}\n", json!({ "execute": command }));
-        stream.get_mut().write_all(line.as_bytes()).map_err(Failure::host(doing()))?;
+        stream
+            .get_mut()
+            .write_all(line.as_bytes())
+            .map_err(Failure::host(doing()))?;
         wait_for_return(&mut stream, &doing())?;
     }
 
@@ -42,5 +47,7 @@ fn wait_for_return(stream: &mut BufReader<UnixStream>, doing: &str) -> Outcome<(
         }
     }
 
-    Err(Failure::Unexpected(format!("{doing}: only events, no answer")))
+    Err(Failure::Unexpected(format!(
+        "{doing}: only events, no answer"
+    )))
 }

@@ -55,16 +55,22 @@ pub(crate) struct Cache {
 impl Cache {
     /// Makes what is missing; with nothing missing, returns within a moment.
     pub(crate) fn prepare(folder: &Path) -> Outcome<Self> {
-        fs::create_dir_all(folder).map_err(Failure::host(format!("create {}", folder.display())))?;
+        fs::create_dir_all(folder)
+            .map_err(Failure::host(format!("create {}", folder.display())))?;
         // Two runs on one cache: the second waits for what the first is making.
-        let lock = File::create(folder.join("lock")).map_err(Failure::host("create the cache's lock"))?;
+        let lock =
+            File::create(folder.join("lock")).map_err(Failure::host("create the cache's lock"))?;
         lock.lock().map_err(Failure::host("lock the cache"))?;
 
         install_tools(folder)?;
         let python = prepare_python(folder)?;
         let image = prepare_image(folder)?;
 
-        Ok(Self { folder: folder.to_owned(), python, image })
+        Ok(Self {
+            folder: folder.to_owned(),
+            python,
+            image,
+        })
     }
 }
 
@@ -90,9 +96,15 @@ fn install_tools(folder: &Path) -> Outcome<()> {
 
     let name = format!("install {} on this machine (apt-get)", missing.join(", "));
     step(&name, || {
-        run_tool(as_root("apt-get").args(["update", "-q"]), &log, INSTALL_LIMIT)?;
+        run_tool(
+            as_root("apt-get").args(["update", "-q"]),
+            &log,
+            INSTALL_LIMIT,
+        )?;
         let mut install = as_root("apt-get");
-        install.args(["install", "-q", "-y", "--no-install-recommends"]).args(&missing);
+        install
+            .args(["install", "-q", "-y", "--no-install-recommends"])
+            .args(&missing);
         install.env("DEBIAN_FRONTEND", "noninteractive");
         run_tool(&mut install, &log, INSTALL_LIMIT)
     })?;
@@ -110,9 +122,19 @@ fn prepare_python(folder: &Path) -> Outcome<PathBuf> {
 
     step(&format!("install {AIR_REQUIREMENT} for the air"), || {
         let log = folder.join("venv.log");
-        run_tool(command("python3").args(["-m", "venv"]).arg(&venv), &log, INSTALL_LIMIT)?;
+        run_tool(
+            command("python3").args(["-m", "venv"]).arg(&venv),
+            &log,
+            INSTALL_LIMIT,
+        )?;
         let mut pip = command(&python);
-        pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"]);
+        pip.args([
+            "-m",
+            "pip",
+            "install",
+            "--quiet",
+            "--disable-pip-version-check",
+        ]);
         run_tool(pip.arg(AIR_REQUIREMENT), &log, INSTALL_LIMIT)
     })?;
     File::create(&complete).map_err(Failure::host("mark the air's Python as complete"))?;
@@ -123,7 +145,9 @@ fn prepare_python(folder: &Path) -> Outcome<PathBuf> {
 fn prepare_image(folder: &Path) -> Outcome<Image> {
     let ready = folder.join(format!("image-{}", key(&[RECIPE, PACKAGES])));
     if !ready.join("root.img").exists() {
-        step("build the boards' base image (some minutes, once)", || build_image(folder, &ready))?;
+        step("build the boards' base image (some minutes, once)", || {
+            build_image(folder, &ready)
+        })?;
         remove_old_images(folder, &ready);
     }
 
@@ -138,7 +162,11 @@ fn build_image(folder: &Path, ready: &Path) -> Outcome<()> {
     let partial = folder.join("image.partial");
     if partial.exists() {
         let mut clean = as_root("rm");
-        run_tool(clean.arg("-rf").arg(&partial), &folder.join("check.log"), INSTALL_LIMIT)?;
+        run_tool(
+            clean.arg("-rf").arg(&partial),
+            &folder.join("check.log"),
+            INSTALL_LIMIT,
+        )?;
     }
     fs::create_dir_all(&partial).map_err(Failure::host("create the image's folder"))?;
     let write = |name: &str, text: &str| {
@@ -154,7 +182,12 @@ fn build_image(folder: &Path, ready: &Path) -> Outcome<()> {
     let stanzas = write("host.sources", &found.stanzas)?;
 
     let mut build = as_root("sh");
-    build.arg(&recipe).arg(&partial).arg(&packages).arg(&one_line).arg(&stanzas);
+    build
+        .arg(&recipe)
+        .arg(&partial)
+        .arg(&packages)
+        .arg(&one_line)
+        .arg(&stanzas);
     run_tool(&mut build, &folder.join("image.log"), IMAGE_LIMIT)?;
     fs::rename(&partial, ready).map_err(Failure::host("put the image in its place"))?;
 

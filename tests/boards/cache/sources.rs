@@ -24,9 +24,12 @@ pub(crate) struct Sources {
 pub(crate) fn of_this_machine() -> Outcome<Sources> {
     let mut found = Sources::default();
     for path in files(Path::new(APT))? {
-        let text = fs::read_to_string(&path)
-            .map_err(Failure::host(format!("read {}", path.display())))?;
-        if path.extension().is_some_and(|extension| extension == "sources") {
+        let text =
+            fs::read_to_string(&path).map_err(Failure::host(format!("read {}", path.display())))?;
+        if path
+            .extension()
+            .is_some_and(|extension| extension == "sources")
+        {
             found.stanzas.push_str(&fitting_stanzas(&text));
         } else {
             found.one_line.push_str(&fitting_lines(&text));
@@ -45,7 +48,9 @@ fn files(apt: &Path) -> Outcome<Vec<PathBuf>> {
     }
     files.retain(|path| {
         path.is_file()
-            && path.extension().is_some_and(|extension| extension == "list" || extension == "sources")
+            && path
+                .extension()
+                .is_some_and(|extension| extension == "list" || extension == "sources")
     });
     files.sort();
 
@@ -56,24 +61,34 @@ fn fitting_lines(text: &str) -> String {
     text.lines()
         .filter(|line| {
             let words: Vec<_> = line.split_whitespace().collect();
-            words.first() == Some(&"deb") && words.iter().any(|word| is_suite(word)) && words.contains(&COMPONENT)
+            words.first() == Some(&"deb")
+                && words.iter().any(|word| is_suite(word))
+                && words.contains(&COMPONENT)
         })
         .map(|line| format!("{line}\n"))
         .collect()
 }
 
 fn fitting_stanzas(text: &str) -> String {
-    let without_comments: String =
-        text.lines().filter(|line| !line.starts_with('#')).map(|line| format!("{}\n", line.trim_end())).collect();
+    let without_comments: String = text
+        .lines()
+        .filter(|line| !line.starts_with('#'))
+        .map(|line| format!("{}\n", line.trim_end()))
+        .collect();
     without_comments
         .split("\n\n")
         .filter(|stanza| {
             let field = |name: &str| {
-                stanza.lines().find_map(|line| line.strip_prefix(name)).unwrap_or_default()
+                stanza
+                    .lines()
+                    .find_map(|line| line.strip_prefix(name))
+                    .unwrap_or_default()
             };
             field("Types:").split_whitespace().any(|kind| kind == "deb")
                 && field("Suites:").split_whitespace().any(is_suite)
-                && field("Components:").split_whitespace().any(|component| component == COMPONENT)
+                && field("Components:")
+                    .split_whitespace()
+                    .any(|component| component == COMPONENT)
                 && field("Enabled:").trim() != "no"
         })
         .map(|stanza| format!("{}\n\n", stanza.trim()))
@@ -81,7 +96,10 @@ fn fitting_stanzas(text: &str) -> String {
 }
 
 fn is_suite(word: &str) -> bool {
-    word == SUITE || word.strip_prefix(SUITE).is_some_and(|rest| rest.starts_with('-'))
+    word == SUITE
+        || word
+            .strip_prefix(SUITE)
+            .is_some_and(|rest| rest.starts_with('-'))
 }
 
 #[cfg(test)]
@@ -96,7 +114,10 @@ mod tests {
                      deb http://c.invalid cloud-sdk-bookworm main\n\
                      deb-src http://a.invalid bookworm main\n";
 
-        assert_eq!(fitting_lines(lines), "deb http://a.invalid bookworm main contrib\n");
+        assert_eq!(
+            fitting_lines(lines),
+            "deb http://a.invalid bookworm main contrib\n"
+        );
     }
 
     #[test]

@@ -82,7 +82,13 @@ mod tests {
             }
         );
         assert_eq!(flight.bytes(), 820);
-        assert_eq!("c:512".parse(), Ok(Flight { sender: Sender::Central, frames: vec![510, 2] }));
+        assert_eq!(
+            "c:512".parse(),
+            Ok(Flight {
+                sender: Sender::Central,
+                frames: vec![510, 2]
+            })
+        );
     }
 
     #[test]

@@ -84,15 +84,22 @@ async fn find(adapter: &Adapter) -> Result<Peripheral, String> {
     };
     adapter.start_scan(filter).await.map_err(told("scan"))?;
     let found = loop {
-        let event = events.next().await.ok_or("BlueZ went away during the scan")?;
+        let event = events
+            .next()
+            .await
+            .ok_or("BlueZ went away during the scan")?;
         let Some(id) = subject(event) else {
             continue;
         };
-        let heard = adapter.peripheral(&id).await.map_err(told("look at a device"))?;
+        let heard = adapter
+            .peripheral(&id)
+            .await
+            .map_err(told("look at a device"))?;
         let properties = heard.properties().await.map_err(told("read a device"))?;
         // BlueZ forgets the RSSI when a scan ends, so a device that has one advertises now. (It does
         // not repeat the services of a device that it knows from an earlier scan.)
-        let is_fresh = properties.is_some_and(|known| known.rssi.is_some() && known.services.contains(&SERVICE));
+        let is_fresh = properties
+            .is_some_and(|known| known.rssi.is_some() && known.services.contains(&SERVICE));
         if is_fresh {
             break id;
         }

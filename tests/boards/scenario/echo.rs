@@ -18,17 +18,29 @@ const LIMIT: Duration = Duration::from_secs(90);
 pub(super) fn run(bench: &mut Bench) -> Outcome<Found> {
     let (told, sessions) = fly(bench, FLIGHTS, ROUNDS)?;
 
-    let rounds = told.get("rounds").and_then(Value::as_array).map_or(0, Vec::len);
+    let rounds = told
+        .get("rounds")
+        .and_then(Value::as_array)
+        .map_or(0, Vec::len);
     let flown = sessions.last().map_or(0, Vec::len);
     expect_that(rounds == 5 && flown == 30, || {
-        format!("5 rounds of 6 flights were asked for, {rounds} told of and {flown} flights seen on the air")
+        format!(
+            "5 rounds of 6 flights were asked for, {rounds} told of and {flown} flights seen on the air"
+        )
     })?;
 
-    Ok(Found { lines: vec![format!("{told}")], facts: json!({ "echo": told }) })
+    Ok(Found {
+        lines: vec![format!("{told}")],
+        facts: json!({ "echo": told }),
+    })
 }
 
 /// Flies an echo from the payer to the payee and returns what the payer told and the air saw.
-pub(super) fn fly(bench: &mut Bench, flights: &str, rounds: u32) -> Outcome<(Value, Vec<Vec<Flight>>)> {
+pub(super) fn fly(
+    bench: &mut Bench,
+    flights: &str,
+    rounds: u32,
+) -> Outcome<(Value, Vec<Vec<Flight>>)> {
     let echo = needed(bench.parts.echo.as_deref(), "--echo PATH")?;
     let name = echo.file_name().unwrap_or_default().to_string_lossy();
     let program = format!("{RUN_DISK}/{name}");
@@ -36,12 +48,17 @@ pub(super) fn fly(bench: &mut Bench, flights: &str, rounds: u32) -> Outcome<(Val
     let mark = flights::mark(&bench.air.trace)?;
 
     let serving = bench.payee.start(&format!("{program} serve {plan}"))?;
-    let told = bench.payer.must_within(&format!("{program} run {plan}"), LIMIT)?;
+    let told = bench
+        .payer
+        .must_within(&format!("{program} run {plan}"), LIMIT)?;
     let served = bench.payee.wait(&serving, LIMIT)?;
 
-    expect_that(served.code == 0, || format!("the echo's peripheral failed: {}", served.stderr))?;
-    let told = serde_json::from_str(told.trim())
-        .map_err(|error| Failure::Unexpected(format!("the echo printed no JSON ({error}): {told}")))?;
+    expect_that(served.code == 0, || {
+        format!("the echo's peripheral failed: {}", served.stderr)
+    })?;
+    let told = serde_json::from_str(told.trim()).map_err(|error| {
+        Failure::Unexpected(format!("the echo printed no JSON ({error}): {told}"))
+    })?;
     let crossings = flights::since(&bench.air.trace, mark)?;
 
     Ok((told, flights::sessions(&crossings)))

@@ -1,18 +1,42 @@
 //! The scenarios: each is one promise about two boards.
 
+mod cut;
 mod echo;
+mod latency;
+mod payment;
+mod radio;
+
+use std::time::Duration;
 
 use clap::ValueEnum;
 use serde_json::Value;
 
 use crate::bench::Bench;
-use crate::failure::Outcome;
+use crate::board::Network;
+use crate::failure::{Outcome, expect_that};
+use crate::process::wait_until;
+use crate::progress::step;
+use crate::wallet::{self, Kind};
+
+/// What the payer's account is credited with, and what it moves onto the device.
+const CREDIT: &str = "100.00";
+const DEPOSIT: &str = "50.00";
+const DAILY: &str = "100.00";
+const AGREE_LIMIT: Duration = Duration::from_secs(60);
 
 /// A scenario by its name on the command line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Scenario {
     /// The bench itself.
     Echo,
+    /// The main job.
+    Payment,
+    /// Power cut between debit and credit.
+    Cut,
+    /// Bluetooth goes and comes back.
+    Radio,
+    /// How long a payment takes.
+    Latency,
 }
 
 /// What a scenario that passed has found.
@@ -26,12 +50,22 @@ pub(crate) struct Found {
 
 impl Scenario {
     /// All scenarios, in the order in which they run.
-    pub(crate) const ALL: [Self; 1] = [Self::Echo];
+    pub(crate) const ALL: [Self; 5] = [
+        Self::Echo,
+        Self::Payment,
+        Self::Cut,
+        Self::Radio,
+        Self::Latency,
+    ];
 
     /// Returns the name.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Echo => "echo",
+            Self::Payment => "payment",
+            Self::Cut => "cut",
+            Self::Radio => "radio",
+            Self::Latency => "latency",
         }
     }
 
@@ -39,6 +73,18 @@ impl Scenario {
     pub(crate) fn about(self) -> &'static str {
         match self {
             Self::Echo => "the bench itself: a bare echo between the boards, without the product",
+            Self::Payment => {
+                "paid offline over Bluetooth; the claim settles by itself when the network is back"
+            }
+            Self::Cut => {
+                "power cut at the payee after the debit: the payer resumes, one debit, one credit"
+            }
+            Self::Radio => {
+                "bluetoothd restarts and adapters go and come back; the next payment works"
+            }
+            Self::Latency => {
+                "a payment takes three flights each way and at most twice as long as a bare echo"
+            }
         }
     }
 
@@ -46,6 +92,91 @@ impl Scenario {
     pub(crate) fn run(self, bench: &mut Bench) -> Outcome<Found> {
         match self {
             Self::Echo => echo::run(bench),
+            Self::Payment => payment::run(bench),
+            Self::Cut => cut::run(bench),
+            Self::Radio => radio::run(bench),
+            Self::Latency => latency::run(bench),
         }
     }
+}
+
+/// Whom the payer trusts.
+#[derive(Clone, Debug)]
+pub(crate) struct Keys {
+    /// The payee's client key, which also signs for it, since it has no trusted application.
+    pub(crate) payee: String,
+}
+
+/// An amount that a trusted payee is paid.
+#[derive(Clone, Copy, Debug)]
+struct PaidByPolicy {
+    text: &'static str,
+    minor_units: u64,
+}
+
+/// Makes sure that both boards have the packages and a wallet, and the payer money on its device.
+fn wallets(bench: &mut Bench) -> Outcome<Keys> {
+    if let Some(keys) = &bench.keys {
+        return Ok(keys.clone());
+    }
+    let enrolment = bench.serve()?.enrolment()?;
+    step("install the packages on both boards", || {
+        wallet::install(&mut bench.payer, Kind::WithTa)?;
+        wallet::install(&mut bench.payee, Kind::WithoutTa)
+    })?;
+    let keys = step("register and deposit online", || {
+        let payer = wallet::init(&mut bench.payer, &enrolment, "Payer", Kind::WithTa)?.client;
+        let payee = wallet::init(&mut bench.payee, &enrolment, "Till", Kind::WithoutTa)?.client;
+        bench.serve()?.credit(&payer, CREDIT)?;
+        wallet::deposit(&mut bench.payer, DEPOSIT)?;
+        wallet::trust(&mut bench.payer, &payee, DAILY)?;
+        Ok(Keys { payee })
+    })?;
+    bench.keys = Some(keys.clone());
+
+    Ok(keys)
+}
+
+/// Waits until both sides know that the server has said the last word on a payment.
+fn settled_on_both_sides(bench: &mut Bench, hash: &str) -> Outcome<()> {
+    for board in [&mut bench.payer, &mut bench.payee] {
+        wait_until(
+            "both sides know that the payment is settled",
+            AGREE_LIMIT,
+            || {
+                let payments = wallet::history(board)?;
+                Ok(payments
+                    .iter()
+                    .any(|known| known.hash.as_deref() == Some(hash) && known.settled)
+                    .then_some(()))
+            },
+        )?;
+    }
+
+    Ok(())
+}
+
+/// Compares the server's books with what the trusted application says, once nothing is under way.
+fn ledgers_agree(bench: &mut Bench) -> Outcome<()> {
+    for board in [&mut bench.payer, &mut bench.payee] {
+        wallet::network(board, Network::On)?;
+    }
+    let device = wallet::balance(&mut bench.payer)?;
+    let server = bench.serve()?;
+    let ledger = wait_until(
+        "the server knows what the device holds",
+        AGREE_LIMIT,
+        || {
+            let ledger = server.ledger()?;
+            Ok((ledger.shadow == device).then_some(ledger))
+        },
+    )?;
+    let sum = ledger
+        .online
+        .saturating_add(ledger.shadow)
+        .saturating_add(ledger.elsewhere);
+
+    expect_that(sum == ledger.issued && ledger.elsewhere == 0, || {
+        format!("money is not conserved: {ledger:?} with {device} on the device")
+    })
 }

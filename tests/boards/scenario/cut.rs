@@ -1,0 +1,179 @@
+//! The payee's board loses power after the debit and before P arrives.
+
+use std::time::Duration;
+
+use serde_json::json;
+
+use super::{Found, PaidByPolicy, wallets};
+use crate::bench::Bench;
+use crate::board::Network;
+use crate::failure::{Outcome, expect_that};
+use crate::flights;
+use crate::process::wait_until;
+use crate::progress::{say, step};
+use crate::wallet::{self, Payment};
+
+const AMOUNT: PaidByPolicy = PaidByPolicy {
+    text: "5.00",
+    minor_units: 500,
+};
+const LOCK_LIMIT: Duration = Duration::from_secs(90);
+const DEBIT_LIMIT: Duration = Duration::from_secs(30);
+const NOTICE_LIMIT: Duration = Duration::from_secs(60);
+const RESUME_LIMIT: Duration = Duration::from_secs(120);
+const SETTLE_LIMIT: Duration = Duration::from_secs(60);
+/// Flights after which the payee has answered Locked, and only the approval is missing.
+const FLIGHTS_UNTIL_LOCKED: usize = 4;
+
+pub(super) fn run(bench: &mut Bench) -> Outcome<Found> {
+    let keys = wallets(bench)?;
+    let device_before = wallet::balance(&mut bench.payer)?;
+    let online_before = bench.serve()?.online(&keys.payee)?;
+    let signed_before = wallet::status(&mut bench.payer)?.ta.j;
+    wallet::network(&mut bench.payer, Network::Off)?;
+    wallet::network(&mut bench.payee, Network::Off)?;
+
+    let request = wallet::request(&mut bench.payee, AMOUNT.text)?;
+    let begun = freeze_after_locked(bench, &keys.payee)?;
+    wallet::approve(&mut bench.payer, &begun.id)?;
+    let signed = signed_before.saturating_add(1);
+    let debited = format!("blepay status --json | grep -q '\"j\":{signed}[,}}]'");
+    bench.payer.wait_until(
+        "the payer's trusted application debits",
+        &debited,
+        DEBIT_LIMIT,
+    )?;
+    bench.payee.cut_power()?;
+    say("cut: the payee has no power, the payer is debited");
+
+    let unsure = wait_for_unconfirmed(bench)?;
+    let device_after = wallet::balance(&mut bench.payer)?;
+    expect_that(
+        device_before.checked_sub(AMOUNT.minor_units) == Some(device_after),
+        || {
+            format!(
+                "the payer had {device_before} and has {device_after} after one debit of {}",
+                AMOUNT.minor_units
+            )
+        },
+    )?;
+
+    step("boot the payee again on the same disk", || {
+        bench.payee.boot()
+    })?;
+    let resumed = wait_for_receipt(bench, &unsure)?;
+    expect_that(
+        resumed.hash == unsure.hash && resumed.hash.is_some(),
+        || {
+            format!(
+                "the payer resumed with another P: {:?}, then {:?}",
+                unsure.hash, resumed.hash
+            )
+        },
+    )?;
+    expect_that(resumed.resumed, || {
+        format!("the payment does not say that it was resumed: {resumed:?}")
+    })?;
+    once_on_each_side(bench, &resumed, &request.id, signed)?;
+    let device_last = wallet::balance(&mut bench.payer)?;
+    expect_that(device_last == device_after, || {
+        format!("a second debit: {device_after}, then {device_last}")
+    })?;
+
+    wallet::network(&mut bench.payer, Network::On)?;
+    wallet::network(&mut bench.payee, Network::On)?;
+    let owed = online_before.saturating_add(AMOUNT.minor_units);
+    let server = bench.serve()?;
+    wait_until("the claim settles", SETTLE_LIMIT, || {
+        Ok((server.online(&keys.payee)? >= owed).then_some(()))
+    })?;
+    super::settled_on_both_sides(bench, resumed.hash.as_deref().unwrap_or_default())?;
+    let online_last = bench.serve()?.online(&keys.payee)?;
+    expect_that(online_last == owed, || {
+        format!("the payee is owed {owed} online and has {online_last}")
+    })?;
+    super::ledgers_agree(bench)?;
+
+    Ok(Found {
+        lines: vec![
+            "power cut after the debit: one debit, the same P again, one credit, receipt verified"
+                .to_owned(),
+        ],
+        facts: json!({ "hash": resumed.hash }),
+    })
+}
+
+/// Begins a payment and stops the payee's processor when its Locked is on the air.
+fn freeze_after_locked(bench: &mut Bench, payee: &str) -> Outcome<Payment> {
+    let mark = flights::mark(&bench.air.trace)?;
+    let begun = wallet::begin(&mut bench.payer, payee, AMOUNT.minor_units)?;
+    let trace = bench.air.trace.clone();
+    wait_until("the payee answers Locked", LOCK_LIMIT, || {
+        let sessions = flights::sessions(&flights::since(&trace, mark)?);
+        let is_locked = sessions
+            .last()
+            .is_some_and(|flights| flights.len() == FLIGHTS_UNTIL_LOCKED);
+        Ok(is_locked.then_some(()))
+    })?;
+    let shown = wallet::wait_for_state(
+        &mut bench.payer,
+        &begun.id,
+        &["awaits_approval"],
+        LOCK_LIMIT,
+    )?;
+    bench.payee.freeze()?;
+
+    Ok(shown)
+}
+
+fn wait_for_unconfirmed(bench: &mut Bench) -> Outcome<Payment> {
+    wait_until(
+        "the payer notices that the payee is gone",
+        NOTICE_LIMIT,
+        || {
+            let newest = wallet::history(&mut bench.payer)?.into_iter().next();
+            Ok(newest.filter(|payment| payment.state == "unconfirmed" && payment.hash.is_some()))
+        },
+    )
+}
+
+fn wait_for_receipt(bench: &mut Bench, unsure: &Payment) -> Outcome<Payment> {
+    wait_until(
+        "the payer resumes by itself when the payee advertises again",
+        RESUME_LIMIT,
+        || {
+            let payments = wallet::history(&mut bench.payer)?;
+            Ok(payments.into_iter().find(|payment| {
+                payment.hash == unsure.hash
+                    && payment.receipt_verified
+                    && payment.state == "received"
+            }))
+        },
+    )
+}
+
+fn once_on_each_side(
+    bench: &mut Bench,
+    payment: &Payment,
+    request: &str,
+    signed: u64,
+) -> Outcome<()> {
+    let j = wallet::status(&mut bench.payer)?.ta.j;
+    expect_that(j == signed, || {
+        format!("the trusted application signed {j} payments instead of {signed}")
+    })?;
+    let debits = wallet::history(&mut bench.payer)?;
+    let debits = debits
+        .iter()
+        .filter(|other| other.j == payment.j && other.direction == "out")
+        .count();
+    let credits = wallet::history(&mut bench.payee)?;
+    let credits = credits
+        .iter()
+        .filter(|other| other.request_id.as_deref() == Some(request) && other.direction == "in")
+        .count();
+
+    expect_that(debits == 1 && credits == 1, || {
+        format!("{debits} debits and {credits} credits instead of one each")
+    })
+}
