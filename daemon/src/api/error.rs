@@ -151,6 +151,21 @@ impl From<WalletError> for ApiError {
                 "not-found",
                 "see them: blepay history",
             ),
+            WalletError::RequestPaid => (
+                StatusCode::CONFLICT,
+                "request-paid",
+                "see the payment: blepay history",
+            ),
+            WalletError::Open(_) => (
+                StatusCode::CONFLICT,
+                "request-not-served",
+                "open another request",
+            ),
+            WalletError::NotReady => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                "not-ready",
+                "blepay status says what the trusted application waits for; try again",
+            ),
             WalletError::TooManyRequests => (
                 StatusCode::CONFLICT,
                 "too-many-requests",

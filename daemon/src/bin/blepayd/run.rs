@@ -51,6 +51,7 @@ pub(crate) async fn run(config: Config) -> anyhow::Result<()> {
             .then(|| connector(&config.ta, &config.state_directory)),
         radio,
         shutdown: shutdown.clone(),
+        scan_daily_max: None,
     })
     .await
     .context("cannot start the wallet")?;
