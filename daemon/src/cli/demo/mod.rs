@@ -1,10 +1,90 @@
-//! `blepay demo`.
+//! `blepay demo`: a provider, a payer and two payees as processes of their own, on the simulated
+//! radio, and a payment whose link is cut at the worst moment.
+
+mod books;
+mod device;
+mod processes;
+mod script;
+mod stage;
+mod transcript;
+
+use tokio::signal::unix::{SignalKind, signal};
 
 use super::args::Demo;
-use super::failure::Failure;
+use super::failure::{Exit, Failure};
 use super::terminal::Terminal;
+use books::Outcome;
+use processes::Folder;
+use stage::Stage;
 
+/// Plays the demo; every process that it starts ends with it.
 pub(super) async fn run(terminal: &mut Terminal, args: Demo) -> Result<(), Failure> {
-    let _ = (terminal, args);
+    let mut folder = Folder::make()?;
+    let mut stage = Stage::new(terminal, folder.path(), args.full);
+    let played = tokio::select! {
+        played = script::play(&mut stage) => played,
+        () = interrupted() => Err(Failure::new(
+            Exit::Refused,
+            "interrupted",
+            "the demo was interrupted",
+            "",
+        )),
+    };
+    let step = stage.step().to_owned();
+    let ended = match played {
+        Ok(outcome) => ended(terminal, &outcome),
+        Err(failure) => Err(at_step(failure, &step)),
+    };
+    if ended.is_err() || args.keep {
+        folder.keep();
+        terminal.note(&format!(
+            "State and logs of every process: {}",
+            folder.path().display()
+        ));
+    }
+
+    ended
+}
+
+fn ended(terminal: &mut Terminal, outcome: &Outcome) -> Result<(), Failure> {
+    let sentence = if outcome.conserved {
+        "Every cent is accounted for."
+    } else {
+        "MONEY IS NOT CONSERVED."
+    };
+    terminal.data(outcome, sentence)?;
+    if !outcome.conserved {
+        return Err(Failure::refused(
+            "not-conserved",
+            "the server's and the TAs' own answers do not add up",
+            "the books above say where; the logs are kept",
+        ));
+    }
+
     Ok(())
+}
+
+fn at_step(failure: Failure, step: &str) -> Failure {
+    let message = format!("the demo failed at {step:?}: {}", failure.body.message);
+
+    Failure::new(
+        Exit::Refused,
+        &failure.body.code,
+        message,
+        failure.body.hint,
+    )
+}
+
+/// Returns when somebody wants the demo to end.
+async fn interrupted() {
+    let mut signals = Vec::new();
+    for kind in [
+        SignalKind::interrupt(),
+        SignalKind::terminate(),
+        SignalKind::hangup(),
+    ] {
+        signals.extend(signal(kind));
+    }
+    let any = signals.iter_mut().map(|signal| Box::pin(signal.recv()));
+    let _first = futures::future::select_all(any).await;
 }

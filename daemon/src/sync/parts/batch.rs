@@ -100,9 +100,6 @@ async fn send(cx: &Context, purpose: Purpose, pairs: &[PaymentPair]) -> Result<u
         .filter(|(payment, outcome)| is_news(cx, purpose, payment, *outcome))
         .map(|(payment, outcome)| purpose.fact(*payment, *outcome))
         .collect();
-    for (payment, outcome) in items.iter() {
-        tracing::info!(target: "ops", %payment, ?outcome, "C ← S: outcome; Verify(pk_S, answer) = 1");
-    }
     if !facts.is_empty() {
         cx.record(facts).await?;
     }

@@ -2,7 +2,7 @@
 
 use ops_proto::contract::{Command, Output};
 use ops_proto::id::CommandId;
-use ops_proto::message::{DepositAnswer, DepositOpen, DepositOrder, DepositOutcome, Endorsement};
+use ops_proto::message::{DepositAnswer, DepositOpen, DepositOrder, Endorsement};
 use ops_proto::signed::encode;
 use ops_proto::{Amount, Signed};
 
@@ -68,14 +68,6 @@ async fn ask(cx: &Context, open: Signed<DepositOpen>) -> Result<Signed<DepositAn
     let fits = body.ta == open.body().ta && body.i == i && body.order == open.hash();
     if !fits {
         return Err(SyncError::NotBelieved("it is for another deposit"));
-    }
-    match body.outcome {
-        DepositOutcome::Granted => {
-            tracing::info!(target: "ops", i, "C ← S: S.bal[C] ← S.bal[C] − x; Grant = Sign_S(pk_T, i, H(DepositOpen))");
-        }
-        DepositOutcome::Refused(reason) => {
-            tracing::info!(target: "ops", i, %reason, "C ← S: Refusal = Sign_S(pk_T, i, H(DepositOpen))");
-        }
     }
     cx.record(vec![Fact::DepositAnswered(answer.clone())])
         .await?;

@@ -31,7 +31,6 @@ pub(in super::super) async fn client(cx: &Context) -> Result<u64, SyncError> {
     if chain.leaf.body().name != client.name {
         return Err(SyncError::NotBelieved("the certificate has another name"));
     }
-    tracing::info!(target: "ops", number = chain.leaf.body().number, "C ← S: cert_C; Verify(pk_S, cert_C) = 1");
     cx.record(vec![Fact::ClientRegistered(Box::new(chain))])
         .await?;
 
@@ -88,7 +87,6 @@ async fn ask(cx: &Context) -> Result<(), SyncError> {
         .server
         .certificate("/v1/tas", order.to_wire(), &key, Kind::Ta)
         .await?;
-    tracing::info!(target: "ops", number = chain.leaf.body().number, "C ← S: OEMVerify = 1; cert_T");
 
     cx.record(vec![Fact::TaRegistered(Box::new(chain))]).await
 }

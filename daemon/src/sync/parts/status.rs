@@ -123,7 +123,6 @@ async fn ask(cx: &Context, order: &StatusOrder) -> Result<Signed<SyncToken>, Syn
     if !fits {
         return Err(SyncError::NotBelieved("the token is for another status"));
     }
-    tracing::info!(target: "ops", n, "C ← S: Token = Sign_S(pk_T, H(Status), nonce, time)");
     cx.record(vec![Fact::TokenReceived(token.clone())]).await?;
 
     Ok(token)

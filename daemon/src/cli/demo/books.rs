@@ -1,0 +1,184 @@
+//! Where all money is, by the server's and the TAs' own answers, and whether each payment is proven.
+
+use ops_proto::certificate::Certificate;
+use ops_proto::message::receipt::verify_receipt;
+use ops_proto::message::{Payment as SignedPayment, ReceivedPayment, RequestPayment};
+use ops_proto::signed::Body;
+use ops_proto::{PaymentPair, PublicKey, Signed, pay_verify};
+use serde::{Deserialize, Serialize};
+
+use super::super::failure::Failure;
+use super::device::{CURRENCY, Device};
+use super::processes::output;
+use super::stage::Stage;
+use crate::api::money;
+use crate::api::types::{Payment, Receipt};
+
+/// The server's books, in minor units: `blepay-server ledger --json`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Ledger {
+    pub(super) issued: u64,
+    pub(super) online: u64,
+    pub(super) shadow: u64,
+    pub(super) open: u64,
+    pub(super) transit: u64,
+    pub(super) held: u64,
+    pub(super) loss: i64,
+    pub(super) position: i64,
+    pub(super) balanced: bool,
+}
+
+/// What the demo ends with.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub(super) struct Outcome {
+    pub(super) issued: u64,
+    pub(super) online: u64,
+    pub(super) ta: u64,
+    pub(super) in_flight: u64,
+    pub(super) conserved: bool,
+    pub(super) payments: Vec<Proven>,
+    pub(super) currency: String,
+    pub(super) ledger: Ledger,
+    pub(super) devices: Vec<Holding>,
+}
+
+/// A payment with what was found out about it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub(super) struct Proven {
+    pub(super) amount: u64,
+    pub(super) payee: String,
+    pub(super) hash: String,
+    pub(super) resumed: bool,
+    pub(super) receipt_verified: bool,
+    pub(super) settled: bool,
+    pub(super) settlement: Option<String>,
+}
+
+/// What a TA says it holds.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub(super) struct Holding {
+    pub(super) name: String,
+    pub(super) balance: u64,
+}
+
+/// Asks everybody and adds up.
+pub(super) async fn close(
+    stage: &mut Stage<'_>,
+    devices: &[&Device],
+    payments: Vec<Proven>,
+) -> Result<Outcome, Failure> {
+    let ledger = ledger(stage)?;
+    let mut holdings = Vec::new();
+    for device in devices {
+        holdings.push(Holding {
+            name: device.name.to_owned(),
+            balance: device.balance().await?,
+        });
+    }
+    let ta = sum(holdings.iter().map(|holding| holding.balance));
+    let in_flight = ledger.transit.saturating_add(ledger.open);
+    let found = [ledger.online, ta, in_flight, ledger.held];
+    let conserved = ledger.balanced
+        && ledger.issued == sum(found)
+        && ledger.shadow == ta
+        && (ledger.loss, ledger.position) == (0, 0);
+    show(stage, &ledger, &holdings)?;
+
+    Ok(Outcome {
+        issued: ledger.issued,
+        online: ledger.online,
+        ta,
+        in_flight,
+        conserved,
+        payments,
+        currency: CURRENCY.to_owned(),
+        ledger,
+        devices: holdings,
+    })
+}
+
+fn ledger(stage: &Stage<'_>) -> Result<Ledger, Failure> {
+    let data = stage.folder().join("server").into_os_string();
+    let arguments = ["ledger".into(), "--json".into(), "--data".into(), data];
+    let text = output("blepay-server", arguments)?;
+
+    serde_json::from_str(&text)
+        .map_err(|error| Failure::refused("ledger", error, "see the server's log"))
+}
+
+fn show(stage: &mut Stage<'_>, ledger: &Ledger, holdings: &[Holding]) -> Result<(), Failure> {
+    stage.say("The server's books            The devices' TAs")?;
+    let left = [
+        ("issued", ledger.issued),
+        ("online", ledger.online),
+        ("shadow of the TAs", ledger.shadow),
+        ("open deposits", ledger.open),
+        ("transit", ledger.transit),
+        ("held", ledger.held),
+    ];
+    for (index, (name, amount)) in left.into_iter().enumerate() {
+        let right = holdings.get(index).map_or_else(String::new, |holding| {
+            format!("{:<10} {:>8}", holding.name, text(holding.balance))
+        });
+        let line = format!("  {name:<18} {:>8}   {right}", text(amount));
+        stage.say(line.trim_end())?;
+    }
+
+    Ok(())
+}
+
+/// Checks a receipt as a third party would, from its bytes alone, and sums up the payment.
+pub(super) async fn prove(payer: &Device, payment: &Payment) -> Result<Proven, Failure> {
+    let path = format!("/v1/payments/{}/receipt", payment.id);
+    let receipt: Receipt = payer.client.get(&path).await?;
+    let now = &receipt.payment;
+
+    Ok(Proven {
+        amount: now.amount.as_ref().map_or(0, |amount| amount.minor_units),
+        payee: now.peer.clone().unwrap_or_default(),
+        hash: now.hash.clone().unwrap_or_default(),
+        resumed: now.resumed,
+        receipt_verified: is_proven(&receipt),
+        settled: now.settled,
+        settlement: now.settlement.clone(),
+    })
+}
+
+fn is_proven(receipt: &Receipt) -> bool {
+    proof(receipt).is_some()
+}
+
+fn proof(receipt: &Receipt) -> Option<()> {
+    let pair = PaymentPair {
+        payment: message::<SignedPayment>(Some(&receipt.p))?,
+        request: message::<RequestPayment>(Some(&receipt.r))?,
+    };
+    let received = message::<ReceivedPayment>(receipt.receipt.as_ref())?;
+    let sender_provider = message::<Certificate>(receipt.sender_provider.as_ref())?;
+    let payee_provider = message::<Certificate>(receipt.payee_provider.as_ref())?;
+    let mut root = [0; 32];
+    hex::decode_to_slice(receipt.root.as_ref()?, &mut root).ok()?;
+    let root = PublicKey(root);
+    let _paid = pay_verify(&root, &pair, &sender_provider, &payee_provider).ok()?;
+    let _received = verify_receipt(&received, &pair.payment).ok()?;
+
+    Some(())
+}
+
+fn message<T: Body>(text: Option<&String>) -> Option<Signed<T>> {
+    let wire = hex::decode(text?).ok()?;
+
+    Signed::decode(&wire).ok()
+}
+
+/// Writes minor units of the demo's currency.
+pub(super) fn text(minor_units: u64) -> String {
+    CURRENCY.parse().map_or_else(
+        |_malformed| minor_units.to_string(),
+        |currency| money::text(minor_units, currency),
+    )
+}
+
+fn sum(amounts: impl IntoIterator<Item = u64>) -> u64 {
+    amounts.into_iter().fold(0, u64::saturating_add)
+}
