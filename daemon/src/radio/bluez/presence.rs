@@ -1,8 +1,9 @@
 //! Whether there is an adapter: watches the bus, bluetoothd, the adapters and their switches.
 //!
 //! Neither library tells of a restart of bluetoothd, nor of an adapter that was off for a moment; both
-//! lose what we registered. So every such *upset* hands out the adapter anew, even when all looks as
-//! before by the time we look.
+//! lose what we registered. So every such *loss* hands out the adapter anew, even when all looks as
+//! before by the time we look; what only comes, as bluetoothd's name, then its adapter, then its
+//! power, is looked at and no more.
 
 use futures::StreamExt;
 use std::collections::HashMap;
@@ -44,8 +45,8 @@ pub(super) struct Presence {
     state: watch::Sender<RadioState>,
     current: watch::Sender<Option<Arc<Adapter>>>,
     connections: broadcast::Sender<ConnectionChange>,
-    /// Counts the upsets.
-    upsets: watch::Sender<u64>,
+    /// Counts what is worth a look.
+    signs: watch::Sender<Signs>,
 }
 
 impl Presence {
@@ -61,7 +62,7 @@ impl Presence {
             state,
             current: current_in,
             connections,
-            upsets: watch::Sender::new(0),
+            signs: watch::Sender::new(Signs::default()),
         };
 
         (presence, adapters)
@@ -98,7 +99,7 @@ impl Presence {
         // Signals are read while we look: a full queue would hold back the answers that we wait for.
         tokio::select! {
             () = self.read_signals(signals) => {}
-            () = self.look_after_upsets(&bus, &libraries) => {}
+            () = self.look_after_signs(&bus, &libraries) => {}
         }
     }
 
@@ -130,9 +131,8 @@ impl Presence {
 
     fn handle(&self, event: Event) {
         match event {
-            Event::Upset => self
-                .upsets
-                .send_modify(|upsets| *upsets = upsets.wrapping_add(1)),
+            Event::Gained => self.signs.send_modify(Signs::gain),
+            Event::Lost => self.signs.send_modify(Signs::lose),
             Event::Connection(change) => {
                 tracing::trace!(?change, "A device connected or disconnected");
                 // Nobody has a link.
@@ -141,28 +141,43 @@ impl Presence {
         }
     }
 
-    /// Looks at the adapter now and after every upset; returns when the bus does not answer.
-    async fn look_after_upsets(&self, bus: &Connection, libraries: &Libraries) {
-        let mut upsets = self.upsets.subscribe();
+    /// Looks at the adapter now and after every sign; returns when the bus does not answer.
+    async fn look_after_signs(&self, bus: &Connection, libraries: &Libraries) {
+        let mut signs = self.signs.subscribe();
+        // The losses up to when the current adapter was looked up.
+        let mut losses_then = None;
         loop {
-            upsets.mark_unchanged();
-            match find_adapter(bus, self.config.adapter.as_deref()).await {
-                Ok(Ok(name)) => match libraries.adapter(&name).await {
-                    Ok(adapter) => self.present(adapter),
+            let losses = signs.borrow_and_update().losses;
+            let found = match find_adapter(bus, self.config.adapter.as_deref()).await {
+                Ok(found) => found,
+                Err(error) => return tracing::debug!(%error, "The system bus does not answer"),
+            };
+            match found {
+                Ok(name) if self.is_current(&name) && losses_then == Some(losses) => {}
+                Ok(name) => match libraries.adapter(&name).await {
+                    Ok(adapter) => {
+                        self.present(adapter);
+                        losses_then = Some(losses);
+                    }
                     Err(error) => self.absent(AbsentReason::AdapterFaulty(error.to_string())),
                 },
-                Ok(Err(reason)) => self.absent(reason),
-                Err(error) => return tracing::debug!(%error, "The system bus does not answer"),
+                Err(reason) => self.absent(reason),
             }
             let faulty = matches!(
                 *self.state.borrow(),
                 RadioState::Absent(AbsentReason::AdapterFaulty(_))
             );
             tokio::select! {
-                changed = upsets.changed() => if changed.is_err() { return },
+                changed = signs.changed() => if changed.is_err() { return },
                 () = tokio::time::sleep(FAULTY_RETRY_INTERVAL), if faulty => {}
             }
         }
+    }
+
+    fn is_current(&self, name: &str) -> bool {
+        let current = self.current.borrow();
+
+        current.as_ref().is_some_and(|adapter| adapter.name == name)
     }
 
     fn present(&self, adapter: Adapter) {
@@ -191,8 +206,28 @@ impl Presence {
     }
 }
 
+/// How often something came, and how often something went.
+#[derive(Clone, Copy, Debug, Default)]
+struct Signs {
+    gains: u64,
+    losses: u64,
+}
+
+impl Signs {
+    const fn gain(&mut self) {
+        self.gains = self.gains.wrapping_add(1);
+    }
+
+    const fn lose(&mut self) {
+        self.losses = self.losses.wrapping_add(1);
+    }
+}
+
 enum Event {
-    Upset,
+    /// bluetoothd, an adapter, or its power has come.
+    Gained,
+    /// One of them has gone, and with it what was registered.
+    Lost,
     Connection(ConnectionChange),
 }
 
@@ -225,13 +260,21 @@ fn rules() -> zbus::Result<[MatchRule<'static>; 4]> {
 fn parse(signal: &Message) -> Option<Event> {
     let header = signal.header();
     match header.member()?.as_str() {
-        "NameOwnerChanged" => Some(Event::Upset),
+        "NameOwnerChanged" => {
+            let body = signal.body();
+            let (_name, old, _new): (String, String, String) = body.deserialize().ok()?;
+            Some(if old.is_empty() {
+                Event::Gained
+            } else {
+                Event::Lost
+            })
+        }
         "InterfacesAdded" => {
             let body = signal.body();
             let (_path, interfaces): (OwnedObjectPath, Interfaces) = body.deserialize().ok()?;
             interfaces
                 .contains_key(ADAPTER_INTERFACE)
-                .then_some(Event::Upset)
+                .then_some(Event::Gained)
         }
         "InterfacesRemoved" => {
             let body = signal.body();
@@ -239,7 +282,7 @@ fn parse(signal: &Message) -> Option<Event> {
             interfaces
                 .iter()
                 .any(|interface| interface == ADAPTER_INTERFACE)
-                .then_some(Event::Upset)
+                .then_some(Event::Lost)
         }
         "PropertiesChanged" => {
             let path = header.path()?.as_str();
@@ -247,13 +290,19 @@ fn parse(signal: &Message) -> Option<Event> {
             let (interface, changed, _invalidated): (String, Properties, Vec<String>) =
                 body.deserialize().ok()?;
             match interface.as_str() {
-                ADAPTER_INTERFACE => changed.contains_key("Powered").then_some(Event::Upset),
+                ADAPTER_INTERFACE => power_change(&changed),
                 DEVICE_INTERFACE => connection_change(path, &changed).map(Event::Connection),
                 _another => None,
             }
         }
         _another => None,
     }
+}
+
+fn power_change(changed: &Properties) -> Option<Event> {
+    let powered = bool::try_from(changed.get("Powered")?).ok()?;
+
+    Some(if powered { Event::Gained } else { Event::Lost })
 }
 
 fn connection_change(path: &str, changed: &Properties) -> Option<ConnectionChange> {
