@@ -10,7 +10,8 @@
 
 mod kit;
 mod money;
-mod refusals;
+mod payee_refuses;
+mod payer_refuses;
 mod session;
 mod strangers;
 mod turns;

@@ -1,5 +1,6 @@
 //! A small world, two machines back to back, and puppets that say what no honest side would.
 
+pub(crate) mod messages;
 mod pair;
 pub(crate) mod puppet;
 pub(crate) mod world;

@@ -19,25 +19,23 @@ mod choice;
 mod effect;
 mod offer;
 mod pay;
+mod state;
 mod visit;
 
 use std::collections::VecDeque;
 
-use ops_proto::message::CertificateChain;
-use ops_proto::{Digest, PublicKey};
-
 pub use effect::{Effect, Offered, Outcome, PayAnswer, PayRefused, Record};
+use state::{Aim, Desk, State, unexpected};
 pub use visit::{
     Approval, ApprovalRefused, Approver, Expected, KnownPayee, Purpose, Reveals, Unsettled, Visit,
 };
 
-use super::talk::Talk;
 use crate::durable::{Seq, Sequence};
-use crate::error::{Failure, Misbehaviour, Waiting};
+use crate::error::Failure;
 use crate::frame::{Assembler, Progress, SessionTag};
 use crate::limits::UNSETTLED_MAX;
-use crate::message::Message;
-use crate::session::{Entropy, Mode};
+use crate::message::{AbortCode, Message};
+use crate::session::Entropy;
 use crate::time::Instant;
 
 /// One visit to one payee, from flight ① to the receipt.
@@ -147,7 +145,7 @@ impl Payer {
     pub fn handle_declined(&mut self) {
         if self.state.is_before_pay() {
             self.desk
-                .leave_saying(crate::message::AbortCode::Declined, Outcome::Declined);
+                .leave_saying(AbortCode::Declined, Outcome::Declined);
             self.state = State::Ended;
         }
     }
@@ -272,237 +270,4 @@ impl Payer {
     fn fail(&mut self, failure: Failure) {
         self.step(|state, desk| state.fail(failure, desk));
     }
-}
-
-/// What every state works with.
-#[derive(Debug)]
-struct Desk {
-    effects: VecDeque<Effect>,
-    sequence: Sequence,
-    /// The session, while it is up.
-    talk: Option<Talk>,
-    root: PublicKey,
-    sender: CertificateChain,
-    aim: Aim,
-    unsettled: Vec<Unsettled>,
-}
-
-/// What remains of [`Purpose`] once flight ① has left.
-#[derive(Debug)]
-enum Aim {
-    Browse,
-    Resume,
-    Pay(Expected),
-    PayScanned(Expected, Option<ops_proto::Currency>),
-}
-
-#[derive(Debug)]
-enum State {
-    ExpectOffer(offer::ExpectOffer),
-    ExpectResumeAnswer(offer::ExpectResumeAnswer),
-    ExpectChoice(choice::ExpectChoice),
-    ExpectLocked(choice::ExpectLocked),
-    ExpectApproval(choice::ExpectApproval),
-    ExpectIntentDurable(pay::ExpectIntentDurable),
-    ExpectSignature(pay::ExpectSignature),
-    ExpectPaymentDurable(pay::ExpectPaymentDurable),
-    ExpectReceipt(pay::ExpectReceipt),
-    ExpectReceiptDurable(pay::ExpectReceiptDurable),
-    Ended,
-}
-
-impl State {
-    fn handle_message(self, message: Message, desk: &mut Desk, now: Instant) -> Self {
-        match self {
-            Self::ExpectResumeAnswer(state) => state.handle_message(message, desk, now),
-            Self::ExpectLocked(state) => state.handle_message(message, desk, now),
-            Self::ExpectReceipt(state) => state.handle_message(message, desk),
-            Self::ExpectOffer(_)
-            | Self::ExpectChoice(_)
-            | Self::ExpectApproval(_)
-            | Self::ExpectIntentDurable(_)
-            | Self::ExpectSignature(_)
-            | Self::ExpectPaymentDurable(_)
-            | Self::ExpectReceiptDurable(_)
-            | Self::Ended => {
-                let waiting = self.waiting();
-                self.fail(unexpected(&message, waiting), desk)
-            }
-        }
-    }
-
-    /// Ends the visit, or goes on without the link where the money demands it.
-    fn fail(self, failure: Failure, desk: &mut Desk) -> Self {
-        match self {
-            Self::ExpectOffer(_)
-            | Self::ExpectResumeAnswer(_)
-            | Self::ExpectChoice(_)
-            | Self::ExpectLocked(_)
-            | Self::ExpectApproval(_)
-            | Self::ExpectIntentDurable(_) => {
-                desk.hang_up(failure);
-                desk.done(Outcome::Failed(failure))
-            }
-            // the TA may have debited itself: wait for its answer
-            Self::ExpectSignature(state) => {
-                desk.hang_up(failure);
-                Self::ExpectSignature(state.lose(failure))
-            }
-            Self::ExpectPaymentDurable(state) => {
-                desk.hang_up(failure);
-                Self::ExpectPaymentDurable(state.lose(failure))
-            }
-            Self::ExpectReceipt(state) => {
-                desk.hang_up(failure);
-                let payment = state.payment();
-                desk.done(Outcome::Unanswered { payment, failure })
-            }
-            // the receipt is here and good; only its record is awaited
-            Self::ExpectReceiptDurable(state) => Self::ExpectReceiptDurable(state),
-            Self::Ended => Self::Ended,
-        }
-    }
-
-    const fn is_before_pay(&self) -> bool {
-        match self {
-            Self::ExpectOffer(_)
-            | Self::ExpectResumeAnswer(_)
-            | Self::ExpectChoice(_)
-            | Self::ExpectLocked(_)
-            | Self::ExpectApproval(_)
-            | Self::ExpectIntentDurable(_) => true,
-            Self::ExpectSignature(_)
-            | Self::ExpectPaymentDurable(_)
-            | Self::ExpectReceipt(_)
-            | Self::ExpectReceiptDurable(_)
-            | Self::Ended => false,
-        }
-    }
-
-    const fn waiting(&self) -> Waiting {
-        match self {
-            Self::ExpectOffer(_) => Waiting::Offer,
-            Self::ExpectResumeAnswer(_) => Waiting::ResumeAnswer,
-            Self::ExpectChoice(_) => Waiting::OwnChoice,
-            Self::ExpectLocked(_) => Waiting::Locked,
-            Self::ExpectApproval(_) => Waiting::Approval,
-            Self::ExpectIntentDurable(_)
-            | Self::ExpectSignature(_)
-            | Self::ExpectPaymentDurable(_) => Waiting::Signature,
-            Self::ExpectReceipt(_) | Self::ExpectReceiptDurable(_) | Self::Ended => {
-                Waiting::Receipt
-            }
-        }
-    }
-
-    fn deadline(&self) -> Option<(Instant, Waiting)> {
-        let deadline = match self {
-            Self::ExpectOffer(state) => state.deadline(),
-            Self::ExpectResumeAnswer(state) => state.deadline(),
-            Self::ExpectChoice(state) => state.deadline(),
-            Self::ExpectLocked(state) => state.deadline(),
-            Self::ExpectApproval(state) => state.deadline(),
-            Self::ExpectReceipt(state) => state.deadline(),
-            Self::ExpectIntentDurable(_)
-            | Self::ExpectSignature(_)
-            | Self::ExpectPaymentDurable(_)
-            | Self::ExpectReceiptDurable(_)
-            | Self::Ended => return None,
-        };
-
-        Some((deadline, self.waiting()))
-    }
-}
-
-impl Desk {
-    fn say(&mut self, message: &Message) -> Result<(), Failure> {
-        let talk = self.talk.as_mut().ok_or(Failure::LinkLost)?;
-        let frames = talk.say(message)?;
-        self.effects
-            .extend(frames.into_iter().map(Effect::Transmit));
-
-        Ok(())
-    }
-
-    /// Says goodbye if there is a session to say it in, and closes the link, once.
-    fn hang_up(&mut self, failure: Failure) {
-        if let Some(code) = failure.abort_code() {
-            // what cannot be said is not worth a second failure
-            self.say(&Message::Abort(code)).ok();
-        }
-        self.talk = None;
-        if !self.effects.contains(&Effect::Disconnect) {
-            self.effects.push_back(Effect::Disconnect);
-        }
-    }
-
-    fn leave_saying(&mut self, code: crate::message::AbortCode, outcome: Outcome) {
-        self.say(&Message::Abort(code)).ok();
-        self.leave(outcome);
-    }
-
-    /// Closes the link and ends the visit.
-    fn leave(&mut self, outcome: Outcome) -> State {
-        self.talk = None;
-        self.effects.push_back(Effect::Disconnect);
-
-        self.done(outcome)
-    }
-
-    fn done(&mut self, outcome: Outcome) -> State {
-        self.effects.push_back(Effect::Done(outcome));
-
-        State::Ended
-    }
-
-    fn append<T>(&mut self, record: Record, value: T) -> crate::durable::Pending<T> {
-        let (seq, pending) = self.sequence.append(value);
-        self.effects.push_back(Effect::Append { seq, record });
-
-        pending
-    }
-
-    /// Returns an unsettled payment for this very request, if there is one.
-    fn paid_before(&self, payee: &PublicKey, request: ops_proto::RequestId) -> Option<Digest> {
-        self.unsettled
-            .iter()
-            .map(|unsettled| &unsettled.pair)
-            .find(|pair| {
-                let payment = pair.payment.body();
-                payment.receiver.key == *payee && payment.request_id == request
-            })
-            .map(ops_proto::PaymentPair::hash)
-    }
-}
-
-impl Aim {
-    fn of(purpose: &Purpose) -> Self {
-        match purpose {
-            Purpose::Browse { .. } => Self::Browse,
-            Purpose::Resume { .. } => Self::Resume,
-            Purpose::Pay { expected, .. } => Self::Pay(expected.clone()),
-            Purpose::PayScanned { uri } => Self::PayScanned(
-                Expected {
-                    payee: None,
-                    request: None,
-                    amount: uri.hint.map(|hint| hint.amount),
-                },
-                uri.hint.map(|hint| hint.currency),
-            ),
-        }
-    }
-
-    const fn mode(&self) -> Mode {
-        match self {
-            Self::Browse | Self::Resume | Self::Pay(_) => Mode::Heard,
-            Self::PayScanned(..) => Mode::Scanned,
-        }
-    }
-}
-
-fn unexpected(message: &Message, waiting: Waiting) -> Failure {
-    Failure::PeerMisbehaved(Misbehaviour::Unexpected {
-        message: message.kind(),
-        waiting,
-    })
 }
