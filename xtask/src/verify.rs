@@ -163,24 +163,22 @@ fn last_tally(output: &str, _: bool) -> Tally {
         .unwrap_or_default()
 }
 
-/// Checks that the last line of the output is JSON and says that everybody got what was theirs.
+/// Checks that the last line of the output is JSON, adds up, and says that everybody got theirs.
 fn demo(output: &str, success: bool) -> Tally {
     let last = output.lines().last().unwrap_or_default();
     let outcome: Value = serde_json::from_str(last).unwrap_or_default();
-    let no_payments = Vec::new();
-    let payments = outcome
-        .pointer("/payments")
-        .and_then(Value::as_array)
-        .unwrap_or(&no_payments);
+    let amount = |field: &str| outcome.get(field).and_then(Value::as_u64);
+    let found = ["online", "ta", "in_flight"].map(amount).into_iter().sum();
+    let payments = outcome.get("payments").and_then(Value::as_array);
     let is = |value: &Value, field: &str| value.get(field) == Some(&Value::Bool(true));
+    let settled = |payment| is(payment, "receipt_verified") && is(payment, "settled");
 
     Tally::one(
         success
             && is(&outcome, "conserved")
-            && payments.iter().any(|payment| is(payment, "resumed"))
-            && payments
-                .iter()
-                .all(|payment| is(payment, "receipt_verified") && is(payment, "settled")),
+            && amount("issued").is_some_and(|issued| issued > 0 && Some(issued) == found)
+            && payments.is_some_and(|all| all.iter().all(settled))
+            && payments.is_some_and(|all| all.iter().any(|payment| is(payment, "resumed"))),
     )
 }
 
@@ -227,10 +225,13 @@ test result: FAILED. 3 passed; 2 failed; 0 ignored; 0 measured; 0 filtered out; 
     fn a_demo_that_lost_money_or_never_resumed_fails() {
         let says = |conserved: bool, resumed: bool| {
             format!(
-                "transcript\n{{\"conserved\":{conserved},\"payments\":[{{\"resumed\":{resumed},\"receipt_verified\":true,\"settled\":true}}]}}\n"
+                "transcript\n{{\"issued\":9,\"online\":4,\"ta\":5,\"in_flight\":0,\"conserved\":{conserved},\
+                 \"payments\":[{{\"resumed\":{resumed},\"receipt_verified\":true,\"settled\":true}}]}}\n"
             )
         };
+        let minted = says(true, true).replace("\"ta\":5", "\"ta\":6");
 
+        assert_eq!(demo(&minted, true), Tally::one(false));
         assert_eq!(demo(&says(true, true), true), Tally::one(true));
         assert_eq!(demo(&says(false, true), true), Tally::one(false));
         assert_eq!(demo(&says(true, false), true), Tally::one(false));
