@@ -23,7 +23,13 @@ const TAG: RequestTag = RequestTag(*b"probe!");
 const INFO: &[u8] = b"radio probe";
 
 /// The flights of a payment at MTU 517: sizes of the writes, and how many notifications answer the last.
-const FLIGHTS: [(&[usize], u8); 3] = [(&[110], 2), (&[510, 150], 1), (&[510], 1)];
+/// A burst at the end shows whether frames stay in order.
+const FLIGHTS: [(&[usize], u8); 4] = [
+    (&[110], 2),
+    (&[510, 150], 1),
+    (&[510], 1),
+    (&[510, 20, 510, 20, 300, 20, 510, 20], 8),
+];
 const ANSWER_SIZE: usize = 500;
 
 const VISIT_TIMEOUT: Duration = Duration::from_secs(60);
@@ -69,12 +75,20 @@ async fn serve(radio: &BluezRadio) -> anyhow::Result<()> {
     let mut peripheral = radio.serve(INFO.to_vec()).await?;
     peripheral.set_advertised(vec![TAG]).await?;
     say(&format!("{:?}", *radio.state().borrow()))?;
+    let mut last = 0_u8;
     while let Some(event) = peripheral.next_event().await {
         match event {
             PeripheralEvent::LinkUp { link, chunk_max } => {
                 say(&format!("{link} up, chunk_max {chunk_max}"))?;
             }
-            PeripheralEvent::Received { link, bytes } => answer(&peripheral, link, &bytes).await?,
+            PeripheralEvent::Received { link, bytes } => {
+                let index = bytes.get(1).copied().unwrap_or(0);
+                if index != 0 && index != last.wrapping_add(1) {
+                    say(&format!("{link}: frame {index} after {last}"))?;
+                }
+                last = index;
+                answer(&peripheral, link, &bytes).await?;
+            }
             PeripheralEvent::LinkDown { link } => say(&format!("{link} down"))?,
         }
     }
@@ -169,6 +183,7 @@ async fn exchange(
         let is_last = index.saturating_add(1) == writes.len();
         let mut frame = vec![round; (*size).min(link.chunk_max())];
         frame[0] = if is_last { answers } else { 0 };
+        frame[1] = u8::try_from(index).unwrap_or(u8::MAX);
         link.send(frame).await?;
     }
     for n in 0..answers {

@@ -74,16 +74,29 @@ impl Central {
 
 /// The peers heard, newest kept.
 #[derive(Default)]
-pub(super) struct Peers(Mutex<BTreeMap<PeerAddress, (Instant, btleplug::platform::Peripheral)>>);
+pub(super) struct Peers(Mutex<BTreeMap<PeerAddress, Peer>>);
+
+struct Peer {
+    heard: Instant,
+    /// `None` when forgotten, until heard again.
+    peripheral: Option<btleplug::platform::Peripheral>,
+    was_forgotten: bool,
+}
 
 impl Peers {
     pub(super) fn heard(&self, peer: PeerAddress, peripheral: btleplug::platform::Peripheral) {
         let mut peers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        peers.insert(peer, (Instant::now(), peripheral));
+        let was_forgotten = peers.get(&peer).is_some_and(|known| known.was_forgotten);
+        let known = Peer {
+            heard: Instant::now(),
+            peripheral: Some(peripheral),
+            was_forgotten,
+        };
+        peers.insert(peer, known);
         if peers.len() > limits::PEERS_MAX {
             let oldest = peers
                 .iter()
-                .min_by_key(|(_peer, (heard, _peripheral))| *heard)
+                .min_by_key(|(_peer, known)| known.heard)
                 .map(|(peer, _)| peer.clone());
             if let Some(oldest) = oldest {
                 peers.remove(&oldest);
@@ -91,12 +104,31 @@ impl Peers {
         }
     }
 
+    /// Forgets a peer until it is heard again; `false` when that was done before.
+    pub(super) fn forget(&self, peer: &PeerAddress) -> bool {
+        let mut peers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(known) = peers.get_mut(peer) else {
+            return false;
+        };
+        let is_first = !known.was_forgotten;
+        known.was_forgotten = true;
+        known.peripheral = None;
+
+        is_first
+    }
+
+    /// Notes that a peer is as it should be: it may be forgotten again.
+    pub(super) fn is_fine(&self, peer: &PeerAddress) {
+        let mut peers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = peers.get_mut(peer) {
+            known.was_forgotten = false;
+        }
+    }
+
     pub(super) fn find(&self, peer: &PeerAddress) -> Option<btleplug::platform::Peripheral> {
         let peers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
 
-        peers
-            .get(peer)
-            .map(|(_heard, peripheral)| peripheral.clone())
+        peers.get(peer).and_then(|known| known.peripheral.clone())
     }
 }
 

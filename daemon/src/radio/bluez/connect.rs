@@ -43,6 +43,7 @@ pub(super) async fn run(
             return;
         }
     };
+    shared.peers.is_fine(&peer);
     let (link, task) = CentralLink::new(connected.info.clone(), connected.chunk_max);
     // If nobody waits, the link is dropped here and with it disconnected below.
     let _gone = done.send(Ok(link));
@@ -79,7 +80,7 @@ async fn connect(
         // The sender lives as long as the radio.
         drop(scanning.wait_for(|scanning| !scanning).await);
 
-        attempt_again_and_again(shared, peripheral).await
+        attempt_again_and_again(shared, peer, peripheral).await
     };
     tokio::select! {
         biased; // an adapter that is gone answers nothing
@@ -92,6 +93,7 @@ async fn connect(
 
 async fn attempt_again_and_again(
     shared: &Shared,
+    peer: &PeerAddress,
     peripheral: &Peripheral,
 ) -> Result<Ready, RadioError> {
     let mut pauses = RETRY_PAUSES.iter();
@@ -100,6 +102,9 @@ async fn attempt_again_and_again(
         let error = match attempt {
             Ok(Ok(ready)) => return Ok(ready),
             Ok(Err(AttemptError::Final(error))) => return Err(error),
+            Ok(Err(AttemptError::Stale(error))) => {
+                return Err(forget_table(shared, peer, peripheral, error).await);
+            }
             Ok(Err(AttemptError::Passing(error))) => error.to_string(),
             Err(_elapsed) => "took too long".to_owned(),
         };
@@ -116,6 +121,8 @@ async fn attempt_again_and_again(
 enum AttemptError {
     /// As BlueZ aborts connections for reasons of its own.
     Passing(btleplug::Error),
+    /// The peer's table of attributes is not what BlueZ remembers, or not ours.
+    Stale(RadioError),
     Final(RadioError),
 }
 
@@ -148,8 +155,8 @@ async fn attempt(shared: &Shared, peripheral: &Peripheral) -> Result<Ready, Atte
     let c2s = find(peripheral, C2S_UUID, CharPropFlags::WRITE_WITHOUT_RESPONSE)?;
     let s2c = find(peripheral, S2C_UUID, CharPropFlags::NOTIFY)?;
     let notifications = peripheral.notifications().await?;
-    let info = peripheral.read(&info).await?;
-    peripheral.subscribe(&s2c).await?;
+    let info = peripheral.read(&info).await.map_err(gatt_error)?;
+    peripheral.subscribe(&s2c).await.map_err(gatt_error)?;
     tracing::debug!(
         connected_ms = connected.as_millis(),
         discovered_ms = discovered.as_millis(),
@@ -182,9 +189,48 @@ fn find(
         .filter(|found| found.uuid == service)
         .flat_map(|found| found.characteristics)
         .find(|found| found.uuid == uuid && found.properties.contains(property))
-        .ok_or(AttemptError::Final(RadioError::PeerIncompatible(
+        .ok_or(AttemptError::Stale(RadioError::PeerIncompatible(
             "a characteristic is missing",
         )))
+}
+
+/// Sorts out what the peer itself refused: an attribute that is not what we take it for.
+fn gatt_error(error: btleplug::Error) -> AttemptError {
+    let text = error.to_string();
+    let refused = ["not permitted", "ATT error", "NotPermitted", "NotSupported"]
+        .iter()
+        .any(|sign| text.contains(sign));
+    if refused {
+        return AttemptError::Stale(RadioError::PeerIncompatible("a characteristic refuses"));
+    }
+
+    error.into()
+}
+
+/// Makes BlueZ forget the peer, and with it the table of attributes that it remembers; says what to
+/// tell who connects.
+///
+/// A payee heard again after that is looked at afresh. Once is enough: who is still wrong then is
+/// wrong.
+async fn forget_table(
+    shared: &Shared,
+    peer: &PeerAddress,
+    peripheral: &Peripheral,
+    error: RadioError,
+) -> RadioError {
+    if !shared.peers.forget(peer) {
+        return error;
+    }
+    tracing::info!(%error, "A payee is not as BlueZ remembers it; looking again");
+    let Some(adapter) = shared.adapters.current.borrow().clone() else {
+        return RadioError::PeerGone;
+    };
+    let address = bluer::Address::new(peripheral.address().into_inner());
+    if let Err(error) = adapter.peripheral.remove_device(address).await {
+        tracing::debug!(%error, "BlueZ did not forget a payee");
+    }
+
+    RadioError::PeerGone
 }
 
 /// Carries frames until either side ends the link.

@@ -2,11 +2,14 @@
 
 use ble_proto::gatt::{C2S_UUID, INFO_UUID, S2C_UUID, SERVICE_UUID};
 use bluer::gatt::local::{
-    Application, ApplicationHandle, Characteristic, CharacteristicControl, CharacteristicNotify,
-    CharacteristicNotifyMethod, CharacteristicRead, CharacteristicWrite, CharacteristicWriteMethod,
-    ReqError, Service, characteristic_control,
+    Application, ApplicationHandle, Characteristic, CharacteristicControl,
+    CharacteristicControlHandle, CharacteristicNotify, CharacteristicNotifyMethod,
+    CharacteristicRead, CharacteristicWrite, CharacteristicWriteMethod, ReqError, Service,
+    characteristic_control,
 };
 use futures::FutureExt;
+use std::num::NonZeroU16;
+use std::time::Duration;
 use tokio::sync::mpsc;
 use uuid::Uuid;
 
@@ -33,46 +36,81 @@ pub(super) struct Registered {
     _unregisters_when_dropped: ApplicationHandle,
 }
 
-/// Registers the application with the adapter.
+/// Registers the application with the adapter, always with the same table of attributes.
+///
+/// BlueZ as a client keeps a server's table by its address, and an unpaired one never hears that the
+/// table changed: it would read the handle of `C2S` for that of `INFO`. So the service has a handle of
+/// its own choice, and since bluer hands over the characteristics in random order, it is registered
+/// again until they are in order.
 ///
 /// Writes come by method calls, not by BlueZ's faster sockets: before 5.76 it has one write socket for
 /// all centrals and keeps it when its first one leaves, so nobody could tell who wrote.
 pub(super) async fn register(adapter: &bluer::Adapter, info: &[u8]) -> bluer::Result<Registered> {
+    for attempt in 1..=ORDER_ATTEMPTS_MAX {
+        match register_once(adapter, info, Some(SERVICE_HANDLE)).await {
+            Ok((registered, true)) => {
+                tracing::debug!(attempt, "The characteristics are in order");
+                return Ok(registered);
+            }
+            Ok((_unordered, false)) => {}
+            Err(error) => {
+                // The one before may still be there, or another program has the handle.
+                tracing::debug!(%error, "BlueZ refused the service at its handle");
+                tokio::time::sleep(REGISTER_PAUSE).await;
+            }
+        }
+        // Unregisters the one before first, in a task of bluer's.
+        tokio::task::yield_now().await;
+    }
+    tracing::info!(
+        "Serving with another table of attributes; payers who know the old one look again"
+    );
+    let (registered, _in_order) = register_once(adapter, info, None).await?;
+
+    Ok(registered)
+}
+
+/// Registers the application and says whether its characteristics are in order.
+async fn register_once(
+    adapter: &bluer::Adapter,
+    info: &[u8],
+    handle: Option<NonZeroU16>,
+) -> bluer::Result<(Registered, bool)> {
     let (inbound_in, inbound) = mpsc::channel(limits::PERIPHERAL_EVENTS_MAX);
-    let (subscriptions, control_handle) = characteristic_control();
-    let notify = Characteristic {
-        uuid: Uuid::from_u128(S2C_UUID),
-        notify: Some(CharacteristicNotify {
-            notify: true,
-            method: CharacteristicNotifyMethod::Io,
-            ..Default::default()
-        }),
-        control_handle,
-        ..Default::default()
-    };
+    let (info_control, info_control_handle) = characteristic_control();
+    let (c2s_control, c2s_control_handle) = characteristic_control();
+    let (subscriptions, s2c_control_handle) = characteristic_control();
     let application = Application {
         services: vec![Service {
             uuid: Uuid::from_u128(SERVICE_UUID),
+            handle,
             primary: true,
             characteristics: vec![
-                info_characteristic(info.to_vec(), inbound_in.clone()),
-                write_characteristic(inbound_in),
-                notify,
+                info_characteristic(info.to_vec(), inbound_in.clone(), info_control_handle),
+                write_characteristic(inbound_in, c2s_control_handle),
+                notify_characteristic(s2c_control_handle),
             ],
             ..Default::default()
         }],
         ..Default::default()
     };
     let registered = adapter.serve_gatt_application(application).await?;
-
-    Ok(Registered {
+    let handles =
+        [&info_control, &c2s_control, &subscriptions].map(|control| control.handle().ok());
+    let registered = Registered {
         subscriptions,
         inbound,
         _unregisters_when_dropped: registered,
-    })
+    };
+
+    Ok((registered, handles.is_sorted()))
 }
 
-fn info_characteristic(info: Vec<u8>, inbound: mpsc::Sender<Inbound>) -> Characteristic {
+fn info_characteristic(
+    info: Vec<u8>,
+    inbound: mpsc::Sender<Inbound>,
+    control_handle: CharacteristicControlHandle,
+) -> Characteristic {
     let read = CharacteristicRead {
         read: true,
         fun: Box::new(move |request| {
@@ -91,11 +129,15 @@ fn info_characteristic(info: Vec<u8>, inbound: mpsc::Sender<Inbound>) -> Charact
     Characteristic {
         uuid: Uuid::from_u128(INFO_UUID),
         read: Some(read),
+        control_handle,
         ..Default::default()
     }
 }
 
-fn write_characteristic(inbound: mpsc::Sender<Inbound>) -> Characteristic {
+fn write_characteristic(
+    inbound: mpsc::Sender<Inbound>,
+    control_handle: CharacteristicControlHandle,
+) -> Characteristic {
     let write = CharacteristicWrite {
         write_without_response: true,
         method: CharacteristicWriteMethod::Fun(Box::new(move |bytes, request| {
@@ -113,6 +155,30 @@ fn write_characteristic(inbound: mpsc::Sender<Inbound>) -> Characteristic {
     Characteristic {
         uuid: Uuid::from_u128(C2S_UUID),
         write: Some(write),
+        control_handle,
         ..Default::default()
     }
 }
+
+fn notify_characteristic(control_handle: CharacteristicControlHandle) -> Characteristic {
+    let notify = CharacteristicNotify {
+        notify: true,
+        method: CharacteristicNotifyMethod::Io,
+        ..Default::default()
+    };
+
+    Characteristic {
+        uuid: Uuid::from_u128(S2C_UUID),
+        notify: Some(notify),
+        control_handle,
+        ..Default::default()
+    }
+}
+
+/// Where the service lies in every payee's table: above what BlueZ and its plugins put there.
+const SERVICE_HANDLE: NonZeroU16 = NonZeroU16::new(0x0200).expect("not zero");
+
+/// One in six orders is right: so many attempts fail one time in fifteen hundred.
+const ORDER_ATTEMPTS_MAX: u32 = 40;
+
+const REGISTER_PAUSE: Duration = Duration::from_millis(20);

@@ -77,6 +77,11 @@ async fn listen(
                     return Ok(());
                 }
             }
+            // BlueZ sometimes hears nothing after a restart, until the scan begins anew.
+            () = tokio::time::sleep(SILENCE_MAX) => {
+                let _stopped = tokio::time::timeout(STOP_TIMEOUT, adapter.central.stop_scan()).await;
+                ear = Ear::open(adapter).await?;
+            }
             event = ear.events.next() => {
                 let Some(event) = event else { return Ok(()) };
                 if let Some((peripheral, seen)) = ear.hear(adapter, event).await {
@@ -267,6 +272,9 @@ impl Upsets {
         }
     }
 }
+
+/// Payees advertise at least every 1.28 s; who hears nothing for several times that begins anew.
+const SILENCE_MAX: Duration = Duration::from_secs(4);
 
 const STOP_TIMEOUT: Duration = Duration::from_secs(2);
 
