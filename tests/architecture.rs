@@ -57,11 +57,7 @@ const HOMES: [(&str, &[&str], &str); 7] = [
         &["daemon/src/sync/", "daemon/src/api/client.rs"],
         "the local API has one client",
     ),
-    (
-        "sqlx",
-        &["server/src/"],
-        "the server's store is the server's",
-    ),
+    ("sqlx", &["server/"], "the server's store is the server's"),
 ];
 
 #[test]
