@@ -57,6 +57,17 @@ impl Journal {
     /// [`JournalError::Open`] when the file cannot be used, [`JournalError::Damaged`] when a fact in it
     /// does not decode.
     pub fn open(state_dir: &Path) -> Result<Self, JournalError> {
+        Self::open_until(state_dir, PowerCut::Never)
+    }
+
+    /// As [`Self::open`], for tests: the power goes at a given commit, as far as this file can tell.
+    ///
+    /// From then on nothing is written and nobody is answered; a new journal can be opened.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::open`].
+    pub fn open_until(state_dir: &Path, cut: PowerCut) -> Result<Self, JournalError> {
         let (store, facts) = Store::open(state_dir)?;
         let mut book = Book::default();
         for recorded in &facts {
@@ -67,7 +78,7 @@ impl Journal {
             recorded: broadcast::Sender::new(SUBSCRIBER_FACTS_MAX),
         });
         let (appends, queue) = mpsc::channel(APPENDS_QUEUED_MAX);
-        writer::start(store, queue, Arc::clone(&shared))?;
+        writer::start(store, queue, Arc::clone(&shared), cut)?;
 
         Ok(Self { appends, shared })
     }
@@ -146,6 +157,17 @@ impl Journal {
     pub fn subscribe(&self) -> broadcast::Receiver<Arc<Recorded>> {
         self.shared.recorded.subscribe()
     }
+}
+
+/// When the power goes, in a test.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PowerCut {
+    /// It does not.
+    Never,
+    /// Instead of the n-th commit; 1 is the first.
+    Before(u64),
+    /// After the n-th commit, before anyone hears of it.
+    After(u64),
 }
 
 /// The journal did not do what was asked.

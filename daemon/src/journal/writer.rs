@@ -9,7 +9,7 @@ use super::book::Book;
 use super::entry::{Recorded, Seq};
 use super::fact::Fact;
 use super::store::Store;
-use super::{APPENDS_QUEUED_MAX, JournalError};
+use super::{APPENDS_QUEUED_MAX, JournalError, PowerCut};
 use crate::clock;
 
 /// Facts to append, all or none, and who waits for them.
@@ -41,24 +41,39 @@ pub(super) fn start(
     store: Store,
     queue: mpsc::Receiver<Append>,
     shared: Arc<Shared>,
+    cut: PowerCut,
 ) -> Result<(), JournalError> {
     let _detached = std::thread::Builder::new()
         .name("journal".to_owned())
-        .spawn(move || run(store, queue, &shared))
+        .spawn(move || run(store, queue, &shared, cut))
         .map_err(|error| JournalError::Open(error.to_string()))?;
 
     Ok(())
 }
 
-fn run(mut store: Store, mut queue: mpsc::Receiver<Append>, shared: &Shared) {
+fn run(
+    mut store: Store,
+    mut queue: mpsc::Receiver<Append>,
+    shared: &Shared,
+    cut: PowerCut,
+) {
+    let mut commits = 0_u64;
     while let Some(first) = queue.blocking_recv() {
+        commits = commits.saturating_add(1);
+        if cut == PowerCut::Before(commits) {
+            return;
+        }
         let mut appends = vec![first];
         while appends.len() < APPENDS_QUEUED_MAX
             && let Ok(next) = queue.try_recv()
         {
             appends.push(next);
         }
-        match write(&mut store, &appends) {
+        let written = write(&mut store, &appends);
+        if cut == PowerCut::After(commits) {
+            return;
+        }
+        match written {
             Ok(recorded) => publish(shared, appends, recorded),
             // one of them may be what does not fit: each gets a commit and an outcome of its own
             Err(_) => appends

@@ -317,9 +317,12 @@ async fn ask_to_pay(shared: &Shared, command: Command) -> TaWord {
                 shared.append_surely(abandoned).await;
                 return TaWord::Refused(refused);
             }
-            Err(TaError::Absent | TaError::Stopped | TaError::OtherAnswer) => {
-                return TaWord::Unknown;
-            }
+            Err(
+                TaError::Absent
+                | TaError::Stopped
+                | TaError::OtherAnswer
+                | TaError::Journal(JournalError::Closed),
+            ) => return TaWord::Unknown,
             Err(TaError::Unreachable(_) | TaError::Journal(_) | TaError::Busy) => {
                 tokio::time::sleep(PAY_ATTEMPT_INTERVAL).await;
             }

@@ -4,6 +4,7 @@
 //! deadline. After the TA was asked it goes on without the link until the payment is on disk.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use ble_proto::durable::Seq;
 use ble_proto::error::Failure;
@@ -15,6 +16,7 @@ use futures::StreamExt as _;
 use futures::future::BoxFuture;
 use futures::stream::FuturesOrdered;
 use ops_proto::Digest;
+use tokio::time::Instant;
 
 use super::till::{self, TaWord, Till};
 use super::unsettled;
@@ -22,6 +24,9 @@ use crate::clock;
 use crate::journal::{Fact, JournalError};
 use crate::radio::{CentralLink, PeerAddress};
 use crate::wallet::{Shared, WalletError};
+
+/// How long a stop waits for the disk and the TA.
+const STOP_GRACE: Duration = Duration::from_secs(3);
 
 /// What came of a visit.
 #[derive(Debug)]
@@ -101,11 +106,10 @@ enum Done {
 impl Driver<'_> {
     async fn run(mut self) -> Visited {
         let stop = self.shared.shutdown.stop();
-        let mut stopped = false;
+        let mut stopped = None;
         loop {
             if let Some(outcome) = self.perform().await {
-                // what is still on its way to disk is waited for: a receipt is not lost by leaving
-                while self.work.next().await.is_some() {}
+                self.settle().await;
                 return Visited {
                     outcome,
                     offered: self.offered,
@@ -113,12 +117,20 @@ impl Driver<'_> {
             }
 
             let deadline = self.machine.poll_timeout().map(clock::deadline);
+            let given_up = stopped.and_then(|at: Instant| at.checked_add(STOP_GRACE));
             // Every branch is cancel safe: queues, timers and futures that are kept.
             tokio::select! {
                 biased; // a stop is never starved by a chatty peer
-                () = stop.cancelled(), if !stopped => {
-                    stopped = true;
+                () = stop.cancelled(), if stopped.is_none() => {
+                    stopped = Some(Instant::now());
                     self.lose_link();
+                }
+                // neither disk nor TA answers; the next start finds out what they did
+                () = sleep_until(given_up) => {
+                    return Visited {
+                        outcome: Outcome::Failed(Failure::LinkLost),
+                        offered: self.offered,
+                    };
                 }
                 Some(done) = self.work.next(), if !self.work.is_empty() => self.handle_done(done),
                 decision = till::decision(&mut self.till) => {
@@ -133,6 +145,12 @@ impl Driver<'_> {
                 () = sleep_until(deadline) => self.machine.handle_timeout(clock::monotonic()),
             }
         }
+    }
+
+    /// Waits for what is still on its way to disk: a receipt is not lost by leaving.
+    async fn settle(&mut self) {
+        let settling = async { while self.work.next().await.is_some() {} };
+        let _elapsed = tokio::time::timeout(STOP_GRACE, settling).await;
     }
 
     fn lose_link(&mut self) {
@@ -298,7 +316,7 @@ async fn receive(link: &mut Option<CentralLink>) -> Option<Vec<u8>> {
     }
 }
 
-async fn sleep_until(deadline: Option<tokio::time::Instant>) {
+async fn sleep_until(deadline: Option<Instant>) {
     match deadline {
         Some(deadline) => tokio::time::sleep_until(deadline).await,
         None => std::future::pending().await,

@@ -1,0 +1,278 @@
+//! A device: state directory, TA, journal, wallet, simulated radio.
+
+use std::future::Future;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use blepayd::clock;
+use blepayd::identity::Identity;
+use blepayd::journal::{Fact, Journal, PowerCut};
+use blepayd::radio::sim::{SimAir, SimRadio};
+use blepayd::shutdown::Shutdown;
+use blepayd::ta::{AnyTa, TaConnector, TaUnreachable};
+use blepayd::wallet::{
+    Mode, OpenRequest, OpenedRequest, PaymentEvent, PaymentOrder, Target, Wallet, WalletParts,
+};
+use ops_proto::contract::{Command, Output};
+use ops_proto::id::CommandId;
+use ta_sim::{FileStorage, OsEntropy, Ta};
+
+use super::{Bank, amount};
+
+/// Whether a device has a TA.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    WithTa,
+    WithoutTa,
+}
+
+pub(crate) struct Device {
+    pub(crate) wallet: Wallet,
+    pub(crate) radio: Arc<SimRadio>,
+    shutdown: Shutdown,
+    dir: PathBuf,
+    air: SimAir,
+    kind: Kind,
+}
+
+impl Device {
+    /// Makes a registered device in `world/name`, with 100.00 in its TA if it has one.
+    pub(crate) async fn new(bank: &Bank, world: &Path, name: &str, kind: Kind) -> Self {
+        let air = SimAir::new(world.join("air"));
+        let device = Self::start(world.join(name), air, kind, PowerCut::Never).await;
+        device.register(bank, name).await;
+
+        device
+    }
+
+    /// Starts a device from what is on its disk.
+    pub(crate) async fn start(dir: PathBuf, air: SimAir, kind: Kind, cut: PowerCut) -> Self {
+        std::fs::create_dir_all(&dir).expect("a directory");
+        let shutdown = Shutdown::new();
+        let radio = Arc::new(SimRadio::start(
+            air.clone(),
+            &shutdown.tasks(),
+            shutdown.stop(),
+        ));
+        let journal = Journal::open_until(&dir, cut).expect("a journal");
+        let wallet = Wallet::start(WalletParts {
+            journal,
+            identity: Identity::open(&dir).expect("a key"),
+            ta: (kind == Kind::WithTa).then(|| connector(dir.join("ta"))),
+            radio: Arc::<SimRadio>::clone(&radio),
+            shutdown: shutdown.clone(),
+            scan_daily_max: Some(amount(5000)),
+        })
+        .await
+        .expect("a wallet");
+
+        Self {
+            wallet,
+            radio,
+            shutdown,
+            dir,
+            air,
+            kind,
+        }
+    }
+
+    /// Stops the device as far as its process can tell; what is on its disk stays.
+    pub(crate) async fn stop(self) -> Stopped {
+        self.shutdown.join().await.expect("every task ends");
+
+        Stopped {
+            dir: self.dir,
+            air: self.air,
+            kind: self.kind,
+        }
+    }
+
+    pub(crate) async fn balance(&self) -> u64 {
+        let state = self.wallet.status().await.ta_state;
+
+        state.map_or(0, |state| state.balance.minor_units())
+    }
+
+    pub(crate) async fn request(&self, minor_units: u64, mode: Mode) -> OpenedRequest {
+        self.wallet
+            .open_request(OpenRequest {
+                amount: amount(minor_units),
+                memo: "two coffees".to_owned(),
+                validity: None,
+                mode,
+                replaces: None,
+                refund_of: None,
+            })
+            .await
+            .expect("a request")
+    }
+
+    /// Hashes of the payments that came.
+    pub(crate) fn incoming(&self) -> Vec<ops_proto::PaymentPair> {
+        self.wallet
+            .journal()
+            .view(|book| book.incoming().map(|(_, held)| held.pair.clone()).collect())
+    }
+
+    /// Payments that were signed.
+    pub(crate) fn outgoing(&self) -> Vec<ops_proto::PaymentPair> {
+        self.wallet.journal().view(|book| {
+            book.outgoing()
+                .filter_map(|(_, payment)| payment.pair.clone())
+                .collect()
+        })
+    }
+
+    pub(crate) fn receipts(&self) -> usize {
+        self.wallet.journal().view(|book| {
+            book.outgoing()
+                .filter(|(_, payment)| payment.receipt.is_some())
+                .count()
+        })
+    }
+
+    async fn register(&self, bank: &Bank, name: &str) {
+        let journal = self.wallet.journal();
+        let client = self.wallet.identity().public_key();
+        let facts = vec![
+            Fact::Enrolled(Box::new(bank.enrolled())),
+            Fact::ClientKeyMade {
+                client,
+                name: name.parse().expect("a name"),
+            },
+            Fact::ClientRegistered(Box::new(bank.certify_client(client, name))),
+        ];
+        journal.append(facts).await.expect("appended");
+        let Some(ta) = self.wallet.ta() else {
+            return;
+        };
+        let root = bank.root();
+        let Ok(Output::Initialised { ta: key }) = ta.invoke(Command::Init { root }).await else {
+            panic!("the TA makes its key");
+        };
+        let chain = bank.certify_ta(key, name);
+        journal
+            .append(vec![Fact::TaRegistered(Box::new(chain.clone()))])
+            .await
+            .expect("appended");
+        let take = Command::CertInit {
+            provider: chain.provider,
+            certificate: chain.leaf,
+            now: clock::now(),
+        };
+        ta.invoke(take).await.expect("certified");
+        self.deposit(bank, 10_000).await;
+    }
+
+    async fn deposit(&self, bank: &Bank, minor_units: u64) {
+        let journal = self.wallet.journal();
+        let ta = self.wallet.ta().expect("a TA");
+        let command = CommandId([7; 16]);
+        let amount = amount(minor_units);
+        let intent = Fact::DepositIntent { command, amount };
+        journal.append(vec![intent]).await.expect("appended");
+        let open = Command::DepositOpen { command, amount };
+        let Ok(Output::DepositOpened(open)) = ta.invoke(open).await else {
+            panic!("the TA opens the deposit");
+        };
+        let answer = bank.grant(&open);
+        let answered = Fact::DepositAnswered(answer.clone());
+        journal.append(vec![answered]).await.expect("appended");
+        ta.invoke(Command::DepositClose { answer })
+            .await
+            .expect("closed");
+    }
+}
+
+/// A device whose power is off.
+pub(crate) struct Stopped {
+    dir: PathBuf,
+    air: SimAir,
+    kind: Kind,
+}
+
+impl Stopped {
+    pub(crate) async fn start(self) -> Device {
+        self.start_until(PowerCut::Never).await
+    }
+
+    pub(crate) async fn start_until(self, cut: PowerCut) -> Device {
+        Device::start(self.dir, self.air, self.kind, cut).await
+    }
+}
+
+/// Pays as a person does who approves what is shown; returns the last event.
+pub(crate) async fn pay(payer: &Device, target: Target) -> PaymentEvent {
+    let order = PaymentOrder {
+        target,
+        expected: None,
+        policy: false,
+    };
+    let mut handle = payer.wallet.start_payment(order).await.expect("started");
+    let controls = handle.controls();
+    let mut last = None;
+    while let Some(event) = handle.next().await {
+        if let PaymentEvent::Locked { .. } = event {
+            assert!(controls.approve(None));
+        }
+        last = Some(event);
+    }
+
+    last.expect("a last event")
+}
+
+/// Waits until it is so, at most 30 s.
+pub(crate) async fn eventually<F: Future<Output = bool>>(what: &str, is_so: impl Fn() -> F) {
+    let so = async {
+        while !is_so().await {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    assert!(
+        tokio::time::timeout(Duration::from_secs(30), so)
+            .await
+            .is_ok(),
+        "not so within 30 s: {what}"
+    );
+}
+
+/// Checks promises 1, 2 and 6 over two devices with TAs at rest: money is conserved, each P is debited
+/// and credited once with the same bytes, and each receipt is for a payment that the payee holds.
+pub(crate) async fn conserved(payer: &Device, payee: &Device, total: u64) {
+    let (outgoing, incoming) = (payer.outgoing(), payee.incoming());
+    let paid: u64 = sum(&outgoing);
+    assert_eq!(payer.balance().await, 10_000 - paid, "debited once");
+    assert_eq!(payer.balance().await + payee.balance().await, total);
+    for pair in &incoming {
+        assert!(outgoing.contains(pair), "the same bytes");
+    }
+    assert_eq!(outgoing.len(), incoming.len());
+    assert_eq!(payer.receipts(), outgoing.len());
+    for device in [payer, payee] {
+        let contradictions = device
+            .wallet
+            .journal()
+            .view(|book| book.contradictions().to_vec());
+        assert_eq!(contradictions, Vec::<u64>::new());
+    }
+}
+
+fn sum(pairs: &[ops_proto::PaymentPair]) -> u64 {
+    pairs
+        .iter()
+        .map(|pair| pair.payment.body().amount.minor_units())
+        .sum()
+}
+
+fn connector(dir: PathBuf) -> TaConnector {
+    TaConnector::new(move || {
+        let unreachable = |error: &dyn std::error::Error| TaUnreachable(error.to_string());
+        let storage =
+            FileStorage::open(&dir, None, &mut OsEntropy).map_err(|error| unreachable(&error))?;
+        let ta = Ta::open(storage, OsEntropy).map_err(|error| unreachable(&error))?;
+        let ta: Box<dyn AnyTa> = Box::new(ta);
+
+        Ok(ta)
+    })
+}

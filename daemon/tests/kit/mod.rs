@@ -1,0 +1,14 @@
+//! A provider, devices, and what they have in common.
+
+mod bank;
+mod device;
+
+pub(crate) use bank::Bank;
+pub(crate) use device::{Device, Kind, conserved, eventually, pay};
+
+use ops_proto::Amount;
+
+/// Returns an amount of minor units.
+pub(crate) fn amount(minor_units: u64) -> Amount {
+    Amount::try_from(minor_units).expect("an amount")
+}

@@ -1,0 +1,8 @@
+//! Two wallets in one process, over the simulated air and TAs of their own: the promises of a payment.
+
+mod kit;
+
+mod cut;
+mod kill;
+mod pay;
+mod policy;
