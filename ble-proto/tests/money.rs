@@ -230,6 +230,22 @@ fn a_payment_that_is_held_already_gets_the_same_receipt_again() {
 }
 
 #[test]
+fn a_browser_on_a_slow_disk_has_time_for_each_of_its_payments() {
+    let mut pair = Pair::announced();
+    pair.air.disk_ms = 700;
+    for id in 1..=3 {
+        let signed = Box::new(pair.world.pair(id));
+        pair.payer_disk
+            .push(ble_proto::payment::payer::Record::PaymentSigned { pair: signed });
+    }
+
+    assert_eq!(pair.resume(), Outcome::Resumed { answered: 3 });
+    pair.run_for(1_000);
+
+    assert!(pair.unsettled().is_empty());
+}
+
+#[test]
 fn who_paid_this_request_before_is_told_so_and_debits_nothing() {
     let mut pair = Pair::announced();
     pair.air.cut_after = Some(6);

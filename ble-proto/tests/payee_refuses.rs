@@ -300,6 +300,29 @@ fn a_receipt_that_a_third_party_would_refuse_is_not_sent() {
 }
 
 #[test]
+fn a_payee_waits_until_its_own_record_is_on_disk_not_an_earlier_one() {
+    let world = World::new();
+    let (mut payee, mut puppet) = payee_in(&world, Waiting::Collection);
+    let seq = ble_proto::durable::Seq;
+    payee.handle_synced(seq(0), START);
+    assert!(effects(&mut payee).is_empty(), "the payment is record 1");
+    payee.handle_synced(seq(1), START);
+    let credit = effects(&mut payee).iter().find_map(|effect| match effect {
+        Effect::Credit { credit, .. } => Some(*credit),
+        _ => None,
+    });
+
+    let receipt = world.receipt(world.pair(1).hash());
+    payee.handle_credited(credit.expect("asked"), Ok(receipt.clone()), START);
+    effects(&mut payee);
+    payee.handle_synced(seq(1), START);
+    assert!(effects(&mut payee).is_empty(), "the receipt is record 2");
+    payee.handle_synced(seq(2), START);
+    let said = puppet.hear(&effects(&mut payee), START);
+    assert_eq!(said, [Message::Received(Box::new(receipt))]);
+}
+
+#[test]
 fn a_payment_that_comes_on_two_links_is_credited_once_and_answered_on_both() {
     let world = World::new();
     let (mut payee, mut first) = payee_in(&world, Waiting::Collection);

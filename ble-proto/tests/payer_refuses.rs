@@ -414,6 +414,79 @@ fn a_receipt_of_another_key_or_for_another_payment_is_refused_and_the_payment_st
 }
 
 #[test]
+fn a_false_receipt_for_a_payment_sent_again_is_refused_and_nothing_is_written() {
+    let world = World::new();
+    let stranger = SecretKey::from_seed(&[99; 32]);
+    let payment = world.pair(1).hash();
+    let forged = changed(&world.receipt(payment), &stranger, |_| {});
+    for receipt in [forged, world.receipt(world.pair(2).hash())] {
+        let mut visit = crate::kit::puppet::visit(&world, Purpose::Resume { tag: tag(1) });
+        visit.unsettled = vec![payer::Unsettled {
+            pair: world.pair(1),
+            provider: world.ferry_certificate.clone(),
+        }];
+        let mut puppet = PayeePuppet::visited_by(visit);
+        puppet.offer(&world);
+        puppet.send(&Message::Received(Box::new(receipt)));
+
+        let outcome = puppet.outcome();
+        assert!(
+            matches!(
+                outcome,
+                Some(Outcome::Failed(Failure::PeerMisbehaved(
+                    Misbehaviour::Receipt(_)
+                )))
+            ),
+            "{outcome:?}"
+        );
+        assert!(!has_appended(&puppet.effects));
+    }
+}
+
+#[test]
+fn a_payer_waits_until_its_own_record_is_on_disk_not_an_earlier_one() {
+    let world = World::new();
+    let earlier = |seq| ble_proto::durable::Seq(seq);
+    let asked = |puppet: &PayeePuppet| {
+        puppet
+            .effects
+            .iter()
+            .any(|effect| matches!(effect, payer::Effect::InvokePay { .. }))
+    };
+
+    let mut puppet = payer_in(&world, Waiting::Approval);
+    puppet.payer.handle_approved(&approval(&world), START);
+    puppet.payer.handle_synced(earlier(0), START);
+    puppet.listen();
+    assert!(!asked(&puppet), "the intent is record 1");
+    puppet.payer.handle_synced(earlier(1), START);
+    puppet.listen();
+    assert!(asked(&puppet));
+
+    puppet.payer.handle_paid(Ok(world.pair(1).payment));
+    puppet.payer.handle_synced(earlier(1), START);
+    puppet.listen();
+    let is_payment = |said: Option<&Message>| matches!(said, Some(Message::Payment(_)));
+    assert!(!is_payment(puppet.said.last()), "the payment is record 2");
+    puppet.payer.handle_synced(earlier(2), START);
+    puppet.listen();
+    assert!(is_payment(puppet.said.last()));
+
+    let receipt = world.receipt(world.pair(1).hash());
+    puppet.send(&Message::Received(Box::new(receipt)));
+    puppet.payer.handle_synced(earlier(2), START);
+    assert_eq!(puppet.outcome(), None, "the receipt is record 3");
+    puppet.payer.handle_synced(earlier(3), START);
+    assert!(matches!(puppet.outcome(), Some(Outcome::Paid { .. })));
+}
+
+fn has_appended(effects: &[payer::Effect]) -> bool {
+    effects
+        .iter()
+        .any(|effect| matches!(effect, payer::Effect::Append { .. }))
+}
+
+#[test]
 fn a_declined_offer_debits_nothing_and_tells_the_payee() {
     let world = World::new();
     for waiting in [Waiting::OwnChoice, Waiting::Locked, Waiting::Approval] {
