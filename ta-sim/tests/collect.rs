@@ -16,6 +16,7 @@ fn a_payment_is_credited_once_and_the_receipt_verifies() {
     let pair = payer.pay(&bank, &request).expect("it has money");
 
     let receipt = payee.collect(&bank, &pair).expect("the id is open");
+    payee.acknowledge();
     let mark = payee.mark;
     let again = payee.collect(&bank, &pair);
 

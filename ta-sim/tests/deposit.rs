@@ -19,6 +19,7 @@ fn a_grant_credits_once_however_often_it_comes() {
     let first = close(&mut device, &answer);
     let mark = device.mark;
     device.request(100);
+    device.acknowledge();
     let again = close(&mut device, &answer);
 
     assert!(matches!(first, Ok(Output::DepositClosed { .. })));

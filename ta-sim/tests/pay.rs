@@ -192,6 +192,31 @@ fn a_request_is_paid_only_when_its_time_can_be_believed() {
 }
 
 #[test]
+fn a_request_issued_before_the_own_certificate_is_refused_as_nobody_could_verify_the_payment() {
+    let bank = Bank::new(1);
+    let mut payer = Device::funded(1, &bank, 5_000);
+    let (key, certificate) = client(&bank);
+    let ta = payer.key();
+    let young = bank.sign(Certificate {
+        not_before: NOW,
+        ..bank.ta_body(ta, 2)
+    });
+    let provider = bank.certificate.clone();
+    payer
+        .ask(Command::CertInit {
+            provider,
+            certificate: young,
+            now: NOW,
+        })
+        .expect("the chain is good");
+    let request = client_request(&key, &certificate, 1, |body| {
+        body.issued = NOW.saturating_sub_ms(1);
+    });
+
+    assert_eq!(payer.pay(&bank, &request), Err(TaRefused::Time));
+}
+
+#[test]
 fn an_expired_certificate_stops_pay_even_when_the_clock_was_turned_back() {
     let bank = Bank::new(1);
     let mut payer = Device::funded(1, &bank, 5_000);

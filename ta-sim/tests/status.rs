@@ -67,6 +67,7 @@ fn a_token_subtracts_what_the_status_stated_and_nothing_that_came_after() {
 
     let state = payer.state();
     assert_eq!((state.paid_count, state.paid_total), (1, 200));
+    payer.acknowledge();
     assert_eq!(payer.pay(&bank, &late), Ok(after));
 
     let status = payer.open_status(&[], 2).expect("it is certified");
@@ -84,6 +85,7 @@ fn a_token_is_taken_once_however_often_it_comes() {
     payer.ask(sync.clone()).expect("it fits");
     let late = payee.request(200);
     payer.pay(&bank, &late).expect("it has money");
+    payer.acknowledge();
     let mark = payer.mark;
 
     assert_eq!(payer.ask(sync), Ok(Output::Synced));
