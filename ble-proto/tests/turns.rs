@@ -203,6 +203,41 @@ fn a_paid_request_lingers_for_its_payer_and_is_then_not_advertised() {
     assert!(pair.payee_log.contains(&Effect::Advertise(Vec::new())));
 }
 
+#[test]
+fn a_request_that_was_paid_before_a_restart_is_shown_but_cannot_be_chosen() {
+    let world = World::new();
+    let mut payee = Payee::new(world.root.public_key());
+    payee
+        .open_paid(world.announced(1), START)
+        .expect("it opens");
+
+    let (mut puppet, heard) = choose(&mut payee, &world, 1, START);
+
+    let standing = puppet.offer.as_ref().expect("offered").standing;
+    assert_eq!(standing, Standing::Paid);
+    assert_eq!(
+        puppet.hear(&heard, START),
+        [Message::Refuse(RefuseReason::Paid)]
+    );
+    payee.handle_timeout(START.after_ms(PAID_LINGER_MS));
+    assert!(effects(&mut payee).contains(&Effect::Advertise(Vec::new())));
+}
+
+#[test]
+fn the_senders_provider_is_known_while_its_payment_is_under_way() {
+    let world = World::new();
+    let mut payee = announced(&world);
+    let payment = world.pair(1).hash();
+    assert!(payee.sender_provider(&payment).is_none());
+
+    assert_resume_is_taken(&mut payee, &world, tag(1), START);
+
+    assert_eq!(
+        payee.sender_provider(&payment),
+        Some(&world.ferry_certificate)
+    );
+}
+
 // --- time
 
 /// What a stranger does, and how long the payee bears it.
@@ -457,6 +492,33 @@ fn strangers_on_all_links_do_not_shut_the_till() {
         taken
             .iter()
             .any(|effect| matches!(effect, Effect::Append { .. }))
+    );
+}
+
+#[test]
+fn a_ninth_link_waits_when_all_eight_are_about_to_pay() {
+    let world = World::new();
+    let mut payee = Payee::new(world.root.public_key());
+    for id in 1..=8 {
+        payee
+            .open_request(world.announced(id), START)
+            .expect("it opens");
+        let mut puppet = PayerPuppet::connect(&mut payee, id, START);
+        puppet.commit(&mut payee, tag(id), START);
+        puppet.hear(&effects(&mut payee), START);
+        reveal(&mut payee, &world, &mut puppet, START);
+        assert!(
+            effects(&mut payee)
+                .iter()
+                .any(|effect| matches!(effect, Effect::Locked { .. }))
+        );
+    }
+
+    payee.handle_link_up(LinkId(9), chunk(), seed(9, 1), START);
+
+    assert_eq!(
+        effects(&mut payee),
+        [Effect::Disconnect { link: LinkId(9) }]
     );
 }
 
