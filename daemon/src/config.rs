@@ -29,6 +29,9 @@ pub struct Config {
     /// The radio.
     #[serde(default)]
     pub radio: RadioConfig,
+    /// What may be paid without a person.
+    #[serde(default)]
+    pub policy: PolicyConfig,
     /// The log.
     #[serde(default)]
     pub log: LogConfig,
@@ -92,6 +95,23 @@ pub enum RadioConfig {
 impl Default for RadioConfig {
     fn default() -> Self {
         Self::Bluez { adapter: None }
+    }
+}
+
+/// `[policy]`. Payees are named with `blepay trust`.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct PolicyConfig {
+    /// The largest sum in one day (UTC) that is paid to scanned URIs without asking, in minor units of
+    /// the wallet's currency; 0 asks always.
+    pub scanned_daily_max: u64,
+}
+
+impl Default for PolicyConfig {
+    fn default() -> Self {
+        Self {
+            scanned_daily_max: 10_000,
+        }
     }
 }
 

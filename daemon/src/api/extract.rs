@@ -49,10 +49,16 @@ where
 }
 
 fn refused(status: StatusCode, text: &str) -> ApiError {
+    // What axum was doing says nothing to who called; what is wrong does.
+    let what = match text.split_once(": ") {
+        Some((doing, what)) if doing.starts_with("Failed to ") => what,
+        Some(_) | None => text,
+    };
+
     ApiError::new(
         status,
         "malformed",
-        text,
-        "see the API's description for the fields; send JSON as application/json",
+        what,
+        "see docs/api.md for the fields; send JSON as application/json",
     )
 }

@@ -19,6 +19,18 @@ pub struct Cli {
     pub command: Command,
 }
 
+/// Pays and is paid over Bluetooth LE without the internet, and settles when the network is back.
+///
+/// People use it through blepay, programs through its API on a Unix socket. It logs to the journal
+/// under systemd, else to stderr; ops=debug in the filter shows the protocol transcript.
+#[derive(Debug, Parser)]
+#[command(name = "blepayd", version)]
+pub struct Daemon {
+    /// Settings [default: /etc/blepay/blepayd.toml, if it is there]
+    #[arg(long, value_name = "FILE", env = "BLEPAYD_CONFIG")]
+    pub config: Option<PathBuf>,
+}
+
 /// Options of every command.
 #[derive(Clone, Debug, Args)]
 pub struct Global {

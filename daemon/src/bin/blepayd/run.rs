@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use listenfd::ListenFd;
+use ops_proto::Amount;
 use rustix::fs::FlockOperation;
 use sd_notify::NotifyState;
 use ta_sim::client::SocketTa;
@@ -51,7 +52,7 @@ pub(crate) async fn run(config: Config) -> anyhow::Result<()> {
             .then(|| connector(&config.ta, &config.state_directory)),
         radio,
         shutdown: shutdown.clone(),
-        scan_daily_max: None,
+        scan_daily_max: Amount::try_from(config.policy.scanned_daily_max).ok(),
     })
     .await
     .context("cannot start the wallet")?;

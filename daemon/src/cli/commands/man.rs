@@ -7,7 +7,7 @@ use clap::CommandFactory as _;
 use clap_mangen::Man;
 use clap_mangen::roff::{Roff, roman};
 
-use super::super::args::{Cli, EXIT_CODES, Man as Args};
+use super::super::args::{Cli, Daemon, EXIT_CODES, Man as Args};
 use super::super::failure::Failure;
 use super::super::terminal::Terminal;
 
@@ -18,17 +18,20 @@ pub(crate) fn run(terminal: &mut Terminal, args: Args) -> Result<(), Failure> {
         return terminal.bytes(&page(&command)?);
     };
     let mut written = 0_usize;
-    write(folder, "blepay", &page(&command)?)?;
+    write(folder, "blepay.1", &page(&command)?)?;
     for sub in command.get_subcommands() {
         if sub.is_hide_set() || sub.get_name() == "help" {
             continue;
         }
-        let name = format!("blepay-{}", sub.get_name());
+        let name = format!("blepay-{}.1", sub.get_name());
         write(folder, &name, &page(sub)?)?;
         written = written.saturating_add(1);
     }
+    let mut daemon = Daemon::command();
+    daemon.build();
+    write(folder, "blepayd.8", &daemon_page(&daemon)?)?;
     terminal.note(&format!(
-        "Wrote blepay.1 and {written} pages of its commands into {}.",
+        "Wrote blepayd.8, blepay.1 and {written} pages of its commands into {}.",
         folder.display()
     ));
 
@@ -50,8 +53,15 @@ fn page(command: &clap::Command) -> Result<Vec<u8>, Failure> {
     Ok(page)
 }
 
+fn daemon_page(command: &clap::Command) -> Result<Vec<u8>, Failure> {
+    let mut page = Vec::new();
+    Man::new(command.clone()).section("8").render(&mut page)?;
+
+    Ok(page)
+}
+
 fn write(folder: &Path, name: &str, page: &[u8]) -> Result<(), Failure> {
-    let path = folder.join(format!("{name}.1"));
+    let path = folder.join(name);
 
     std::fs::write(&path, page).map_err(|error| {
         let error = io::Error::new(error.kind(), format!("{}: {error}", path.display()));

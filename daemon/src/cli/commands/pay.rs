@@ -144,22 +144,24 @@ async fn follow(
 ) -> Result<Payment, Failure> {
     let mut payment = started;
     let mut asked = false;
+    let mut told = None;
     loop {
         if payment.state.is_final() {
             return Ok(payment);
         }
+        if told.replace(payment.state) != Some(payment.state) {
+            tell(terminal, payment.state);
+        }
         match payment.state {
-            PaymentState::Searching => terminal.waiting("Connecting to the payee…"),
-            PaymentState::Paying => terminal.waiting("Paying…"),
-            PaymentState::Resuming => {
-                terminal.waiting("The link broke; sending the same payment again…");
-            }
             PaymentState::AwaitsApproval if !asked && !args.yes => {
                 asked = true;
                 payment = decide(client, terminal, &payment).await?;
                 continue;
             }
-            PaymentState::AwaitsApproval
+            PaymentState::Searching
+            | PaymentState::AwaitsApproval
+            | PaymentState::Paying
+            | PaymentState::Resuming
             | PaymentState::Unconfirmed
             | PaymentState::Received
             | PaymentState::Held
@@ -173,6 +175,23 @@ async fn follow(
             ) => client.get(&format!("/v1/payments/{}", payment.id)).await?,
             None => return Err(unknown(&payment)),
         };
+    }
+}
+
+/// Says what is waited for.
+fn tell(terminal: &mut Terminal, state: PaymentState) {
+    match state {
+        PaymentState::Searching => terminal.waiting("Connecting to the payee…"),
+        PaymentState::Paying => terminal.waiting("Paying…"),
+        PaymentState::Resuming => {
+            terminal.waiting("The link broke; sending the same payment again…");
+        }
+        PaymentState::AwaitsApproval
+        | PaymentState::Unconfirmed
+        | PaymentState::Received
+        | PaymentState::Held
+        | PaymentState::Declined
+        | PaymentState::Failed => {}
     }
 }
 

@@ -25,7 +25,7 @@ pub(super) async fn run(terminal: &mut Terminal, args: Demo) -> Result<(), Failu
         played = script::play(&mut stage) => played,
         () = interrupted() => Err(Failure::new(
             Exit::Refused,
-            "interrupted",
+            INTERRUPTED,
             "the demo was interrupted",
             "",
         )),
@@ -35,7 +35,8 @@ pub(super) async fn run(terminal: &mut Terminal, args: Demo) -> Result<(), Failu
         Ok(outcome) => ended(terminal, &outcome),
         Err(failure) => Err(at_step(failure, &step)),
     };
-    if ended.is_err() || args.keep {
+    let has_failed = matches!(&ended, Err(failure) if failure.body.code != INTERRUPTED);
+    if has_failed || args.keep {
         folder.keep();
         terminal.note(&format!(
             "State and logs of every process: {}",
@@ -74,6 +75,9 @@ fn at_step(failure: Failure, step: &str) -> Failure {
         failure.body.hint,
     )
 }
+
+/// The code of a demo that somebody ended: there is nothing to look into.
+const INTERRUPTED: &str = "interrupted";
 
 /// Returns when somebody wants the demo to end.
 async fn interrupted() {

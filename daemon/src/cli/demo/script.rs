@@ -65,7 +65,7 @@ pub(super) async fn play(stage: &mut Stage<'_>) -> Result<Outcome, Failure> {
 
     stage.begin("The network is back: the server runs again, and everybody settles")?;
     let server = run_server(stage, &address).await?;
-    settle(stage, &[&alice, &kiosk, &ferry], &alice).await?;
+    settle(stage, &[&kiosk, &ferry, &alice], &alice).await?;
     let mut proven = Vec::new();
     for payment in &paid {
         proven.push(prove(stage, &alice, payment).await?);
