@@ -45,7 +45,9 @@ impl Deposit {
             return Ok(at.unit.deposit_answer(row.answer).await?.to_wire());
         }
         let statement = Statement::DepositOpen(open.clone());
-        if let Some(evidence) = at.unit.contradiction(&statement).await? {
+        // One that is suspended gets its refusal signed, so that its i closes.
+        let is_judged = ta.standing == TaStanding::Live || answered.is_some();
+        if is_judged && let Some(evidence) = at.unit.contradiction(&statement).await? {
             let message = "the TA signed another statement that contradicts this one";
             let refusal = Refusal::new(Code::Evidence, message);
             return Err(Stop::Convicted(Conviction::by(evidence), refusal));

@@ -18,7 +18,7 @@ use std::time::Duration;
 
 use sqlx::migrate::Migrator;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqliteSynchronous};
-use sqlx::{ConnectOptions as _, Connection as _};
+use sqlx::{ConnectOptions as _, Connection as _, Sqlite, Transaction};
 
 pub(crate) use answers::AnswerKind;
 pub use books::{AccountRow, EntryRow, Totals};
@@ -35,7 +35,6 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 #[derive(Debug)]
 pub struct Store {
     connection: SqliteConnection,
-    in_unit: bool,
 }
 
 impl Store {
@@ -70,19 +69,18 @@ impl Store {
             .await?;
         MIGRATIONS.run_direct(None, &mut connection, false).await?;
 
-        Ok(Self {
-            connection,
-            in_unit: false,
-        })
+        Ok(Self { connection })
     }
 
-    /// Begins a transaction that may write. One that was begun and not committed is undone first.
+    /// Begins a transaction that may write.
     ///
     /// # Errors
     ///
     /// [`StoreError`] when another process keeps writing for longer than the wait.
     pub async fn begin(&mut self) -> Result<Unit<'_>, StoreError> {
-        self.begin_with("BEGIN IMMEDIATE").await
+        let transaction = self.connection.begin_with("BEGIN IMMEDIATE").await?;
+
+        Ok(Unit { transaction })
     }
 
     /// Begins a transaction that only reads: it sees one state and keeps nobody from writing.
@@ -91,18 +89,9 @@ impl Store {
     ///
     /// [`StoreError`] when the store fails.
     pub async fn begin_reading(&mut self) -> Result<Unit<'_>, StoreError> {
-        self.begin_with("BEGIN DEFERRED").await
-    }
+        let transaction = self.connection.begin_with("BEGIN DEFERRED").await?;
 
-    async fn begin_with(&mut self, sql: &'static str) -> Result<Unit<'_>, StoreError> {
-        if self.in_unit {
-            self.in_unit = false;
-            run(&mut self.connection, "ROLLBACK").await?;
-        }
-        run(&mut self.connection, sql).await?;
-        self.in_unit = true;
-
-        Ok(Unit { store: self })
+        Ok(Unit { transaction })
     }
 
     /// Closes the connection, so that the log of writes is folded into the file.
@@ -120,7 +109,7 @@ impl Store {
 /// One transaction. Dropping it without [`Unit::commit`] undoes it.
 #[derive(Debug)]
 pub struct Unit<'s> {
-    store: &'s mut Store,
+    transaction: Transaction<'s, Sqlite>,
 }
 
 impl Unit<'_> {
@@ -130,8 +119,7 @@ impl Unit<'_> {
     ///
     /// [`StoreError`]: whether the transaction took effect is then unknown.
     pub async fn commit(self) -> Result<(), StoreError> {
-        run(&mut self.store.connection, "COMMIT").await?;
-        self.store.in_unit = false;
+        self.transaction.commit().await?;
 
         Ok(())
     }
@@ -165,8 +153,8 @@ impl Unit<'_> {
         run(self.sql(), "RELEASE message").await
     }
 
-    pub(crate) const fn sql(&mut self) -> &mut SqliteConnection {
-        &mut self.store.connection
+    pub(crate) fn sql(&mut self) -> &mut SqliteConnection {
+        &mut self.transaction
     }
 }
 

@@ -1,0 +1,187 @@
+//! Claims and reports: one P credits once.
+
+use ops_proto::message::{ItemOutcome, ItemRefused, SettlementState};
+
+use crate::world::World;
+
+const CREDITED: ItemOutcome = ItemOutcome::Held(SettlementState::Credited);
+const COLLECTED: ItemOutcome = ItemOutcome::Held(SettlementState::Collected);
+const WAITING: ItemOutcome = ItemOutcome::Held(SettlementState::Waiting);
+
+#[tokio::test]
+async fn one_payment_credits_once_whatever_is_repeated_or_raced() {
+    let world = World::new().await;
+    let mut alice = world.device("Alice", 10_000).await;
+    let shop = world.client("Shop").await;
+    world.load(&mut alice, 5_000).await;
+    let pair = alice.pay(&shop.client_request(1_250));
+
+    let outcomes = futures::future::join_all((0..12).map(|i| {
+        let (world, pair) = (&world, &pair);
+        async move {
+            if i % 2 == 0 {
+                world.claim(pair).await
+            } else {
+                world.report(pair).await
+            }
+        }
+    }))
+    .await;
+    let same_batch = world
+        .batch("/v1/claims", &[pair.clone(), pair.clone(), pair.clone()])
+        .await;
+    let world = world.restart().await;
+
+    assert!(outcomes.iter().all(|outcome| *outcome == CREDITED));
+    assert!(same_batch.iter().all(|outcome| *outcome == CREDITED));
+    assert_eq!(world.claim(&pair).await, CREDITED);
+    assert_eq!(world.online(&shop).await, 1_250);
+    let ledger = world.check().await;
+    assert_eq!((ledger.shadow, ledger.open, ledger.loss), (3_750, 0, 0));
+}
+
+#[tokio::test]
+async fn a_batch_with_bad_items_settles_the_good_ones_and_names_the_bad() {
+    let world = World::new().await;
+    let mut alice = world.device("Alice", 10_000).await;
+    let shop = world.client("Shop").await;
+    world.load(&mut alice, 5_000).await;
+    let good = alice.pay(&shop.client_request(100));
+    let mut forged = alice.clone().pay(&shop.client_request(200));
+    forged.request = shop.client_request(200);
+    let elsewhere = World::new().await;
+    let mut foreign = elsewhere.device("Foreign", 0).await;
+    let foreign = foreign.pay(&shop.client_request(300));
+    let good_too = alice.pay(&shop.client_request(400));
+
+    let outcomes = world
+        .batch("/v1/claims", &[good, forged, foreign, good_too])
+        .await;
+
+    let refused = ItemOutcome::Refused(ItemRefused::PayVerify);
+    assert_eq!(outcomes, [CREDITED, refused, refused, CREDITED]);
+    assert_eq!(world.online(&shop).await, 500);
+    world.check().await;
+}
+
+#[tokio::test]
+async fn a_claim_credits_the_receiver_whoever_sends_it() {
+    let world = World::new().await;
+    let mut alice = world.device("Alice", 1_000).await;
+    let shop = world.client("Shop").await;
+    world.load(&mut alice, 1_000).await;
+    let pair = alice.pay(&shop.client_request(1_000));
+
+    assert_eq!(world.report(&pair).await, CREDITED);
+
+    assert_eq!(world.online(&shop).await, 1_000);
+    assert_eq!(world.online(&alice).await, 0);
+}
+
+#[tokio::test]
+async fn a_payment_for_a_ta_waits_until_a_status_lists_it_as_collected() {
+    let world = World::new().await;
+    let mut alice = world.device("Alice", 1_000).await;
+    let mut bob = world.device("Bob", 0).await;
+    world.load(&mut alice, 1_000).await;
+    let pair = alice.pay(&bob.request(300));
+    bob.collect(&pair);
+
+    assert_eq!(world.claim(&pair).await, WAITING);
+    assert_eq!(world.check().await.transit, 300);
+    world.sync(&mut bob).await;
+
+    assert_eq!(world.report(&pair).await, COLLECTED);
+    assert_eq!(world.view(&bob).await.tas[0].shadow, 300);
+    assert_eq!(world.online(&bob).await, 0);
+    assert_eq!(world.check().await.transit, 0);
+}
+
+#[tokio::test]
+async fn a_payment_for_a_closed_id_is_credited_online_and_never_collected() {
+    let world = World::new().await;
+    let mut alice = world.device("Alice", 1_000).await;
+    let mut bob = world.device("Bob", 0).await;
+    world.load(&mut alice, 1_000).await;
+    let early = alice.pay(&bob.request(300));
+    let late = alice.pay(&bob.request(200));
+    assert_eq!(world.report(&early).await, WAITING);
+    bob.close_ids();
+    world.sync(&mut bob).await;
+
+    assert_eq!(world.report(&early).await, CREDITED);
+    assert_eq!(world.report(&late).await, CREDITED);
+
+    assert_eq!(world.online(&bob).await, 500);
+    assert_eq!(world.view(&bob).await.tas[0].shadow, 0);
+    world.check().await;
+}
+
+#[tokio::test]
+async fn two_customers_who_pay_one_request_are_both_redeemed_in_one_place_each() {
+    let world = World::new().await;
+    let mut alice = world.device("Alice", 1_000).await;
+    let mut carol = world.device("Carol", 1_000).await;
+    let mut bob = world.device("Bob", 0).await;
+    world.load(&mut alice, 1_000).await;
+    world.load(&mut carol, 1_000).await;
+    let request = bob.request(300);
+    let (first, second) = (alice.pay(&request), carol.pay(&request));
+    assert!(bob.collect(&first));
+    assert!(!bob.collect(&second));
+
+    world.report(&first).await;
+    world.report(&second).await;
+    world.sync(&mut bob).await;
+
+    assert_eq!(world.report(&first).await, COLLECTED);
+    assert_eq!(world.report(&second).await, CREDITED);
+    assert_eq!(world.view(&bob).await.tas[0].shadow, 300);
+    assert_eq!(world.online(&bob).await, 300);
+    world.check().await;
+}
+
+#[tokio::test]
+async fn what_was_collected_and_spent_before_anybody_reported_it_is_honoured_and_paid_back() {
+    let world = World::new().await;
+    let mut alice = world.device("Alice", 1_000).await;
+    let mut bob = world.device("Bob", 50).await;
+    let shop = world.client("Shop").await;
+    world.load(&mut alice, 1_000).await;
+    let to_bob = alice.pay(&bob.request(300));
+    bob.collect(&to_bob);
+    let to_shop = bob.pay(&shop.client_request(300));
+
+    assert_eq!(world.claim(&to_shop).await, CREDITED);
+    assert_eq!(world.online(&shop).await, 300);
+    assert_eq!(world.online(&bob).await, 0);
+    assert_eq!(world.check().await.loss, 250);
+    world.report(&to_bob).await;
+    world.sync(&mut bob).await;
+
+    assert_eq!(world.online(&bob).await, 50);
+    assert_eq!(world.view(&bob).await.tas[0].standing, "live");
+    let ledger = world.check().await;
+    assert_eq!((ledger.loss, ledger.transit, ledger.shadow), (0, 0, 700));
+}
+
+#[tokio::test]
+async fn a_receiver_or_sender_without_a_row_is_refused_by_name_and_changes_nothing() {
+    let world = World::new().await;
+    let mut alice = world.device("Alice", 1_000).await;
+    let shop = world.client("Shop").await;
+    world.load(&mut alice, 1_000).await;
+    let pair = alice.pay(&shop.client_request(100));
+    let before = world.ledger().await.online;
+
+    // Another provider under the same root knows neither.
+    let mut stranger = alice.clone();
+    stranger.ta_certificate = stranger.client_certificate.clone();
+    let not_a_ta = stranger.pay(&shop.client_request(100));
+    assert_eq!(
+        world.claim(&not_a_ta).await,
+        ItemOutcome::Refused(ItemRefused::PayVerify)
+    );
+    assert_eq!(world.ledger().await.online, before);
+    assert_eq!(world.claim(&pair).await, CREDITED);
+}

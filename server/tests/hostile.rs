@@ -1,0 +1,166 @@
+//! Forged, truncated and oversized bodies: an answer that says what to do, and nothing changed.
+
+use ops_proto::signed::encode;
+
+use crate::world::{Device, World, batch, device};
+
+const PATHS: [&str; 8] = [
+    "/v1/challenge",
+    "/v1/clients",
+    "/v1/tas",
+    "/v1/deposits",
+    "/v1/claims",
+    "/v1/reports",
+    "/v1/statuses",
+    "/v1/account",
+];
+
+/// One good body for each path, and a server on which nothing of it was booked yet.
+async fn bodies(world: &World) -> (Device, Vec<(&'static str, Vec<u8>)>) {
+    let mut alice = world.device("Alice", 1_000).await;
+    let shop = world.client("Shop").await;
+    world.load(&mut alice, 500).await;
+    let newcomer = Device::new("Newcomer");
+    let challenge = world.challenge(newcomer.client_key()).await;
+    let client = newcomer.sign_register_client(challenge);
+    let mut owner = world.client("Owner").await;
+    owner.ta_certificate = None;
+    let challenge = world.challenge(owner.client_key()).await;
+    let ta = owner.sign_register_ta(owner.quote(challenge), &device::oem_root());
+    let pair = alice.pay(&shop.client_request(100));
+    let deposit = encode(&alice.deposit_open(200));
+    let status = encode(&alice.clone().status_open());
+    let claim = encode(&batch(std::slice::from_ref(&pair)));
+
+    (
+        alice,
+        vec![
+            ("/v1/clients", client),
+            ("/v1/tas", ta),
+            ("/v1/deposits", deposit),
+            ("/v1/claims", claim.clone()),
+            ("/v1/reports", claim),
+            ("/v1/statuses", status),
+        ],
+    )
+}
+
+#[tokio::test]
+async fn truncated_and_flipped_bodies_are_refused_by_name_and_change_nothing() {
+    let world = World::new().await;
+    let (_, bodies) = bodies(&world).await;
+    let before = world.check().await;
+    for (path, body) in &bodies {
+        for length in (0..body.len()).step_by(7) {
+            let refused = world.post(path, body[..length].to_vec()).await.unwrap_err();
+            assert_eq!(
+                (refused.status, refused.code.as_str()),
+                (400, "malformed"),
+                "{path} {length}"
+            );
+            assert!(!refused.message.is_empty() && !refused.hint.is_empty());
+        }
+        for at in (0..body.len()).step_by(11) {
+            let mut flipped = body.clone();
+            flipped[at] ^= 0x10;
+            // A batch answers each item; everything else is refused as a whole.
+            match world.post(path, flipped).await {
+                Ok(_) => assert!(
+                    path.ends_with("claims") || path.ends_with("reports"),
+                    "{path} {at}"
+                ),
+                Err(refused) => assert!((400..500).contains(&refused.status), "{path} {refused:?}"),
+            }
+        }
+    }
+
+    let after = world.check().await;
+    assert_eq!(format!("{before:?}"), format!("{after:?}"));
+    for (path, body) in bodies {
+        assert!(world.post(path, body).await.is_ok(), "{path}");
+    }
+}
+
+#[tokio::test]
+async fn oversized_bodies_are_refused_by_name() {
+    let world = World::new().await;
+    for path in PATHS {
+        let size = match path {
+            "/v1/claims" | "/v1/reports" => 1_100_000,
+            "/v1/statuses" => 9_000_000,
+            _ => 4_097,
+        };
+        let refused = world.post(path, vec![0; size]).await.unwrap_err();
+        assert_eq!(
+            (refused.status, refused.code.as_str()),
+            (413, "body-too-large"),
+            "{path}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn noise_is_refused_on_every_path_and_the_server_goes_on() {
+    let world = World::new().await;
+    for path in PATHS {
+        for length in [0, 1, 31, 33, 64, 100, 1000] {
+            let mut noise = vec![0; length];
+            getrandom::fill(&mut noise).unwrap();
+            let refused = world.post(path, noise).await.unwrap_err();
+            assert_eq!(refused.status, 400, "{path} {length}");
+        }
+    }
+
+    assert_eq!(world.get("/healthz").await.status(), 200);
+    assert_eq!(world.get("/readyz").await.status(), 200);
+    assert_eq!(world.get("/v1/claims").await.status(), 405);
+    assert_eq!(world.get("/v1/elsewhere").await.status(), 404);
+}
+
+#[tokio::test]
+async fn requests_under_way_end_before_the_server_stops() {
+    let world = World::new().await;
+    let mut alice = world.device("Alice", 10_000).await;
+    let shop = world.client("Shop").await;
+    world.load(&mut alice, 10_000).await;
+    let pairs: Vec<_> = (0..200)
+        .map(|_| alice.pay(&shop.client_request(10)))
+        .collect();
+    let posts: Vec<_> = pairs
+        .chunks(20)
+        .map(|pairs| world.send("/v1/claims", encode(&batch(pairs))))
+        .collect();
+    let World { data, server, .. } = world;
+    let stop = async {
+        // Let them reach the server, and stop it while it works.
+        tokio::time::sleep(std::time::Duration::from_millis(30)).await;
+        server.shutdown().await;
+    };
+    let (answers, ()) = futures::join!(futures::future::join_all(posts), stop);
+
+    let answered = answers
+        .iter()
+        .filter(|answer| **answer == Some(200))
+        .count();
+    let world = World::start(data).await;
+    let booked = world.online(&shop).await / 200;
+    assert!(answered > 0, "{answers:?}");
+    assert!(
+        booked >= u64::try_from(answered).unwrap(),
+        "{answered} {booked}"
+    );
+    world.check().await;
+}
+
+#[tokio::test]
+async fn an_address_that_floods_is_told_when_to_come_back() {
+    let world = World::with_rate(5).await;
+    let posts = (0..60).map(|_| world.send("/v1/clients", Vec::new()));
+    let answers = futures::future::join_all(posts).await;
+
+    assert!(answers.contains(&Some(429)));
+    assert!(answers.contains(&Some(400)));
+    let refused = world.get("/healthz").await;
+    assert_eq!(refused.status(), 429);
+    assert!(refused.headers().contains_key("retry-after"));
+}

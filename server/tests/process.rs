@@ -1,0 +1,108 @@
+//! The program itself: what it prints, its exit codes, and a stop by signal.
+
+use std::io::{BufRead as _, BufReader};
+use std::path::Path;
+use std::process::{Child, Command, Output, Stdio};
+
+use ops_proto::enrolment::Enrolment;
+use serde_json::Value;
+
+const PROGRAM: &str = env!("CARGO_BIN_EXE_blepay-server");
+
+fn run(data: &Path, args: &[&str]) -> Output {
+    let mut command = Command::new(PROGRAM);
+    command.args(args).arg("--data").arg(data);
+
+    command.output().unwrap()
+}
+
+fn json(output: &Output) -> Value {
+    assert!(output.status.success(), "{output:?}");
+
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+fn serve(data: &Path) -> (Child, String) {
+    let mut server = Command::new(PROGRAM)
+        .args(["run", "--listen", "127.0.0.1:0", "--data"])
+        .arg(data)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut line = String::new();
+    let mut out = BufReader::new(server.stdout.take().unwrap());
+    out.read_line(&mut line).unwrap();
+
+    (server, line.trim().to_owned())
+}
+
+#[test]
+fn the_way_of_a_provider_from_init_to_audit() {
+    let directory = tempfile::tempdir().unwrap();
+    let data = directory.path().join("provider");
+    let made = json(&run(&data, &["init", "--provider-name", "Ferry", "--json"]));
+    assert_eq!(made["trusts_test_oem"], Value::Bool(true));
+    let again = run(&data, &["init"]);
+    assert_eq!(again.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&again.stderr).contains("nothing was changed"));
+
+    let (mut server, line) = serve(&data);
+    assert!(line.starts_with("listening 127.0.0.1:"), "{line}");
+    let enrolment = run(&data, &["enrol", "--url", "https://localhost:1"]);
+    let enrolment: Enrolment = serde_json::from_slice(&enrolment.stdout).unwrap();
+    let provider = enrolment.provider_certificate().unwrap();
+    provider.verify(&enrolment.root_key().unwrap()).unwrap();
+    assert_eq!(enrolment.url, "https://localhost:1");
+    let ledger = json(&run(&data, &["ledger", "--json"]));
+    assert_eq!(ledger["balanced"], Value::Bool(true));
+    let accounts = json(&run(&data, &["account", "list", "--json"]));
+    assert_eq!(accounts, Value::Array(Vec::new()));
+
+    let id = i32::try_from(server.id()).unwrap();
+    Command::new("kill").arg(id.to_string()).status().unwrap();
+    assert!(server.wait().unwrap().success());
+    let audit = json(&run(&data, &["audit", "--json"]));
+    assert_eq!(audit["balanced"], Value::Bool(true));
+}
+
+#[test]
+fn wrong_arguments_are_refused_with_what_to_do_and_change_nothing() {
+    let directory = tempfile::tempdir().unwrap();
+    let data = directory.path();
+    assert!(run(data, &["init"]).status.success());
+    for amount in [
+        "-1",
+        "0",
+        "1.005",
+        "1e3",
+        "1,50",
+        "99999999999999999999",
+        "",
+        "NaN",
+    ] {
+        let args = ["credit", "--client", "Alice", "--amount", amount];
+        let refused = run(data, &args);
+        assert_eq!(refused.status.code(), Some(1), "{amount:?}");
+        let message = String::from_utf8_lossy(&refused.stderr).into_owned();
+        assert!(message.contains("amount"), "{message}");
+    }
+    for currency in ["eur", "EURO", "ZZZ", ""] {
+        let other = data.join(format!("other-{currency}"));
+        let refused = run(&other, &["init", "--currency", currency]);
+        assert!(!refused.status.success(), "{currency:?}");
+        assert!(!other.exists());
+    }
+    for url in ["http://pay.example", "pay.example", "https://"] {
+        let other = data.join("other");
+        let refused = run(&other, &["init", "--url", url]);
+        assert_eq!(refused.status.code(), Some(1), "{url:?}");
+        assert!(!other.exists());
+    }
+    let nothing = run(&data.join("nothing"), &["run"]);
+    assert!(String::from_utf8_lossy(&nothing.stderr).contains("blepay-server init"));
+    assert!(!data.join("nothing").exists());
+
+    let ledger = json(&run(data, &["ledger", "--json"]));
+    assert_eq!(ledger["issued"], Value::from(0));
+}

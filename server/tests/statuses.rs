@@ -1,0 +1,261 @@
+//! Status and token: chains without gaps, evidence, and no honest TA ever convicted.
+
+use ops_proto::list::List;
+use ops_proto::message::{ItemOutcome, ItemRefused, SettlementState, StatusOrder};
+use ops_proto::signed::encode;
+
+use crate::world::World;
+
+const CREDITED: ItemOutcome = ItemOutcome::Held(SettlementState::Credited);
+
+#[tokio::test]
+async fn the_same_status_again_is_given_the_same_token_bytes() {
+    let world = World::new().await;
+    let mut alice = world.device("Alice", 1_000).await;
+    world.load(&mut alice, 600).await;
+    let order = encode(&alice.status_open());
+
+    let first = world.post("/v1/statuses", order.clone()).await.unwrap();
+    let again = world.post("/v1/statuses", order.clone()).await.unwrap();
+    let world = world.restart().await;
+
+    assert_eq!(first, again);
+    assert_eq!(world.post("/v1/statuses", order).await.unwrap(), first);
+    let ledger = world.check().await;
+    assert_eq!((ledger.shadow, ledger.open), (600, 0));
+}
+
+#[tokio::test]
+async fn a_token_is_given_only_for_a_chain_without_gaps() {
+    let world = World::new().await;
+    let mut alice = world.device("Alice", 1_000).await;
+    let shop = world.client("Shop").await;
+    world.load(&mut alice, 600).await;
+    alice.pay(&shop.client_request(100));
+    let order = alice.status_open();
+    for missing in 0..order.chain.len() {
+        let mut chain = order.chain.to_vec();
+        chain.remove(missing);
+        let gap = StatusOrder {
+            chain: List::try_from(chain).unwrap(),
+            status: order.status.clone(),
+        };
+        let refused = world.status(&gap).await.unwrap_err();
+        assert_eq!((refused.status, refused.code.as_str()), (409, "chain-gap"));
+    }
+
+    assert_eq!(world.view(&alice).await.tas[0].standing, "live");
+    assert!(world.status(&order).await.is_ok());
+    assert_eq!(world.online(&shop).await, 100);
+}
+
+#[tokio::test]
+async fn a_lost_token_and_a_newer_status_are_no_fault() {
+    let world = World::new().await;
+    let mut alice = world.device("Alice", 1_000).await;
+    let shop = world.client("Shop").await;
+    world.load(&mut alice, 600).await;
+    let lost = alice.status_open();
+    world.status(&lost).await.unwrap();
+    alice.pay(&shop.client_request(100));
+    let never_sent = alice.status_open();
+
+    world.sync(&mut alice).await;
+
+    let superseded = world.status(&never_sent).await.unwrap_err();
+    assert_eq!(
+        (superseded.status, superseded.code.as_str()),
+        (409, "superseded")
+    );
+    assert!(world.status(&lost).await.is_ok());
+    assert_eq!(world.view(&alice).await.tas[0].standing, "live");
+    world.check().await;
+}
+
+#[tokio::test]
+async fn a_status_that_arrives_after_later_payments_is_no_fault() {
+    let world = World::new().await;
+    let mut alice = world.device("Alice", 5_000).await;
+    let shop = world.client("Shop").await;
+    world.load(&mut alice, 600).await;
+    let deposit = alice.deposit_open(400);
+    let early = alice.status_open();
+    let answer = world.deposit(&deposit).await.unwrap();
+    alice.deposit_close(&answer);
+    let later = alice.pay(&shop.client_request(900));
+    world.load(&mut alice, 50).await;
+    let latest = alice.pay(&shop.client_request(150));
+    assert_eq!(world.claim(&later).await, CREDITED);
+    assert_eq!(world.claim(&latest).await, CREDITED);
+
+    world.status(&early).await.unwrap();
+    world.sync(&mut alice).await;
+
+    assert_eq!(world.view(&alice).await.tas[0].standing, "live");
+    assert_eq!(world.check().await.shadow, 0);
+}
+
+#[tokio::test]
+async fn a_collected_payment_that_nobody_reported_asks_for_the_report_first() {
+    let world = World::new().await;
+    let mut alice = world.device("Alice", 1_000).await;
+    let mut bob = world.device("Bob", 0).await;
+    world.load(&mut alice, 1_000).await;
+    let pair = alice.pay(&bob.request(300));
+    bob.collect(&pair);
+    let order = bob.status_open();
+
+    let refused = world.status(&order).await.unwrap_err();
+    assert_eq!(
+        (refused.status, refused.code.as_str()),
+        (409, "report-first")
+    );
+    world.report(&pair).await;
+
+    assert!(world.status(&order).await.is_ok());
+    assert_eq!(world.view(&bob).await.tas[0].shadow, 300);
+    world.check().await;
+}
+
+#[tokio::test]
+async fn a_rolled_back_ta_is_convicted_by_two_payments_with_one_j() {
+    let world = World::new().await;
+    let mut alice = world.device("Alice", 1_000).await;
+    let (shop, cafe) = (world.client("Shop").await, world.client("Cafe").await);
+    world.load(&mut alice, 1_000).await;
+    let mut rolled_back = alice.clone();
+    let first = alice.pay(&shop.client_request(700));
+    let second = rolled_back.pay(&cafe.client_request(700));
+
+    assert_eq!(world.claim(&first).await, CREDITED);
+    let evidence = ItemOutcome::Refused(ItemRefused::Evidence);
+    assert_eq!(world.claim(&second).await, evidence);
+    assert_eq!(world.claim(&second).await, evidence);
+    assert_eq!(world.claim(&first).await, CREDITED);
+
+    let view = world.view(&alice).await;
+    assert_eq!(view.tas[0].standing, "suspended");
+    assert_eq!(view.tas[0].findings.len(), 1);
+    assert_eq!(world.online(&shop).await, 700);
+    assert_eq!(world.online(&cafe).await, 0);
+    assert_eq!(
+        world.status(&alice.status_open()).await.unwrap_err().code,
+        "suspended"
+    );
+    world.check().await;
+}
+
+#[tokio::test]
+async fn a_rolled_back_ta_is_convicted_even_if_no_j_was_used_twice() {
+    let world = World::new().await;
+    let mut alice = world.device("Alice", 1_000).await;
+    let shop = world.client("Shop").await;
+    world.load(&mut alice, 1_000).await;
+    let mut rolled_back = alice.clone();
+    world.sync(&mut alice).await;
+    let paid = rolled_back.pay(&shop.client_request(100));
+
+    assert_eq!(world.claim(&paid).await, CREDITED);
+
+    assert_eq!(world.view(&alice).await.tas[0].standing, "suspended");
+    assert_eq!(world.online(&shop).await, 100);
+    world.check().await;
+}
+
+#[tokio::test]
+async fn a_ta_rolled_back_before_its_chain_was_handed_in_is_convicted_by_its_chain() {
+    let world = World::new().await;
+    let mut alice = world.device("Alice", 1_000).await;
+    let shop = world.client("Shop").await;
+    world.load(&mut alice, 1_000).await;
+    let mut rolled_back = alice.clone();
+    alice.pay(&shop.client_request(400));
+    world.sync(&mut alice).await;
+
+    let refused = world.status(&rolled_back.status_open()).await.unwrap_err();
+
+    assert_eq!((refused.status, refused.code.as_str()), (409, "evidence"));
+    assert_eq!(world.view(&alice).await.tas[0].standing, "suspended");
+}
+
+#[tokio::test]
+async fn a_ta_that_spent_more_than_it_can_have_had_is_found_by_arithmetic() {
+    let world = World::new().await;
+    let mut alice = world.device("Alice", 1_000).await;
+    let shop = world.client("Shop").await;
+    world.load(&mut alice, 500).await;
+    let pair = alice.pay(&shop.client_request(700));
+    assert_eq!(world.claim(&pair).await, CREDITED);
+
+    let refused = world.status(&alice.status_open()).await.unwrap_err();
+
+    assert_eq!(
+        (refused.status, refused.code.as_str()),
+        (409, "books-differ")
+    );
+    let view = world.view(&alice).await;
+    assert_eq!(view.tas[0].standing, "suspended");
+    assert_eq!(
+        view.tas[0].findings,
+        ["the status states 0 where the chain leaves at most -200"]
+    );
+    assert_eq!(world.online(&shop).await, 700);
+    assert_eq!(world.check().await.loss, 0);
+}
+
+#[tokio::test]
+async fn beyond_the_offline_limit_a_broken_ta_costs_nothing_more() {
+    let world = World::new().await;
+    let mut alice = world.device("Alice", 0).await;
+    let shop = world.client("Shop").await;
+    let mut outcomes = Vec::new();
+    for _ in 0..5 {
+        let pair = alice.pay(&shop.client_request(40_000));
+        outcomes.push(world.claim(&pair).await);
+    }
+
+    let waiting = ItemOutcome::Held(SettlementState::Waiting);
+    assert_eq!(outcomes, [CREDITED, CREDITED, waiting, waiting, waiting]);
+    assert_eq!(world.check().await.loss, 80_000);
+}
+
+#[tokio::test]
+async fn an_honest_payee_of_a_cloned_ta_is_never_convicted() {
+    let world = World::new().await;
+    let mut alice = world.device("Alice", 1_000).await;
+    let mut bob = world.device("Bob", 0).await;
+    let shop = world.client("Shop").await;
+    world.load(&mut alice, 1_000).await;
+    let mut clone = alice.clone();
+    let first = alice.pay(&shop.client_request(500));
+    let second = clone.pay(&bob.request(500));
+    bob.collect(&second);
+    world.report(&first).await;
+    assert_eq!(
+        world.report(&second).await,
+        ItemOutcome::Refused(ItemRefused::Evidence)
+    );
+
+    world.sync(&mut bob).await;
+    let spent = bob.pay(&shop.client_request(200));
+    assert_eq!(world.report(&spent).await, CREDITED);
+    world.sync(&mut bob).await;
+
+    assert_eq!(world.view(&bob).await.tas[0].standing, "live");
+    assert_eq!(world.view(&alice).await.tas[0].standing, "suspended");
+    world.check().await;
+}
+
+#[tokio::test]
+async fn a_withdrawal_in_the_chain_is_booked_to_the_owner() {
+    let world = World::new().await;
+    let mut alice = world.device("Alice", 1_000).await;
+    world.load(&mut alice, 800).await;
+    alice.withdraw(300);
+
+    world.sync(&mut alice).await;
+    world.sync(&mut alice).await;
+
+    assert_eq!(world.online(&alice).await, 500);
+    assert_eq!(world.check().await.shadow, 500);
+}

@@ -1,0 +1,312 @@
+//! A provider of its own for each test: a data directory, a running server, and an HTTP client.
+
+pub(crate) mod device;
+
+use std::sync::Once;
+
+use blepay_server::admin::{AccountView, LedgerView, Office, audit};
+use blepay_server::{InitOptions, RunOptions, RunningServer, Server, init};
+use ops_proto::certificate::Certificate;
+use ops_proto::list::List;
+use ops_proto::message::{
+    AccountAnswer, AccountQuery, Batch, BatchAnswer, DepositAnswer, DepositOrder, ItemOutcome,
+    StatusOrder, SyncToken,
+};
+use ops_proto::signed::{Body, Signed, decode_canonical, encode};
+use ops_proto::{Amount, PaymentPair, PublicKey, Time};
+use serde::Deserialize;
+use tempfile::TempDir;
+
+pub(crate) use device::Device;
+
+/// The present instant, for everybody.
+pub(crate) fn now() -> Time {
+    let since = std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .unwrap();
+
+    Time::from_ms(since.as_millis().try_into().unwrap())
+}
+
+pub(crate) fn amount(minor_units: u64) -> Amount {
+    Amount::try_from(minor_units).unwrap()
+}
+
+/// A provider with its server.
+pub(crate) struct World {
+    pub(crate) data: TempDir,
+    pub(crate) server: RunningServer,
+    http: reqwest::Client,
+    pub(crate) provider: Signed<Certificate>,
+}
+
+/// What a refused request is told.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub(crate) struct Refused {
+    #[serde(skip)]
+    pub(crate) status: u16,
+    pub(crate) code: String,
+    pub(crate) message: String,
+    pub(crate) hint: String,
+}
+
+impl World {
+    pub(crate) async fn new() -> Self {
+        Self::with_rate(100_000).await
+    }
+
+    /// Makes a provider that lets an address send that many requests in a second.
+    pub(crate) async fn with_rate(per_second: u32) -> Self {
+        let data = tempfile::tempdir().unwrap();
+        let options = InitOptions {
+            name: "Test provider".parse().unwrap(),
+            currency: "EUR".parse().unwrap(),
+            url: "https://127.0.0.1:8443".to_owned(),
+            listen: "127.0.0.1:0".to_owned(),
+            oem_root: Some(device::oem_root().public_key()),
+            measurements: vec![device::measurement()],
+            now: now(),
+        };
+        init(data.path(), &options).await.unwrap();
+        let config = data.path().join("server.toml");
+        let text = std::fs::read_to_string(&config).unwrap();
+        let rate = format!("requests_per_second = {per_second}");
+        let text = text.replace("requests_per_second = 200", &rate);
+        std::fs::write(&config, text).unwrap();
+
+        Self::start(data).await
+    }
+
+    pub(crate) async fn start(data: TempDir) -> Self {
+        let server = Server::start(&RunOptions::local(data.path()))
+            .await
+            .unwrap();
+        let office = Office::open(data.path()).await.unwrap();
+        let enrolment = office.enrolment(String::new()).unwrap();
+        let http = client(&enrolment.tls_anchor);
+        let provider = enrolment.provider_certificate().unwrap();
+
+        Self {
+            data,
+            server,
+            http,
+            provider,
+        }
+    }
+
+    /// Stops the server and starts it again on the same data.
+    pub(crate) async fn restart(self) -> Self {
+        let Self { data, server, .. } = self;
+        server.shutdown().await;
+
+        Self::start(data).await
+    }
+
+    pub(crate) fn url(&self, path: &str) -> String {
+        format!("https://{}{path}", self.server.addr())
+    }
+
+    pub(crate) async fn get(&self, path: &str) -> reqwest::Response {
+        self.http.get(self.url(path)).send().await.unwrap()
+    }
+
+    /// Posts bytes without waiting for this world; the status, or nothing when there was no answer.
+    pub(crate) fn send(
+        &self,
+        path: &str,
+        body: Vec<u8>,
+    ) -> impl Future<Output = Option<u16>> + use<> {
+        let request = self.http.post(self.url(path)).body(body);
+        async move {
+            let response = request.send().await.ok()?;
+            Some(response.status().as_u16())
+        }
+    }
+
+    /// Posts bytes and returns the answer's bytes, or why it was refused.
+    pub(crate) async fn post(&self, path: &str, body: Vec<u8>) -> Result<Vec<u8>, Refused> {
+        let response = self
+            .http
+            .post(self.url(path))
+            .body(body)
+            .send()
+            .await
+            .unwrap();
+        let status = response.status().as_u16();
+        let bytes = response.bytes().await.unwrap();
+        if status == 200 {
+            return Ok(bytes.to_vec());
+        }
+        let mut refused: Refused = serde_json::from_slice(&bytes).unwrap();
+        refused.status = status;
+
+        Err(refused)
+    }
+
+    pub(crate) async fn challenge(&self, key: PublicKey) -> [u8; 32] {
+        let bytes = self.post("/v1/challenge", key.0.to_vec()).await.unwrap();
+
+        bytes.try_into().unwrap()
+    }
+
+    /// Registers a client and its TA, and credits the client.
+    pub(crate) async fn device(&self, name: &str, credit: u64) -> Device {
+        let mut device = Device::new(name);
+        device.register_client(self).await.unwrap();
+        device.register_ta(self).await.unwrap();
+        if credit > 0 {
+            self.credit(&device, credit).await;
+        }
+
+        device
+    }
+
+    /// Registers a client without a TA.
+    pub(crate) async fn client(&self, name: &str) -> Device {
+        let mut device = Device::new(name);
+        device.register_client(self).await.unwrap();
+
+        device
+    }
+
+    pub(crate) async fn credit(&self, device: &Device, minor_units: u64) {
+        let mut office = Office::open(self.data.path()).await.unwrap();
+        let reference = format!("{}-{minor_units}", device.client_key());
+        office
+            .credit(
+                &device.client_key().to_string(),
+                amount(minor_units),
+                &reference,
+            )
+            .await
+            .unwrap();
+    }
+
+    pub(crate) async fn deposit(
+        &self,
+        order: &DepositOrder,
+    ) -> Result<Signed<DepositAnswer>, Refused> {
+        let bytes = self.post("/v1/deposits", encode(order)).await?;
+
+        Ok(self.answer(&bytes))
+    }
+
+    /// Deposits and takes the grant.
+    pub(crate) async fn load(&self, device: &mut Device, minor_units: u64) {
+        let order = device.deposit_open(minor_units);
+        let answer = self.deposit(&order).await.unwrap();
+        device.deposit_close(&answer);
+    }
+
+    pub(crate) async fn batch(&self, path: &str, pairs: &[PaymentPair]) -> Vec<ItemOutcome> {
+        let bytes = self.post(path, encode(&batch(pairs))).await.unwrap();
+        let answer: Signed<BatchAnswer> = self.answer(&bytes);
+        let items = &answer.body().items;
+        assert_eq!(items.len(), pairs.len());
+        for ((hash, _), pair) in items.iter().zip(pairs) {
+            assert_eq!(*hash, pair.hash());
+        }
+
+        items.iter().map(|(_, outcome)| *outcome).collect()
+    }
+
+    pub(crate) async fn claim(&self, pair: &PaymentPair) -> ItemOutcome {
+        self.batch("/v1/claims", std::slice::from_ref(pair)).await[0]
+    }
+
+    pub(crate) async fn report(&self, pair: &PaymentPair) -> ItemOutcome {
+        self.batch("/v1/reports", std::slice::from_ref(pair)).await[0]
+    }
+
+    pub(crate) async fn status(&self, order: &StatusOrder) -> Result<Signed<SyncToken>, Refused> {
+        let bytes = self.post("/v1/statuses", encode(order)).await?;
+
+        Ok(self.answer(&bytes))
+    }
+
+    /// Hands the chain in and takes the token.
+    pub(crate) async fn sync(&self, device: &mut Device) {
+        let order = device.status_open();
+        let token = self.status(&order).await.unwrap();
+        device.take_token(&token);
+    }
+
+    pub(crate) async fn account(&self, device: &Device) -> AccountAnswer {
+        let challenge = self.challenge(device.client_key()).await;
+        let query = AccountQuery {
+            client: device.client_key(),
+            challenge,
+        };
+        let query = Signed::sign(query, &device.client());
+        let bytes = self.post("/v1/account", query.to_wire()).await.unwrap();
+        let answer: Signed<AccountAnswer> = self.answer(&bytes);
+
+        answer.body().clone()
+    }
+
+    pub(crate) async fn online(&self, device: &Device) -> u64 {
+        self.account(device).await.online.minor_units()
+    }
+
+    pub(crate) async fn view(&self, device: &Device) -> AccountView {
+        let mut office = Office::open(self.data.path()).await.unwrap();
+
+        office
+            .account(&device.client_key().to_string())
+            .await
+            .unwrap()
+    }
+
+    pub(crate) async fn ledger(&self) -> LedgerView {
+        let mut office = Office::open(self.data.path()).await.unwrap();
+
+        office.ledger().await.unwrap()
+    }
+
+    /// Demands that the books balance and that every entry and signature replays.
+    pub(crate) async fn check(&self) -> LedgerView {
+        let audit = audit(self.data.path()).await.unwrap();
+        assert!(audit.balanced, "{audit:?}");
+        let ledger = self.ledger().await;
+        assert!(ledger.balanced, "{ledger:?}");
+
+        ledger
+    }
+
+    fn answer<T: Body>(&self, bytes: &[u8]) -> Signed<T> {
+        let signed: Signed<T> = Signed::decode(bytes).unwrap();
+        let ops_proto::certificate::Role::Provider { answer_key, .. } = &self.provider.body().role
+        else {
+            panic!("a provider's certificate");
+        };
+        signed.verify(answer_key).unwrap();
+
+        signed
+    }
+}
+
+pub(crate) fn batch(pairs: &[PaymentPair]) -> Batch {
+    Batch {
+        providers: List::empty(),
+        pairs: List::try_from(pairs.to_vec()).unwrap(),
+    }
+}
+
+pub(crate) fn decode<T: serde::Serialize + serde::de::DeserializeOwned>(bytes: &[u8]) -> T {
+    decode_canonical(bytes).unwrap()
+}
+
+fn client(anchor: &str) -> reqwest::Client {
+    static PROVIDER: Once = Once::new();
+    PROVIDER.call_once(|| {
+        rustls::crypto::ring::default_provider()
+            .install_default()
+            .unwrap();
+    });
+    let anchor = reqwest::Certificate::from_pem(anchor.as_bytes()).unwrap();
+
+    reqwest::Client::builder()
+        .tls_certs_only([anchor])
+        .build()
+        .unwrap()
+}
