@@ -275,3 +275,37 @@ pub enum MemoRefused {
     #[error("a memo has no invisible characters")]
     HiddenCharacter,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_memo_shows_as_it_is() {
+        assert!("two coffees, № 7".parse::<Memo>().is_ok());
+        assert!("".parse::<Memo>().is_ok());
+        let long = "x".repeat(MEMO_SIZE_MAX + 1);
+        assert_eq!(long.parse::<Memo>(), Err(MemoRefused::TooLong));
+        for memo in ["a\nb", "a\u{1b}[2J", "a\u{202e}b", "a\u{200b}b"] {
+            assert_eq!(memo.parse::<Memo>(), Err(MemoRefused::HiddenCharacter));
+        }
+    }
+
+    #[test]
+    fn a_hidden_character_in_a_memo_does_not_decode() {
+        let mut bytes = vec![3, 1, 0x1b];
+        bytes.extend([0; 16]);
+
+        assert_eq!(Message::decode(&bytes), Err(Malformed::Encoding));
+    }
+
+    #[test]
+    fn an_overlong_encoding_and_bytes_after_the_end_are_refused() {
+        assert_eq!(Message::decode(&[0x04]), Ok(Message::Busy));
+        assert_eq!(Message::decode(&[0x84, 0x00]), Err(Malformed::NotCanonical));
+        assert_eq!(Message::decode(&[0x04, 0x00]), Err(Malformed::NotCanonical));
+        assert_eq!(Message::decode(&[0x0b]), Err(Malformed::Encoding));
+        assert_eq!(Message::decode(&[]), Err(Malformed::Encoding));
+        assert_eq!(Message::decode(&[0; 4097]), Err(Malformed::TooLong));
+    }
+}

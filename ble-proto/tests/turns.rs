@@ -204,6 +204,46 @@ fn a_paid_request_lingers_for_its_payer_and_is_then_not_advertised() {
 }
 
 #[test]
+fn who_was_offered_one_request_cannot_choose_another_that_took_its_tag() {
+    let world = World::new();
+    let mut payee = announced(&world);
+    let mut puppet = PayerPuppet::connect(&mut payee, 1, START);
+    puppet.commit(&mut payee, tag(1), START);
+    puppet.hear(&effects(&mut payee), START);
+    payee.close_request(tag(1));
+    let mut other = world.announced(2);
+    other.tag = tag(1);
+    payee.open_request(other, START).expect("the tag is free");
+
+    reveal(&mut payee, &world, &mut puppet, START);
+
+    let heard = effects(&mut payee);
+    assert_eq!(
+        puppet.hear(&heard, START),
+        [Message::Refuse(RefuseReason::Closed)]
+    );
+}
+
+#[test]
+fn a_new_request_finds_room_for_its_key_among_old_ones() {
+    let world = World::new();
+    let mut payee = Payee::new(world.root.public_key());
+    let old = |number: u64| ble_proto::payment::payee::OwnKey {
+        key: world.payee_ta.public_key(),
+        provider: changed(&world.ferry_certificate, &world.root, |body| {
+            body.number = number
+        }),
+    };
+    let keys = u64::try_from(ble_proto::limits::OWN_KEYS_MAX).expect("few");
+    for number in 0..keys {
+        payee.add_own_key(old(number + 10)).expect("there is room");
+    }
+    assert_eq!(payee.add_own_key(old(9)), Err(OpenRefused::TooManyKeys));
+
+    assert_eq!(payee.open_request(world.announced(1), START), Ok(()));
+}
+
+#[test]
 fn a_request_that_was_paid_before_a_restart_is_shown_but_cannot_be_chosen() {
     let world = World::new();
     let mut payee = Payee::new(world.root.public_key());
