@@ -157,6 +157,17 @@ const fn first_byte(position: Position) -> u8 {
     }
 }
 
+/// Returns the session tag and the counter of a frame; `None` for what is no frame.
+///
+/// For a radio whose link may deliver frames out of order, to put them back.
+#[must_use]
+pub fn order_of(bytes: &[u8]) -> Option<(SessionTag, u8)> {
+    let frame = Frame::parse(bytes).ok()?;
+    frame.position().ok()?;
+
+    Some((frame.tag, frame.counter))
+}
+
 /// Returns the frames that a message of `size` bytes takes on a link.
 #[must_use]
 pub fn frames_needed(size: usize, chunk: ChunkSize) -> usize {
