@@ -5,8 +5,8 @@
 //! radio-probe visit ROUNDS [ADAPTER]     scans, connects, exchanges, disconnects; a line of JSON each
 //! ```
 //!
-//! A frame from the visitor begins with the number of frames it wants back. A visit that fails is
-//! tried again; the line says how often and how long that took.
+//! Frames have the header of `ble-proto`'s; after it the visitor says how many it wants back, and
+//! which round it is. A visit that fails is tried again; the line says how often and how long that took.
 
 #![expect(clippy::indexing_slicing, reason = "the frames are our own")]
 
@@ -14,6 +14,7 @@ use blepayd::radio::bluez::{BluezConfig, BluezRadio};
 use blepayd::radio::{
     CentralLink, LinkId, PeerAddress, Peripheral, PeripheralEvent, Radio, RadioError, RequestTag,
 };
+use std::collections::BTreeMap;
 use std::io::Write;
 use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
@@ -75,19 +76,23 @@ async fn serve(radio: &BluezRadio) -> anyhow::Result<()> {
     let mut peripheral = radio.serve(INFO.to_vec()).await?;
     peripheral.set_advertised(vec![TAG]).await?;
     say(&format!("{:?}", *radio.state().borrow()))?;
-    let mut last = 0_u8;
+    let mut heard: BTreeMap<LinkId, Heard> = BTreeMap::new();
     while let Some(event) = peripheral.next_event().await {
         match event {
             PeripheralEvent::LinkUp { link, chunk_max } => {
                 say(&format!("{link} up, chunk_max {chunk_max}"))?;
             }
             PeripheralEvent::Received { link, bytes } => {
-                let index = bytes.get(1).copied().unwrap_or(0);
-                if index != 0 && index != last.wrapping_add(1) {
-                    say(&format!("{link}: frame {index} after {last}"))?;
+                let heard = heard.entry(link).or_default();
+                if bytes.get(1) != Some(&heard.received) {
+                    say(&format!(
+                        "{link}: {:?} where {} was due",
+                        bytes.get(1),
+                        heard.received
+                    ))?;
                 }
-                last = index;
-                answer(&peripheral, link, &bytes).await?;
+                heard.received = heard.received.wrapping_add(1);
+                answer(&peripheral, link, &bytes, heard).await?;
             }
             PeripheralEvent::LinkDown { link } => say(&format!("{link} down"))?,
         }
@@ -96,11 +101,26 @@ async fn serve(radio: &BluezRadio) -> anyhow::Result<()> {
     Ok(())
 }
 
-async fn answer(peripheral: &Peripheral, link: LinkId, bytes: &[u8]) -> anyhow::Result<()> {
-    let wanted = bytes.first().copied().unwrap_or(0);
+/// The counters of one link.
+#[derive(Default)]
+struct Heard {
+    received: u8,
+    sent: u8,
+}
+
+async fn answer(
+    peripheral: &Peripheral,
+    link: LinkId,
+    bytes: &[u8],
+    heard: &mut Heard,
+) -> anyhow::Result<()> {
+    let [_kind, _counter, t0, t1, t2, t3, wanted, round, ..] = *bytes else {
+        return say("no frame of the probe's").map_err(Into::into);
+    };
     for n in 0..wanted {
         let mut frame = vec![n; ANSWER_SIZE];
-        frame[1] = bytes.last().copied().unwrap_or(0);
+        frame[..9].copy_from_slice(&[0x10, heard.sent, t0, t1, t2, t3, n, round, 0]);
+        heard.sent = heard.sent.wrapping_add(1);
         if let Err(error) = peripheral.send(link, frame).await {
             say(&format!("{link}: {error}"))?;
         }
@@ -143,9 +163,10 @@ async fn visit_once(radio: &BluezRadio, round: u8) -> Result<String, RadioError>
         return Err(RadioError::PeerIncompatible("INFO is not the probe's"));
     }
     let mut turns = Vec::new();
+    let mut sent = 0_u8;
     for (writes, answers) in FLIGHTS {
         let begun = Instant::now();
-        exchange(&mut link, round, writes, answers).await?;
+        exchange(&mut link, round, &mut sent, writes, answers).await?;
         turns.push(begun.elapsed().as_millis());
     }
     let begun = Instant::now();
@@ -176,14 +197,16 @@ async fn find(radio: &BluezRadio) -> Result<PeerAddress, RadioError> {
 async fn exchange(
     link: &mut CentralLink,
     round: u8,
+    sent: &mut u8,
     writes: &[usize],
     answers: u8,
 ) -> Result<(), RadioError> {
     for (index, size) in writes.iter().enumerate() {
         let is_last = index.saturating_add(1) == writes.len();
         let mut frame = vec![round; (*size).min(link.chunk_max())];
-        frame[0] = if is_last { answers } else { 0 };
-        frame[1] = u8::try_from(index).unwrap_or(u8::MAX);
+        let wanted = if is_last { answers } else { 0 };
+        frame[..8].copy_from_slice(&[0x10, *sent, round, 0, 0, 0, wanted, round]);
+        *sent = sent.wrapping_add(1);
         link.send(frame).await?;
     }
     for n in 0..answers {
@@ -191,7 +214,7 @@ async fn exchange(
             .await
             .map_err(|_elapsed| RadioError::TimedOut)?
             .ok_or(RadioError::PeerGone)?;
-        if answer.len() != ANSWER_SIZE || answer[0] != n || answer[1] != round {
+        if answer.len() != ANSWER_SIZE || answer[6] != n || answer[7] != round {
             return Err(RadioError::PeerIncompatible("not the answer"));
         }
     }

@@ -12,6 +12,8 @@ use uuid::Uuid;
 
 use super::adapter::Adapter;
 use super::central::Shared;
+use super::order::{Order, Ordered};
+use super::peripheral::MISSING_MAX;
 use super::presence::{Connected, ConnectionChange};
 use crate::radio::link::{LinkTask, Write};
 use crate::radio::{AbsentReason, CentralLink, PeerAddress, RadioError, limits};
@@ -310,17 +312,59 @@ async fn write(peripheral: &Peripheral, c2s: &Characteristic, mut writes: mpsc::
     }
 }
 
-/// Hands notifications to the owner.
+/// Hands notifications to the owner, in the order in which they were sent.
 async fn hear(mut notifications: Notifications, owner: &mpsc::Sender<Vec<u8>>) {
     let s2c = Uuid::from_u128(S2C_UUID);
-    while let Some(notification) = notifications.next().await {
-        if notification.uuid != s2c {
-            continue;
-        }
-        if owner.try_send(notification.value).is_err() {
-            tracing::debug!("Dropped a notification: too many are unread");
+    let mut order = Order::default();
+    let mut missing: Option<(u8, tokio::time::Instant)> = None;
+    loop {
+        let patience = async {
+            match missing {
+                Some((_counter, until)) => tokio::time::sleep_until(until).await,
+                None => std::future::pending().await,
+            }
+        };
+        let due = tokio::select! {
+            notification = notifications.next() => match notification {
+                Some(notification) if notification.uuid == s2c => {
+                    let (due, waits_for) = match order.push(notification.value) {
+                        Ordered::Now(due) => (due, None),
+                        Ordered::Held(due, counter) => {
+                            tracing::trace!(counter, "A frame was overtaken");
+                            (due, Some(counter))
+                        }
+                    };
+                    missing = still_missing(missing, waits_for);
+                    due
+                }
+                Some(_another) => continue,
+                None => return,
+            },
+            () = patience => match missing.take() {
+                Some((counter, _until)) => order.give_up(counter),
+                None => continue,
+            },
+        };
+        for bytes in due {
+            if owner.try_send(bytes).is_err() {
+                tracing::debug!("Dropped a notification: too many are unread");
+            }
         }
     }
+}
+
+/// Returns what is missing and how long to wait for it: a frame missed before keeps its time.
+fn still_missing(
+    before: Option<(u8, tokio::time::Instant)>,
+    counter: Option<u8>,
+) -> Option<(u8, tokio::time::Instant)> {
+    let counter = counter?;
+    if let Some(before) = before.filter(|(missed, _until)| *missed == counter) {
+        return Some(before);
+    }
+    let until = tokio::time::Instant::now().checked_add(MISSING_MAX)?;
+
+    Some((counter, until))
 }
 
 async fn disconnect(peripheral: &Peripheral) {

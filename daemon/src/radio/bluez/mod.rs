@@ -21,6 +21,7 @@ mod central;
 mod connect;
 mod gatt;
 mod notify;
+mod order;
 mod peripheral;
 mod presence;
 mod scan;

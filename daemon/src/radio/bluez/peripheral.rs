@@ -15,6 +15,7 @@ use super::adapter::Adapter;
 use super::advertise::advertise;
 use super::gatt::{self, Inbound, Registered};
 use super::notify::{Turn, Writers, take_turns};
+use super::order::{Order, Ordered};
 use super::presence::{Adapters, Connected, ConnectionChange};
 use crate::radio::peripheral::{Command, LinkEvents, PeripheralTask};
 use crate::radio::{LinkId, RadioError, limits};
@@ -137,6 +138,7 @@ struct Serving<'a> {
 struct Link {
     events: LinkEvents,
     chunk_max: usize,
+    order: Order,
 }
 
 /// What came to an end in the background.
@@ -144,6 +146,12 @@ enum Chore {
     Done,
     Unsubscribed(Arc<CharacteristicWriter>),
     SilentTooLong(bluer::Address),
+    /// A frame with this counter did not come, and others wait for it.
+    Missing {
+        address: bluer::Address,
+        link: LinkId,
+        counter: u8,
+    },
 }
 
 impl<'a> Serving<'a> {
@@ -291,10 +299,32 @@ impl<'a> Serving<'a> {
                     let payload_max = of_link.min(of_writer.unwrap_or(of_link));
                     self.link_up(address, payload_max, task).await;
                 }
-                if let Some(link) = self.links.get(&address) {
-                    link.events.received(bytes);
-                }
+                self.received(address, bytes);
             }
+        }
+    }
+
+    fn received(&mut self, address: bluer::Address, bytes: Vec<u8>) {
+        let Some(known) = self.links.get_mut(&address) else {
+            return;
+        };
+        let due = match known.order.push(bytes) {
+            Ordered::Now(due) => due,
+            Ordered::Held(due, counter) => {
+                let link = known.events.link();
+                tracing::trace!(%link, counter, "A frame was overtaken");
+                let missing = move |()| Chore::Missing {
+                    address,
+                    link,
+                    counter,
+                };
+                self.chores
+                    .push(tokio::time::sleep(MISSING_MAX).map(missing).boxed());
+                due
+            }
+        };
+        for bytes in due {
+            known.events.received(bytes);
         }
     }
 
@@ -316,7 +346,14 @@ impl<'a> Serving<'a> {
         let link = LinkId::fresh();
         tracing::debug!(%link, chunk_max, "A central has come");
         let events = task.events.link_up(link, chunk_max).await;
-        self.links.insert(address, Link { events, chunk_max });
+        self.links.insert(
+            address,
+            Link {
+                events,
+                chunk_max,
+                order: Order::default(),
+            },
+        );
     }
 
     async fn handle_connection(
@@ -362,6 +399,18 @@ impl<'a> Serving<'a> {
         match chore {
             Chore::Done => {}
             Chore::Unsubscribed(writer) => self.writers.remove(&writer),
+            Chore::Missing {
+                address,
+                link,
+                counter,
+            } => {
+                let known = self.links.get_mut(&address);
+                if let Some(known) = known.filter(|known| known.events.link() == link) {
+                    for bytes in known.order.give_up(counter) {
+                        known.events.received(bytes);
+                    }
+                }
+            }
             Chore::SilentTooLong(address) => {
                 if self.silent.remove(&address) {
                     tracing::debug!("Disconnecting a central that says nothing");
@@ -419,6 +468,9 @@ impl Alias {
         let _gone = tokio::time::timeout(ALIAS_TIMEOUT, adapter.set_alias(old)).await;
     }
 }
+
+/// How long frames wait for one that was overtaken.
+pub(super) const MISSING_MAX: Duration = Duration::from_secs(2);
 
 /// A central that has read `INFO` writes soon.
 const SILENCE_MAX: Duration = Duration::from_secs(5);
