@@ -46,7 +46,10 @@ async fn cut_at(side: Side, frame: u32, mode: Mode) {
     if let PaymentEvent::Failed { .. } = last {
         assert_eq!(payer.outgoing(), Vec::new(), "{what}");
         let again = pay(&payer, target()).await;
-        assert!(matches!(again, PaymentEvent::Paid { .. }), "{what}, {again:?}");
+        assert!(
+            matches!(again, PaymentEvent::Paid { .. }),
+            "{what}, {again:?}"
+        );
     }
 
     eventually(&what, || async { payer.receipts() == 1 }).await;

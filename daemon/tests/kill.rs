@@ -46,12 +46,18 @@ async fn killed(side: Side, cut: PowerCut) {
         Side::Payee => payee = payee.stop().await.start().await,
     }
 
-    eventually(&what, || async { payer.receipts() == payer.outgoing().len() }).await;
+    eventually(&what, || async {
+        payer.receipts() == payer.outgoing().len()
+    })
+    .await;
     if payer.outgoing().is_empty() {
         // nothing was debited, so the request is still to be paid
         assert_eq!(payer.balance().await, 10_000, "{what}");
         let again = pay(&payer, Target::Tag(request.tag)).await;
-        assert!(matches!(again, PaymentEvent::Paid { .. }), "{what}, {again:?}");
+        assert!(
+            matches!(again, PaymentEvent::Paid { .. }),
+            "{what}, {again:?}"
+        );
     }
     assert_eq!(payer.outgoing().len(), 1, "{what}");
     assert_eq!(payee.balance().await, 11_250, "{what}");

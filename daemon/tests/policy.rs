@@ -32,9 +32,45 @@ async fn a_named_payee_is_paid_without_a_person_up_to_its_daily_sum_across_resta
         "{first:?}"
     );
     assert!(
-        matches!(beyond.last(), Some(PaymentEvent::Locked { by_policy: false, .. })),
+        matches!(
+            beyond.last(),
+            Some(PaymentEvent::Locked {
+                by_policy: false,
+                ..
+            })
+        ),
         "{beyond:?}"
     );
+    conserved(&payer, &payee, 20_000).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_named_payee_is_paid_again_and_again_while_its_paid_requests_still_show() {
+    let (bank, world) = (Bank::new(5), TempDir::new().expect("a directory"));
+    let payee = Device::new(&bank, world.path(), "Ferry", Kind::WithTa).await;
+    let payer = Device::new(&bank, world.path(), "Ada", Kind::WithTa).await;
+    let stranger = Device::new(&bank, world.path(), "Stranger", Kind::WithTa).await;
+    stranger.request(1, Mode::Announced).await;
+    let key = payee
+        .wallet
+        .journal()
+        .view(|book| Some(book.ta()?.key))
+        .expect("a TA");
+    payer
+        .wallet
+        .approve_payee(key, "Ferry".parse().expect("a name"), amount(2000))
+        .await
+        .expect("named");
+
+    for _ in 0..5 {
+        payee.request(100, Mode::Announced).await;
+        let events = follow(&payer, Target::Payee(key)).await;
+        assert!(
+            matches!(events.last(), Some(PaymentEvent::Paid { .. })),
+            "{events:?}"
+        );
+    }
+
     conserved(&payer, &payee, 20_000).await;
 }
 
@@ -48,7 +84,13 @@ async fn a_payee_that_is_merely_heard_is_never_paid_by_policy() {
     let events = follow(&payer, Target::Tag(request.tag)).await;
 
     assert!(
-        matches!(events.last(), Some(PaymentEvent::Locked { by_policy: false, .. })),
+        matches!(
+            events.last(),
+            Some(PaymentEvent::Locked {
+                by_policy: false,
+                ..
+            })
+        ),
         "{events:?}"
     );
     assert_eq!(payer.balance().await, 10_000);
@@ -76,7 +118,13 @@ async fn a_scanned_uri_is_paid_by_policy_under_the_daily_sum_of_scans() {
         "{first:?}"
     );
     assert!(
-        matches!(beyond.last(), Some(PaymentEvent::Locked { by_policy: false, .. })),
+        matches!(
+            beyond.last(),
+            Some(PaymentEvent::Locked {
+                by_policy: false,
+                ..
+            })
+        ),
         "{beyond:?}"
     );
     conserved(&payer, &payee, 20_000).await;

@@ -51,12 +51,7 @@ pub(super) fn start(
     Ok(())
 }
 
-fn run(
-    mut store: Store,
-    mut queue: mpsc::Receiver<Append>,
-    shared: &Shared,
-    cut: PowerCut,
-) {
+fn run(mut store: Store, mut queue: mpsc::Receiver<Append>, shared: &Shared, cut: PowerCut) {
     let mut commits = 0_u64;
     while let Some(first) = queue.blocking_recv() {
         commits = commits.saturating_add(1);

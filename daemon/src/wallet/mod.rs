@@ -33,6 +33,7 @@ use ops_proto::{Amount, Digest, Name, PublicKey, RequestId};
 use tokio::sync::{Semaphore, broadcast, mpsc, watch};
 
 use crate::identity::Identity;
+use crate::journal::book::PaymentKey;
 use crate::journal::{Fact, Journal, JournalError};
 use crate::radio::Radio;
 use crate::shutdown::Shutdown;
@@ -277,6 +278,14 @@ impl Shared {
 
     fn screen(&self) -> MutexGuard<'_, payee::Screen> {
         self.screen.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Tells whether this device has paid a request.
+    fn has_paid(&self, key: &PaymentKey) -> bool {
+        self.journal.view(|book| {
+            book.outgoing_of(key)
+                .is_some_and(|payment| payment.pair.is_some())
+        })
     }
 
     /// Returns the root, once this device is enrolled. Cancel safe.

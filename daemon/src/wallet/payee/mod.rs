@@ -18,6 +18,7 @@ use ble_proto::durable::Seq;
 use ble_proto::frame::ChunkSize;
 use ble_proto::gatt::RequestTag;
 use ble_proto::info::Info;
+use ble_proto::limits::REQUESTS_MAX;
 use ble_proto::payment::payee::{
     CreditAnswer, CreditId, Effect, LinkId, OpenRefused, OpenRequest, Payee, Record,
 };
@@ -32,6 +33,7 @@ use crate::clock;
 use crate::journal::Fact;
 use crate::radio::{Peripheral, PeripheralEvent, RadioError, limits::ADVERTISED_TAGS_MAX};
 use links::Links;
+use open::Standing;
 
 pub(super) use credit::collect_pending;
 pub(super) use open::to_open;
@@ -95,13 +97,23 @@ pub(super) async fn run(shared: Arc<Shared>, mut commands: mpsc::Receiver<PayeeC
     }
 }
 
+/// A request that the machine shows.
+#[derive(Clone, Copy, Debug)]
+struct ShownRequest {
+    tag: RequestTag,
+    id: RequestId,
+    /// When its validity ends, by the wall clock.
+    until: ops_proto::Time,
+    standing: Standing,
+}
+
 struct Driver {
     shared: Arc<Shared>,
     machine: Payee,
     links: Links,
     peripheral: Option<Peripheral>,
-    /// Open requests, oldest first, with when their validity ends by the wall clock.
-    order: Vec<(RequestTag, RequestId, ops_proto::Time)>,
+    /// Requests that are shown, oldest first.
+    order: Vec<ShownRequest>,
     appends: FuturesOrdered<BoxFuture<'static, Seq>>,
     credits: FuturesUnordered<BoxFuture<'static, (CreditId, CreditAnswer)>>,
 }
@@ -118,15 +130,16 @@ impl Driver {
         }
         for reopened in requests {
             let open::Reopened { open, standing } = reopened;
-            let entry = open::entry_of(&open);
-            let tag = open.tag;
+            let shown = open::shown(&open, standing);
             let opened = match standing {
-                open::Standing::Open => self.machine.open_request(open, now),
-                open::Standing::Paid => self.machine.open_paid(open, now),
+                Standing::Open => self.machine.open_request(open, now),
+                Standing::Paid => self.machine.open_paid(open, now),
             };
             match opened {
-                Ok(()) => self.order.push(entry),
-                Err(error) => tracing::warn!(?tag, %error, "A request is not shown again"),
+                Ok(()) => self.order.push(shown),
+                Err(error) => {
+                    tracing::warn!(request = %shown.id, %error, "A request is not shown again");
+                }
             }
         }
     }
@@ -134,10 +147,11 @@ impl Driver {
     fn handle_command(&mut self, command: PayeeCommand) {
         match command {
             PayeeCommand::Open(open, done) => {
-                let entry = open::entry_of(&open);
+                let shown = open::shown(&open, Standing::Open);
+                self.make_room();
                 let opened = self.machine.open_request(*open, clock::monotonic());
                 if opened.is_ok() {
-                    self.order.push(entry);
+                    self.order.push(shown);
                 }
                 let _caller_gone = done.send(opened);
             }
@@ -145,8 +159,23 @@ impl Driver {
         }
     }
 
+    /// Stops showing the paid request that was opened first, when there is no room for another: its
+    /// payer finds the receipt at the next request of this payee, or online.
+    fn make_room(&mut self) {
+        if self.order.len() < REQUESTS_MAX {
+            return;
+        }
+        let paid = self
+            .order
+            .iter()
+            .find(|shown| shown.standing == Standing::Paid);
+        if let Some(tag) = paid.map(|shown| shown.tag) {
+            self.close(tag);
+        }
+    }
+
     fn close(&mut self, tag: RequestTag) {
-        self.order.retain(|(open, _, _)| *open != tag);
+        self.order.retain(|shown| shown.tag != tag);
         self.machine.close_request(tag);
     }
 
@@ -183,8 +212,8 @@ impl Driver {
         let expired: Vec<_> = self
             .order
             .iter()
-            .filter(|(_, _, until)| *until < now)
-            .map(|(tag, id, _)| (*tag, *id))
+            .filter(|shown| shown.until < now && shown.standing == Standing::Open)
+            .map(|shown| (shown.tag, shown.id))
             .collect();
         for (tag, id) in expired {
             self.close(tag);
@@ -214,6 +243,7 @@ impl Driver {
 
     /// Does what the machine asks, in order.
     async fn perform(&mut self) {
+        let mut advertised = None;
         while let Some(effect) = self.machine.poll_effect() {
             match effect {
                 Effect::Transmit { link, frame } => self.links.transmit(link, frame),
@@ -240,21 +270,24 @@ impl Driver {
                 }
                 Effect::Paid { tag, .. } => {
                     self.shared.screen().remove(&tag);
+                    self.mark_paid(tag);
                     self.tell_request(tag);
                 }
                 Effect::PaymentRefused { link, reason } => {
                     tracing::warn!(link = link.0, %reason, "Refused a payer or its payment");
                 }
-                Effect::Advertise(tags) => {
-                    self.order.retain(|(open, _, _)| tags.contains(open));
-                    self.serve_if_wanted().await;
-                    self.advertise().await;
-                }
+                Effect::Advertise(tags) => advertised = Some(tags),
                 Effect::FloodedUseUri { tag } => {
                     tracing::warn!(?tag, "Strangers flood a request: open it by URI instead");
                     self.tell_request(tag);
                 }
             }
+        }
+        // the last word counts: one before it may not know yet of a request that was just opened
+        if let Some(tags) = advertised {
+            self.order.retain(|shown| tags.contains(&shown.tag));
+            self.serve_if_wanted().await;
+            self.advertise().await;
         }
     }
 
@@ -298,22 +331,37 @@ impl Driver {
         }));
     }
 
-    /// Advertises the newest requests; a controller has room for few.
+    fn mark_paid(&mut self, tag: RequestTag) {
+        for shown in &mut self.order {
+            if shown.tag == tag {
+                shown.standing = Standing::Paid;
+            }
+        }
+    }
+
+    /// Advertises the newest requests, open ones before paid ones; a controller has room for few.
     async fn advertise(&mut self) {
         let Some(peripheral) = &self.peripheral else {
             return;
         };
-        let newest = self.order.iter().rev().map(|(tag, _, _)| *tag);
-        let tags = newest.take(ADVERTISED_TAGS_MAX).collect();
+        let of = |standing| {
+            let newest = self.order.iter().rev();
+            newest.filter(move |shown| shown.standing == standing)
+        };
+        let tags = of(Standing::Open)
+            .chain(of(Standing::Paid))
+            .map(|shown| shown.tag)
+            .take(ADVERTISED_TAGS_MAX)
+            .collect();
         if let Err(error) = peripheral.set_advertised(tags).await {
             tracing::debug!(%error, "The radio does not advertise");
         }
     }
 
     fn tell_request(&self, tag: RequestTag) {
-        let id = self.order.iter().find(|(open, _, _)| *open == tag);
-        if let Some((_, id, _)) = id {
-            self.shared.tell(WalletEvent::RequestChanged(*id));
+        let shown = self.order.iter().find(|shown| shown.tag == tag);
+        if let Some(shown) = shown {
+            self.shared.tell(WalletEvent::RequestChanged(shown.id));
         }
     }
 }

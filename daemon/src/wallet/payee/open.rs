@@ -1,10 +1,9 @@
 //! Requests, from the journal to the machine.
 
-use ble_proto::gatt::RequestTag;
 use ble_proto::payment::payee::{OpenRequest, OwnKey, WayIn};
 use ble_proto::session::{NoiseSecret, UriSecret};
-use ops_proto::{RequestId, Time};
 
+use super::ShownRequest;
 use crate::clock;
 use crate::journal::Book;
 use crate::journal::book::{Request, RequestShown};
@@ -73,12 +72,16 @@ pub(in crate::wallet) fn to_open(book: &Book, request: &Request) -> Option<OpenR
     })
 }
 
-/// Returns what the driver remembers of an open request.
-pub(super) fn entry_of(open: &OpenRequest) -> (RequestTag, RequestId, Time) {
+/// Returns what the driver remembers of a request.
+pub(super) fn shown(open: &OpenRequest, standing: Standing) -> ShownRequest {
     let body = open.request.body();
-    let until = body.issued.saturating_add_ms(body.validity.as_ms());
 
-    (open.tag, body.request_id, until)
+    ShownRequest {
+        tag: open.tag,
+        id: body.request_id,
+        until: body.issued.saturating_add_ms(body.validity.as_ms()),
+        standing,
+    }
 }
 
 fn reopen(book: &Book, request: &Request) -> Option<Reopened> {

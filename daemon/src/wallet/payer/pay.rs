@@ -13,8 +13,9 @@ use ops_proto::{Digest, PublicKey};
 use tokio::sync::mpsc;
 
 use super::search;
-use super::till::{Policy, Till};
+use super::till::{PaidRequests, Policy, Till};
 use super::visit::{Visited, is_worth_retrying, visit};
+use crate::journal::book::PaymentKey;
 use crate::journal::{Fact, Found, UriSecretBytes};
 use crate::radio::Seen;
 use crate::wallet::payment::Decision;
@@ -42,12 +43,12 @@ pub(in crate::wallet) async fn run(
     decisions: mpsc::Receiver<Decision>,
 ) {
     let aim = Aim::of(order);
-    let mut till = Till::new(
-        events,
-        decisions,
-        (aim.found(), aim.policy),
-        aim.order.expected,
-    );
+    let paid_requests = match aim.order.target {
+        Target::Payee(_) => PaidRequests::PassOver,
+        Target::Tag(_) | Target::Uri(_) => PaidRequests::Fail,
+    };
+    let offer = (aim.order.expected, paid_requests);
+    let mut till = Till::new(events, decisions, (aim.found(), aim.policy), offer);
     till.tell(PaymentEvent::Searching);
     let last = take_turn_and_pay(&shared, &aim, &mut till).await;
     let interrupted = match &last {
@@ -110,10 +111,10 @@ impl Aim {
             Target::Uri(uri) => seen.tag == uri.tag,
             Target::Payee(payee) => {
                 !tried.contains(&seen.tag)
-                    && shared
-                        .payer
-                        .known(seen.tag)
-                        .is_none_or(|known| known.payee == *payee)
+                    && shared.payer.known(seen.tag).is_none_or(|known| {
+                        let key = PaymentKey::new(known.payee, known.request);
+                        known.payee == *payee && !shared.has_paid(&key)
+                    })
             }
         }
     }
@@ -241,6 +242,9 @@ async fn next(
         }
         Err(error) => return Next::End(failed(FailureClass::Internal, &error.to_string())),
     };
+    if till.take_passed_over() {
+        return Next::OtherPayee;
+    }
     if let Some((class, message)) = till.take_failure() {
         return Next::End(PaymentEvent::Failed { class, message });
     }

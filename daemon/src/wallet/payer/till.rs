@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ble_proto::code::Code;
-use ble_proto::message::Memo;
+use ble_proto::message::{Memo, Standing};
 use ble_proto::payment::payer::{Approval, Approver, Offered, Payer};
 use ops_proto::certificate::Certificate;
 use ops_proto::contract::{Command, Output, Pin, TaRefused};
@@ -40,6 +40,18 @@ pub(super) struct Till {
     pin: Option<Pin>,
     memo: Option<Memo>,
     failure: Option<(FailureClass, String)>,
+    paid_requests: PaidRequests,
+}
+
+/// What to do when the offer turns out to be a request that is paid already.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum PaidRequests {
+    /// It was aimed at: say so.
+    Fail,
+    /// Any open request of the payee will do: look for another.
+    PassOver,
+    /// One was passed over in this visit.
+    PassedOver,
 }
 
 /// Whether the policy may approve.
@@ -69,7 +81,7 @@ impl Till {
         events: mpsc::Sender<PaymentEvent>,
         decisions: mpsc::Receiver<Decision>,
         (found, policy): (Found, Policy),
-        expected: Option<Amount>,
+        (expected, paid_requests): (Option<Amount>, PaidRequests),
     ) -> Self {
         Self {
             events,
@@ -83,6 +95,7 @@ impl Till {
             pin: None,
             memo: None,
             failure: None,
+            paid_requests,
         }
     }
 
@@ -118,11 +131,17 @@ impl Till {
     /// Takes flight ②: chooses what was asked for, and approves if the policy may.
     pub(super) fn offered(&mut self, shared: &Shared, offered: Box<Offered>, machine: &mut Payer) {
         let now = clock::monotonic();
-        self.tell(PaymentEvent::Offer(Box::new(Offer::of(
-            &offered,
-            self.found.tag(),
-        ))));
-        let refused = self.check(shared, &offered);
+        let tag = self.found.tag();
+        let (payee, request) = (offered.payee, offered.request_id);
+        shared.payer.remember(tag, payee, request, offered.amount);
+        let is_paid = Self::is_paid(shared, &offered);
+        if is_paid && self.paid_requests == PaidRequests::PassOver {
+            self.paid_requests = PaidRequests::PassedOver;
+            machine.handle_declined();
+            return;
+        }
+        self.tell(PaymentEvent::Offer(Box::new(Offer::of(&offered, tag))));
+        let refused = self.check(&offered, is_paid);
         self.offered = Some(offered);
         if let Some(failure) = refused {
             self.failure = Some(failure);
@@ -215,6 +234,16 @@ impl Till {
         self.failure = Some((FailureClass::Unknown, message.to_owned()));
     }
 
+    /// Tells, once, that a paid request was passed over: the search goes on.
+    pub(super) fn take_passed_over(&mut self) -> bool {
+        let passed_over = self.paid_requests == PaidRequests::PassedOver;
+        if passed_over {
+            self.paid_requests = PaidRequests::PassOver;
+        }
+
+        passed_over
+    }
+
     /// Returns why this side ended the payment, if it did.
     pub(super) fn take_failure(&mut self) -> Option<(FailureClass, String)> {
         self.failure.take()
@@ -242,21 +271,23 @@ impl Till {
         machine.handle_approved(&approval, clock::monotonic());
     }
 
-    fn check(&self, shared: &Shared, offered: &Offered) -> Option<(FailureClass, String)> {
+    fn check(&self, offered: &Offered, is_paid: bool) -> Option<(FailureClass, String)> {
         if self.expected.is_some_and(|amount| amount != offered.amount) {
             let message = format!("the payee asks {} {}", offered.amount, offered.currency);
             return Some((FailureClass::NotAsExpected, message));
         }
-        let key = PaymentKey::new(offered.payee, offered.request_id);
-        let paid = shared.journal.view(|book| {
-            book.outgoing_of(&key)
-                .is_some_and(|payment| payment.pair.is_some())
-        });
 
-        paid.then(|| {
+        is_paid.then(|| {
             let message = "this request was paid before; nothing more was debited".to_owned();
             (FailureClass::AlreadyPaid, message)
         })
+    }
+
+    /// Tells whether the request is paid, by this device or by another.
+    fn is_paid(shared: &Shared, offered: &Offered) -> bool {
+        let key = PaymentKey::new(offered.payee, offered.request_id);
+
+        offered.standing == Standing::Paid || shared.has_paid(&key)
     }
 
     fn policy_word(&self, shared: &Shared) -> Option<ApprovedBy> {
