@@ -487,6 +487,81 @@ fn has_appended(effects: &[payer::Effect]) -> bool {
 }
 
 #[test]
+fn a_receipt_that_came_counts_even_if_the_link_goes_while_it_is_written() {
+    let world = World::new();
+    let mut puppet = payer_in(&world, Waiting::Receipt);
+    let receipt = world.receipt(world.pair(1).hash());
+    puppet.send(&Message::Received(Box::new(receipt)));
+
+    puppet.payer.handle_link_down();
+    puppet
+        .payer
+        .handle_synced(ble_proto::durable::Seq(3), START);
+
+    assert!(matches!(puppet.outcome(), Some(Outcome::Paid { .. })));
+}
+
+#[test]
+fn a_payee_who_aborts_while_the_payment_is_written_does_not_get_it_then() {
+    let world = World::new();
+    let mut puppet = payer_in(&world, Waiting::Signature);
+    puppet.payer.handle_paid(Ok(world.pair(1).payment));
+    puppet.send(&Message::Abort(AbortCode::TimedOut));
+    assert_eq!(puppet.outcome(), None, "the payment is still being written");
+
+    puppet
+        .payer
+        .handle_synced(ble_proto::durable::Seq(2), START);
+
+    let unanswered = Outcome::Unanswered {
+        payment: world.pair(1).hash(),
+        failure: Failure::PeerAborted(AbortCode::TimedOut),
+    };
+    assert_eq!(puppet.outcome(), Some(unanswered));
+}
+
+#[test]
+fn a_payer_says_its_providers_certificate_only_if_the_payee_did_not() {
+    let world = World::new();
+    for (sender, is_said) in [(world.sender(), false), (world.sender_elsewhere(), true)] {
+        let mut visit = crate::kit::puppet::visit(&world, pay());
+        visit.sender = sender;
+        let mut puppet = PayeePuppet::visited_by(visit);
+        puppet.offer(&world);
+        puppet.payer.handle_chosen(&mut Reveals::default(), START);
+        puppet.listen();
+
+        let Some(Message::Reveal(reveal)) = puppet.said.last() else {
+            unreachable!("flight 3 was said");
+        };
+        assert_eq!(reveal.sender.provider.is_some(), is_said);
+    }
+}
+
+#[test]
+fn half_an_answer_is_waited_for_10_s() {
+    let world = World::new();
+    let mut puppet = payer_in(&world, Waiting::Receipt);
+    let half = puppet.half_frame();
+
+    puppet.payer.handle_frame(&half, START);
+
+    assert_eq!(puppet.payer.poll_timeout(), Some(START.after_ms(10_000)));
+    puppet.payer.handle_timeout(START.after_ms(10_000));
+    let outcome = puppet.outcome();
+    assert!(
+        matches!(
+            outcome,
+            Some(Outcome::Unanswered {
+                failure: Failure::Frame(ble_proto::frame::FrameError::TimedOut),
+                ..
+            })
+        ),
+        "{outcome:?}"
+    );
+}
+
+#[test]
 fn a_declined_offer_debits_nothing_and_tells_the_payee() {
     let world = World::new();
     for waiting in [Waiting::OwnChoice, Waiting::Locked, Waiting::Approval] {

@@ -439,14 +439,17 @@ fn twenty_committed_handshakes_one_per_second_then_the_till_moves_to_a_uri() {
     let mut payee = announced(&world);
     let mut now = START;
     let mut answered = 0;
+    let mut told = 0;
     for link in 0..30 {
         let mut puppet = PayerPuppet::connect(&mut payee, link, now);
         puppet.commit(&mut payee, tag(1), now);
         let effects = effects(&mut payee);
         let offers = puppet.hear(&effects, now).len();
         answered += offers;
+        let is_told = effects.contains(&Effect::FloodedUseUri { tag: tag(1) });
+        told += u32::from(is_told);
         if link == u64::from(COMMITTED_HANDSHAKES_MAX) {
-            assert!(effects.contains(&Effect::FloodedUseUri { tag: tag(1) }));
+            assert!(is_told);
             let failure = failure_of(&effects, puppet.link);
             assert_eq!(failure, Some(Failure::Flooded));
         }
@@ -455,7 +458,66 @@ fn twenty_committed_handshakes_one_per_second_then_the_till_moves_to_a_uri() {
     }
 
     assert_eq!(answered, usize::from(COMMITTED_HANDSHAKES_MAX));
+    assert_eq!(told, 1, "the caller hears of the flood once");
     assert_resume_is_taken(&mut payee, &world, tag(1), now);
+}
+
+#[test]
+fn who_waits_for_its_turn_does_not_get_the_twenty_first_handshake() {
+    let world = World::new();
+    let mut payee = announced(&world);
+    let mut now = START;
+    for link in 0..u64::from(COMMITTED_HANDSHAKES_MAX) - 1 {
+        PayerPuppet::connect(&mut payee, link, now).commit(&mut payee, tag(1), now);
+        payee.handle_link_down(LinkId(link), now);
+        now = now.after_ms(1_000);
+    }
+    effects(&mut payee);
+    now = START.after_ms(now.ms_since(START) - 999);
+    for link in [100, 101] {
+        PayerPuppet::connect(&mut payee, link, now).commit(&mut payee, tag(1), now);
+    }
+
+    now = now.after_ms(999);
+    payee.handle_timeout(now);
+    payee.handle_timeout(now.after_ms(1_000));
+
+    let failed = effects(&mut payee);
+    assert_eq!(failure_of(&failed, LinkId(100)), None);
+    assert_eq!(failure_of(&failed, LinkId(101)), Some(Failure::Flooded));
+}
+
+#[test]
+fn half_a_flight_1_does_not_keep_a_link_longer_than_its_2_s() {
+    let world = World::new();
+    let mut payee = announced(&world);
+    payee.handle_link_up(LinkId(1), chunk(), seed(1, 1), START);
+    payee.handle_frame(
+        LinkId(1),
+        &[0x11, 0, 1, 2, 3, 4, 0, 90, 0],
+        START.after_ms(1_900),
+    );
+
+    assert_eq!(payee.poll_timeout(), Some(START.after_ms(HELLO_MS_MAX)));
+}
+
+#[test]
+fn half_a_payment_is_waited_for_10_s() {
+    let world = World::new();
+    let mut payee = announced(&world);
+    let (mut puppet, _) = choose(&mut payee, &world, 1, START);
+    let half = puppet.half_frame();
+
+    payee.handle_frame(LinkId(1), &half, START);
+
+    let due = START.after_ms(10_000);
+    assert_eq!(payee.poll_timeout(), Some(due));
+    payee.handle_timeout(due);
+    let failure = failure_of(&effects(&mut payee), LinkId(1));
+    assert_eq!(
+        failure,
+        Some(Failure::Frame(ble_proto::frame::FrameError::TimedOut))
+    );
 }
 
 #[test]

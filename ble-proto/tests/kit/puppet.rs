@@ -106,6 +106,11 @@ impl PayerPuppet {
         self.send_raw(payee, &sealed, now);
     }
 
+    /// Returns the first of two frames.
+    pub(crate) fn half_frame(&mut self) -> Vec<u8> {
+        self.splitter.split(&[0; 600]).expect("it fits").remove(0)
+    }
+
     /// Takes what the payee wants done; returns what it said on this link.
     pub(crate) fn hear(&mut self, effects: &[payee::Effect], now: Instant) -> Vec<Message> {
         let mut messages = Vec::new();
@@ -226,6 +231,12 @@ impl PayeePuppet {
             self.payer.handle_frame(&frame, START);
         }
         self.listen();
+    }
+
+    /// Returns the first of two frames.
+    pub(crate) fn half_frame(&mut self) -> Vec<u8> {
+        let splitter = self.splitter.as_mut().expect("flight 2 went before");
+        splitter.split(&[0; 600]).expect("it fits").remove(0)
     }
 
     /// Collects what the payer wants done and what it said.
