@@ -54,14 +54,28 @@ fn the_same_request_command_returns_the_same_bytes_and_other_terms_are_refused()
     };
 
     let first = device.ask(prepare(100));
-    assert_eq!(device.ask(prepare(100)), first);
+    device.acknowledge();
+    assert_eq!(device.ask(prepare(100)), first, "open, acknowledged");
     assert_eq!(device.ask(prepare(101)), Err(TaRefused::CommandReused));
+    let request = first.map(expect_request).expect("there is room");
+    assert_eq!(request.body().request_id, RequestId(1));
+}
+
+#[test]
+fn a_request_command_is_known_until_it_is_acknowledged_also_when_the_request_is_closed() {
+    let mut device = Device::certified(1, &Bank::new(1));
+    let command = device.next_command();
+    let prepare = |minor_units| Command::PrepareRequest {
+        command,
+        terms: Device::terms(minor_units),
+    };
+    let first = device.ask(prepare(100));
     device
         .open_status(&[RequestId(1)], 1)
         .expect("it is certified");
-    assert_eq!(device.ask(prepare(100)), first, "closed, not acknowledged");
-    let request = first.map(expect_request).expect("there is room");
-    assert_eq!(request.body().request_id, RequestId(1));
+
+    assert_eq!(device.ask(prepare(100)), first);
+    assert_eq!(device.ask(prepare(101)), Err(TaRefused::CommandReused));
     assert_eq!(device.state().requests_open, 0);
 }
 
