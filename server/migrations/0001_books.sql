@@ -41,12 +41,14 @@ CREATE TABLE tas (
 );
 CREATE UNIQUE INDEX one_ta_of_an_owner ON tas (owner) WHERE standing < 2;
 
+-- The newest have the largest numbers: where there are too many, the oldest go.
 CREATE TABLE challenges (
-    challenge  BLOB    NOT NULL PRIMARY KEY CHECK (length(challenge) = 32),
+    id         INTEGER PRIMARY KEY,
+    challenge  BLOB    NOT NULL UNIQUE CHECK (length(challenge) = 32),
     subject    BLOB    NOT NULL CHECK (length(subject) = 32),
     expires_ms INTEGER NOT NULL
 );
-CREATE INDEX challenges_by_subject ON challenges (subject, expires_ms);
+CREATE INDEX challenges_by_subject ON challenges (subject, id);
 CREATE INDEX challenges_by_expiry ON challenges (expires_ms);
 
 -- Kind: 0 issued, 1 online, 2 shadow, 3 open, 4 transit, 5 held, 6 position, 7 loss.

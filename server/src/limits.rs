@@ -10,7 +10,7 @@ pub const CHALLENGE_LIFE_MS: u64 = 5 * 60 * 1000;
 /// Challenges that one key may have at a time; one more pushes the oldest out.
 pub const CHALLENGES_PER_KEY_MAX: i64 = 16;
 
-/// Challenges stored at a time.
+/// Challenges stored at a time; one more pushes the oldest out, so that a flood shuts nobody out.
 pub const CHALLENGES_MAX: i64 = 100_000;
 
 /// Largest body of a message about one thing, in bytes.
@@ -27,6 +27,9 @@ pub const STATUS_SIZE_MAX: usize = CHAIN_STATEMENTS_MAX * (PAIR_SIZE_MAX + 1) + 
 
 /// Bodies larger than [`BODY_SIZE_MAX`] that are in memory at a time.
 pub const LARGE_BODIES_MAX: usize = 8;
+
+/// Connections of one address at a time.
+pub const CONNECTIONS_PER_ADDRESS_MAX: usize = 256;
 
 /// Connections at a time.
 pub const CONNECTIONS_MAX: usize = 1024;
@@ -55,4 +58,5 @@ pub const ADDRESSES_MAX: usize = 10_000;
 const _: () = {
     assert!(LARGE_BODIES_MAX * STATUS_SIZE_MAX < 128 * 1024 * 1024);
     assert!(GROUP_MAX <= QUEUE_MAX);
+    assert!(CONNECTIONS_PER_ADDRESS_MAX < CONNECTIONS_MAX);
 };

@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::ServiceExt as _;
 
-use crate::http::{Shared, router};
+use crate::http::{Guests, Shared, router};
 use crate::limits::{CONNECTIONS_MAX, DRAIN_TIMEOUT, HANDSHAKE_TIMEOUT};
 use crate::provider::{FileError, Layout, Provider, TlsError, server_config};
 use crate::store::{Store, StoreError};
@@ -82,6 +82,7 @@ impl Server {
             tls,
             router: router(Shared::new(provider, writer)),
             connections: Arc::new(Semaphore::new(CONNECTIONS_MAX)),
+            guests: Guests::default(),
             tasks: tasks.clone(),
             graceful: GracefulShutdown::new(),
             stop: stop.clone(),
@@ -140,6 +141,7 @@ struct Acceptor {
     tls: TlsAcceptor,
     router: Router,
     connections: Arc<Semaphore>,
+    guests: Guests,
     tasks: TaskTracker,
     graceful: GracefulShutdown,
     stop: CancellationToken,
@@ -159,10 +161,14 @@ impl Acceptor {
             };
             match accepted {
                 Ok((stream, peer)) => {
+                    let Some(guest) = self.guests.admit(peer.ip()) else {
+                        tracing::debug!(%peer, "An address has too many connections");
+                        continue;
+                    };
                     let connection = self.serve(stream, peer);
                     self.tasks.spawn(async move {
                         connection.await;
-                        drop(permit);
+                        drop((permit, guest));
                     });
                 }
                 Err(error) => {

@@ -155,3 +155,24 @@ async fn a_weak_key_gets_no_certificate() {
         );
     }
 }
+
+#[tokio::test]
+async fn a_key_has_few_challenges_and_a_flood_of_them_shuts_nobody_out() {
+    let world = World::new().await;
+    let mut alice = Device::new("Alice");
+    let oldest = world.challenge(alice.client_key()).await;
+    for _ in 0..blepay_server::limits::CHALLENGES_PER_KEY_MAX {
+        world.challenge(alice.client_key()).await;
+    }
+
+    let pushed_out = alice.sign_register_client(oldest);
+    assert_eq!(
+        world
+            .post("/v1/clients", pushed_out)
+            .await
+            .unwrap_err()
+            .code,
+        "challenge"
+    );
+    assert!(alice.register_client(&world).await.is_ok());
+}

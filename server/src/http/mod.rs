@@ -1,5 +1,6 @@
 //! The HTTP side: paths, bounds, rates. Bodies are the signed bytes as they flew.
 
+mod guests;
 mod rate;
 
 use std::net::{IpAddr, SocketAddr};
@@ -23,6 +24,8 @@ use crate::refusal::{Code, Refusal};
 use crate::service::{MessageKind, Order};
 use crate::writer::{Writer, now};
 use rate::Rates;
+
+pub(crate) use guests::Guests;
 
 /// What requests share.
 #[derive(Clone, Debug)]

@@ -27,15 +27,18 @@ pub(super) fn prepare(body: &[u8]) -> Result<Challenge, Refusal> {
 impl Challenge {
     pub(super) async fn apply(&self, at: &mut Desk<'_, '_>) -> Result<Vec<u8>, Stop> {
         at.unit.expire_challenges(at.now).await?;
-        if at.unit.challenges_count().await? >= CHALLENGES_MAX {
-            return Err(refuse(Code::TooMany, "too many challenges are unanswered"));
-        }
         let mut challenge = [0; 32];
         getrandom::fill(&mut challenge)
             .map_err(|_| refuse(Code::Internal, "the system has no randomness"))?;
         let expires = at.now.saturating_add_ms(CHALLENGE_LIFE_MS);
         at.unit
-            .put_challenge(&challenge, &self.subject, expires, CHALLENGES_PER_KEY_MAX)
+            .put_challenge(
+                &challenge,
+                &self.subject,
+                expires,
+                CHALLENGES_PER_KEY_MAX,
+                CHALLENGES_MAX,
+            )
             .await?;
 
         Ok(challenge.to_vec())

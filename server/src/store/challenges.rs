@@ -16,38 +16,36 @@ impl Unit<'_> {
         Ok(())
     }
 
-    /// Returns how many challenges are stored.
-    pub(crate) async fn challenges_count(&mut self) -> Result<i64, StoreError> {
-        let count = sqlx::query_scalar("SELECT count(*) FROM challenges")
-            .fetch_one(self.sql())
-            .await?;
-
-        Ok(count)
-    }
-
-    /// Stores a challenge and forgets the oldest of this key beyond `keep`.
+    /// Stores a challenge. The oldest go: of this key beyond `keep_of_key`, of all beyond `keep`.
     pub(crate) async fn put_challenge(
         &mut self,
         challenge: &[u8; 32],
         subject: &PublicKey,
         expires: Time,
+        keep_of_key: i64,
         keep: i64,
     ) -> Result<(), StoreError> {
-        sqlx::query("INSERT INTO challenges (challenge, subject, expires_ms) VALUES ($1, $2, $3)")
-            .bind(challenge.as_slice())
-            .bind(subject.0.as_slice())
-            .bind(instant(expires))
-            .execute(self.sql())
-            .await?;
+        let id: i64 = sqlx::query_scalar(
+            "INSERT INTO challenges (challenge, subject, expires_ms) VALUES ($1, $2, $3)
+             RETURNING id",
+        )
+        .bind(challenge.as_slice())
+        .bind(subject.0.as_slice())
+        .bind(instant(expires))
+        .fetch_one(self.sql())
+        .await?;
         sqlx::query(
-            "DELETE FROM challenges WHERE subject = $1 AND challenge NOT IN (
-                 SELECT challenge FROM challenges WHERE subject = $1
-                 ORDER BY expires_ms DESC, challenge LIMIT $2)",
+            "DELETE FROM challenges WHERE subject = $1 AND id NOT IN (
+                 SELECT id FROM challenges WHERE subject = $1 ORDER BY id DESC LIMIT $2)",
         )
         .bind(subject.0.as_slice())
-        .bind(keep)
+        .bind(keep_of_key)
         .execute(self.sql())
         .await?;
+        sqlx::query("DELETE FROM challenges WHERE id <= $1")
+            .bind(id.saturating_sub(keep))
+            .execute(self.sql())
+            .await?;
 
         Ok(())
     }
