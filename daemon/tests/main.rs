@@ -6,3 +6,4 @@ mod cut;
 mod kill;
 mod pay;
 mod policy;
+mod sync;

@@ -47,10 +47,13 @@ impl Context {
     pub(super) fn poison(&mut self, payment: Digest, error: &SyncError) {
         tracing::warn!(%payment, %error, "Set a payment aside that the server does not take");
         let _new = self.set_aside.insert(payment);
-        self.poisoned.push(PoisonedItem {
+        let item = PoisonedItem {
             item: payment.to_string(),
             reason: error.to_string(),
-        });
+        };
+        if !self.poisoned.contains(&item) {
+            self.poisoned.push(item);
+        }
     }
 }
 

@@ -6,6 +6,7 @@ use ops_proto::certificate::{Bound, Certificate, Limits, Role};
 use ops_proto::message::{
     AnswerStamp, CertificateChain, DepositAnswer, DepositOpen, DepositOutcome,
 };
+use ops_proto::signed::Body;
 use ops_proto::{ProviderId, PublicKey, SecretKey, Signed};
 
 use super::amount;
@@ -92,6 +93,11 @@ impl Bank {
             },
             &self.answer,
         )
+    }
+
+    /// Signs as the provider answers.
+    pub(crate) fn answer<T: Body>(&self, body: T) -> Signed<T> {
+        Signed::sign(body, &self.answer)
     }
 
     fn certify(&self, subject: PublicKey, name: &str, role: Role) -> CertificateChain {

@@ -2,6 +2,7 @@
 
 mod bank;
 mod device;
+pub(crate) mod server;
 
 pub(crate) use bank::Bank;
 pub(crate) use device::{Device, Kind, conserved, eventually, pay};
