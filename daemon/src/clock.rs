@@ -28,11 +28,9 @@ pub fn monotonic() -> ble_proto::time::Instant {
 pub fn deadline(instant: ble_proto::time::Instant) -> tokio::time::Instant {
     let at = START
         .checked_add(std::time::Duration::from_millis(instant.as_ms()))
-        .unwrap_or_else(|| Instant::now() + FAR);
+        .unwrap_or_else(Instant::now);
 
     tokio::time::Instant::from_std(at)
 }
 
 static START: LazyLock<Instant> = LazyLock::new(Instant::now);
-
-const FAR: std::time::Duration = std::time::Duration::from_secs(3600);

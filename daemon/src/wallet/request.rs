@@ -187,11 +187,7 @@ fn intend(order: &OpenRequest, memo: Memo, signer: Kind) -> Result<RequestIntent
     let mut entropy = Entropy::new(fresh()?);
     let noise_secret = NoiseSecret::generate(&mut entropy);
     let salt: [u8; 16] = entropy.take();
-    let validity = match order.validity {
-        Some(validity) => validity,
-        None => Validity::try_from(OpenRequest::VALIDITY_DEFAULT_MS)
-            .expect("a day lies within the largest validity"),
-    };
+    let validity = order.validity.unwrap_or_else(validity_default);
     let terms = RequestTerms {
         amount: order.amount,
         memo_hash: memo_hash(&salt, memo.as_str()),
@@ -221,6 +217,11 @@ fn intend(order: &OpenRequest, memo: Memo, signer: Kind) -> Result<RequestIntent
     })
 }
 
+fn validity_default() -> Validity {
+    Validity::try_from(OpenRequest::VALIDITY_DEFAULT_MS)
+        .expect("a day lies within the largest validity")
+}
+
 /// The TA issues; its answer is in the journal when it returns.
 async fn prepare(shared: &Shared, intent: RequestIntent) -> Result<(), WalletError> {
     let ta = shared.ta.as_ref().ok_or(TaError::Absent)?;
@@ -232,10 +233,12 @@ async fn prepare(shared: &Shared, intent: RequestIntent) -> Result<(), WalletErr
         .journal
         .append(vec![Fact::RequestIntent(Box::new(intent))])
         .await?;
-    match ta.invoke(command).await? {
-        Output::RequestPrepared(_) => Ok(()),
-        _ => Err(WalletError::Ta(TaError::OtherAnswer)),
+    let answer = ta.invoke(command).await?;
+    if !matches!(answer, Output::RequestPrepared(_)) {
+        return Err(TaError::OtherAnswer.into());
     }
+
+    Ok(())
 }
 
 /// The client key issues; intent and request reach the disk together.

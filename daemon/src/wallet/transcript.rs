@@ -6,88 +6,107 @@ use crate::journal::Fact;
 
 /// Returns the line for a fact that is a step of the protocol. Amounts are in minor units.
 pub(super) fn line(fact: &Fact) -> Option<String> {
-    let line = match fact {
-        Fact::ClientRegistered(chain) => {
-            format!("RegisterClient: cert_{} ← S", chain.leaf.body().name)
-        }
-        Fact::TaRegistered(chain) => format!(
-            "RegisterTA: OEMVerify = 1; cert_T ← S, number {}",
-            chain.leaf.body().number
-        ),
-        Fact::TaCertified(_) => "CertInit: TACertVerify(root, cert_T) = 1; T.cert ← cert_T".into(),
-        Fact::DepositOpened { open, .. } => {
-            let body = open.body();
-            format!(
-                "Deposit: T.i ← {}; T → S: x = {}",
-                body.position.i, body.amount
-            )
-        }
-        Fact::DepositAnswered(answer) => match answer.body().outcome {
-            DepositOutcome::Granted => format!("Deposit: S → T: grant for i = {}", answer.body().i),
-            DepositOutcome::Refused(refusal) => format!("Deposit: S → T: refused, {refusal}"),
-        },
-        Fact::DepositClosed { balance, .. } => format!("Deposit: T.bal ← {balance}"),
-        Fact::RequestIssued { request, .. } => {
-            let body = request.body();
-            format!(
-                "RequestPayment: R ← Sign(cert, id = {}, x = {})",
-                body.request_id, body.amount
-            )
-        }
-        Fact::PayIntent(intent) => format!(
-            "Pay: {} approved x = {} to {}",
-            "A",
-            intent.request.body().amount,
-            intent.request.body().payee.body().name
-        ),
-        Fact::PaymentSigned { pair, .. } => {
-            let body = pair.payment.body();
-            format!(
-                "Pay: T.bal ← T.bal − {x}; T.j ← {j}; P ← Sign_T(x = {x}, receiver, R, j), H(P) = {hash}",
-                x = body.amount,
-                j = body.position.j,
-                hash = pair.hash()
-            )
-        }
-        Fact::PaymentReceived { pair, .. } => {
-            format!("Pay: B holds (P, R), PayVerify = 1, H(P) = {}", pair.hash())
-        }
-        Fact::Collected { payment, .. } => {
-            format!("Collect: ReceivedPayment ← Sign(H(P) = {payment})")
-        }
-        Fact::ReceiptReceived(receipt) => format!(
-            "Pay: A holds ReceivedPayment for H(P) = {}, verified",
-            receipt.body().payment
-        ),
-        Fact::HeldByPayee { payment } => format!("Pay: B holds H(P) = {payment} for a claim"),
-        Fact::Reported { payment, outcome } => {
-            format!("Report: S on H(P) = {payment}: {outcome:?}")
-        }
-        Fact::Claimed { payment, outcome } => {
-            format!("Claim: S on H(P) = {payment}: {outcome:?}")
-        }
-        Fact::StatusOpened(status) => {
-            let body = status.body();
-            format!(
-                "Status: T states n = {}, i = {}, j = {}, bal = {}",
-                body.position.n, body.position.i, body.position.j, body.balance
-            )
-        }
-        Fact::TokenTaken { .. } => "Sync: T took the token; counts ← counts − stated".into(),
-        Fact::Enrolled(_)
-        | Fact::ClientKeyMade { .. }
-        | Fact::TaInitialised { .. }
-        | Fact::DepositIntent { .. }
-        | Fact::RequestIntent(_)
-        | Fact::RequestCancelled { .. }
-        | Fact::PayAbandoned { .. }
-        | Fact::CollectRefused { .. }
-        | Fact::TokenReceived(_)
-        | Fact::AccountAnswered(_)
-        | Fact::PayeeApproved { .. }
-        | Fact::PayeeApprovalEnded { .. }
-        | Fact::TaMoved => return None,
-    };
+    registration(fact)
+        .or_else(|| deposit(fact))
+        .or_else(|| payment(fact))
+        .or_else(|| settlement(fact))
+}
 
-    Some(line)
+fn registration(fact: &Fact) -> Option<String> {
+    if let Fact::ClientRegistered(chain) = fact {
+        let name = &chain.leaf.body().name;
+        return Some(format!("RegisterClient: cert_{name} ← S"));
+    }
+    if let Fact::TaRegistered(chain) = fact {
+        let number = chain.leaf.body().number;
+        return Some(format!(
+            "RegisterTA: OEMVerify = 1; cert_T ← S, number {number}"
+        ));
+    }
+    if let Fact::TaCertified(_) = fact {
+        return Some("CertInit: TACertVerify(root, cert_T) = 1; T.cert ← cert_T".to_owned());
+    }
+
+    None
+}
+
+fn deposit(fact: &Fact) -> Option<String> {
+    if let Fact::DepositOpened { open, .. } = fact {
+        let (i, x) = (open.body().position.i, open.body().amount);
+        return Some(format!("Deposit: T.i ← {i}; T → S: x = {x}"));
+    }
+    if let Fact::DepositAnswered(answer) = fact {
+        let i = answer.body().i;
+        return Some(match answer.body().outcome {
+            DepositOutcome::Granted => format!("Deposit: S → T: grant for i = {i}"),
+            DepositOutcome::Refused(refusal) => {
+                format!("Deposit: S → T: refusal for i = {i}: {refusal}")
+            }
+        });
+    }
+    if let Fact::DepositClosed { balance, .. } = fact {
+        return Some(format!("Deposit: T.bal ← {balance}"));
+    }
+
+    None
+}
+
+fn payment(fact: &Fact) -> Option<String> {
+    if let Fact::RequestIssued { request, .. } = fact {
+        let (id, x) = (request.body().request_id, request.body().amount);
+        return Some(format!(
+            "RequestPayment: R ← Sign(cert, id = {id}, x = {x})"
+        ));
+    }
+    if let Fact::PayIntent(intent) = fact {
+        let request = intent.request.body();
+        let (x, payee) = (request.amount, &request.payee.body().name);
+        return Some(format!("Pay: A approves x = {x} to {payee}"));
+    }
+    if let Fact::PaymentSigned { pair, .. } = fact {
+        let body = pair.payment.body();
+        let (x, j, hash) = (body.amount, body.position.j, pair.hash());
+        return Some(format!(
+            "Pay: T.bal ← T.bal − {x}; T.j ← {j}; P ← Sign_T(R, x = {x}, j = {j}); H(P) = {hash}"
+        ));
+    }
+    if let Fact::PaymentReceived { pair, .. } = fact {
+        let hash = pair.hash();
+        return Some(format!("Pay: B holds (P, R); PayVerify = 1; H(P) = {hash}"));
+    }
+    if let Fact::Collected { payment, .. } = fact {
+        return Some(format!("Collect: ReceivedPayment ← Sign(H(P) = {payment})"));
+    }
+    if let Fact::ReceiptReceived(receipt) = fact {
+        let payment = receipt.body().payment;
+        return Some(format!(
+            "Pay: A holds ReceivedPayment for H(P) = {payment}, verified"
+        ));
+    }
+    if let Fact::HeldByPayee { payment } = fact {
+        return Some(format!("Pay: B holds H(P) = {payment}, to be claimed"));
+    }
+
+    None
+}
+
+fn settlement(fact: &Fact) -> Option<String> {
+    if let Fact::Reported { payment, outcome } = fact {
+        return Some(format!("Report: S on H(P) = {payment}: {outcome:?}"));
+    }
+    if let Fact::Claimed { payment, outcome } = fact {
+        return Some(format!("Claim: S on H(P) = {payment}: {outcome:?}"));
+    }
+    if let Fact::StatusOpened(status) = fact {
+        let (position, balance) = (status.body().position, status.body().balance);
+        let (n, i, j) = (position.n, position.i, position.j);
+        return Some(format!(
+            "Status: T states n = {n}, i = {i}, j = {j}, bal = {balance}"
+        ));
+    }
+    if let Fact::TokenTaken { .. } = fact {
+        return Some("Sync: T took the token; counts ← counts − stated".to_owned());
+    }
+
+    None
 }

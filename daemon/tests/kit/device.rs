@@ -1,5 +1,11 @@
 //! A device: state directory, TA, journal, wallet, simulated radio.
 
+#![expect(
+    clippy::panic,
+    clippy::arithmetic_side_effects,
+    reason = "a test fails by a panic, and its sums are small"
+)]
+
 use std::future::Future;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

@@ -77,6 +77,20 @@ impl Book {
         })
     }
 
+    pub(super) fn fold_deposit_intent(
+        &mut self,
+        command: CommandId,
+        amount: Amount,
+        at: Time,
+    ) -> Option<()> {
+        if self.deposits.iter().any(|held| held.command == command) {
+            return None;
+        }
+        self.deposits.push(Deposit::intended(command, amount, at));
+
+        Some(())
+    }
+
     pub(super) fn fold_deposit_opened(
         &mut self,
         command: CommandId,

@@ -65,11 +65,9 @@ impl Book {
             .or_else(|| self.client.as_ref()?.chain.as_ref())
     }
 
-    pub(super) fn fold_enrolled(&mut self, enrolled: &Enrolled) -> Option<()> {
+    pub(super) fn fold_enrolled(&mut self, enrolled: &Enrolled) {
         self.remember_provider(&enrolled.provider);
         self.enrolled = Some(enrolled.clone());
-
-        Some(())
     }
 
     pub(super) fn fold_client_key(&mut self, key: PublicKey, name: &Name) -> Option<()> {

@@ -59,15 +59,17 @@ impl Book {
     fn fold(&mut self, recorded: &Recorded) -> Option<()> {
         let at = recorded.at;
         match &recorded.fact {
-            Fact::Enrolled(enrolled) => self.fold_enrolled(enrolled),
+            Fact::Enrolled(enrolled) => {
+                self.fold_enrolled(enrolled);
+                Some(())
+            }
             Fact::ClientKeyMade { client, name } => self.fold_client_key(*client, name),
             Fact::ClientRegistered(chain) => self.fold_client_chain(chain),
             Fact::TaInitialised { ta } => self.fold_ta_key(*ta),
             Fact::TaRegistered(chain) => self.fold_ta_registered(chain),
             Fact::TaCertified(chain) => self.fold_ta_certified(chain),
             Fact::DepositIntent { command, amount } => {
-                self.deposits.push(Deposit::intended(*command, *amount, at));
-                Some(())
+                self.fold_deposit_intent(*command, *amount, at)
             }
             Fact::DepositOpened { command, open } => self.fold_deposit_opened(*command, open, at),
             Fact::DepositAnswered(answer) => self.fold_deposit_answered(answer),
@@ -92,17 +94,17 @@ impl Book {
             Fact::PaymentReceived {
                 pair,
                 sender_provider,
-            } => self.fold_payment_received(pair, sender_provider, at),
+            } => {
+                self.fold_payment_received(pair, sender_provider, at);
+                Some(())
+            }
             Fact::Collected { payment, receipt } => self.fold_collected(*payment, receipt),
             Fact::CollectRefused { payment, refused } => {
                 self.fold_collect_refused(*payment, *refused)
             }
             Fact::Reported { payment, outcome } => self.fold_reported(*payment, *outcome),
             Fact::Claimed { payment, outcome } => self.fold_claimed(*payment, *outcome),
-            Fact::StatusOpened(status) => {
-                self.status.opened(status, at);
-                Some(())
-            }
+            Fact::StatusOpened(status) => self.status.opened(status),
             Fact::TokenReceived(token) => {
                 self.status.token_received(token);
                 Some(())
@@ -116,7 +118,10 @@ impl Book {
                 payee,
                 name,
                 daily_max,
-            } => self.fold_payee_approved(*payee, name, *daily_max),
+            } => {
+                self.fold_payee_approved(*payee, name, *daily_max);
+                Some(())
+            }
             Fact::PayeeApprovalEnded { payee } => self.approved.remove(payee).map(|_| ()),
             Fact::TaMoved => Some(()),
         }

@@ -350,7 +350,7 @@ impl Book {
         pair: &PaymentPair,
         sender_provider: &Signed<Certificate>,
         at: Time,
-    ) -> Option<()> {
+    ) {
         self.remember_provider(sender_provider);
         let hash = pair.hash();
         let body = pair.payment.body();
@@ -365,8 +365,6 @@ impl Book {
             claim: None,
         });
         self.request_paid(&payee, request_id, hash);
-
-        Some(())
     }
 
     pub(super) fn fold_collected(

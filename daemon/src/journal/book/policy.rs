@@ -57,18 +57,11 @@ impl Book {
             })
     }
 
-    pub(super) fn fold_payee_approved(
-        &mut self,
-        payee: PublicKey,
-        name: &Name,
-        daily_max: Amount,
-    ) -> Option<()> {
+    pub(super) fn fold_payee_approved(&mut self, payee: PublicKey, name: &Name, daily_max: Amount) {
         let approved = ApprovedPayee {
             name: name.clone(),
             daily_max,
         };
         let _before = self.approved.insert(payee, approved);
-
-        Some(())
     }
 }

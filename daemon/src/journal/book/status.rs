@@ -48,10 +48,16 @@ impl StatusStanding {
         }
     }
 
-    pub(super) fn opened(&mut self, status: &Signed<Status>, _at: Time) {
+    pub(super) fn opened(&mut self, status: &Signed<Status>) -> Option<()> {
+        let n = |status: &Signed<Status>| status.body().position.n;
+        if self.open.as_ref().is_some_and(|held| n(held) > n(status)) {
+            return None;
+        }
         self.stated(Statement::Status(status.clone()));
         self.open = Some(status.clone());
         self.token = None;
+
+        Some(())
     }
 
     pub(super) fn token_received(&mut self, token: &Signed<SyncToken>) {

@@ -122,7 +122,7 @@ impl Driver {
     /// Takes up what was open before the start, and every key that payments may come for.
     fn reopen(&mut self) {
         let now = clock::monotonic();
-        let (keys, requests) = self.shared.journal.view(|book| open::of_book(book));
+        let (keys, requests) = self.shared.journal.view(open::of_book);
         for own in keys {
             if let Err(error) = self.machine.add_own_key(own) {
                 tracing::warn!(%error, "A key of this device is not served");

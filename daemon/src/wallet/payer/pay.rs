@@ -133,7 +133,10 @@ impl Aim {
             Target::Tag(_) => Expected {
                 payee: known.map(|known| from(shared, known.payee)),
                 request: known.map(|known| known.request),
-                amount: self.order.expected.or(known.map(|known| known.amount)),
+                amount: self
+                    .order
+                    .expected
+                    .or_else(|| known.map(|known| known.amount)),
             },
         };
 
