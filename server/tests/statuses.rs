@@ -3,6 +3,7 @@
 use ops_proto::list::List;
 use ops_proto::message::{ItemOutcome, ItemRefused, SettlementState, StatusOrder};
 use ops_proto::signed::encode;
+use ops_proto::statement::Contradiction;
 
 use crate::world::World;
 
@@ -136,6 +137,10 @@ async fn a_rolled_back_ta_is_convicted_by_two_payments_with_one_j() {
     let view = world.view(&alice).await;
     assert_eq!(view.tas[0].standing, "suspended");
     assert_eq!(view.tas[0].findings.len(), 1);
+    let evidence = world.evidence().await;
+    assert_eq!(evidence.len(), 1);
+    assert_eq!(evidence[0].verify().unwrap(), Contradiction::SameNumber);
+    assert_eq!(evidence[0].first.ta(), alice.ta_key());
     assert_eq!(world.online(&shop).await, 700);
     assert_eq!(world.online(&cafe).await, 0);
     assert_eq!(
@@ -158,6 +163,7 @@ async fn a_rolled_back_ta_is_convicted_even_if_no_j_was_used_twice() {
     assert_eq!(world.claim(&paid).await, CREDITED);
 
     assert_eq!(world.view(&alice).await.tas[0].standing, "suspended");
+    assert!(world.evidence().await[0].verify().is_ok());
     assert_eq!(world.online(&shop).await, 100);
     world.check().await;
 }

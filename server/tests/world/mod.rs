@@ -13,8 +13,10 @@ use ops_proto::message::{
     StatusOrder, SyncToken,
 };
 use ops_proto::signed::{Body, Signed, decode_canonical, encode};
+use ops_proto::statement::Evidence;
 use ops_proto::{Amount, PaymentPair, PublicKey, Time};
 use serde::Deserialize;
+use sqlx::{Connection, SqliteConnection};
 use tempfile::TempDir;
 
 pub(crate) use device::Device;
@@ -255,6 +257,21 @@ impl World {
             .account(&device.client_key().to_string())
             .await
             .unwrap()
+    }
+
+    /// Returns the evidence that is stored, as a third party would get it.
+    pub(crate) async fn evidence(&self) -> Vec<Evidence> {
+        let url = format!("sqlite://{}", self.data.path().join("books.db").display());
+        let mut books = <SqliteConnection as Connection>::connect(&url)
+            .await
+            .unwrap();
+        let rows: Vec<Vec<u8>> =
+            sqlx::query_scalar("SELECT evidence FROM findings WHERE evidence IS NOT NULL")
+                .fetch_all(&mut books)
+                .await
+                .unwrap();
+
+        rows.iter().map(|bytes| decode(bytes)).collect()
     }
 
     pub(crate) async fn ledger(&self) -> LedgerView {
