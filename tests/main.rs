@@ -1,4 +1,5 @@
 //! The promises.
 
 mod architecture;
+mod oem;
 mod packages;
