@@ -4,7 +4,7 @@ use blepayd::journal::PowerCut;
 use blepayd::wallet::{Mode, PaymentEvent, Target};
 use tempfile::TempDir;
 
-use crate::kit::{Bank, Device, Kind, conserved, eventually, pay};
+use crate::kit::{Bank, Device, Faults, Kind, TaFault, conserved, eventually, pay};
 
 /// More commits than a payment takes on either side, so that the last runs are whole.
 const COMMITS_MAX: u64 = 6;
@@ -61,6 +61,41 @@ async fn killed(side: Side, cut: PowerCut) {
     }
     assert_eq!(payer.outgoing().len(), 1, "{what}");
     assert_eq!(payee.balance().await, 11_250, "{what}");
+    conserved(&payer, &payee, 20_000).await;
+}
+
+/// More commands than a payment takes on either side, the first of the session included.
+const COMMANDS_MAX: u32 = 4;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_ta_whose_answer_is_lost_at_any_command_debits_and_credits_once() {
+    let mut runs = Vec::new();
+    for side in [Side::Payer, Side::Payee] {
+        for command in 1..=COMMANDS_MAX {
+            runs.push(answer_lost(side, TaFault::Before(command)));
+            runs.push(answer_lost(side, TaFault::After(command)));
+        }
+    }
+    futures::future::join_all(runs).await;
+}
+
+async fn answer_lost(side: Side, ta: TaFault) {
+    let (bank, world) = (Bank::new(5), TempDir::new().expect("a directory"));
+    let payee = Device::new(&bank, world.path(), "Ferry", Kind::WithTa).await;
+    let payer = Device::new(&bank, world.path(), "Ada", Kind::WithTa).await;
+    let faults = Faults { ta, ..Faults::NONE };
+    let (payer, payee) = match side {
+        Side::Payer => (payer.stop().await.start_with(faults).await, payee),
+        Side::Payee => (payer, payee.stop().await.start_with(faults).await),
+    };
+    let request = payee.request(1250, Mode::Announced).await;
+
+    let last = pay(&payer, Target::Tag(request.tag)).await;
+
+    assert!(
+        matches!(last, PaymentEvent::Paid { .. }),
+        "{side:?}, {ta:?}: {last:?}"
+    );
     conserved(&payer, &payee, 20_000).await;
 }
 

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use blepayd::radio::sim::{CUT_FILE, SimAir};
 use blepayd::wallet::{
     FailureClass, Mode, PaymentEvent, PaymentOrder, PaymentState, Registration, Target,
 };
@@ -246,5 +247,74 @@ async fn many_payments_follow_each_other() {
         assert!(matches!(last, PaymentEvent::Paid { .. }), "{last:?}");
     }
 
+    conserved(&payer, &payee, 20_000).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_payment_fits_the_smallest_mtu_and_survives_lost_frames() {
+    let (bank, world) = (Bank::new(5), TempDir::new().expect("a directory"));
+    let air = |mtu, loss_per_mille| SimAir {
+        mtu,
+        loss_per_mille,
+        ..SimAir::new(world.path().join("air"))
+    };
+    let payee = Device::in_air(&bank, air(23, 0), world.path(), "Ferry", Kind::WithTa).await;
+    let payer = Device::in_air(&bank, air(517, 0), world.path(), "Ada", Kind::WithTa).await;
+    let lossy = Device::in_air(&bank, air(517, 150), world.path(), "Eve", Kind::WithTa).await;
+    let request = payee.request(1250, Mode::Announced).await;
+
+    let last = pay(&payer, Target::Tag(request.tag)).await;
+    assert!(matches!(last, PaymentEvent::Paid { .. }), "{last:?}");
+    conserved(&payer, &payee, 20_000).await;
+
+    let request = lossy.request(500, Mode::Announced).await;
+    let mut last = pay(&payer, Target::Tag(request.tag)).await;
+    while let PaymentEvent::Failed { class, .. } = last {
+        assert_ne!(class, FailureClass::AlreadyPaid);
+        last = pay(&payer, Target::Tag(request.tag)).await;
+    }
+    eventually("paid in spite of losses", || async {
+        payer.receipts() == 2
+    })
+    .await;
+    assert_eq!(lossy.balance().await, 10_500);
+    assert_eq!(payer.balance().await, 10_000 - 1250 - 500);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn radio_silence_ends_and_the_next_payment_works_without_a_restart() {
+    let (bank, world) = (Bank::new(5), TempDir::new().expect("a directory"));
+    let payee = Device::new(&bank, world.path(), "Ferry", Kind::WithTa).await;
+    let payer = Device::new(&bank, world.path(), "Ada", Kind::WithTa).await;
+    let request = payee.request(1250, Mode::Announced).await;
+    let silence = world.path().join("air").join(CUT_FILE);
+
+    let order = PaymentOrder {
+        target: Target::Tag(request.tag),
+        expected: None,
+        policy: false,
+    };
+    let mut handle = payer.wallet.start_payment(order).await.expect("started");
+    while let Some(event) = handle.next().await {
+        match event {
+            PaymentEvent::Locked { .. } => assert!(handle.controls().approve(None)),
+            PaymentEvent::Paying => std::fs::write(&silence, []).expect("silenced"),
+            PaymentEvent::Interrupted { .. } => break,
+            PaymentEvent::Searching
+            | PaymentEvent::Connecting
+            | PaymentEvent::Offer(_)
+            | PaymentEvent::Code(_)
+            | PaymentEvent::Signed { .. }
+            | PaymentEvent::Paid { .. }
+            | PaymentEvent::Held { .. }
+            | PaymentEvent::Failed { .. } => {}
+        }
+    }
+    std::fs::remove_file(&silence).expect("heard again");
+
+    eventually("resumed", || async { payer.receipts() == 1 }).await;
+    let request = payee.request(100, Mode::Announced).await;
+    let last = pay(&payer, Target::Tag(request.tag)).await;
+    assert!(matches!(last, PaymentEvent::Paid { .. }), "{last:?}");
     conserved(&payer, &payee, 20_000).await;
 }

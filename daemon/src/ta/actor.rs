@@ -19,8 +19,8 @@ pub(super) struct Call {
 /// How long an unreachable TA is left alone before a session is tried without a call.
 const REOPEN_INTERVAL: Duration = Duration::from_secs(2);
 
-/// How long a TA must be idle before its outputs are acknowledged: never between two flights.
-const ACKNOWLEDGE_DELAY: Duration = Duration::from_millis(50);
+/// How long a TA must be idle before its outputs are acknowledged: not between two flights.
+const ACKNOWLEDGE_DELAY: Duration = Duration::from_secs(1);
 
 /// Starts the thread; it ends when every handle is dropped.
 pub(super) fn start(

@@ -20,7 +20,7 @@ use blepayd::ta::{AnyTa, TaConnector, TaUnreachable};
 use blepayd::wallet::{
     Mode, OpenRequest, OpenedRequest, PaymentEvent, PaymentOrder, Target, Wallet, WalletParts,
 };
-use ops_proto::contract::{Command, Output};
+use ops_proto::contract::{Answer, Command, Output, TaRefused};
 use ops_proto::id::CommandId;
 use ta_sim::{FileStorage, OsEntropy, Ta};
 
@@ -42,18 +42,54 @@ pub(crate) struct Device {
     kind: Kind,
 }
 
+/// What goes wrong in the life of a device's process.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Faults {
+    /// When the journal's disk goes.
+    pub(crate) cut: PowerCut,
+    /// When the TA's answer is lost.
+    pub(crate) ta: TaFault,
+}
+
+/// When a TA does not answer, once; it is there again at the next session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum TaFault {
+    Never,
+    /// Before the n-th command of the first session takes effect; 1 is the first.
+    Before(u32),
+    /// After it has.
+    After(u32),
+}
+
+impl Faults {
+    pub(crate) const NONE: Self = Self {
+        cut: PowerCut::Never,
+        ta: TaFault::Never,
+    };
+}
+
 impl Device {
     /// Makes a registered device in `world/name`, with 100.00 in its TA if it has one.
     pub(crate) async fn new(bank: &Bank, world: &Path, name: &str, kind: Kind) -> Self {
-        let air = SimAir::new(world.join("air"));
-        let device = Self::start(world.join(name), air, kind, PowerCut::Never).await;
+        Self::in_air(bank, SimAir::new(world.join("air")), world, name, kind).await
+    }
+
+    /// As [`Self::new`], in another than the perfect air.
+    pub(crate) async fn in_air(
+        bank: &Bank,
+        air: SimAir,
+        world: &Path,
+        name: &str,
+        kind: Kind,
+    ) -> Self {
+        let device = Self::start(world.join(name), air, kind, Faults::NONE).await;
         device.register(bank, name).await;
 
         device
     }
 
     /// Starts a device from what is on its disk.
-    pub(crate) async fn start(dir: PathBuf, air: SimAir, kind: Kind, cut: PowerCut) -> Self {
+    pub(crate) async fn start(dir: PathBuf, air: SimAir, kind: Kind, faults: Faults) -> Self {
         std::fs::create_dir_all(&dir).expect("a directory");
         let shutdown = Shutdown::new();
         let radio = Arc::new(SimRadio::start(
@@ -61,11 +97,11 @@ impl Device {
             &shutdown.tasks(),
             shutdown.stop(),
         ));
-        let journal = Journal::open_until(&dir, cut).expect("a journal");
+        let journal = Journal::open_until(&dir, faults.cut).expect("a journal");
         let wallet = Wallet::start(WalletParts {
             journal,
             identity: Identity::open(&dir).expect("a key"),
-            ta: (kind == Kind::WithTa).then(|| connector(dir.join("ta"))),
+            ta: (kind == Kind::WithTa).then(|| connector(dir.join("ta"), faults.ta)),
             radio: Arc::<SimRadio>::clone(&radio),
             shutdown: shutdown.clone(),
             scan_daily_max: Some(amount(5000)),
@@ -200,11 +236,19 @@ pub(crate) struct Stopped {
 
 impl Stopped {
     pub(crate) async fn start(self) -> Device {
-        self.start_until(PowerCut::Never).await
+        self.start_with(Faults::NONE).await
     }
 
     pub(crate) async fn start_until(self, cut: PowerCut) -> Device {
-        Device::start(self.dir, self.air, self.kind, cut).await
+        self.start_with(Faults {
+            cut,
+            ..Faults::NONE
+        })
+        .await
+    }
+
+    pub(crate) async fn start_with(self, faults: Faults) -> Device {
+        Device::start(self.dir, self.air, self.kind, faults).await
     }
 }
 
@@ -271,14 +315,43 @@ fn sum(pairs: &[ops_proto::PaymentPair]) -> u64 {
         .sum()
 }
 
-fn connector(dir: PathBuf) -> TaConnector {
+fn connector(dir: PathBuf, fault: TaFault) -> TaConnector {
+    let mut next_fault = fault;
     TaConnector::new(move || {
         let unreachable = |error: &dyn std::error::Error| TaUnreachable(error.to_string());
         let storage =
             FileStorage::open(&dir, None, &mut OsEntropy).map_err(|error| unreachable(&error))?;
         let ta = Ta::open(storage, OsEntropy).map_err(|error| unreachable(&error))?;
-        let ta: Box<dyn AnyTa> = Box::new(ta);
+        let fault = std::mem::replace(&mut next_fault, TaFault::Never);
+        let ta: Box<dyn AnyTa> = Box::new(Unreliable {
+            ta,
+            fault,
+            commands: 0,
+        });
 
         Ok(ta)
     })
+}
+
+/// A TA whose answer is lost once: the world's fault, not the TA's.
+struct Unreliable {
+    ta: Ta<FileStorage, OsEntropy>,
+    fault: TaFault,
+    commands: u32,
+}
+
+impl AnyTa for Unreliable {
+    fn invoke_any(&mut self, command: Command) -> Result<Result<Answer, TaRefused>, TaUnreachable> {
+        self.commands += 1;
+        let lost = || TaUnreachable("lost".to_owned());
+        if self.fault == TaFault::Before(self.commands) {
+            return Err(lost());
+        }
+        let answer = self.ta.invoke_any(command);
+        if self.fault == TaFault::After(self.commands) {
+            return Err(lost());
+        }
+
+        answer
+    }
 }

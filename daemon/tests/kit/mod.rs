@@ -5,7 +5,7 @@ mod device;
 pub(crate) mod server;
 
 pub(crate) use bank::Bank;
-pub(crate) use device::{Device, Kind, conserved, eventually, pay};
+pub(crate) use device::{Device, Faults, Kind, TaFault, conserved, eventually, pay};
 
 use ops_proto::Amount;
 

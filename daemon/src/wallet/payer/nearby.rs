@@ -12,7 +12,7 @@ use crate::radio::Seen;
 use crate::wallet::{Offer, Shared, WalletError};
 
 /// The longest look at one tag, the connection included.
-pub(super) const LOOK_TIMEOUT: Duration = Duration::from_secs(10);
+const LOOK_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// Listens for a while, then looks at each tag that was heard.
 pub(in crate::wallet) async fn nearby(

@@ -54,7 +54,8 @@ pub(in crate::wallet) async fn run(
     let interrupted = match &last {
         PaymentEvent::Interrupted { payment } => Some(*payment),
         PaymentEvent::Failed { class, message } => {
-            tracing::info!(?class, message, "A payment failed");
+            tracing::info!(?class, "A payment failed");
+            tracing::debug!(message, "A payment failed");
             shared.tell(WalletEvent::PaymentFailed);
             None
         }
@@ -65,8 +66,11 @@ pub(in crate::wallet) async fn run(
         | PaymentEvent::Locked { .. }
         | PaymentEvent::Paying
         | PaymentEvent::Signed { .. }
-        | PaymentEvent::Paid { .. }
         | PaymentEvent::Held { .. } => None,
+        PaymentEvent::Paid { payment, .. } => {
+            tracing::info!(%payment, "Paid");
+            None
+        }
     };
     till.tell(last);
     if let Some(payment) = interrupted {

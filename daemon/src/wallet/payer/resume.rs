@@ -14,7 +14,7 @@ use ble_proto::session::UriSecret;
 use ble_proto::uri::PaymentUri;
 use ops_proto::PublicKey;
 
-use super::nearby::{LOOK_TIMEOUT, look};
+use super::nearby::look;
 use super::search;
 use super::visit::visit;
 use crate::journal::{Book, Found};
@@ -29,6 +29,9 @@ const PAUSE_MAX: Duration = Duration::from_secs(20);
 
 /// How long one try listens.
 const LISTEN: Duration = Duration::from_secs(5);
+
+/// The longest visit to a payee: the connection and the answers to what is sent again.
+const MEET_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// How long a tag that led nowhere is left alone.
 const AVOID: Duration = Duration::from_secs(60);
@@ -150,8 +153,8 @@ impl Background {
             }
         };
         let visiting = visit(&self.shared, seen.peer, purpose, None);
-        match tokio::time::timeout(LOOK_TIMEOUT.saturating_mul(2), visiting).await {
-            Ok(Ok(visited)) => tracing::info!(outcome = ?visited.outcome, "Met a payee again"),
+        match tokio::time::timeout(MEET_TIMEOUT, visiting).await {
+            Ok(Ok(visited)) => tracing::debug!(outcome = ?visited.outcome, "Met a payee again"),
             Ok(Err(error)) => tracing::debug!(%error, "A payee could not be met again"),
             Err(_elapsed) => tracing::debug!("A payee took too long"),
         }
