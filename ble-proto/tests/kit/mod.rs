@@ -42,10 +42,15 @@ impl Dice {
     }
 }
 
-/// The seeds of a random test: `SEED=n` for one, else as many as asked.
+/// The seeds of a random test: `SEED=n` for one, `SEEDS=n` for that many, else as many as asked.
 pub(crate) fn seeds(count: u64) -> Vec<u64> {
-    match std::env::var("SEED") {
-        Ok(seed) => vec![seed.parse().expect("SEED is a number")],
-        Err(_) => (0..count).collect(),
+    let number = |name| {
+        std::env::var(name)
+            .ok()
+            .map(|text| text.parse().expect("a number"))
+    };
+    match number("SEED") {
+        Some(seed) => vec![seed],
+        None => (0..number("SEEDS").unwrap_or(count)).collect(),
     }
 }
