@@ -3,11 +3,12 @@
 /// The ATT MTU before any negotiation: what must always work.
 pub const ATT_MTU_MIN: usize = 23;
 
-/// The bytes that ATT takes from each write or notification.
-pub const ATT_HEADER_SIZE: usize = 3;
+/// The most bytes that a stack takes from each write or notification: ATT's own three, and BlueZ's two
+/// of a notification that may share its PDU with others.
+pub const ATT_HEADER_SIZE: usize = 5;
 
 /// The smallest chunk that a link may offer.
-pub const CHUNK_SIZE_MIN: usize = 20;
+pub const CHUNK_SIZE_MIN: usize = 18;
 
 /// The largest chunk that is ever sent: an attribute value ends at 512 bytes.
 pub const CHUNK_SIZE_MAX: usize = 512;
@@ -22,7 +23,7 @@ pub const FRAME_HEADER_FIRST_SIZE: usize = 8;
 pub const MESSAGE_SIZE_MAX: usize = 4096;
 
 /// The frames that the largest message takes at the smallest chunk.
-pub const FRAMES_PER_MESSAGE_MAX: usize = 293;
+pub const FRAMES_PER_MESSAGE_MAX: usize = 342;
 
 /// The longest time from a message's first frame to its last.
 pub const ASSEMBLY_MS_MAX: u64 = 10_000;

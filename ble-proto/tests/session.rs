@@ -351,6 +351,18 @@ fn a_frame_that_is_not_the_one_due_ends_the_session_by_name() {
 }
 
 #[test]
+fn a_radio_can_tell_the_order_of_frames_and_what_is_none() {
+    let tag = SessionTag([9; 4]);
+    let frames = Splitter::new(tag, chunk(20)).split(&[7; 40]).expect("fits");
+
+    for (counter, frame) in (0..).zip(&frames) {
+        assert_eq!(ble_proto::frame::order_of(frame), Some((tag, counter)));
+    }
+    assert_eq!(ble_proto::frame::order_of(&frames[0][..5]), None);
+    assert_eq!(ble_proto::frame::order_of(&[0xff; 20]), None);
+}
+
+#[test]
 fn a_message_that_is_not_complete_after_10_s_ends_the_session() {
     let three = Splitter::new(SessionTag([9; 4]), chunk(20))
         .split(&[7; 40])
