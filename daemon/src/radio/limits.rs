@@ -21,8 +21,8 @@ pub const PERIPHERAL_EVENTS_MAX: usize = LINKS_MAX * (LINK_FRAMES_MAX + 4);
 /// Commands to a peripheral or a central link that wait their turn.
 pub const COMMANDS_MAX: usize = 64;
 
-/// Notifications that wait for the owner of a central link.
-pub const NOTIFICATIONS_MAX: usize = 64;
+/// Notifications that wait for the owner of a central link: the largest message at the smallest MTU.
+pub const NOTIFICATIONS_MAX: usize = 384;
 
 /// Requests to the radio that wait their turn.
 pub const REQUESTS_MAX: usize = 16;
