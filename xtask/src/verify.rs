@@ -23,8 +23,9 @@ pub(crate) const STEP_NAMES: [&str; 8] = [
     "fmt", "clippy", "doc", "policy", "units", "test", "demo", "boards",
 ];
 
-/// All steps together; what is left of it bounds each, so that the last line always comes.
-const ALL_STEPS_MAX: Duration = Duration::from_secs(50 * 60);
+/// All steps together; what is left of it bounds each, so that the last line always comes, even where CI
+/// (90 minutes) is slower than the machine on which the whole took under 50.
+const ALL_STEPS_MAX: Duration = Duration::from_secs(80 * 60);
 
 /// Highest exposure that `systemd-analyze security` may find, in tenths.
 const UNITS: [(&str, u8); 3] = [("blepayd", 20), ("blepay-server", 15), ("blepay-ta", 5)];
@@ -72,7 +73,7 @@ fn step(name: &str) -> anyhow::Result<Step> {
         },
         "clippy" => Step {
             name: "clippy",
-            seconds_max: 900,
+            seconds_max: 1500,
             script: "cargo clippy --workspace --all-targets -- -D warnings".into(),
             count: one,
         },
