@@ -86,6 +86,7 @@ impl Server {
             tasks: tasks.clone(),
             graceful: GracefulShutdown::new(),
             stop: stop.clone(),
+            abort: CancellationToken::new(),
         };
         tasks.spawn(writer_task.run());
         tasks.spawn(acceptor.run());
@@ -145,6 +146,8 @@ struct Acceptor {
     tasks: TaskTracker,
     graceful: GracefulShutdown,
     stop: CancellationToken,
+    /// Ends the connections that did not end in time.
+    abort: CancellationToken,
 }
 
 impl Acceptor {
@@ -184,7 +187,8 @@ impl Acceptor {
             .await
             .is_err()
         {
-            tracing::warn!("Some requests did not end in time");
+            tracing::info!("Some requests did not end in time");
+            self.abort.cancel();
         }
     }
 
@@ -193,6 +197,7 @@ impl Acceptor {
         let router = self.router.clone();
         let watcher = self.graceful.watcher();
         let stop = self.stop.clone();
+        let abort = self.abort.clone();
         async move {
             let handshake = tokio::time::timeout(HANDSHAKE_TIMEOUT, tls.accept(stream));
             let stream = tokio::select! {
@@ -220,7 +225,11 @@ impl Acceptor {
                 .max_concurrent_streams(64)
                 .keep_alive_interval(HANDSHAKE_TIMEOUT);
             let connection = builder.serve_connection(TokioIo::new(stream), service);
-            if let Err(error) = watcher.watch(connection.into_owned()).await {
+            let served = tokio::select! {
+                () = abort.cancelled() => return,
+                served = watcher.watch(connection.into_owned()) => served,
+            };
+            if let Err(error) = served {
                 tracing::debug!(%peer, error, "A connection ended early");
             }
         }
