@@ -46,28 +46,31 @@ pub(super) struct Registered {
 /// Writes come by method calls, not by BlueZ's faster sockets: before 5.76 it has one write socket for
 /// all centrals and keeps it when its first one leaves, so nobody could tell who wrote.
 pub(super) async fn register(adapter: &bluer::Adapter, info: &[u8]) -> bluer::Result<Registered> {
-    for attempt in 1..=ORDER_ATTEMPTS_MAX {
-        match register_once(adapter, info, Some(SERVICE_HANDLE)).await {
-            Ok((registered, true)) => {
-                tracing::debug!(attempt, "The characteristics are in order");
+    let mut handle = Some(SERVICE_HANDLE);
+    let mut refusals = 0_u32;
+    let mut attempt = 0_u32;
+    loop {
+        attempt = attempt.saturating_add(1);
+        match register_once(adapter, info, handle).await {
+            Ok((registered, in_order)) if in_order || attempt >= ORDER_ATTEMPTS_MAX => {
+                tracing::debug!(attempt, in_order, ?handle, "Registered the service");
                 return Ok(registered);
             }
-            Ok((_unordered, false)) => {}
+            Ok((_unordered, _)) => {}
+            Err(error) if refusals >= REFUSALS_MAX && handle.is_none() => return Err(error),
             Err(error) => {
                 // The one before may still be there, or another program has the handle.
                 tracing::debug!(%error, "BlueZ refused the service at its handle");
+                refusals = refusals.saturating_add(1);
+                if refusals >= REFUSALS_MAX {
+                    handle = None;
+                }
                 tokio::time::sleep(REGISTER_PAUSE).await;
             }
         }
         // Unregisters the one before first, in a task of bluer's.
         tokio::task::yield_now().await;
     }
-    tracing::info!(
-        "Serving with another table of attributes; payers who know the old one look again"
-    );
-    let (registered, _in_order) = register_once(adapter, info, None).await?;
-
-    Ok(registered)
 }
 
 /// Registers the application and says whether its characteristics are in order.
@@ -175,10 +178,17 @@ fn notify_characteristic(control_handle: CharacteristicControlHandle) -> Charact
     }
 }
 
-/// Where the service lies in every payee's table: above what BlueZ and its plugins put there.
-const SERVICE_HANDLE: NonZeroU16 = NonZeroU16::new(0x0200).expect("not zero");
+/// Where the service lies in every payee's table: just above what BlueZ and its plugins put there.
+///
+/// Not far above: beyond a wide gap (0x0200 was tried) BlueZ 5.66 as a client loses its way when the
+/// payee's BlueZ runs with `--experimental`.
+const SERVICE_HANDLE: NonZeroU16 = NonZeroU16::new(0x0040).expect("not zero");
 
 /// One in six orders is right: so many attempts fail one time in fifteen hundred.
 const ORDER_ATTEMPTS_MAX: u32 = 40;
+
+/// After so many refusals the service goes wherever BlueZ puts it; payers who know another table then
+/// look again.
+const REFUSALS_MAX: u32 = 5;
 
 const REGISTER_PAUSE: Duration = Duration::from_millis(20);
