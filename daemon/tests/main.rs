@@ -2,6 +2,7 @@
 
 mod kit;
 
+mod api;
 mod cut;
 mod kill;
 mod pay;

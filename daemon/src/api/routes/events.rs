@@ -46,11 +46,12 @@ pub(super) async fn of_payment(
 ) -> Result<Events, ApiError> {
     let session = session(&api, &id)?;
     let changes = WatchStream::new(session.watch());
-    let mut ended = false;
-    let until_end = changes.take_while(move |payment| {
-        let more = !ended;
-        ended = payment.state.is_final();
-        std::future::ready(more)
+    let until_end = stream::unfold(Some(changes), |changes| async {
+        let mut changes = changes?;
+        let payment = changes.next().await?;
+        let goes_on = !payment.state.is_final();
+
+        Some((payment, goes_on.then_some(changes)))
     });
 
     Ok(sse(
