@@ -26,6 +26,8 @@ pub struct Offer {
     pub tag: RequestTag,
     /// Whether another payer holds it at present.
     pub busy: bool,
+    /// Whether it is paid, and shown for nobody but who paid it and has no receipt.
+    pub paid: bool,
     /// Signal strength in dBm, where known.
     pub rssi: Option<i16>,
 }
@@ -46,6 +48,7 @@ impl Offer {
                 Standing::Open => false,
                 Standing::Locked | Standing::Paid => true,
             },
+            paid: offered.standing == Standing::Paid,
             rssi: None,
         }
     }

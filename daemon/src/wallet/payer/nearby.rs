@@ -8,6 +8,7 @@ use ble_proto::payment::payer::Purpose;
 
 use super::search;
 use super::visit::{Visited, visit};
+use crate::journal::book::PaymentKey;
 use crate::radio::Seen;
 use crate::wallet::{Offer, Shared, WalletError};
 
@@ -25,7 +26,11 @@ pub(in crate::wallet) async fn nearby(
     let heard = search::all(shared, duration, VISITS_PER_SCAN_MAX).await?;
     let mut offers = Vec::with_capacity(heard.len());
     for seen in heard {
-        if let Some(offer) = look(shared, seen).await? {
+        let Some(offer) = look(shared, seen).await? else {
+            continue;
+        };
+        let key = PaymentKey::new(offer.payee_key, offer.request_id);
+        if !offer.paid && !shared.has_paid(&key) {
             offers.push(offer);
         }
     }
