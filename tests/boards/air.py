@@ -43,6 +43,7 @@ ATT_NAMES = {
     0x1D: "indication",
     0x52: "write_command",
 }
+ATT_ERROR = 0x01
 ATT_NOTIFICATIONS = 0x23
 ATT_WITH_VALUE = {0x12, 0x1B, 0x1D, 0x52}
 
@@ -105,6 +106,9 @@ class Air(link.LocalLink):
             "to": receiver.name if receiver else None,
             "op": ATT_NAMES.get(opcode, f"0x{opcode:02x}"),
         }
+        if opcode == ATT_ERROR and len(packet) >= 5:
+            event["handle"] = int.from_bytes(packet[2:4], "little")
+            event["code"] = packet[4]
         if opcode == ATT_NOTIFICATIONS:
             self.write_notifications(event, packet[1:])
             return

@@ -3,10 +3,15 @@
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::Path;
+use std::time::Duration;
 
 use serde::Deserialize;
 
 use crate::failure::{Failure, Outcome};
+use crate::process::wait_until;
+
+/// How long the boards may stay connected when nothing is left to say.
+const SILENCE_LIMIT: Duration = Duration::from_secs(30);
 
 /// A place in the trace from which to read on.
 #[derive(Clone, Copy, Debug)]
@@ -69,6 +74,19 @@ pub(crate) fn since(trace: &Path, mark: Mark) -> Outcome<Vec<Crossing>> {
         .lines()
         .filter_map(|line| serde_json::from_str(line).ok())
         .collect())
+}
+
+/// Waits until no two boards are connected: who hangs up does so some seconds after it is done.
+pub(crate) fn wait_for_silence(trace: &Path) -> Outcome<()> {
+    wait_until("the boards hang up", SILENCE_LIMIT, || {
+        let crossings = since(trace, Mark(0))?;
+        let last = crossings.iter().rev().find(|crossing| {
+            ["connected", "disconnected", "power_off"].contains(&crossing.event.as_str())
+        });
+        Ok(last
+            .is_none_or(|crossing| crossing.event != "connected")
+            .then_some(()))
+    })
 }
 
 /// Groups writes without response and notifications into flights, one list for each connection.

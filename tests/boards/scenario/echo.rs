@@ -45,6 +45,7 @@ pub(super) fn fly(
     let name = echo.file_name().unwrap_or_default().to_string_lossy();
     let program = format!("{RUN_DISK}/{name}");
     let plan = format!("--rounds {rounds} --flights {flights}");
+    flights::wait_for_silence(&bench.air.trace)?;
     let mark = flights::mark(&bench.air.trace)?;
 
     let serving = bench.payee.start(&format!("{program} serve {plan}"))?;

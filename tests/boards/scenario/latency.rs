@@ -140,6 +140,7 @@ fn report(
 /// Pays once by policy and returns the flights of that session, as the air saw them.
 fn pay(bench: &mut Bench, payee: &str) -> Outcome<Vec<Flight>> {
     wallet::request(&mut bench.payee, AMOUNT.text)?;
+    flights::wait_for_silence(&bench.air.trace)?;
     let mark = flights::mark(&bench.air.trace)?;
     let payment = wallet::pay(&mut bench.payer, payee, AMOUNT.text)?;
     let paid = payment.amount.as_ref().map(|amount| amount.minor_units);
