@@ -197,4 +197,6 @@ pub enum JournalError {
 }
 
 #[cfg(test)]
+mod full_disk;
+#[cfg(test)]
 mod tests;

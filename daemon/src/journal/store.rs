@@ -92,11 +92,15 @@ impl Store {
         entries: &[&(Fact, Option<Mark>)],
         at: Time,
     ) -> Result<Vec<Recorded>, JournalError> {
-        if entries.iter().any(|(fact, _)| begins_payment(fact)) && !self.reserve.hold() {
+        let begins_payment = entries.iter().any(|(fact, _)| begins_payment(fact));
+        if begins_payment && !self.reserve.hold() {
             return Err(JournalError::Full);
         }
         match self.commit(entries, at) {
-            Err(JournalError::Full) if self.reserve.release() => self.commit(entries, at),
+            // the reserve is for what cannot be refused any more
+            Err(JournalError::Full) if !begins_payment && self.reserve.release() => {
+                self.commit(entries, at)
+            }
             outcome => outcome,
         }
     }
