@@ -213,7 +213,8 @@ impl Till {
             .await
             .expect("listened");
 
-        heard[0]["tag"].as_str().expect("a tag").to_owned()
+        let tag = heard.first().and_then(|nearby| nearby.get("tag")?.as_str());
+        tag.expect("somebody asks").to_owned()
     }
 
     /// Pays without a person and returns the last state.

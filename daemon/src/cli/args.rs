@@ -348,14 +348,14 @@ Examples:
   blepay init shop.enrol --name \"Ferry Café\"
   blepay init till.enrol --payee-without-ta
 
-The file names the server and the root of the money: get it from the provider in a way you trust.
-Without a network the wallet is made now and registered when the network is there.";
+The file names the server and the root of the money: get it in a way you trust. Without a
+network the wallet is made now and registered when the network is there.";
 
 const DEPOSIT: &str = "\
 Examples:
   blepay deposit 50.00
 
-Without an answer of the server the deposit stays open (exit code 4) and is finished by itself.";
+Without an answer of the server the deposit stays open (exit code 4); the daemon finishes it.";
 
 const REQUEST: &str = "\
 Examples:
@@ -370,8 +370,8 @@ Examples:
   blepay pay \"Ferry Café\" --amount 12.50
   blepay pay blepay:AEBAG… --yes         scanned: nothing left to ask
 
-Compare the six-digit code with the payee's screen before you say yes. Without an answer of the payee
-the outcome is unknown (exit code 4): do not pay again, `blepay show` tells; it settles online.";
+Compare the six-digit code with the payee's screen before you say yes. Without an answer of
+the payee the outcome is unknown (exit code 4): do not pay again, it settles online.";
 
 const POLICY: &str = "\
 Examples:
@@ -387,8 +387,8 @@ Examples:
   blepay demo --full
   blepay demo --json | tail -1           its outcome as one line of JSON
 
-Starts a server, a payer and two payees as processes of their own in a temporary folder, on a simulated
-radio. Exit code 0 only if all money is accounted for by the server's and the TAs' own answers.";
+Starts a server, a payer and two payees as processes of their own in a temporary folder, on a
+simulated radio. Exit code 0 only if the server's and the TAs' own answers add up.";
 
 #[cfg(test)]
 mod tests {
