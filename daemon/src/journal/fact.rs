@@ -306,51 +306,93 @@ impl Fact {
     /// after a restart: it depends on command and output alone.
     #[must_use]
     pub fn of_operation(command: &Command, output: &Output) -> Self {
-        match (command, output) {
-            (_, Output::Initialised { ta }) => Self::TaInitialised { ta: *ta },
-            (
-                Command::CertInit {
-                    provider,
-                    certificate,
-                    ..
-                },
-                Output::Certified,
-            ) => Self::TaCertified(Box::new(CertificateChain {
-                provider: provider.clone(),
-                leaf: certificate.clone(),
-            })),
-            (Command::DepositOpen { command, .. }, Output::DepositOpened(open)) => {
-                Self::DepositOpened {
-                    command: *command,
-                    open: open.clone(),
-                }
-            }
-            (Command::DepositClose { answer }, Output::DepositClosed { balance }) => {
-                Self::DepositClosed {
-                    i: answer.body().i,
-                    balance: *balance,
-                }
-            }
-            (Command::PrepareRequest { command, .. }, Output::RequestPrepared(request)) => {
-                Self::RequestIssued {
-                    command: *command,
-                    request: request.clone(),
-                }
-            }
-            (Command::Pay { payee_provider, .. }, Output::Paid(pair)) => Self::PaymentSigned {
-                pair: Box::new(pair.clone()),
-                payee_provider: payee_provider.clone(),
-            },
-            (_, Output::Collected(receipt)) => Self::Collected {
+        let fact = match output {
+            Output::Initialised { ta } => Some(Self::TaInitialised { ta: *ta }),
+            Output::Certified => Self::of_certificate(command),
+            Output::DepositOpened(open) => Self::of_deposit(command, open),
+            Output::DepositClosed { balance } => Self::of_deposit_answer(command, *balance),
+            Output::RequestPrepared(request) => Self::of_request(command, request),
+            Output::Paid(pair) => Self::of_payment(command, pair),
+            Output::Collected(receipt) => Some(Self::Collected {
                 payment: receipt.body().payment,
                 receipt: receipt.clone(),
-            },
-            (_, Output::StatusOpened(status)) => Self::StatusOpened(status.clone()),
-            (Command::Sync { token }, Output::Synced) => Self::TokenTaken {
-                status: token.body().status,
-            },
-            (_, _) => Self::TaMoved,
-        }
+            }),
+            Output::StatusOpened(status) => Some(Self::StatusOpened(status.clone())),
+            Output::Synced => Self::of_token(command),
+            Output::Attested { .. }
+            | Output::Acknowledged
+            | Output::Operations(_)
+            | Output::State(_) => None,
+        };
+
+        fact.unwrap_or(Self::TaMoved)
+    }
+
+    fn of_certificate(command: &Command) -> Option<Self> {
+        let Command::CertInit {
+            provider,
+            certificate,
+            ..
+        } = command
+        else {
+            return None;
+        };
+
+        Some(Self::TaCertified(Box::new(CertificateChain {
+            provider: provider.clone(),
+            leaf: certificate.clone(),
+        })))
+    }
+
+    fn of_deposit(command: &Command, open: &Signed<DepositOpen>) -> Option<Self> {
+        let Command::DepositOpen { command, .. } = command else {
+            return None;
+        };
+
+        Some(Self::DepositOpened {
+            command: *command,
+            open: open.clone(),
+        })
+    }
+
+    fn of_deposit_answer(command: &Command, balance: Balance) -> Option<Self> {
+        let Command::DepositClose { answer } = command else {
+            return None;
+        };
+        let i = answer.body().i;
+
+        Some(Self::DepositClosed { i, balance })
+    }
+
+    fn of_request(command: &Command, request: &Signed<RequestPayment>) -> Option<Self> {
+        let Command::PrepareRequest { command, .. } = command else {
+            return None;
+        };
+
+        Some(Self::RequestIssued {
+            command: *command,
+            request: request.clone(),
+        })
+    }
+
+    fn of_payment(command: &Command, pair: &PaymentPair) -> Option<Self> {
+        let Command::Pay { payee_provider, .. } = command else {
+            return None;
+        };
+
+        Some(Self::PaymentSigned {
+            pair: Box::new(pair.clone()),
+            payee_provider: payee_provider.clone(),
+        })
+    }
+
+    fn of_token(command: &Command) -> Option<Self> {
+        let Command::Sync { token } = command else {
+            return None;
+        };
+        let status = token.body().status;
+
+        Some(Self::TokenTaken { status })
     }
 }
 

@@ -1,5 +1,7 @@
 //! The journal's file: SQLite in WAL mode, synced at every commit.
 
+use std::fs::OpenOptions;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 use std::time::Duration;
 
@@ -65,8 +67,16 @@ impl Store {
         state_dir: &Path,
         lock_wait: Duration,
     ) -> Result<(Self, Vec<Recorded>), JournalError> {
-        let connection =
-            Connection::open(state_dir.join(JOURNAL_FILE)).map_err(|error| open_error(&error))?;
+        let path = state_dir.join(JOURNAL_FILE);
+        let _made = OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(false)
+            // it holds secrets of requests; SQLite gives its other files the same mode
+            .mode(0o600)
+            .open(&path)
+            .map_err(|error| JournalError::Open(error.to_string()))?;
+        let connection = Connection::open(path).map_err(|error| open_error(&error))?;
         connection
             .busy_timeout(lock_wait)
             .map_err(|error| open_error(&error))?;

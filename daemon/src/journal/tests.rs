@@ -1,5 +1,7 @@
 use super::*;
 
+use std::os::unix::fs::PermissionsExt as _;
+
 use ops_proto::{Amount, Digest, Name, PublicKey};
 use tempfile::TempDir;
 
@@ -103,6 +105,22 @@ fn a_fact_is_never_changed_or_removed_and_damage_is_found() {
         Journal::open(dir.path()),
         Err(JournalError::Damaged(1))
     ));
+}
+
+#[tokio::test]
+async fn the_journal_is_its_owners_alone() {
+    let dir = TempDir::new().expect("a directory");
+    let journal = Journal::open(dir.path()).expect("opened");
+    journal.append(vec![approved(1)]).await.expect("appended");
+
+    for file in std::fs::read_dir(dir.path()).expect("a directory") {
+        let file = file.expect("a file");
+        let name = file.file_name().to_string_lossy().into_owned();
+        if name.starts_with(JOURNAL_FILE) {
+            let mode = file.metadata().expect("there").permissions().mode();
+            assert_eq!(mode & 0o777, 0o600, "{name}");
+        }
+    }
 }
 
 #[test]

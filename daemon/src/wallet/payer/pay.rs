@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ble_proto::error::{Failure, Misbehaviour};
+use ble_proto::error::{Failure, Misbehaviour, Waiting};
 use ble_proto::gatt::RequestTag;
 use ble_proto::message::RefuseReason;
 use ble_proto::payment::payer::{Expected, KnownPayee, Outcome, Purpose};
@@ -318,6 +318,7 @@ async fn follow(shared: &Shared, payment: Digest, till: &Till) {
 
 fn of_failure(failure: &Failure) -> PaymentEvent {
     let class = match failure {
+        Failure::TimedOut(Waiting::OwnChoice | Waiting::Approval) => FailureClass::Declined,
         Failure::LinkLost | Failure::TimedOut(_) | Failure::UnknownRequest | Failure::Evicted => {
             FailureClass::NotFound
         }
