@@ -175,3 +175,6 @@ impl Book {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
