@@ -191,7 +191,7 @@ pub(crate) fn pay(board: &mut Board, payee: &str, amount: &str) -> Outcome<Payme
     )
 }
 
-/// Begins to pay like [`pay`] and leaves it running; [`paid`] has the outcome.
+/// Begins to pay like [`pay`] and leaves it running.
 pub(crate) fn start_pay(board: &mut Board, payee: &str, amount: &str) -> Outcome<Job> {
     board.start(&format!(
         "blepay --json pay {payee} --amount {amount} --yes --timeout 60s"

@@ -58,7 +58,10 @@ pub(super) fn all() -> Router<Arc<ApiState>> {
 
 /// Refuses a path that is none.
 pub(super) async fn unknown_path() -> ApiError {
-    ApiError::not_found("there is nothing at this path", "see docs/api.md for the paths")
+    ApiError::not_found(
+        "there is nothing at this path",
+        "see docs/api.md for the paths",
+    )
 }
 
 /// Refuses a method that a path does not have.
@@ -84,7 +87,10 @@ async fn radio(State(api): Api, Body(order): Body<RadioOrder>) -> Answer<RadioSt
         )
     })?;
     if order.cut_at_frame == 0 {
-        return Err(ApiError::malformed("frames are counted from 1", "give 1 or more"));
+        return Err(ApiError::malformed(
+            "frames are counted from 1",
+            "give 1 or more",
+        ));
     }
     sim.cut_at_frame(order.cut_at_frame);
     let status = api.wallet.status().await;
