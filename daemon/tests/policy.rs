@@ -1,6 +1,15 @@
 //! Promise 5: the payer pays what was approved, to whom was approved; no policy for a stranger.
 
+use ble_proto::gatt::RequestTag;
+use blepayd::journal::{ApprovedBy, Fact, Found, Journal, JournalError, PayIntent};
 use blepayd::wallet::{Mode, PaymentEvent, PaymentOrder, Target};
+use ops_proto::key::SecretKey;
+use ops_proto::message::{
+    CertificateChain, ListsHeld, NoiseKey, Payment, Receiver, RequestPayment, memo_hash,
+};
+use ops_proto::statement::{ChainEnd, Moves};
+use ops_proto::time::Validity;
+use ops_proto::{PaymentPair, RequestId, Signed, Time};
 use tempfile::TempDir;
 
 use crate::kit::{Bank, Device, Kind, amount, conserved};
@@ -154,4 +163,104 @@ async fn follow(payer: &Device, target: Target) -> Vec<PaymentEvent> {
     }
 
     events
+}
+
+/// Promise 5: a number stands for one request of its payee, for ever.
+#[tokio::test]
+async fn a_payee_that_uses_a_number_again_for_another_request_is_not_paid() {
+    let (bank, dir) = (Bank::new(5), TempDir::new().expect("a directory"));
+    let journal = Journal::open(dir.path()).expect("opened");
+    let payee = SecretKey::from_seed(&[77; 32]);
+    let chain = bank.certify_client(payee.public_key(), "Named");
+    let (bait, real) = (ask(&chain, &payee, 1), ask(&chain, &payee, 1000));
+    let abandoned = Fact::PayAbandoned {
+        payee: payee.public_key(),
+        request_id: RequestId(7),
+        refused: None,
+    };
+
+    let begun = journal.append(vec![intend(&chain, &bait), abandoned]).await;
+    let again = journal.append(vec![intend(&chain, &real)]).await;
+    let both = journal
+        .append(vec![intend(&chain, &bait), intend(&chain, &real)])
+        .await;
+
+    assert!(begun.is_ok(), "{begun:?}");
+    assert_eq!(again, Err(JournalError::Contradiction));
+    assert_eq!(both, Err(JournalError::Contradiction));
+    journal.view(|book| {
+        assert!(book.knows_otherwise(&real));
+        assert!(!book.knows_otherwise(&bait), "the same may be tried again");
+        assert!(book.contradictions().is_empty(), "nothing was written");
+    });
+    let tried_again = journal.append(vec![intend(&chain, &bait)]).await;
+    assert!(tried_again.is_ok(), "{tried_again:?}");
+}
+
+#[tokio::test]
+async fn the_book_shows_what_the_ta_signed_whatever_was_intended() {
+    let (bank, dir) = (Bank::new(5), TempDir::new().expect("a directory"));
+    let journal = Journal::open(dir.path()).expect("opened");
+    let payee = SecretKey::from_seed(&[77; 32]);
+    let chain = bank.certify_client(payee.public_key(), "Named");
+    let (bait, real) = (ask(&chain, &payee, 1), ask(&chain, &payee, 1000));
+    let payer = SecretKey::from_seed(&[78; 32]);
+    let body = real.body();
+    let payment = Signed::sign(
+        Payment {
+            sender: bank.certify_ta(payer.public_key(), "Ada").leaf,
+            position: ChainEnd::START.next(Moves::J),
+            amount: body.amount,
+            currency: body.currency,
+            receiver: Receiver::of(body),
+            request_id: body.request_id,
+            request_hash: real.hash(),
+            refund_of: None,
+        },
+        &payer,
+    );
+    let pair = PaymentPair {
+        payment,
+        request: real,
+    };
+    let signed = Fact::PaymentSigned {
+        pair: Box::new(pair.clone()),
+        payee_provider: chain.provider.clone(),
+    };
+    let appended = journal.append(vec![intend(&chain, &bait), signed]).await;
+
+    assert!(appended.is_ok(), "{appended:?}");
+    journal.view(|book| {
+        let paid = book.outgoing_by_hash(&pair.hash()).expect("known");
+        assert_eq!(paid.amount(), amount(1000));
+        assert_eq!(paid.request, pair.request);
+    });
+}
+
+fn intend(chain: &CertificateChain, request: &Signed<RequestPayment>) -> Fact {
+    Fact::PayIntent(Box::new(PayIntent {
+        request: request.clone(),
+        payee_provider: chain.provider.clone(),
+        memo: "".parse().expect("a memo"),
+        approved_by: ApprovedBy::Policy,
+        found: Found::Heard(RequestTag([1; 6])),
+    }))
+}
+
+fn ask(chain: &CertificateChain, payee: &SecretKey, minor: u64) -> Signed<RequestPayment> {
+    let body = RequestPayment {
+        payee: chain.leaf.clone(),
+        request_id: RequestId(7),
+        amount: amount(minor),
+        currency: chain.leaf.body().currency,
+        noise_key: NoiseKey([9; 32]),
+        memo_hash: memo_hash(&[0; 16], ""),
+        issued: Time::from_ms(1),
+        validity: Validity::try_from(1000).expect("a validity"),
+        lists_held: ListsHeld::default(),
+        replaces: None,
+        refund_of: None,
+    };
+
+    Signed::sign(body, payee)
 }

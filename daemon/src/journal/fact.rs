@@ -265,6 +265,15 @@ pub enum ApprovedBy {
 }
 
 impl Fact {
+    /// Returns the request that is to be paid, if this begins a payment.
+    pub(super) fn request_to_pay(&self) -> Option<&Signed<RequestPayment>> {
+        if let Self::PayIntent(intent) = self {
+            Some(&intent.request)
+        } else {
+            None
+        }
+    }
+
     /// Returns the kind, as the journal stores it beside the bytes.
     #[must_use]
     pub const fn kind(&self) -> u8 {

@@ -19,7 +19,7 @@ use std::path::Path;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use ops_proto::contract::Mark;
-use tokio::sync::{broadcast, mpsc, oneshot};
+use tokio::sync::{broadcast, mpsc};
 
 pub use book::Book;
 pub use entry::{Recorded, Seq};
@@ -89,8 +89,9 @@ impl Journal {
     ///
     /// # Errors
     ///
-    /// [`JournalError::Full`] when the disk is full, [`JournalError::Failed`] when it fails, with
-    /// nothing written; [`JournalError::Closed`] after the writer has ended.
+    /// [`JournalError::Full`] when the disk is full, [`JournalError::Failed`] when it fails,
+    /// [`JournalError::Contradiction`] for a payment that must not begin, all with nothing written;
+    /// [`JournalError::Closed`] after the writer has ended.
     pub async fn append(&self, facts: Vec<Fact>) -> Result<Seq, JournalError> {
         let (append, outcome) = Append::new(facts.into_iter().map(|fact| (fact, None)).collect());
         self.appends
@@ -99,25 +100,6 @@ impl Journal {
             .map_err(|_closed| JournalError::Closed)?;
 
         outcome.await.map_err(|_closed| JournalError::Closed)?
-    }
-
-    /// Hands facts to the writer and returns at once with what tells when they are on disk.
-    ///
-    /// For a driver's loop, which must not wait. Appends keep the order of these calls.
-    ///
-    /// # Errors
-    ///
-    /// [`JournalError::Busy`] when [`APPENDS_QUEUED_MAX`] wait already.
-    pub fn begin_append(
-        &self,
-        facts: Vec<Fact>,
-    ) -> Result<oneshot::Receiver<Result<Seq, JournalError>>, JournalError> {
-        let (append, outcome) = Append::new(facts.into_iter().map(|fact| (fact, None)).collect());
-        self.appends
-            .try_send(append)
-            .map_err(|_full_or_closed| JournalError::Busy)?;
-
-        Ok(outcome)
     }
 
     /// Appends the operations of a TA with their marks, from the TA's own thread.
@@ -188,9 +170,10 @@ pub enum JournalError {
     /// The disk failed. Nothing was written.
     #[error("the journal cannot be written: {0}")]
     Failed(String),
-    /// Too many appends wait.
-    #[error("the journal is busy")]
-    Busy,
+    /// A payment was to begin for a request whose number its payee used for another. Nothing was
+    /// written.
+    #[error("the payee used the number of this request for another one")]
+    Contradiction,
     /// The writer has ended.
     #[error("the journal is closed")]
     Closed,

@@ -102,7 +102,10 @@ impl Store {
         entries: &[&(Fact, Option<Mark>)],
         at: Time,
     ) -> Result<Vec<Recorded>, JournalError> {
-        let begins_payment = entries.iter().any(|(fact, _)| begins_payment(fact));
+        // a payment is begun only while there is room to record that it was signed
+        let begins_payment = entries
+            .iter()
+            .any(|(fact, _)| fact.request_to_pay().is_some());
         if begins_payment && !self.reserve.hold() {
             return Err(JournalError::Full);
         }
@@ -155,11 +158,6 @@ impl Store {
 
         Ok(recorded)
     }
-}
-
-/// A payment is begun only while there is room to record that it was signed.
-const fn begins_payment(fact: &Fact) -> bool {
-    matches!(fact, Fact::PayIntent(_))
 }
 
 fn prepare(connection: &Connection) -> Result<(), JournalError> {

@@ -64,7 +64,7 @@ fn run(mut store: Store, mut queue: mpsc::Receiver<Append>, shared: &Shared, cut
         {
             appends.push(next);
         }
-        let written = write(&mut store, &appends);
+        let written = write(&mut store, &appends, shared);
         if cut == PowerCut::After(commits) {
             return;
         }
@@ -80,7 +80,7 @@ fn run(mut store: Store, mut queue: mpsc::Receiver<Append>, shared: &Shared, cut
 
 fn write_alone(store: &mut Store, append: Append, shared: &Shared) {
     let appends = vec![append];
-    match write(store, &appends) {
+    match write(store, &appends, shared) {
         Ok(recorded) => publish(shared, appends, recorded),
         Err(error) => {
             for append in appends {
@@ -90,13 +90,36 @@ fn write_alone(store: &mut Store, append: Append, shared: &Shared) {
     }
 }
 
-fn write(store: &mut Store, appends: &[Append]) -> Result<Vec<Recorded>, JournalError> {
+fn write(
+    store: &mut Store,
+    appends: &[Append],
+    shared: &Shared,
+) -> Result<Vec<Recorded>, JournalError> {
     let entries: Vec<_> = appends
         .iter()
         .flat_map(|append| append.entries.iter())
         .collect();
+    check_intents(&entries, shared)?;
 
     store.append(&entries, clock::now())
+}
+
+/// A payment begins only if the book will know it as what it is.
+fn check_intents(entries: &[&(Fact, Option<Mark>)], shared: &Shared) -> Result<(), JournalError> {
+    let intents: Vec<_> = entries
+        .iter()
+        .filter_map(|(fact, _)| fact.request_to_pay())
+        .collect();
+    // what two intents of one commit would say of each other is found out one after the other
+    if intents.len() > 1 {
+        return Err(JournalError::Contradiction);
+    }
+    let book = shared.book.read().unwrap_or_else(PoisonError::into_inner);
+    if intents.iter().any(|request| book.knows_otherwise(request)) {
+        return Err(JournalError::Contradiction);
+    }
+
+    Ok(())
 }
 
 fn publish(shared: &Shared, appends: Vec<Append>, recorded: Vec<Recorded>) {

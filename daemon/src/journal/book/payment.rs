@@ -183,6 +183,15 @@ impl Book {
         self.outgoing.get(self.outgoing_by_hash.get(payment)?)
     }
 
+    /// Tells whether this payee asked for something else under the same number before.
+    ///
+    /// A number stands for one request, for ever; ask before a request is approved or paid.
+    #[must_use]
+    pub fn knows_otherwise(&self, request: &Signed<RequestPayment>) -> bool {
+        self.outgoing_of(&PaymentKey::of(request.body()))
+            .is_some_and(|held| held.request != *request)
+    }
+
     /// Returns every payment to this device, by the hash of P.
     pub fn incoming(&self) -> impl Iterator<Item = (&Digest, &Incoming)> {
         self.incoming.iter()
@@ -318,6 +327,13 @@ impl Book {
         });
         if let Some(held) = &payment.pair {
             return (held == pair).then_some(());
+        }
+        if payment.request != pair.request {
+            // what the TA signed is what was paid, whatever was intended
+            payment.request = pair.request.clone();
+            payment.payee_provider = payee_provider.clone();
+            payment.memo = String::new();
+            payment.found = None;
         }
         payment.pair = Some(pair.clone());
         let _none = self.outgoing_by_hash.insert(pair.hash(), key);

@@ -141,7 +141,7 @@ impl Till {
             return;
         }
         self.tell(PaymentEvent::Offer(Box::new(Offer::of(&offered, tag))));
-        let refused = self.check(&offered, is_paid);
+        let refused = self.check(shared, &offered, is_paid);
         self.offered = Some(offered);
         if let Some(failure) = refused {
             self.failure = Some(failure);
@@ -271,7 +271,17 @@ impl Till {
         machine.handle_approved(&approval, clock::monotonic());
     }
 
-    fn check(&self, offered: &Offered, is_paid: bool) -> Option<(FailureClass, String)> {
+    fn check(
+        &self,
+        shared: &Shared,
+        offered: &Offered,
+        is_paid: bool,
+    ) -> Option<(FailureClass, String)> {
+        let request = &offered.request;
+        if shared.journal.view(|book| book.knows_otherwise(request)) {
+            let message = "the payee used the number of this request for another one".to_owned();
+            return Some((FailureClass::Untrusted, message));
+        }
         if self.expected.is_some_and(|amount| amount != offered.amount) {
             let message = format!("the payee asks {} {}", offered.amount, offered.currency);
             return Some((FailureClass::NotAsExpected, message));
