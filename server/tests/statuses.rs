@@ -210,6 +210,31 @@ async fn a_ta_that_spent_more_than_it_can_have_had_is_found_by_arithmetic() {
 }
 
 #[tokio::test]
+async fn a_refused_status_changes_nothing_but_the_standing_of_who_lied() {
+    let world = World::new().await;
+    let mut alice = world.device("Alice", 1_000).await;
+    let mut bob = world.device("Bob", 0).await;
+    let shop = world.client("Shop").await;
+    world.load(&mut alice, 500).await;
+    let reported = alice.pay(&bob.request(100));
+    let unreported = alice.pay(&bob.request(100));
+    bob.collect(&reported);
+    bob.collect(&unreported);
+    world.report(&reported).await;
+    alice.pay(&shop.client_request(700));
+    let before = format!("{:?}", world.check().await);
+
+    let honest = world.status(&bob.status_open()).await.unwrap_err();
+    let liar = world.status(&alice.status_open()).await.unwrap_err();
+
+    assert_eq!(honest.code, "report-first");
+    assert_eq!(liar.code, "books-differ");
+    assert_eq!(format!("{:?}", world.check().await), before);
+    assert_eq!(world.view(&bob).await.tas[0].standing, "live");
+    assert_eq!(world.view(&alice).await.tas[0].standing, "suspended");
+}
+
+#[tokio::test]
 async fn beyond_the_offline_limit_a_broken_ta_costs_nothing_more() {
     let world = World::new().await;
     let mut alice = world.device("Alice", 0).await;
