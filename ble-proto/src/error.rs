@@ -90,6 +90,12 @@ pub enum Misbehaviour {
     /// The sender is not a TA, or may not pay as much.
     #[error("the sender cannot make this payment")]
     SenderCannotPay,
+    /// The sender's certificate is one of the payee's own, as everyone sees it in flight ②.
+    #[error("the sender shows a certificate of this device")]
+    OwnKeyAsSender,
+    /// The sender locked this request as often as it may without paying.
+    #[error("the sender locked the request too often without paying")]
+    LockedTooOften,
     /// The request or its certificates do not verify.
     #[error("the request is refused")]
     Request(#[source] PayVerifyRefused),

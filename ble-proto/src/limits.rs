@@ -95,6 +95,12 @@ pub const HANDSHAKE_INTERVAL_MS: u64 = 125;
 /// Times that a payer opens its commitment for one request id.
 pub const REVEALS_MAX: u8 = 3;
 
+/// Times that one sender may lock one request without paying it.
+pub const LOCKS_PER_SENDER_MAX: u8 = 3;
+
+/// Senders whose locks are counted per request; the oldest is forgotten first.
+pub const LOCKERS_TRACKED_MAX: usize = 64;
+
 /// Requests whose reveals a payer counts; the oldest is forgotten first.
 pub const REVEALS_TRACKED_MAX: usize = 256;
 
@@ -149,6 +155,9 @@ const _: () = {
 
     // Who commits as often as allowed is done before the request's count is.
     assert!(REVEALS_MAX < COMMITTED_HANDSHAKES_MAX);
+
+    // An honest payer may lock as often as it opens its commitment.
+    assert!(LOCKS_PER_SENDER_MAX >= REVEALS_MAX);
 
     // A payer who waits for flight ② waits longer than flight ① may wait for its turn.
     assert!(BROWSE_OFFER_MS_MAX > HELLO_MS_MAX);

@@ -1,6 +1,7 @@
 //! Every illegal message in every state of the payee is refused by name; nothing of it is kept.
 
 use ble_proto::error::{Failure, Misbehaviour, Waiting};
+use ble_proto::limits::LOCK_MS_MAX;
 use ble_proto::message::{Message, RefuseReason, Resume, Reveal};
 use ble_proto::payment::payee::{Effect, Payee};
 use ops_proto::pay_verify::PayVerifyRefused;
@@ -389,6 +390,74 @@ fn a_payment_for_a_request_under_a_providers_earlier_certificate_is_taken() {
             .iter()
             .any(|effect| matches!(effect, Effect::Append { .. }))
     );
+}
+
+#[test]
+fn nobody_locks_with_the_payees_own_certificate_as_everyone_saw_it() {
+    let world = World::new();
+    let (mut payee, mut puppet) = payee_in(&world, Waiting::Choice);
+    let offer = puppet.offer.clone().expect("offered");
+    let stolen = ops_proto::message::CertificateChain {
+        leaf: offer.request.body().payee.clone(),
+        provider: offer.provider.clone(),
+    };
+
+    let said = reveal(&mut payee, &mut puppet, stolen, START);
+
+    assert_eq!(said, [Message::Refuse(RefuseReason::Sender)]);
+    assert_eq!(
+        payee.poll_effect(),
+        None,
+        "nothing is shown, nothing is locked"
+    );
+}
+
+#[test]
+fn a_sender_locks_a_request_three_times_without_paying_and_others_still_may() {
+    let world = World::new();
+    let mut payee = Payee::new(world.root.public_key());
+    payee
+        .open_request(world.announced(1), START)
+        .expect("it opens");
+    let mut now = START;
+    let mut said = Vec::new();
+    for link in 1..=4 {
+        let mut puppet = PayerPuppet::connect(&mut payee, link, now);
+        puppet.commit(&mut payee, tag(1), now);
+        puppet.hear(&effects(&mut payee), now);
+        said.extend(reveal(&mut payee, &mut puppet, world.sender(), now));
+        now = now.after_ms(LOCK_MS_MAX);
+        payee.handle_timeout(now);
+        effects(&mut payee);
+    }
+    let refused = Message::Refuse(RefuseReason::Sender);
+    assert_eq!(said, [honest_lock(), honest_lock(), honest_lock(), refused]);
+
+    let mut other = PayerPuppet::connect(&mut payee, 5, now);
+    other.commit(&mut payee, tag(1), now);
+    other.hear(&effects(&mut payee), now);
+    let key = SecretKey::from_seed(&[98; 32]);
+    let sender = ops_proto::message::CertificateChain {
+        leaf: world::leaf(&world.ferry_certificate, &world.ferry, &key, "Other"),
+        provider: world.ferry_certificate.clone(),
+    };
+    let said = reveal(&mut payee, &mut other, sender, now);
+    assert_eq!(said, [honest_lock()]);
+}
+
+fn reveal(
+    payee: &mut Payee,
+    puppet: &mut PayerPuppet,
+    sender: ops_proto::message::CertificateChain,
+    now: ble_proto::time::Instant,
+) -> Vec<Message> {
+    let reveal = Reveal {
+        nonce: puppet.nonce.take().expect("committed").open(),
+        sender: chain(sender, puppet.offer.as_ref().expect("offered")),
+    };
+    puppet.send(payee, &Message::Reveal(Box::new(reveal)), now);
+
+    puppet.hear(&effects(payee), now)
 }
 
 fn failure(effects: &[Effect]) -> Option<Failure> {

@@ -1,6 +1,6 @@
 //! Flights ③ to ⑥.
 
-use ops_proto::certificate::{ChainVerified, verify_chain};
+use ops_proto::certificate::{Certificate, ChainVerified, verify_chain};
 use ops_proto::pay_verify::{PayVerifyRefused, pay_verify};
 use ops_proto::{PaymentPair, Signed};
 
@@ -137,7 +137,8 @@ impl Payee {
         let issued = offered.request.body().issued;
         let checked = verify_chain(&self.root, &provider, &sender.leaf, issued)
             .map_err(Misbehaviour::Sender)
-            .and_then(|chain| may_pay(&chain, offered.request.body().amount));
+            .and_then(|chain| may_pay(&chain, offered.request.body().amount))
+            .and_then(|()| self.check_not_own(&sender.leaf));
         if let Err(misbehaviour) = checked {
             return self.refuse(id, RefuseReason::Sender, misbehaviour, now);
         }
@@ -158,7 +159,10 @@ impl Payee {
                 return Ok(leave(now));
             }
         }
-        request.lock = Some(id);
+        let key = sender.leaf.body().subject;
+        if request.lock_for(id, key).is_err() {
+            return self.refuse(id, RefuseReason::Sender, Misbehaviour::LockedTooOften, now);
+        }
         let locked = Message::Locked(Locked {
             memo: request.open.memo.clone(),
             salt: request.open.salt,
@@ -184,6 +188,16 @@ impl Payee {
             sender_provider: provider,
             deadline: now.after_ms(LOCK_MS_MAX),
         }))
+    }
+
+    /// Everyone who came to flight ② has this device's own certificate.
+    fn check_not_own(&self, leaf: &Signed<Certificate>) -> Result<(), Misbehaviour> {
+        let subject = leaf.body().subject;
+        if self.own_keys.iter().any(|own| own.key == subject) {
+            return Err(Misbehaviour::OwnKeyAsSender);
+        }
+
+        Ok(())
     }
 
     fn handle_in_payment(
@@ -239,7 +253,7 @@ impl Payee {
     fn verify(
         &self,
         pair: &PaymentPair,
-        sender_provider: &Signed<ops_proto::certificate::Certificate>,
+        sender_provider: &Signed<Certificate>,
     ) -> Result<(), Misbehaviour> {
         let payee = pair.request.body().payee.body();
         let is_mine = |own: &&OwnKey| own.key == payee.subject;
@@ -276,7 +290,7 @@ impl Payee {
     fn collect(
         &mut self,
         id: LinkId,
-        paid: (PaymentPair, &Signed<ops_proto::certificate::Certificate>),
+        paid: (PaymentPair, &Signed<Certificate>),
         after: After,
         now: Instant,
     ) -> Result<State, Failure> {

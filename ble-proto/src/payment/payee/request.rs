@@ -1,5 +1,7 @@
 //! Requests that are open, and what strangers may do with them.
 
+use std::collections::VecDeque;
+
 use ops_proto::certificate::Certificate;
 use ops_proto::message::{RequestPayment, memo_hash};
 use ops_proto::pay_verify::{PayVerifyRefused, verify_request};
@@ -7,7 +9,10 @@ use ops_proto::{Digest, PublicKey, Signed};
 
 use super::effect::LinkId;
 use crate::gatt::RequestTag;
-use crate::limits::{COMMITTED_HANDSHAKES_MAX, COMMITTED_INTERVAL_MS, PAID_LINGER_MS};
+use crate::limits::{
+    COMMITTED_HANDSHAKES_MAX, COMMITTED_INTERVAL_MS, LOCKERS_TRACKED_MAX, LOCKS_PER_SENDER_MAX,
+    PAID_LINGER_MS,
+};
 use crate::message::{Memo, Standing};
 use crate::session::{Mode, NoiseSecret, UriSecret};
 use crate::time::Instant;
@@ -73,6 +78,8 @@ pub(super) struct Request {
     committed: u8,
     next_committed: Instant,
     flood: Flood,
+    /// Who locked it, and how often.
+    lockers: VecDeque<(PublicKey, u8)>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -86,6 +93,10 @@ enum Flood {
     Quiet,
     Told,
 }
+
+/// The sender may not lock the request again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct LockedTooOften;
 
 impl OpenRequest {
     /// Checks that all parts belong together.
@@ -121,6 +132,7 @@ impl Request {
             committed: 0,
             next_committed: now,
             flood: Flood::Quiet,
+            lockers: VecDeque::new(),
         }
     }
 
@@ -162,6 +174,29 @@ impl Request {
     pub(super) fn count_committed(&mut self, now: Instant) {
         self.committed = self.committed.saturating_add(1);
         self.next_committed = now.after_ms(COMMITTED_INTERVAL_MS);
+    }
+
+    /// Locks the request for a sender, unless it did so too often: a certificate is no proof of its
+    /// key, so that whoever saw one may come with it.
+    pub(super) fn lock_for(
+        &mut self,
+        link: LinkId,
+        sender: PublicKey,
+    ) -> Result<(), LockedTooOften> {
+        let known = self.lockers.iter_mut().find(|(key, _)| *key == sender);
+        match known {
+            Some((_, locks)) if *locks >= LOCKS_PER_SENDER_MAX => return Err(LockedTooOften),
+            Some((_, locks)) => *locks = locks.saturating_add(1),
+            None => {
+                if self.lockers.len() >= LOCKERS_TRACKED_MAX {
+                    self.lockers.pop_front();
+                }
+                self.lockers.push_back((sender, 1));
+            }
+        }
+        self.lock = Some(link);
+
+        Ok(())
     }
 
     /// Tells, the first time only, that the caller should hear of the flood.
