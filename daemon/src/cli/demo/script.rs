@@ -191,6 +191,9 @@ async fn deposit(stage: &mut Stage<'_>, alice: &Device) -> Result<(), Failure> {
         )));
     }
 
+    // The status and the token that follow belong to this step.
+    let _reachable = alice.sync().await?;
+
     stage.say(&format!(
         "Alice's TA holds {}",
         text(alice.balance().await?)
