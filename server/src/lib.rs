@@ -6,6 +6,7 @@
 pub mod admin;
 pub mod cli;
 mod http;
+mod idle;
 pub mod ledger;
 pub mod limits;
 pub mod oem;

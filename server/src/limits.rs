@@ -25,17 +25,32 @@ pub const BATCH_SIZE_MAX: usize = BATCH_PAIRS_MAX * PAIR_SIZE_MAX + LISTS_HELD_M
 /// Largest body of a status order: the chain (payments are its largest statements) and the status.
 pub const STATUS_SIZE_MAX: usize = CHAIN_STATEMENTS_MAX * (PAIR_SIZE_MAX + 1) + 64 * 1024 + 8;
 
-/// Bodies larger than [`BODY_SIZE_MAX`] that are in memory at a time.
+/// Bodies larger than [`BODY_SIZE_MAX`] that are read, checked or booked at a time.
 pub const LARGE_BODIES_MAX: usize = 8;
 
-/// Connections of one address at a time.
-pub const CONNECTIONS_PER_ADDRESS_MAX: usize = 256;
+/// How many of them may be one host's; more of it wait for its own.
+pub const LARGE_BODIES_PER_HOST_MAX: usize = 2;
+
+/// What a body may take however small it is; a peer that falls behind [`BODY_RATE_MIN`] by that is cut.
+pub const BODY_GRACE: Duration = Duration::from_secs(5);
+
+/// How fast a body has to arrive, in bytes a second.
+pub const BODY_RATE_MIN: u64 = 16 * 1024;
+
+/// Connections of one host at a time.
+pub const CONNECTIONS_PER_HOST_MAX: usize = 128;
 
 /// Connections at a time.
 pub const CONNECTIONS_MAX: usize = 1024;
 
 /// Requests at a time; more are told to come back.
 pub const REQUESTS_MAX: usize = 256;
+
+/// Requests of one host at a time; more of it are told to come back.
+pub const REQUESTS_PER_HOST_MAX: usize = 32;
+
+/// Requests on one HTTP/2 connection at a time.
+pub const STREAMS_MAX: u32 = 32;
 
 /// Messages that wait for the writer; more are told to come back.
 pub const QUEUE_MAX: usize = 512;
@@ -49,6 +64,9 @@ pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long a TLS handshake, or a request's head, may take.
 pub const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// How long a connection may stay without a request.
+pub const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
+
 /// How long requests that are under way may take when the server stops.
 pub const DRAIN_TIMEOUT: Duration = Duration::from_secs(20);
 
@@ -58,5 +76,7 @@ pub const ADDRESSES_MAX: usize = 10_000;
 const _: () = {
     assert!(LARGE_BODIES_MAX * STATUS_SIZE_MAX < 128 * 1024 * 1024);
     assert!(GROUP_MAX <= QUEUE_MAX);
-    assert!(CONNECTIONS_PER_ADDRESS_MAX < CONNECTIONS_MAX);
+    assert!(CONNECTIONS_PER_HOST_MAX <= CONNECTIONS_MAX / 8);
+    assert!(REQUESTS_PER_HOST_MAX <= REQUESTS_MAX / 8);
+    assert!(LARGE_BODIES_PER_HOST_MAX <= LARGE_BODIES_MAX / 4);
 };

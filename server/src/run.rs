@@ -18,8 +18,12 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::ServiceExt as _;
 
-use crate::http::{Guests, Shared, router};
-use crate::limits::{CONNECTIONS_MAX, DRAIN_TIMEOUT, HANDSHAKE_TIMEOUT};
+use crate::http::{Guests, Host, Shared, router};
+use crate::idle::Activity;
+use crate::limits::{
+    CONNECTIONS_MAX, CONNECTIONS_PER_HOST_MAX, DRAIN_TIMEOUT, HANDSHAKE_TIMEOUT, IDLE_TIMEOUT,
+    STREAMS_MAX,
+};
 use crate::provider::{FileError, Layout, Provider, TlsError, server_config};
 use crate::store::{Store, StoreError};
 use crate::writer::{WriterWatch, writer};
@@ -80,9 +84,9 @@ impl Server {
         let acceptor = Acceptor {
             listener,
             tls,
-            router: router(Shared::new(provider, writer)),
+            router: router(Shared::new(provider, writer, tasks.clone())),
             connections: Arc::new(Semaphore::new(CONNECTIONS_MAX)),
-            guests: Guests::default(),
+            guests: Guests::new(CONNECTIONS_PER_HOST_MAX),
             tasks: tasks.clone(),
             graceful: GracefulShutdown::new(),
             stop: stop.clone(),
@@ -164,7 +168,7 @@ impl Acceptor {
             };
             match accepted {
                 Ok((stream, peer)) => {
-                    let Some(guest) = self.guests.admit(peer.ip()) else {
+                    let Some(guest) = self.guests.admit(Host::of(peer.ip())) else {
                         tracing::debug!(%peer, "An address has too many connections");
                         continue;
                     };
@@ -208,12 +212,18 @@ impl Acceptor {
                 tracing::debug!(%peer, "A TLS handshake failed");
                 return;
             };
-            let service = TowerToHyperService::new(router.into_service().map_request(
-                move |mut request: axum::http::Request<hyper::body::Incoming>| {
-                    request.extensions_mut().insert(ConnectInfo(peer));
-                    request.map(axum::body::Body::new)
-                },
-            ));
+            let activity = Activity::default();
+            let idle = activity.idle(IDLE_TIMEOUT);
+            let service = router
+                .into_service()
+                .map_request(
+                    move |mut request: axum::http::Request<hyper::body::Incoming>| {
+                        request.extensions_mut().insert(ConnectInfo(peer));
+                        request.map(axum::body::Body::new)
+                    },
+                )
+                .map_future(move |answer| activity.during(answer));
+            let service = TowerToHyperService::new(service);
             let mut builder = auto::Builder::new(TokioExecutor::new());
             builder
                 .http1()
@@ -222,11 +232,12 @@ impl Acceptor {
             builder
                 .http2()
                 .timer(TokioTimer::new())
-                .max_concurrent_streams(64)
+                .max_concurrent_streams(STREAMS_MAX)
                 .keep_alive_interval(HANDSHAKE_TIMEOUT);
             let connection = builder.serve_connection(TokioIo::new(stream), service);
             let served = tokio::select! {
                 () = abort.cancelled() => return,
+                () = idle => return,
                 served = watcher.watch(connection.into_owned()) => served,
             };
             if let Err(error) = served {

@@ -1,8 +1,11 @@
 //! Forged, truncated and oversized bodies: an answer that says what to do, and nothing changed.
 
+use blepay_server::limits::{BODY_GRACE, LARGE_BODIES_MAX, REQUESTS_PER_HOST_MAX};
 use ops_proto::signed::encode;
+use tokio::io::{AsyncBufReadExt as _, BufReader};
+use tokio::time::timeout;
 
-use crate::world::{Device, World, batch, device};
+use crate::world::{Device, SlowConnection, World, batch, device};
 
 const PATHS: [&str; 8] = [
     "/v1/challenge",
@@ -160,7 +163,45 @@ async fn an_address_that_floods_is_told_when_to_come_back() {
 
     assert!(answers.contains(&Some(429)));
     assert!(answers.contains(&Some(400)));
-    let refused = world.get("/healthz").await;
+    let refused = world.get("/v1/provider").await;
     assert_eq!(refused.status(), 429);
     assert!(refused.headers().contains_key("retry-after"));
+    assert_eq!(world.get("/readyz").await.status(), 200);
+}
+
+#[tokio::test]
+async fn slow_bodies_of_one_host_keep_nobody_else_waiting() {
+    let world = World::new().await;
+    let mut large = Vec::new();
+    for _ in 0..LARGE_BODIES_MAX + 1 {
+        large.push(world.send_slowly("/v1/claims", 100_000).await);
+    }
+    let mut small = Vec::new();
+    for _ in 0..REQUESTS_PER_HOST_MAX {
+        small.push(world.send_slowly("/v1/clients", 1000).await);
+    }
+    // Those of that host that are too many are told so while the others still wait.
+    let mut last = small.pop().unwrap();
+    let answer = timeout(BODY_GRACE, first_line(&mut last)).await;
+    assert_eq!(answer.as_deref(), Ok("HTTP/1.1 503 Service Unavailable"));
+
+    let others = async {
+        assert_eq!(world.send("/v1/claims", vec![0; 5000]).await, Some(400));
+        assert_eq!(world.send("/v1/clients", vec![0; 3]).await, Some(400));
+        assert_eq!(world.get("/readyz").await.status(), 200);
+    };
+    assert!(timeout(BODY_GRACE, others).await.is_ok());
+    // And the first slow ones are cut long before a request may last.
+    let cut = timeout(3 * BODY_GRACE, first_line(&mut large[0])).await;
+    assert_eq!(cut.as_deref(), Ok("HTTP/1.1 503 Service Unavailable"));
+}
+
+async fn first_line(connection: &mut SlowConnection) -> String {
+    let mut line = String::new();
+    BufReader::new(connection)
+        .read_line(&mut line)
+        .await
+        .unwrap();
+
+    line.trim_end().to_owned()
 }

@@ -1,81 +1,173 @@
-//! How many connections one address may have.
+//! How much one host may have of what there is only so much of.
 
 use std::collections::HashMap;
-use std::net::IpAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::net::{IpAddr, Ipv6Addr};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::limits::CONNECTIONS_PER_ADDRESS_MAX;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-/// The addresses that are connected. There are never more than there are connections.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Guests {
-    connections: Arc<Mutex<HashMap<IpAddr, usize>>>,
+/// How much of an IPv6 address names the network: one host has all addresses in it.
+const NETWORK_MASK: u128 = !0 << 64;
+
+/// One host, as far as its addresses tell: an IPv4 address, or an IPv6 network of 64 bits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Host(IpAddr);
+
+impl Host {
+    /// Returns the host with this address.
+    pub(crate) const fn of(address: IpAddr) -> Self {
+        match address.to_canonical() {
+            IpAddr::V4(address) => Self(IpAddr::V4(address)),
+            IpAddr::V6(address) => {
+                let network = Ipv6Addr::from_bits(address.to_bits() & NETWORK_MASK);
+                Self(IpAddr::V6(network))
+            }
+        }
+    }
 }
 
-/// One connection of an address; dropping it makes room for another.
+/// The hosts that have something. There are never more than there are connections.
+#[derive(Clone, Debug)]
+pub(crate) struct Guests {
+    each: usize,
+    shares: Arc<Mutex<HashMap<Host, Share>>>,
+}
+
+/// The share of one host.
+#[derive(Debug)]
+struct Share {
+    permits: Arc<Semaphore>,
+    /// How many have it or wait for it.
+    guests: usize,
+}
+
+/// One piece of a host's share; dropping it makes room for another.
 #[derive(Debug)]
 pub(crate) struct Guest {
+    // Dropped before the place, so that no share is forgotten of which somebody has a piece.
+    _permit: Option<OwnedSemaphorePermit>,
+    _place: Place,
+}
+
+/// Keeps a share remembered while somebody has a piece of it or waits for one.
+#[derive(Debug)]
+struct Place {
     guests: Guests,
-    address: IpAddr,
+    host: Host,
 }
 
 impl Guests {
-    /// Admits one more connection of an address, if it may have one.
-    pub(crate) fn admit(&self, address: IpAddr) -> Option<Guest> {
-        let mut connections = self.connections();
-        let count = connections.entry(address).or_default();
-        if *count >= CONNECTIONS_PER_ADDRESS_MAX {
-            return None;
+    /// Makes room for so many of each host.
+    pub(crate) fn new(each: usize) -> Self {
+        Self {
+            each,
+            shares: Arc::default(),
         }
-        *count = count.saturating_add(1);
+    }
+
+    /// Admits one more of a host, if it may have one now.
+    pub(crate) fn admit(&self, host: Host) -> Option<Guest> {
+        let (place, permits) = self.place(host);
+        let permit = permits.try_acquire_owned().ok()?;
 
         Some(Guest {
-            guests: self.clone(),
-            address,
+            _permit: Some(permit),
+            _place: place,
         })
     }
 
-    fn connections(&self) -> std::sync::MutexGuard<'_, HashMap<IpAddr, usize>> {
-        self.connections
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
+    /// Admits one more of a host once it may have one.
+    pub(crate) async fn wait(&self, host: Host) -> Guest {
+        let (place, permits) = self.place(host);
+
+        Guest {
+            _permit: permits.acquire_owned().await.ok(),
+            _place: place,
+        }
+    }
+
+    fn place(&self, host: Host) -> (Place, Arc<Semaphore>) {
+        let mut shares = self.shares();
+        let share = shares.entry(host).or_insert_with(|| Share {
+            permits: Arc::new(Semaphore::new(self.each)),
+            guests: 0,
+        });
+        share.guests = share.guests.saturating_add(1);
+        let place = Place {
+            guests: self.clone(),
+            host,
+        };
+
+        (place, Arc::clone(&share.permits))
+    }
+
+    fn shares(&self) -> MutexGuard<'_, HashMap<Host, Share>> {
+        self.shares.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Drop for Guest {
+impl Drop for Place {
     fn drop(&mut self) {
-        let mut connections = self.guests.connections();
-        let Some(count) = connections.get_mut(&self.address) else {
+        let mut shares = self.guests.shares();
+        let Some(share) = shares.get_mut(&self.host) else {
             return;
         };
-        *count = count.saturating_sub(1);
-        if *count == 0 {
-            connections.remove(&self.address);
+        share.guests = share.guests.saturating_sub(1);
+        if share.guests == 0 {
+            shares.remove(&self.host);
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::net::Ipv4Addr;
+    use tokio_util::task::TaskTracker;
 
     use super::*;
 
-    #[test]
-    fn one_address_never_takes_all_connections_and_gives_back_those_that_end() {
-        let guests = Guests::default();
-        let greedy = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1));
-        let other = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 2));
-        let mut admitted: Vec<Guest> = (0..2 * CONNECTIONS_PER_ADDRESS_MAX)
-            .filter_map(|_| guests.admit(greedy))
-            .collect();
+    const EACH: usize = 3;
 
-        assert_eq!(admitted.len(), CONNECTIONS_PER_ADDRESS_MAX);
-        assert!(guests.admit(other).is_some());
+    fn host(address: &str) -> Host {
+        Host::of(address.parse().unwrap())
+    }
+
+    #[test]
+    fn one_host_never_takes_all_and_gives_back_what_ends() {
+        let guests = Guests::new(EACH);
+        let greedy = host("192.0.2.1");
+        let mut admitted: Vec<Guest> = (0..2 * EACH).filter_map(|_| guests.admit(greedy)).collect();
+
+        assert_eq!(admitted.len(), EACH);
+        assert!(guests.admit(host("192.0.2.2")).is_some());
         admitted.pop();
         admitted.extend(guests.admit(greedy));
-        assert_eq!(admitted.len(), CONNECTIONS_PER_ADDRESS_MAX);
+        assert_eq!(admitted.len(), EACH);
         admitted.clear();
-        assert!(guests.connections().is_empty());
+        assert!(guests.shares().is_empty());
+    }
+
+    #[test]
+    fn all_addresses_of_an_ipv6_network_are_one_host() {
+        assert_eq!(host("2001:db8:0:1::1"), host("2001:db8:0:1:ffff::2"));
+        assert_ne!(host("2001:db8:0:1::1"), host("2001:db8:0:2::1"));
+        assert_eq!(host("::ffff:192.0.2.1"), host("192.0.2.1"));
+        assert_ne!(host("::ffff:192.0.2.1"), host("::ffff:192.0.2.2"));
+    }
+
+    #[tokio::test]
+    async fn who_waits_is_admitted_when_another_of_the_host_ends() {
+        let guests = Guests::new(1);
+        let one = guests.admit(host("192.0.2.1")).unwrap();
+        let waiting = guests.clone();
+        let next = TaskTracker::new().spawn(async move { waiting.wait(host("192.0.2.1")).await });
+        tokio::task::yield_now().await;
+        assert!(!next.is_finished());
+
+        drop(one);
+
+        let next = next.await.unwrap();
+        assert!(guests.admit(host("192.0.2.1")).is_none());
+        drop(next);
+        assert!(guests.shares().is_empty());
     }
 }

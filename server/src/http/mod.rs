@@ -1,23 +1,26 @@
 //! The HTTP side: paths, bounds, rates. Bodies are the signed bytes as they flew.
 
+mod body;
 mod guests;
 mod rate;
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
 use axum::Router;
-use axum::body::{Body, Bytes};
+use axum::body::{Body, HttpBody as _};
 use axum::extract::{ConnectInfo, DefaultBodyLimit, Request, State};
 use axum::http::header;
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, get, post};
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio_util::task::TaskTracker;
 
 use crate::limits::{
-    BATCH_SIZE_MAX, BODY_SIZE_MAX, LARGE_BODIES_MAX, REQUEST_TIMEOUT, REQUESTS_MAX, STATUS_SIZE_MAX,
+    BATCH_SIZE_MAX, BODY_SIZE_MAX, LARGE_BODIES_MAX, LARGE_BODIES_PER_HOST_MAX, REQUEST_TIMEOUT,
+    REQUESTS_MAX, REQUESTS_PER_HOST_MAX, STATUS_SIZE_MAX,
 };
 use crate::provider::Provider;
 use crate::refusal::{Code, Refusal};
@@ -25,28 +28,34 @@ use crate::service::{MessageKind, Order};
 use crate::writer::{Writer, now};
 use rate::Rates;
 
-pub(crate) use guests::Guests;
+pub(crate) use guests::{Guest, Guests, Host};
 
 /// What requests share.
 #[derive(Clone, Debug)]
 pub(crate) struct Shared {
     provider: Arc<Provider>,
     writer: Writer,
+    tasks: TaskTracker,
     rates: Arc<Rates>,
     requests: Arc<Semaphore>,
+    requests_of: Guests,
     large_bodies: Arc<Semaphore>,
+    large_bodies_of: Guests,
 }
 
 impl Shared {
-    pub(crate) fn new(provider: Arc<Provider>, writer: Writer) -> Self {
+    pub(crate) fn new(provider: Arc<Provider>, writer: Writer, tasks: TaskTracker) -> Self {
         let rates = Rates::new(provider.config().requests_per_second);
 
         Self {
             provider,
             writer,
+            tasks,
             rates: Arc::new(rates),
             requests: Arc::new(Semaphore::new(REQUESTS_MAX)),
+            requests_of: Guests::new(REQUESTS_PER_HOST_MAX),
             large_bodies: Arc::new(Semaphore::new(LARGE_BODIES_MAX)),
+            large_bodies_of: Guests::new(LARGE_BODIES_PER_HOST_MAX),
         }
     }
 }
@@ -63,13 +72,14 @@ pub(crate) fn router(shared: Shared) -> Router {
         .route("/v1/statuses", message(MessageKind::Status))
         .route("/v1/account", message(MessageKind::Account))
         .route("/v1/provider", get(provider_certificate))
-        .route("/healthz", get(async || "ok\n"))
-        .route("/readyz", get(ready))
         .fallback(async || Refusal::new(Code::NotFound, "there is nothing at this path"))
         .method_not_allowed_fallback(async || {
             Refusal::new(Code::Method, "the path takes another method")
         })
         .layer(middleware::from_fn_with_state(shared.clone(), bound))
+        // After the bounds and so outside them: a flood must not look like a server that failed.
+        .route("/healthz", get(async || "ok\n"))
+        .route("/readyz", get(ready))
         .layer(tower_http::catch_panic::CatchPanicLayer::custom(|_panic| {
             Refusal::new(Code::Internal, "the server failed on this message").into_response()
         }))
@@ -99,44 +109,71 @@ async fn answer(
     shared: Shared,
     request: Request,
 ) -> Result<Response, Refusal> {
-    let body = read_body(size_max, &shared, request).await?;
-    let order = Order::prepare(kind, body, &shared.provider, now()).await?;
-    let bytes = shared.writer.book(order).await?;
+    let host = host(&request);
+    let body = request.into_body();
+    let room = if may_be_large(&body, size_max) {
+        Some(room(&shared, host).await?)
+    } else {
+        None
+    };
+    let body = body::read(body, size_max).await?;
+    // A peer that hangs up frees its room only when its message is gone.
+    let tasks = shared.tasks.clone();
+    let work = tasks.spawn(async move {
+        let bytes = book(kind, body, &shared).await;
+        drop(room);
+
+        bytes
+    });
+    let bytes = work
+        .await
+        .map_err(|_| Refusal::new(Code::Internal, "the server failed on this message"))??;
 
     Ok(octets(bytes))
 }
 
-/// Reads a body of at most `size_max` bytes; few large ones are in memory at a time.
-async fn read_body(size_max: usize, shared: &Shared, request: Request) -> Result<Vec<u8>, Refusal> {
-    let body = request.into_body();
-    if size_max <= BODY_SIZE_MAX {
-        return collect(body, size_max).await;
-    }
-    let _permit = shared
-        .large_bodies
-        .acquire()
+async fn book(kind: MessageKind, body: Vec<u8>, shared: &Shared) -> Result<Vec<u8>, Refusal> {
+    let order = Order::prepare(kind, body, &shared.provider, now()).await?;
+
+    shared.writer.book(order).await
+}
+
+/// Room for a large body: few are in memory at a time, and fewer of one host.
+#[derive(Debug)]
+struct Room {
+    _of_all: OwnedSemaphorePermit,
+    _of_host: Option<Guest>,
+}
+
+/// Returns whether a body may be so large that it needs room.
+fn may_be_large(body: &Body, size_max: usize) -> bool {
+    let small = u64::try_from(BODY_SIZE_MAX).unwrap_or(0);
+    let is_small = body.size_hint().upper().is_some_and(|upper| upper <= small);
+
+    size_max > BODY_SIZE_MAX && !is_small
+}
+
+/// Waits for room for a large body.
+async fn room(shared: &Shared, host: Option<Host>) -> Result<Room, Refusal> {
+    let of_host = match host {
+        Some(host) => Some(shared.large_bodies_of.wait(host).await),
+        None => None,
+    };
+    let of_all = Arc::clone(&shared.large_bodies)
+        .acquire_owned()
         .await
         .map_err(|_| Refusal::new(Code::Busy, "the server is stopping"))?;
 
-    collect(body, size_max).await
+    Ok(Room {
+        _of_all: of_all,
+        _of_host: of_host,
+    })
 }
 
-async fn collect(body: Body, size_max: usize) -> Result<Vec<u8>, Refusal> {
-    let bytes: Bytes = axum::body::to_bytes(body, size_max)
-        .await
-        .map_err(|error| {
-            let source = std::error::Error::source(&error);
-            if source.is_some_and(|source| source.is::<http_body_util::LengthLimitError>()) {
-                return Refusal::new(
-                    Code::BodyTooLarge,
-                    "the body is larger than any such message",
-                );
-            }
+fn host(request: &Request) -> Option<Host> {
+    let ConnectInfo(address) = request.extensions().get::<ConnectInfo<SocketAddr>>()?;
 
-            Refusal::new(Code::Malformed, "the body did not arrive whole")
-        })?;
-
-    Ok(bytes.into())
+    Some(Host::of(address.ip()))
 }
 
 fn octets(bytes: Vec<u8>) -> Response {
@@ -156,16 +193,12 @@ async fn ready(State(shared): State<Shared>) -> Result<&'static str, Refusal> {
     Ok("ready\n")
 }
 
-/// Bounds the requests of one address, all requests at a time, and how long each may take.
+/// Bounds the requests of one host, all requests at a time, and how long each may take.
 async fn bound(State(shared): State<Shared>, request: Request, next: Next) -> Response {
     let begun = Instant::now();
     let method = request.method().clone();
     let path = request.uri().path().to_owned();
-    let address = request
-        .extensions()
-        .get::<ConnectInfo<SocketAddr>>()
-        .map(|ConnectInfo(address)| address.ip());
-    let response = admit(&shared, address, request, next)
+    let response = admit(&shared, request, next)
         .await
         .unwrap_or_else(IntoResponse::into_response);
     tracing::debug!(
@@ -179,17 +212,19 @@ async fn bound(State(shared): State<Shared>, request: Request, next: Next) -> Re
     response
 }
 
-async fn admit(
-    shared: &Shared,
-    address: Option<IpAddr>,
-    request: Request,
-    next: Next,
-) -> Result<Response, Refusal> {
-    if address.is_some_and(|address| !shared.rates.admit(address, Instant::now())) {
+async fn admit(shared: &Shared, request: Request, next: Next) -> Result<Response, Refusal> {
+    let host = host(&request);
+    if host.is_some_and(|host| !shared.rates.admit(host, Instant::now())) {
         let message = "this address sends too many requests";
         return Err(Refusal::new(Code::TooMany, message));
     }
-    let _permit = shared
+    let _of_host = host
+        .map(|host| {
+            let busy = || Refusal::new(Code::Busy, "this address has too many requests under way");
+            shared.requests_of.admit(host).ok_or_else(busy)
+        })
+        .transpose()?;
+    let _of_all = shared
         .requests
         .try_acquire()
         .map_err(|_| Refusal::new(Code::Busy, "the server has too much to do"))?;

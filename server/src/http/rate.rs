@@ -1,21 +1,21 @@
-//! How many requests one address may send.
+//! How many requests one host may send.
 
 use std::collections::HashMap;
-use std::net::IpAddr;
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
+use super::guests::Host;
 use crate::limits::ADDRESSES_MAX;
 
 /// Short bursts may be this many times what a second allows.
 const BURST_SECONDS: u32 = 4;
 
-/// A token bucket for each address.
+/// A token bucket for each host.
 #[derive(Debug)]
 pub(super) struct Rates {
     per_second: f64,
     burst: f64,
-    buckets: Mutex<HashMap<IpAddr, Bucket>>,
+    buckets: Mutex<HashMap<Host, Bucket>>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -33,16 +33,16 @@ impl Rates {
         }
     }
 
-    /// Returns whether an address may send one more request.
-    pub(super) fn admit(&self, address: IpAddr, now: Instant) -> bool {
+    /// Returns whether a host may send one more request.
+    pub(super) fn admit(&self, host: Host, now: Instant) -> bool {
         let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
-        if buckets.len() >= ADDRESSES_MAX && !buckets.contains_key(&address) {
+        if buckets.len() >= ADDRESSES_MAX && !buckets.contains_key(&host) {
             buckets.retain(|_, bucket| self.filled(bucket, now) < self.burst);
             if buckets.len() >= ADDRESSES_MAX {
                 return false;
             }
         }
-        let bucket = buckets.entry(address).or_insert(Bucket {
+        let bucket = buckets.entry(host).or_insert(Bucket {
             tokens: self.burst,
             at: now,
         });
@@ -67,16 +67,20 @@ impl Rates {
 
 #[cfg(test)]
 mod tests {
-    use std::net::Ipv4Addr;
+    use std::net::{IpAddr, Ipv4Addr};
     use std::time::Duration;
 
     use super::*;
 
+    fn host(address: Ipv4Addr) -> Host {
+        Host::of(IpAddr::V4(address))
+    }
+
     #[test]
     fn an_address_that_floods_is_told_to_wait_and_others_are_not() {
         let rates = Rates::new(10);
-        let flood = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1));
-        let other = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 2));
+        let flood = host(Ipv4Addr::new(192, 0, 2, 1));
+        let other = host(Ipv4Addr::new(192, 0, 2, 2));
         let start = Instant::now();
         let admitted = (0..1000).filter(|_| rates.admit(flood, start)).count();
 
@@ -91,7 +95,7 @@ mod tests {
         let rates = Rates::new(1);
         let now = Instant::now();
         for i in 0..u32::try_from(ADDRESSES_MAX).unwrap() * 2 {
-            rates.admit(IpAddr::V4(Ipv4Addr::from_bits(i)), now);
+            rates.admit(host(Ipv4Addr::from_bits(i)), now);
         }
 
         assert!(rates.buckets.lock().unwrap().len() <= ADDRESSES_MAX);

@@ -2,7 +2,8 @@
 
 pub(crate) mod device;
 
-use std::sync::Once;
+use std::net::IpAddr;
+use std::sync::{Arc, Once};
 
 use blepay_server::admin::{AccountView, LedgerView, Office, audit};
 use blepay_server::{InitOptions, RunOptions, RunningServer, Server, init};
@@ -15,9 +16,15 @@ use ops_proto::message::{
 use ops_proto::signed::{Body, Signed, decode_canonical, encode};
 use ops_proto::statement::Evidence;
 use ops_proto::{Amount, PaymentPair, PublicKey, Time};
+use rustls_pki_types::pem::PemObject as _;
+use rustls_pki_types::{CertificateDer, ServerName};
 use serde::Deserialize;
 use sqlx::{Connection, SqliteConnection};
 use tempfile::TempDir;
+use tokio::io::AsyncWriteExt as _;
+use tokio::net::{TcpSocket, TcpStream};
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
 
 pub(crate) use device::Device;
 
@@ -33,6 +40,9 @@ pub(crate) fn now() -> Time {
 pub(crate) fn amount(minor_units: u64) -> Amount {
     Amount::try_from(minor_units).unwrap()
 }
+
+/// A connection on which a request does not end.
+pub(crate) type SlowConnection = TlsStream<TcpStream>;
 
 /// A provider with its server.
 pub(crate) struct World {
@@ -102,6 +112,30 @@ impl World {
         server.shutdown().await;
 
         Self::start(data).await
+    }
+
+    /// Sends the head of a request and the first byte of its body, from another address than the rest.
+    pub(crate) async fn send_slowly(&self, path: &str, length: usize) -> SlowConnection {
+        let office = Office::open(self.data.path()).await.unwrap();
+        let anchor = office.enrolment(String::new()).unwrap().tls_anchor;
+        let mut roots = rustls::RootCertStore::empty();
+        roots
+            .add(CertificateDer::from_pem_slice(anchor.as_bytes()).unwrap())
+            .unwrap();
+        let config = rustls::ClientConfig::builder()
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.bind("127.0.0.2:0".parse().unwrap()).unwrap();
+        let tcp = socket.connect(self.server.addr()).await.unwrap();
+        let name = ServerName::from(IpAddr::from([127, 0, 0, 1]));
+        let connector = TlsConnector::from(Arc::new(config));
+        let mut connection = connector.connect(name, tcp).await.unwrap();
+        let head = format!("POST {path} HTTP/1.1\r\nHost: x\r\nContent-Length: {length}\r\n\r\nx");
+        connection.write_all(head.as_bytes()).await.unwrap();
+        connection.flush().await.unwrap();
+
+        connection
     }
 
     pub(crate) fn url(&self, path: &str) -> String {
