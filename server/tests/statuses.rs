@@ -5,7 +5,7 @@ use ops_proto::message::{ItemOutcome, ItemRefused, SettlementState, StatusOrder}
 use ops_proto::signed::encode;
 use ops_proto::statement::Contradiction;
 
-use crate::world::World;
+use crate::world::{Device, World};
 
 const CREDITED: ItemOutcome = ItemOutcome::Held(SettlementState::Credited);
 
@@ -275,6 +275,73 @@ async fn an_honest_payee_of_a_cloned_ta_is_never_convicted() {
     assert_eq!(world.view(&bob).await.tas[0].standing, "live");
     assert_eq!(world.view(&alice).await.tas[0].standing, "suspended");
     world.check().await;
+}
+
+#[tokio::test]
+async fn an_honest_merchant_with_forged_payments_is_paid_and_never_convicted() {
+    let world = World::new().await;
+    let mut merchant = world.device("Merchant", 10_000).await;
+    let supplier = world.client("Supplier").await;
+    let accomplice = world.client("Accomplice").await;
+    for round in 1..=4 {
+        forge(&world, &mut merchant, &accomplice, round).await;
+        let onward = merchant.pay(&supplier.client_request(40_000));
+        assert_eq!(world.claim(&onward).await, CREDITED, "{round}");
+        world.sync(&mut merchant).await;
+        assert_eq!(world.online(&supplier).await, round * 40_000);
+    }
+
+    assert_eq!(world.view(&merchant).await.tas[0].standing, "live");
+    // What it stood in for came back: the loss is the provider's.
+    assert_eq!(world.online(&merchant).await, 10_000);
+    let ledger = world.check().await;
+    assert_eq!((ledger.loss, ledger.shadow), (160_000, 0));
+}
+
+#[tokio::test]
+async fn what_a_merchant_paid_beyond_its_limit_is_honoured_when_its_status_brings_the_money() {
+    let world = World::new().await;
+    let mut merchant = world.device("Merchant", 0).await;
+    let mut farmer = world.device("Farmer", 0).await;
+    let supplier = world.client("Supplier").await;
+    let accomplice = world.client("Accomplice").await;
+    for round in 1..=4 {
+        forge(&world, &mut merchant, &accomplice, round).await;
+    }
+    let mut outcomes = Vec::new();
+    for _ in 0..3 {
+        let onward = merchant.pay(&supplier.client_request(40_000));
+        outcomes.push(world.claim(&onward).await);
+    }
+    let waiting = ItemOutcome::Held(SettlementState::Waiting);
+    assert_eq!(outcomes, [CREDITED, CREDITED, waiting]);
+    // A TA has collected the last one, and hands its chain in before the merchant.
+    let last = merchant.pay(&farmer.request(40_000));
+    farmer.collect(&last);
+    assert_eq!(world.report(&last).await, waiting);
+    world.sync(&mut farmer).await;
+    assert_eq!(world.view(&farmer).await.tas[0].shadow, 40_000);
+
+    world.sync(&mut merchant).await;
+    world.sync(&mut merchant).await;
+
+    assert_eq!(world.online(&supplier).await, 120_000);
+    assert_eq!(world.view(&merchant).await.tas[0].standing, "live");
+    assert_eq!(world.view(&merchant).await.tas[0].advanced, 0);
+    assert_eq!(world.check().await.loss, 160_000);
+}
+
+/// A cloned TA pays an accomplice, who claims first, and the merchant, who collects what is forged.
+async fn forge(world: &World, merchant: &mut Device, accomplice: &Device, round: u64) {
+    let mut fraud = world.device(&format!("Fraud {round}"), 40_000).await;
+    world.load(&mut fraud, 40_000).await;
+    let mut clone = fraud.clone();
+    let first = clone.pay(&accomplice.client_request(40_000));
+    let forged = fraud.pay(&merchant.request(40_000));
+    merchant.collect(&forged);
+    assert_eq!(world.claim(&first).await, CREDITED);
+    let evidence = ItemOutcome::Refused(ItemRefused::Evidence);
+    assert_eq!(world.report(&forged).await, evidence);
 }
 
 #[tokio::test]

@@ -37,7 +37,8 @@ pub struct SenderBooks {
 pub enum Honour {
     /// The payment is honoured by these transfers.
     Honoured(Vec<Transfer>),
-    /// The payment is valid and beyond all that the TA can have had: it stays unbacked.
+    /// The payment is valid and beyond all that the TA can have had: it waits until a status of the TA
+    /// brings the money, or of the receiver shows that it was collected.
     BeyondLimit,
 }
 
@@ -57,21 +58,21 @@ pub fn grant(ta: PublicKey, owner: PublicKey, online: Balance, grant: Grant) -> 
 /// Returns what a valid payment does to the sender's side; `to` and `reason` are the receiver's side.
 #[must_use]
 pub fn honour(books: &SenderBooks, amount: Amount, to: Account, reason: Reason) -> Honour {
-    let shadow = Account::Shadow(books.ta);
-    let mut transfers = Vec::new();
-    let mut missing = amount
-        .minor_units()
-        .saturating_sub(books.shadow.minor_units());
-    if missing > 0 {
-        for grant in &books.grants {
-            transfers.push(take_grant(books.ta, grant));
-            missing = missing.saturating_sub(grant.amount.minor_units());
-        }
-    }
-    if books.advanced.saturating_add(missing) > books.advanced_max && missing > 0 {
+    let (_, missing) = grants_taken(books, amount);
+    if missing > room(books) {
         return Honour::BeyondLimit;
     }
-    let by_owner = missing.min(books.online.minor_units());
+
+    Honour::Honoured(back(books, amount, to, reason))
+}
+
+/// Returns what a payment does that an honest TA has collected, whatever its sender did: the owner
+/// stands in for at most the offline limit, and the provider for all that is beyond.
+#[must_use]
+pub fn back(books: &SenderBooks, amount: Amount, to: Account, reason: Reason) -> Vec<Transfer> {
+    let shadow = Account::Shadow(books.ta);
+    let (mut transfers, missing) = grants_taken(books, amount);
+    let by_owner = missing.min(books.online.minor_units()).min(room(books));
     let by_loss = missing.saturating_sub(by_owner);
     let advances = [
         (
@@ -98,7 +99,28 @@ pub fn honour(books: &SenderBooks, amount: Amount, to: Account, reason: Reason) 
         reason,
     });
 
-    Honour::Honoured(transfers)
+    transfers
+}
+
+/// Returns the grants that a payment shows to be taken, and what it needs beyond them.
+fn grants_taken(books: &SenderBooks, amount: Amount) -> (Vec<Transfer>, u64) {
+    let mut missing = amount
+        .minor_units()
+        .saturating_sub(books.shadow.minor_units());
+    let mut transfers = Vec::new();
+    if missing > 0 {
+        for grant in &books.grants {
+            transfers.push(take_grant(books.ta, grant));
+            missing = missing.saturating_sub(grant.amount.minor_units());
+        }
+    }
+
+    (transfers, missing)
+}
+
+/// Returns what may still be advanced for a TA.
+const fn room(books: &SenderBooks) -> u64 {
+    books.advanced_max.saturating_sub(books.advanced)
 }
 
 /// Returns what it does that the TA is known to have taken a grant.

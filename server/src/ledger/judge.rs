@@ -20,7 +20,7 @@ pub struct StatusBooks {
     pub advanced_by_owner: u64,
     /// What the provider stood in for and was not paid back, in minor units.
     pub advanced_by_loss: u64,
-    /// Payments that T collected and nobody backs, less what it withdrew and nobody moved yet.
+    /// What T withdrew and nobody moved yet, below zero.
     pub unbacked: i64,
     /// Grants below the status's counter that are not in the shadow: T went on, so it took them.
     pub grants_before: Vec<Grant>,

@@ -16,6 +16,7 @@
 //! | a status of R lists P as collected | transit(T, j) → shadow(R) | `Collect` |
 //! | the same, P from a TA of provider B | position(B) → shadow(R) | `CollectForeign` |
 //! | a status of R shows that P's id is closed | transit(T, j) → online(owner of R) | `Credit` |
+//! | the same, P forged by T or beyond its limit | shadow(T), then owner of T, then loss → shadow(R) | `Collect` |
 //! | shadow(T) is too small for P | online(owner), then loss → shadow(T) | `AdvanceByOwner`, `AdvanceByLoss` |
 //! | a status of T, once everything in it is booked | shadow(T) → loss, then online(owner) | `RepayLoss`, `RepayOwner` |
 //! | Withdraw, in T's chain | shadow(T) → online(owner) | `Withdraw` |
@@ -24,7 +25,9 @@
 //! an **advance**, which is paid back when T's status lists what it collected. So for an honest TA
 //! `T.bal = shadow − advanced + P collected, unreported − P signed, unreported (+ open, if T took the
 //! grant)`, and at a status, when nothing is unreported, the balance it states is exactly that. Advances
-//! that are outstanding never exceed the TA's upper offline limit; a P beyond stays unbacked.
+//! that are outstanding for P that wait or are credited never exceed the TA's upper offline limit; a P
+//! beyond waits, and is honoured when a status of T brings the money. What an honest TA has collected is
+//! always backed: the loss of a forged P lies with the provider of who forged it.
 
 mod account;
 mod honour;
@@ -38,6 +41,6 @@ mod redeem;
 mod tests;
 
 pub use account::{Account, Reason, Transfer};
-pub use honour::{Grant, Honour, SenderBooks, grant, honour};
+pub use honour::{Grant, Honour, SenderBooks, back, grant, honour};
 pub use judge::{BooksDiffer, GrantPlace, Judged, LastGrant, StatusBooks, judge};
 pub use redeem::{IdState, Receiver, Redeem, redeem};

@@ -68,6 +68,27 @@ fn beyond_the_shadow_a_ta_costs_at_most_its_offline_limit() {
 }
 
 #[test]
+fn what_was_collected_is_backed_and_costs_the_owner_at_most_the_limit() {
+    let mut books = sender(50, 5_000, &[]);
+    books.advanced = LIMIT - 300;
+
+    let transfers = back(&books, amount(800), Account::Shadow(SHOP), Reason::Collect);
+
+    let moved: Vec<_> = transfers
+        .iter()
+        .map(|t| (t.from, units(t.amount)))
+        .collect();
+    assert_eq!(
+        moved,
+        [
+            (Account::Online(OWNER), 300),
+            (Account::Loss, 450),
+            (Account::Shadow(TA), 800)
+        ]
+    );
+}
+
+#[test]
 fn a_deposit_larger_than_the_online_account_is_never_granted() {
     let granted = |online, asked| {
         let grant = Grant {

@@ -67,7 +67,7 @@ impl StatusOrder {
         if let Some(token) = at.unit.token(&self.status.hash()).await? {
             return Ok(token.to_wire());
         }
-        let Some(mut ta) = at.unit.ta(&self.status.body().ta).await? else {
+        let Some(ta) = at.unit.ta(&self.status.body().ta).await? else {
             return Err(refuse(Code::TaUnknown, "the TA is not registered"));
         };
         match ta.standing {
@@ -76,8 +76,9 @@ impl StatusOrder {
             TaStanding::Ended => return Err(refuse(Code::Suspended, "the TA is retired or dead")),
         }
         let new = self.follow(at, &ta).await?;
-        collect(at, &mut ta, self.status.body()).await?;
+        collect(at, &ta, self.status.body()).await?;
         let withdrawals = book_chain(at, &new).await?;
+        payment::honour_again(at, &ta.key).await?;
         close(at, &ta, self.status.body()).await?;
         judge(at, &ta.key, self.status.body(), withdrawals).await?;
 
@@ -150,7 +151,7 @@ impl StatusOrder {
 }
 
 /// Moves what the TA collected onto its shadow.
-async fn collect(at: &mut Desk<'_, '_>, ta: &mut TaRow, status: &Status) -> Result<(), Stop> {
+async fn collect(at: &mut Desk<'_, '_>, ta: &TaRow, status: &Status) -> Result<(), Stop> {
     for (id, hash) in status.collected.iter() {
         match at.unit.collected(&ta.key, *id).await? {
             Some(known) if known == *hash => continue,
@@ -175,31 +176,34 @@ async fn collect(at: &mut Desk<'_, '_>, ta: &mut TaRow, status: &Status) -> Resu
                 "the status lists a payment for an id that was closed",
             ));
         }
-        collect_one(at, ta, *id, &row).await?;
+        collect_one(at, ta, *id, row).await?;
     }
 
-    Ok(at.unit.update_ta(ta).await?)
+    Ok(())
 }
 
 async fn collect_one(
     at: &mut Desk<'_, '_>,
-    ta: &mut TaRow,
+    ta: &TaRow,
     id: RequestId,
-    row: &PaymentRow,
+    mut row: PaymentRow,
 ) -> Result<(), Stop> {
-    let from = match row.standing {
-        Standing::Honoured => Some((
-            Account::Transit {
+    let (from, reason) = match row.standing {
+        Standing::Honoured => (
+            Some(Account::Transit {
                 sender: row.sender,
                 j: row.j,
-            },
+            }),
             Reason::Collect,
-        )),
-        Standing::Foreign => Some((Account::Position(row.provider), Reason::CollectForeign)),
-        Standing::Conflict | Standing::BeyondLimit => None,
+        ),
+        Standing::Foreign => (
+            Some(Account::Position(row.provider)),
+            Reason::CollectForeign,
+        ),
+        Standing::Conflict | Standing::BeyondLimit => (None, Reason::Collect),
     };
     match from {
-        Some((from, reason)) => {
+        Some(from) => {
             let transfer = Transfer {
                 from,
                 to: Account::Shadow(ta.key),
@@ -208,17 +212,12 @@ async fn collect_one(
             };
             at.unit.post(&[transfer], &row.hash.0, at.now).await?;
         }
-        None => {
-            let amount = i64::try_from(row.amount.minor_units()).unwrap_or(i64::MAX);
-            ta.unbacked = ta.unbacked.saturating_add(amount);
-        }
+        None => payment::back(at, &mut row).await?,
     }
+    row.state = PaymentState::Collected;
     at.unit.put_collected(&ta.key, id, &row.hash).await?;
-    at.unit
-        .set_payment_state(&row.hash, PaymentState::Collected)
-        .await?;
 
-    Ok(())
+    Ok(at.unit.update_payment(&row).await?)
 }
 
 /// Books the payments of a chain, and returns its withdrawals.

@@ -148,6 +148,35 @@ impl Unit<'_> {
         units_back(sum.unwrap_or(0))
     }
 
+    /// Writes what may change of a payment: standing and state.
+    pub(crate) async fn update_payment(&mut self, payment: &PaymentRow) -> Result<(), StoreError> {
+        sqlx::query("UPDATE payments SET standing = $2, state = $3 WHERE hash = $1")
+            .bind(payment.hash.0.as_slice())
+            .bind(standing_code(payment.standing))
+            .bind(state_code(payment.state))
+            .execute(self.sql())
+            .await?;
+
+        Ok(())
+    }
+
+    /// Returns the payments that are beyond the limit of their sender, as it signed them.
+    pub(crate) async fn payments_beyond_limit(
+        &mut self,
+        sender: &PublicKey,
+    ) -> Result<Vec<PaymentRow>, StoreError> {
+        let rows = sqlx::query(
+            "SELECT payments.* FROM payments
+             JOIN statements ON statements.hash = payments.hash AND statements.ta = payments.sender
+             WHERE payments.sender = $1 AND payments.standing = 2 ORDER BY statements.n",
+        )
+        .bind(sender.0.as_slice())
+        .fetch_all(self.sql())
+        .await?;
+
+        rows.iter().map(payment_back).collect()
+    }
+
     /// Moves a payment to another state.
     pub(crate) async fn set_payment_state(
         &mut self,

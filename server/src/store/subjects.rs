@@ -65,7 +65,7 @@ pub struct TaRow {
     pub advanced_by_owner: u64,
     /// What the provider stood in for, in minor units.
     pub advanced_by_loss: u64,
-    /// What it collected and nobody backs, less what it withdrew and nobody moved, in minor units.
+    /// What it withdrew and nobody moved yet, below zero, in minor units.
     pub unbacked: i64,
 }
 
