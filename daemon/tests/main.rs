@@ -1,5 +1,6 @@
 //! Two wallets in one process, over the simulated air and TAs of their own: the promises of a payment.
 
+mod flood;
 mod kit;
 
 mod api;

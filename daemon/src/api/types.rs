@@ -322,6 +322,9 @@ pub struct Request {
     pub code: Option<String>,
     /// The payment that paid it.
     pub payment: Option<String>,
+    /// The request that stands in its place: strangers flooded this one, or the owner replaced it.
+    #[serde(default)]
+    pub replaced_by: Option<String>,
 }
 
 /// Where a request stands.

@@ -179,6 +179,7 @@ pub(super) fn request(api: &ApiState, view: &RequestView) -> Request {
         uri: view.uri.as_ref().map(|uri| uri.to_string()),
         code: view.code.as_ref().map(ToString::to_string),
         payment: view.payments.first().map(ToString::to_string),
+        replaced_by: view.replaced_by.as_ref().map(ToString::to_string),
     }
 }
 

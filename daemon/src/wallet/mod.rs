@@ -5,6 +5,7 @@
 
 mod error;
 mod event;
+mod flood;
 mod history;
 mod offer;
 mod payee;
@@ -144,12 +145,25 @@ impl Wallet {
         request::cancel(&self.shared, id).await
     }
 
+    /// Opens a request by URI in place of an open one, with the same terms and what remains of its
+    /// validity, and no longer shows that one. Returns the new one's number; `None` when the request is
+    /// not open any more.
+    ///
+    /// The wallet does so by itself when strangers flood a request.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::open_request`] and [`Self::cancel_request`].
+    pub async fn replace_request(&self, id: RequestId) -> Result<Option<RequestId>, WalletError> {
+        flood::replace(&self.shared, id).await
+    }
+
     /// Returns every request of this device, newest first.
     #[must_use]
     pub fn requests(&self) -> Vec<RequestView> {
         let mut all: Vec<_> = self.shared.journal.view(|book| {
             book.requests()
-                .filter_map(|request| request::view(&self.shared, request))
+                .filter_map(|request| request::view(&self.shared, book, request))
                 .collect()
         });
         all.sort_by_key(|view: &RequestView| std::cmp::Reverse(view.at));
@@ -162,7 +176,7 @@ impl Wallet {
     pub fn request(&self, id: RequestId) -> Option<RequestView> {
         self.shared
             .journal
-            .view(|book| request::view(&self.shared, request::newest(book, id)?))
+            .view(|book| request::view(&self.shared, book, request::newest(book, id)?))
     }
 
     /// Listens for `duration` and returns who asks for money nearby, by name and amount.

@@ -92,6 +92,8 @@ pub struct RequestView {
     pub uri: Option<Zeroizing<String>>,
     /// Hashes of the payments that came for it.
     pub payments: Vec<Digest>,
+    /// The request that stands in its place, if there is one.
+    pub replaced_by: Option<RequestId>,
     /// The code that payer and payee compare, while a payer has locked the request.
     pub code: Option<ble_proto::code::Code>,
 }
@@ -155,8 +157,23 @@ pub(super) fn newest(book: &crate::journal::Book, id: RequestId) -> Option<&Requ
         .max_by_key(|request| request.at)
 }
 
+/// Returns the number of the newest request that replaces this one.
+pub(super) fn replaced_by(book: &crate::journal::Book, request: &Request) -> Option<RequestId> {
+    let (key, id) = request.key()?;
+    book.requests()
+        .filter(|other| other.intent.terms.replaces == Some(id))
+        .filter_map(|other| Some((other.at, other.key()?)))
+        .filter(|(_, (payee, _))| *payee == key)
+        .max_by_key(|(at, _)| *at)
+        .map(|(_, (_, by))| by)
+}
+
 /// Returns a request as people see it.
-pub(super) fn view(shared: &Shared, request: &Request) -> Option<RequestView> {
+pub(super) fn view(
+    shared: &Shared,
+    book: &crate::journal::Book,
+    request: &Request,
+) -> Option<RequestView> {
     let issued = request.issued.as_ref()?.body();
 
     Some(RequestView {
@@ -170,6 +187,7 @@ pub(super) fn view(shared: &Shared, request: &Request) -> Option<RequestView> {
         tag: request.intent.tag,
         uri: uri(request),
         payments: request.payments.clone(),
+        replaced_by: replaced_by(book, request),
         code: shared.screen().get(&request.intent.tag).copied(),
     })
 }

@@ -49,16 +49,17 @@ pub(crate) async fn run(
         .timeout
         .and_then(|seconds| Instant::now().checked_add(Duration::from_secs(seconds)));
 
-    wait(client, terminal, events, &request, deadline).await
+    wait(client, terminal, events, request, deadline).await
 }
 
 async fn wait(
     client: &Client,
     terminal: &mut Terminal,
     mut events: crate::api::client::Events,
-    request: &Request,
+    mut request: Request,
     deadline: Option<Instant>,
 ) -> Result<(), Failure> {
+    let mut earlier = Vec::new();
     terminal.waiting("Waiting for the payment…");
     loop {
         let next = match deadline {
@@ -72,31 +73,55 @@ async fn wait(
                 })?,
             None => events.next().await,
         };
-        match next? {
-            Some(Event::Request { request: now }) if now.id == request.id => {
-                if let Some(done) = changed(client, terminal, &now).await? {
-                    return terminal.data(&done, &paid(&done));
-                }
+        let now = match next? {
+            Some(Event::Request { request: now }) if now.id == request.id => now,
+            // a payer who was there before the code was changed
+            Some(Event::Request { request: now })
+                if earlier.contains(&now.id) && now.state == RequestState::Paid =>
+            {
+                now
             }
-            Some(Event::Lost) => {
-                let now: Request = client.get(&format!("/v1/requests/{}", request.id)).await?;
-                if let Some(done) = changed(client, terminal, &now).await? {
-                    return terminal.data(&done, &paid(&done));
-                }
-            }
+            Some(Event::Lost) => client.get(&format!("/v1/requests/{}", request.id)).await?,
             Some(
                 Event::Request { .. }
                 | Event::Payment { .. }
                 | Event::Sync { .. }
                 | Event::Radio { .. },
-            ) => {}
+            ) => continue,
             None => {
                 return Err(Failure::nobody(
                     "the daemon has stopped; the request stays open",
                     "when it runs again: blepay request --list",
                 ));
             }
+        };
+        if let Some(by) = replacement(client, &now).await? {
+            terminal.note("Strangers keep this request busy; the payer scans this code instead.");
+            terminal.note(&opened(&by, terminal));
+            terminal.waiting("Waiting for the payment…");
+            earlier.push(std::mem::replace(&mut request, by).id);
+            continue;
         }
+        if let Some(done) = changed(client, terminal, &now).await? {
+            return terminal.data(&done, &paid(&done));
+        }
+    }
+}
+
+/// Returns the request that stands in the place of one that is no longer shown.
+async fn replacement(client: &Client, now: &Request) -> Result<Option<Request>, Failure> {
+    match (now.state, &now.replaced_by) {
+        (RequestState::Cancelled, Some(by)) => {
+            Ok(Some(client.get(&format!("/v1/requests/{by}")).await?))
+        }
+        (
+            RequestState::Open
+            | RequestState::Locked
+            | RequestState::Paid
+            | RequestState::Cancelled
+            | RequestState::Expired,
+            _,
+        ) => Ok(None),
     }
 }
 

@@ -7,7 +7,7 @@ use super::super::failure::Failure;
 use super::super::terminal::Terminal;
 use super::short;
 use crate::api::client::Client;
-use crate::api::types::{Direction, Event, Payment, Request};
+use crate::api::types::{Direction, Event, Payment, Request, RequestState};
 
 pub(crate) async fn run(
     client: &Client,
@@ -82,8 +82,21 @@ fn request_text(request: &Request) -> String {
         .map(|code| format!("  code {code}"))
         .unwrap_or_default();
 
+    let replaced = request
+        .replaced_by
+        .as_ref()
+        .map(|by| format!("  replaced by {by}"))
+        .unwrap_or_default();
+    // what the payer scans, while it may be scanned
+    let uri = request
+        .uri
+        .as_ref()
+        .filter(|_| request.state == RequestState::Open)
+        .map(|uri| format!("  {uri}"))
+        .unwrap_or_default();
+
     format!(
-        "request   {}  {}  {state}{code}",
+        "request   {}  {}  {state}{code}{replaced}{uri}",
         request.id, request.amount
     )
 }

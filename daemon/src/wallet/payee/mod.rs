@@ -278,8 +278,7 @@ impl Driver {
                 }
                 Effect::Advertise(tags) => advertised = Some(tags),
                 Effect::FloodedUseUri { tag } => {
-                    tracing::warn!(?tag, "Strangers flood a request: open it by URI instead");
-                    self.tell_request(tag);
+                    self.replace_flooded(tag);
                 }
             }
         }
@@ -329,6 +328,15 @@ impl Driver {
 
             seq
         }));
+    }
+
+    /// Has a flooded request replaced by one that only its URI opens; beside this loop, which serves it.
+    fn replace_flooded(&self, tag: RequestTag) {
+        let shown = self.order.iter().find(|shown| shown.tag == tag);
+        if let Some(shown) = shown {
+            let replacing = super::flood::run(Arc::clone(&self.shared), shown.id);
+            self.shared.shutdown.spawn(replacing);
+        }
     }
 
     fn mark_paid(&mut self, tag: RequestTag) {
