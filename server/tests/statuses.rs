@@ -1,9 +1,10 @@
 //! Status and token: chains without gaps, evidence, and no honest TA ever convicted.
 
+use ops_proto::SecretKey;
 use ops_proto::list::List;
 use ops_proto::message::{ItemOutcome, ItemRefused, SettlementState, StatusOrder};
-use ops_proto::signed::encode;
-use ops_proto::statement::Contradiction;
+use ops_proto::signed::{Signed, encode};
+use ops_proto::statement::{Contradiction, Statement};
 
 use crate::world::{Device, World};
 
@@ -48,6 +49,27 @@ async fn a_token_is_given_only_for_a_chain_without_gaps() {
     assert_eq!(world.view(&alice).await.tas[0].standing, "live");
     assert!(world.status(&order).await.is_ok());
     assert_eq!(world.online(&shop).await, 100);
+}
+
+#[tokio::test]
+async fn a_chain_is_not_checked_before_its_ta_is_known() {
+    let world = World::new().await;
+    let mut known = world.device("Known", 0).await;
+    let mut stranger = Device::new("Stranger");
+    let mut codes = Vec::new();
+    for device in [&mut known, &mut stranger] {
+        let mut forger = Device::new("Forger").with_ta_of(device);
+        let order = forger.deposit_open(100);
+        let body = order.open.body().clone();
+        let forged = Statement::DepositOpen(Signed::sign(body, &SecretKey::from_seed(&[3; 32])));
+        let order = StatusOrder {
+            chain: List::try_from(vec![forged]).unwrap(),
+            status: device.status_open().status,
+        };
+        codes.push(world.status(&order).await.unwrap_err().code);
+    }
+
+    assert_eq!(codes, ["signature", "ta-unknown"]);
 }
 
 #[tokio::test]

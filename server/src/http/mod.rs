@@ -24,7 +24,7 @@ use crate::limits::{
 };
 use crate::provider::Provider;
 use crate::refusal::{Code, Refusal};
-use crate::service::{MessageKind, Order};
+use crate::service::{Announced, MessageKind, Order};
 use crate::writer::{Writer, now};
 use rate::Rates;
 
@@ -133,7 +133,13 @@ async fn answer(
 }
 
 async fn book(kind: MessageKind, body: Vec<u8>, shared: &Shared) -> Result<Vec<u8>, Refusal> {
-    let order = Order::prepare(kind, body, &shared.provider, now()).await?;
+    let order = if kind == MessageKind::Status {
+        let announced = Announced::open(body).await?;
+        shared.writer.book(Order::Knock(announced.knock())).await?;
+        Order::Status(announced.check(&shared.provider).await?)
+    } else {
+        Order::prepare(kind, body, &shared.provider, now()).await?
+    };
 
     shared.writer.book(order).await
 }

@@ -23,6 +23,8 @@ use crate::provider::Provider;
 use crate::refusal::{Code, Refusal};
 use crate::store::{StoreError, Unit};
 
+pub(crate) use status::Announced;
+
 /// A message whose form and signatures were checked.
 #[derive(Debug)]
 pub(crate) enum Order {
@@ -31,6 +33,7 @@ pub(crate) enum Order {
     RegisterTa(register::Ta),
     Deposit(deposit::Deposit),
     Batch(batch::Batch),
+    Knock(status::Knock),
     Status(status::StatusOrder),
     Account(account::Query),
 }
@@ -48,7 +51,7 @@ pub(crate) enum MessageKind {
 }
 
 impl Order {
-    /// Decodes a message and checks its signatures.
+    /// Decodes a message and checks its signatures. A status goes through [`Announced`] instead.
     pub(crate) async fn prepare(
         kind: MessageKind,
         body: Vec<u8>,
@@ -57,8 +60,8 @@ impl Order {
     ) -> Result<Self, Refusal> {
         match kind {
             MessageKind::Batch => return batch::prepare(body, provider).await.map(Self::Batch),
-            MessageKind::Status => return status::prepare(body, provider).await.map(Self::Status),
-            MessageKind::Challenge
+            MessageKind::Status
+            | MessageKind::Challenge
             | MessageKind::RegisterClient
             | MessageKind::RegisterTa
             | MessageKind::Deposit
@@ -98,6 +101,7 @@ impl Order {
             Self::RegisterTa(order) => order.apply(at).await,
             Self::Deposit(order) => order.apply(at).await,
             Self::Batch(order) => order.apply(at).await,
+            Self::Knock(order) => order.apply(at).await,
             Self::Status(order) => order.apply(at).await,
             Self::Account(order) => order.apply(at).await,
         }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use ops_proto::message::{self, ItemOutcome, Status, SyncToken};
 use ops_proto::signed::{Signed, decode_canonical};
 use ops_proto::statement::{ChainEnd, Statement};
-use ops_proto::{Amount, Digest, RequestId};
+use ops_proto::{Amount, Digest, PublicKey, RequestId};
 
 use super::verify::{Issuers, PayVerify, StatementCheck, check_all, check_statement, off_the_loop};
 use super::{Conviction, Desk, Stop, malformed, payment, refuse};
@@ -21,45 +21,103 @@ pub(crate) struct StatusOrder {
     status: Signed<Status>,
 }
 
-pub(super) async fn prepare(
-    body: Vec<u8>,
-    provider: &Arc<Provider>,
-) -> Result<StatusOrder, Refusal> {
-    let order: message::StatusOrder = off_the_loop(move || decode_canonical(&body))
-        .await?
-        .map_err(malformed)?;
-    let mut statements = order.chain.into_vec();
-    statements.push(Statement::Status(order.status.clone()));
-    let ta = order.status.body().ta;
-    if statements.iter().any(|statement| statement.ta() != ta) {
-        let message = "a statement of the chain is another TA's";
-        return Err(Refusal::new(Code::Malformed, message));
-    }
-    if statements
-        .iter()
-        .any(|statement| matches!(statement, Statement::Retire(_)))
-    {
-        let message = "nothing follows the statement with which a TA retires";
-        return Err(Refusal::new(Code::Malformed, message));
-    }
-    let issuers = Issuers::new(provider, Vec::new());
-    let checks = check_all(statements.clone(), move |statement| {
-        check_statement(&issuers, statement)
-    })
-    .await?;
-    let mut checked = Vec::with_capacity(statements.len());
-    for (statement, check) in statements.into_iter().zip(checks) {
-        let StatementCheck::Signed(verified) = check else {
-            let message = "the TA did not sign a statement of its chain";
-            return Err(Refusal::new(Code::Signature, message));
-        };
-        checked.push((statement, verified));
+/// A chain whose status the TA signed. Its statements may be thousands: whoever comes with them is
+/// looked up before they are checked.
+#[derive(Debug)]
+pub(crate) struct Announced {
+    statements: Vec<Statement>,
+    status: Signed<Status>,
+}
+
+impl Announced {
+    /// Decodes a chain, and checks its form and the signature on its status.
+    pub(crate) async fn open(body: Vec<u8>) -> Result<Self, Refusal> {
+        off_the_loop(move || Self::decode(&body)).await?
     }
 
-    Ok(StatusOrder {
-        statements: checked,
-        status: order.status,
-    })
+    fn decode(body: &[u8]) -> Result<Self, Refusal> {
+        let order: message::StatusOrder = decode_canonical(body).map_err(malformed)?;
+        let status = order.status;
+        let ta = status.body().ta;
+        status
+            .verify(&ta)
+            .map_err(|error| Refusal::new(Code::Signature, error))?;
+        let mut statements = order.chain.into_vec();
+        statements.push(Statement::Status(status.clone()));
+        if statements.iter().any(|statement| statement.ta() != ta) {
+            let message = "a statement of the chain is another TA's";
+            return Err(Refusal::new(Code::Malformed, message));
+        }
+        if statements
+            .iter()
+            .any(|statement| matches!(statement, Statement::Retire(_)))
+        {
+            let message = "nothing follows the statement with which a TA retires";
+            return Err(Refusal::new(Code::Malformed, message));
+        }
+
+        Ok(Self { statements, status })
+    }
+
+    /// Returns the question whether this TA may hand in this status.
+    pub(crate) fn knock(&self) -> Knock {
+        Knock {
+            ta: self.status.body().ta,
+            status: self.status.hash(),
+        }
+    }
+
+    /// Checks every statement.
+    pub(crate) async fn check(self, provider: &Arc<Provider>) -> Result<StatusOrder, Refusal> {
+        let Self { statements, status } = self;
+        let issuers = Issuers::new(provider, Vec::new());
+        let checks = check_all(statements.clone(), move |statement| {
+            check_statement(&issuers, statement)
+        })
+        .await?;
+        let mut checked = Vec::with_capacity(statements.len());
+        for (statement, check) in statements.into_iter().zip(checks) {
+            let StatementCheck::Signed(verified) = check else {
+                let message = "the TA did not sign a statement of its chain";
+                return Err(Refusal::new(Code::Signature, message));
+            };
+            checked.push((statement, verified));
+        }
+
+        Ok(StatusOrder {
+            statements: checked,
+            status,
+        })
+    }
+}
+
+/// The question whether a TA may hand in a status. It changes nothing, and its answer is empty.
+#[derive(Debug)]
+pub(crate) struct Knock {
+    ta: PublicKey,
+    status: Digest,
+}
+
+impl Knock {
+    pub(super) async fn apply(&self, at: &mut Desk<'_, '_>) -> Result<Vec<u8>, Stop> {
+        if at.unit.token(&self.status).await?.is_none() {
+            live(at, &self.ta).await?;
+        }
+
+        Ok(Vec::new())
+    }
+}
+
+/// Returns a TA that may take tokens.
+async fn live(at: &mut Desk<'_, '_>, ta: &PublicKey) -> Result<TaRow, Stop> {
+    let Some(ta) = at.unit.ta(ta).await? else {
+        return Err(refuse(Code::TaUnknown, "the TA is not registered"));
+    };
+    match ta.standing {
+        TaStanding::Live => Ok(ta),
+        TaStanding::Suspended => Err(refuse(Code::Suspended, "the TA is suspended")),
+        TaStanding::Ended => Err(refuse(Code::Suspended, "the TA is retired or dead")),
+    }
 }
 
 impl StatusOrder {
@@ -67,14 +125,7 @@ impl StatusOrder {
         if let Some(token) = at.unit.token(&self.status.hash()).await? {
             return Ok(token.to_wire());
         }
-        let Some(ta) = at.unit.ta(&self.status.body().ta).await? else {
-            return Err(refuse(Code::TaUnknown, "the TA is not registered"));
-        };
-        match ta.standing {
-            TaStanding::Live => {}
-            TaStanding::Suspended => return Err(refuse(Code::Suspended, "the TA is suspended")),
-            TaStanding::Ended => return Err(refuse(Code::Suspended, "the TA is retired or dead")),
-        }
+        let ta = live(at, &self.status.body().ta).await?;
         let new = self.follow(at, &ta).await?;
         collect(at, &ta, self.status.body()).await?;
         let withdrawals = book_chain(at, &new).await?;
@@ -295,7 +346,7 @@ async fn id_after(
 /// Compares the stated balance with the books, takes grants and pays advances back.
 async fn judge(
     at: &mut Desk<'_, '_>,
-    ta: &ops_proto::PublicKey,
+    ta: &PublicKey,
     status: &Status,
     withdrawals: Vec<Amount>,
 ) -> Result<(), Stop> {
