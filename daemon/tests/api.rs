@@ -77,6 +77,26 @@ async fn a_payee_that_is_merely_heard_is_not_paid_without_a_person() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_nobody_has_seen_nobody_approves() {
+    let world = tempfile::tempdir().expect("a directory");
+    let bank = Bank::new(2);
+    let payer = Till::open(&bank, world.path(), "payer", Kind::WithTa).await;
+    let order = json!({"tag": "010203040506"});
+    let begun: Payment = payer
+        .client
+        .post("/v1/payments", &order)
+        .await
+        .expect("begun");
+
+    let path = format!("/v1/payments/{}/approve", begun.id);
+    let refused = payer.post(&path, &json!({})).await.expect_err("refused");
+
+    assert_eq!(refused.code, "not-yet", "{refused:?}");
+    let path = format!("/v1/payments/{}/decline", begun.id);
+    payer.post(&path, &json!({})).await.expect("declined");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_scanned_payee_is_paid_and_the_receipt_is_there() {
     let world = tempfile::tempdir().expect("a directory");
     let bank = Bank::new(2);

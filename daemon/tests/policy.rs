@@ -1,5 +1,7 @@
 //! Promise 5: the payer pays what was approved, to whom was approved; no policy for a stranger.
 
+use std::time::Duration;
+
 use ble_proto::gatt::RequestTag;
 use blepayd::journal::{ApprovedBy, Fact, Found, Journal, JournalError, PayIntent};
 use blepayd::wallet::{Mode, PaymentEvent, PaymentOrder, Target};
@@ -137,6 +139,45 @@ async fn a_scanned_uri_is_paid_by_policy_under_the_daily_sum_of_scans() {
         "{beyond:?}"
     );
     conserved(&payer, &payee, 20_000).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_approval_before_the_offer_was_shown_counts_for_nothing() {
+    let (bank, world) = (Bank::new(5), TempDir::new().expect("a directory"));
+    let payee = Device::new(&bank, world.path(), "Ferry", Kind::WithTa).await;
+    let payer = Device::new(&bank, world.path(), "Ada", Kind::WithTa).await;
+    let key = payee
+        .wallet
+        .journal()
+        .view(|book| Some(book.ta()?.key))
+        .expect("a TA");
+    let order = PaymentOrder {
+        target: Target::Payee(key),
+        expected: None,
+        policy: false,
+    };
+
+    let mut handle = payer.wallet.start_payment(order).await.expect("started");
+    let _unseen = handle.controls().approve(None);
+    payee.request(1250, Mode::Announced).await;
+
+    let mut events = Vec::new();
+    while let Some(event) = handle.next().await {
+        if let PaymentEvent::Locked { .. } = event {
+            // long enough for a payment that needs no person
+            let more = tokio::time::timeout(Duration::from_secs(1), handle.next()).await;
+            assert!(more.is_err(), "the person is still asked: {more:?}");
+            assert!(handle.controls().decline());
+        }
+        events.push(event);
+    }
+    assert!(
+        events
+            .iter()
+            .any(|event| matches!(event, PaymentEvent::Locked { .. })),
+        "{events:?}"
+    );
+    assert_eq!(payer.balance().await, 10_000);
 }
 
 /// Follows a payment that nobody approves; ends where a person is asked.

@@ -100,15 +100,37 @@ impl Session {
         self.view.subscribe()
     }
 
-    /// The person says yes; `false` when there is nothing to decide.
-    pub(super) fn approve(&self) -> bool {
-        self.controls.approve(None)
+    /// The person says yes to what is shown.
+    pub(super) fn approve(&self) -> Approval {
+        match self.view.borrow().state {
+            PaymentState::Searching => Approval::NotYet,
+            PaymentState::AwaitsApproval if self.controls.approve(None) => Approval::Taken,
+            PaymentState::AwaitsApproval
+            | PaymentState::Paying
+            | PaymentState::Resuming
+            | PaymentState::Unconfirmed
+            | PaymentState::Received
+            | PaymentState::Held
+            | PaymentState::Declined
+            | PaymentState::Failed => Approval::TooLate,
+        }
     }
 
     /// The person says no; `false` when there is nothing to decide.
     pub(super) fn decline(&self) -> bool {
         self.controls.decline()
     }
+}
+
+/// What became of an approval.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Approval {
+    /// It counts.
+    Taken,
+    /// Name, amount, memo and code are not shown yet: there is nothing to approve.
+    NotYet,
+    /// There is nothing to decide any more.
+    TooLate,
 }
 
 /// Whether a person is asked.

@@ -164,7 +164,7 @@ impl PaymentHandle {
 
 impl PaymentControls {
     /// Approves what [`PaymentEvent::Offer`], `Code` and `Locked` showed; may be called as soon as the
-    /// offer is known. Returns `false` when the payment has ended or was decided already.
+    /// offer is known; before, it counts for nothing. Returns `false` when the payment has ended or was decided already.
     #[must_use]
     pub fn approve(&self, pin: Option<Pin>) -> bool {
         self.decisions.try_send(Decision::Approve(pin)).is_ok()

@@ -11,7 +11,7 @@ use serde::Deserialize;
 
 use super::super::error::ApiError;
 use super::super::extract::{Body, Params};
-use super::super::sessions::{Approved, Session};
+use super::super::sessions::{Approval, Approved, Session};
 use super::super::state::ApiState;
 use super::super::types::{Nearby, Payment, PaymentOrder, Receipt};
 use super::super::views;
@@ -99,11 +99,15 @@ pub(super) async fn show(State(api): Api, Path(id): Path<String>) -> Answer<Paym
 
 pub(super) async fn approve(State(api): Api, Path(id): Path<String>) -> Answer<Payment> {
     let session = session(&api, &id)?;
-    if !session.approve() {
-        return Err(decided());
+    match session.approve() {
+        Approval::Taken => Ok(Json(session.payment())),
+        Approval::NotYet => Err(ApiError::conflict(
+            "not-yet",
+            "nothing is shown yet that could be approved",
+            "wait until the payment awaits approval: GET /v1/payments/ID/events",
+        )),
+        Approval::TooLate => Err(decided()),
     }
-
-    Ok(Json(session.payment()))
 }
 
 pub(super) async fn decline(State(api): Api, Path(id): Path<String>) -> Answer<Payment> {

@@ -30,8 +30,6 @@ const PAY_ATTEMPT_INTERVAL: Duration = Duration::from_millis(500);
 pub(super) struct Till {
     events: mpsc::Sender<PaymentEvent>,
     decisions: Option<mpsc::Receiver<Decision>>,
-    /// Approved before the offer was known.
-    early: Option<Option<Pin>>,
     pub(super) found: Found,
     expected: Option<Amount>,
     policy: Policy,
@@ -86,7 +84,6 @@ impl Till {
         Self {
             events,
             decisions: Some(decisions),
-            early: None,
             found,
             expected,
             policy,
@@ -109,22 +106,29 @@ impl Till {
         self.events.closed().await;
     }
 
-    /// Returns when the person declines; an approval is kept for the offer. Cancel safe.
+    /// Returns when the person declines; who approves what nobody has seen approves nothing. Cancel safe.
     pub(super) async fn declined(&mut self) {
         loop {
             let Some(decisions) = &mut self.decisions else {
                 return std::future::pending().await;
             };
             match decisions.recv().await {
-                Some(Decision::Approve(pin)) => {
-                    self.early = Some(pin);
-                    self.decisions = None;
-                }
+                Some(Decision::Approve(_)) => {}
                 Some(Decision::Decline) | None => {
                     self.decisions = None;
                     return;
                 }
             }
+        }
+    }
+
+    /// Forgets an approval that was said before the offer; tells whether the person declined.
+    fn was_declined(&mut self) -> bool {
+        let decisions = self.decisions.as_mut();
+        let said = decisions.and_then(|decisions| decisions.try_recv().ok());
+        match said {
+            Some(Decision::Decline) => true,
+            Some(Decision::Approve(_)) | None => false,
         }
     }
 
@@ -140,6 +144,10 @@ impl Till {
             machine.handle_declined();
             return;
         }
+        if self.was_declined() {
+            machine.handle_declined();
+            return;
+        }
         self.tell(PaymentEvent::Offer(Box::new(Offer::of(&offered, tag))));
         let refused = self.check(shared, &offered, is_paid);
         self.offered = Some(offered);
@@ -149,10 +157,7 @@ impl Till {
             return;
         }
         machine.handle_chosen(&mut shared.payer.reveals(), now);
-        if let Some(pin) = self.early.take() {
-            self.pin = pin;
-            self.approve(ApprovedBy::Person, machine);
-        } else if let Some(by) = self.policy_word(shared) {
+        if let Some(by) = self.policy_word(shared) {
             self.approve(by, machine);
         }
     }
