@@ -7,10 +7,8 @@ use ops_proto::limits::{BATCH_PAIRS_MAX, CHAIN_STATEMENTS_MAX, LISTS_HELD_MAX, M
 /// How long a challenge may be answered.
 pub const CHALLENGE_LIFE_MS: u64 = 5 * 60 * 1000;
 
-/// Challenges that one key may have at a time; one more pushes the oldest out.
-pub const CHALLENGES_PER_KEY_MAX: i64 = 16;
-
-/// Challenges stored at a time; one more pushes the oldest out, so that a flood shuts nobody out.
+/// Challenges stored at a time; one more pushes the oldest out, so that a flood shuts nobody out. There
+/// is no bound for each key: anybody may ask for a key, and would push its owner's out.
 pub const CHALLENGES_MAX: i64 = 100_000;
 
 /// Largest body of a message about one thing, in bytes.

@@ -47,6 +47,8 @@ pub enum Code {
     KeyRefused,
     /// The key is registered as something else.
     KeyTaken,
+    /// Another client has the name.
+    NameTaken,
     /// The client is not registered.
     ClientUnknown,
     /// The TA is not registered.
@@ -92,6 +94,7 @@ impl Code {
             Self::Challenge => "challenge",
             Self::KeyRefused => "key-refused",
             Self::KeyTaken => "key-taken",
+            Self::NameTaken => "name-taken",
             Self::ClientUnknown => "client-unknown",
             Self::TaUnknown => "ta-unknown",
             Self::TaBound => "ta-bound",
@@ -121,6 +124,7 @@ impl Code {
             Self::Signature | Self::Quote => StatusCode::FORBIDDEN,
             Self::Challenge
             | Self::KeyTaken
+            | Self::NameTaken
             | Self::TaBound
             | Self::Evidence
             | Self::Suspended
@@ -146,6 +150,7 @@ impl Code {
             Self::Challenge => "ask for a new challenge for this key and sign again",
             Self::KeyRefused => "make a new Ed25519 key",
             Self::KeyTaken => "make a new key; one that was ever registered is not bound again",
+            Self::NameTaken => "choose another name; if it is yours, ask the provider who has it",
             Self::ClientUnknown => "register the client first",
             Self::TaUnknown => "register the TA first",
             Self::TaBound => "retire the other TA, or report it dead, and register this one then",
@@ -179,6 +184,7 @@ impl Code {
             | Self::Challenge
             | Self::KeyRefused
             | Self::KeyTaken
+            | Self::NameTaken
             | Self::ClientUnknown
             | Self::TaUnknown
             | Self::TaBound

@@ -27,7 +27,9 @@ async fn a_credit_with_the_same_reference_is_made_once() {
 async fn a_name_that_two_clients_have_is_ambiguous_and_a_key_is_not() {
     let world = World::new().await;
     let first = world.client("Alice").await;
-    let second = world.client("Alice").await;
+    let second = world.client("Alicia").await;
+    // Books from before names were one client's.
+    world.sql("UPDATE clients SET name = 'Alice'").await;
     let mut office = Office::open(world.data.path()).await.unwrap();
 
     let ambiguous = office.credit("Alice", amount(1), "r").await.unwrap_err();

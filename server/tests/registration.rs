@@ -157,22 +157,42 @@ async fn a_weak_key_gets_no_certificate() {
 }
 
 #[tokio::test]
-async fn a_key_has_few_challenges_and_a_flood_of_them_shuts_nobody_out() {
+async fn challenges_that_others_ask_for_do_not_push_out_the_owners() {
     let world = World::new().await;
-    let mut alice = Device::new("Alice");
-    let oldest = world.challenge(alice.client_key()).await;
-    for _ in 0..blepay_server::limits::CHALLENGES_PER_KEY_MAX {
+    let alice = Device::new("Alice");
+    let challenge = world.challenge(alice.client_key()).await;
+    for _ in 0..50 {
         world.challenge(alice.client_key()).await;
     }
 
-    let pushed_out = alice.sign_register_client(oldest);
-    assert_eq!(
-        world
-            .post("/v1/clients", pushed_out)
-            .await
-            .unwrap_err()
-            .code,
-        "challenge"
-    );
-    assert!(alice.register_client(&world).await.is_ok());
+    let body = alice.sign_register_client(challenge);
+    assert!(world.post("/v1/clients", body).await.is_ok());
+}
+
+#[tokio::test]
+async fn a_name_is_one_clients() {
+    let world = World::new().await;
+    let ferry = world.client("Ferry line").await;
+    let names = [
+        "Ferry line",
+        "FERRY LINE",
+        "Ferry  line",
+        "\u{ff26}erry line",
+    ];
+    for (i, name) in names.into_iter().enumerate() {
+        let mut thief = Device::new(&format!("The thief of {name}"));
+        name.clone_into(&mut thief.name);
+        let refused = thief.register_client(&world).await.unwrap_err();
+        assert_eq!(
+            (refused.status, refused.code.as_str()),
+            (409, "name-taken"),
+            "{name}"
+        );
+        // The key is not burnt: it may come with another name.
+        thief.name = format!("Ferry line {i}");
+        assert!(thief.register_client(&world).await.is_ok());
+    }
+
+    let mut again = ferry.clone();
+    assert!(again.register_client(&world).await.is_ok());
 }

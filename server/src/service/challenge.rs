@@ -3,7 +3,7 @@
 use ops_proto::PublicKey;
 
 use super::{Desk, Stop, refuse};
-use crate::limits::{CHALLENGE_LIFE_MS, CHALLENGES_MAX, CHALLENGES_PER_KEY_MAX};
+use crate::limits::{CHALLENGE_LIFE_MS, CHALLENGES_MAX};
 use crate::refusal::{Code, Refusal};
 
 /// A key asks for a challenge.
@@ -32,13 +32,7 @@ impl Challenge {
             .map_err(|_| refuse(Code::Internal, "the system has no randomness"))?;
         let expires = at.now.saturating_add_ms(CHALLENGE_LIFE_MS);
         at.unit
-            .put_challenge(
-                &challenge,
-                &self.subject,
-                expires,
-                CHALLENGES_PER_KEY_MAX,
-                CHALLENGES_MAX,
-            )
+            .put_challenge(&challenge, &self.subject, expires, CHALLENGES_MAX)
             .await?;
 
         Ok(challenge.to_vec())

@@ -43,6 +43,10 @@ impl Client {
             return Ok(chain_bytes(at, known.certificate));
         }
         take_key(at, client, SubjectKind::Client).await?;
+        if at.unit.has_client_called(name.as_str()).await? {
+            let message = "another client has this name, or one that looks the same";
+            return Err(refuse(Code::NameTaken, message));
+        }
         let certificate = at.provider.certify_client(*client, name.clone(), at.now);
         let row = ClientRow {
             key: *client,

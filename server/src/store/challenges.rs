@@ -16,13 +16,12 @@ impl Unit<'_> {
         Ok(())
     }
 
-    /// Stores a challenge. The oldest go: of this key beyond `keep_of_key`, of all beyond `keep`.
+    /// Stores a challenge. The oldest beyond `keep` go.
     pub(crate) async fn put_challenge(
         &mut self,
         challenge: &[u8; 32],
         subject: &PublicKey,
         expires: Time,
-        keep_of_key: i64,
         keep: i64,
     ) -> Result<(), StoreError> {
         let id: i64 = sqlx::query_scalar(
@@ -33,14 +32,6 @@ impl Unit<'_> {
         .bind(subject.0.as_slice())
         .bind(instant(expires))
         .fetch_one(self.sql())
-        .await?;
-        sqlx::query(
-            "DELETE FROM challenges WHERE subject = $1 AND id NOT IN (
-                 SELECT id FROM challenges WHERE subject = $1 ORDER BY id DESC LIMIT $2)",
-        )
-        .bind(subject.0.as_slice())
-        .bind(keep_of_key)
-        .execute(self.sql())
         .await?;
         sqlx::query("DELETE FROM challenges WHERE id <= $1")
             .bind(id.saturating_sub(keep))

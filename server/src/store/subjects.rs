@@ -6,6 +6,7 @@ use ops_proto::statement::ChainEnd;
 use ops_proto::{Digest, PublicKey, Time};
 use sqlx::Row as _;
 use sqlx::sqlite::SqliteRow;
+use unicode_normalization::UnicodeNormalization as _;
 
 use super::column::{
     counter, counter_back, digest_back, instant, key_back, signed_back, units_back,
@@ -162,14 +163,28 @@ impl Unit<'_> {
         rows.iter().map(client_back).collect()
     }
 
+    /// Returns whether a client has a name that people take for this one.
+    pub(crate) async fn has_client_called(&mut self, name: &str) -> Result<bool, StoreError> {
+        let found: Option<i64> =
+            sqlx::query_scalar("SELECT 1 FROM clients WHERE name_compared = $1 LIMIT 1")
+                .bind(compared(name))
+                .fetch_optional(self.sql())
+                .await?;
+
+        Ok(found.is_some())
+    }
+
     /// Stores a client whose key was registered before.
     pub(crate) async fn put_client(&mut self, client: &ClientRow) -> Result<(), StoreError> {
-        sqlx::query("INSERT INTO clients (key, name, certificate) VALUES ($1, $2, $3)")
-            .bind(client.key.0.as_slice())
-            .bind(client.name.as_str())
-            .bind(client.certificate.to_wire())
-            .execute(self.sql())
-            .await?;
+        sqlx::query(
+            "INSERT INTO clients (key, name, certificate, name_compared) VALUES ($1, $2, $3, $4)",
+        )
+        .bind(client.key.0.as_slice())
+        .bind(client.name.as_str())
+        .bind(client.certificate.to_wire())
+        .bind(compared(&client.name))
+        .execute(self.sql())
+        .await?;
 
         Ok(())
     }
@@ -255,6 +270,14 @@ impl Unit<'_> {
 
         Ok(())
     }
+}
+
+/// Returns a name in the form in which names are compared: case, width, composition and the number of
+/// spaces make no difference.
+fn compared(name: &str) -> String {
+    let folded: String = name.nfkc().flat_map(char::to_lowercase).nfkc().collect();
+
+    folded.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 fn client_back(row: &SqliteRow) -> Result<ClientRow, StoreError> {

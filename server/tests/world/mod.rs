@@ -308,6 +308,15 @@ impl World {
         rows.iter().map(|bytes| decode(bytes)).collect()
     }
 
+    /// Writes to the books behind the server's back.
+    pub(crate) async fn sql(&self, statement: &'static str) {
+        let url = format!("sqlite://{}", self.data.path().join("books.db").display());
+        let mut books = <SqliteConnection as Connection>::connect(&url)
+            .await
+            .unwrap();
+        sqlx::query(statement).execute(&mut books).await.unwrap();
+    }
+
     pub(crate) async fn ledger(&self) -> LedgerView {
         let mut office = Office::open(self.data.path()).await.unwrap();
 
