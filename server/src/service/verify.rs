@@ -8,7 +8,7 @@ use ops_proto::certificate::Certificate;
 use ops_proto::id::KeyId;
 use ops_proto::signed::Signed;
 use ops_proto::statement::Statement;
-use ops_proto::{PaymentPair, pay_verify};
+use ops_proto::{PaymentPair, Time, pay_verify};
 
 use crate::provider::Provider;
 use crate::refusal::{Code, Refusal};
@@ -76,16 +76,17 @@ impl Issuers {
         }
     }
 
-    fn of(&self, issuer: KeyId) -> Option<&Signed<Certificate>> {
-        std::iter::once(self.provider.certificate())
-            .chain(&self.others)
-            .find(|certificate| certificate.body().subject.id() == issuer)
+    fn of(&self, issuer: KeyId, at: Time) -> Option<&Signed<Certificate>> {
+        let known = std::iter::once(self.provider.certificate()).chain(&self.others);
+
+        choose(known, issuer, at)
     }
 
     /// Runs `PayVerify` with the certificates of the providers that issued the pair's.
     pub(super) fn pay_verify(&self, pair: &PaymentPair) -> PayVerify {
-        let sender = self.of(pair.payment.body().sender.body().issuer);
-        let payee = self.of(pair.request.body().payee.body().issuer);
+        let issued = pair.request.body().issued;
+        let sender = self.of(pair.payment.body().sender.body().issuer, issued);
+        let payee = self.of(pair.request.body().payee.body().issuer, issued);
         let (Some(sender), Some(payee)) = (sender, payee) else {
             return PayVerify::Failed;
         };
@@ -97,6 +98,20 @@ impl Issuers {
             }
         }
     }
+}
+
+/// Returns the certificate of an issuer that was valid then: one that renews may keep its key.
+fn choose<'a>(
+    known: impl Iterator<Item = &'a Signed<Certificate>> + Clone,
+    issuer: KeyId,
+    at: Time,
+) -> Option<&'a Signed<Certificate>> {
+    let mut of_issuer = known.filter(|certificate| certificate.body().subject.id() == issuer);
+    let first = of_issuer.clone().next();
+
+    of_issuer
+        .find(|certificate| certificate.body().is_valid_at(at))
+        .or(first)
 }
 
 /// What was checked of one statement of a chain.
@@ -119,5 +134,44 @@ pub(super) fn check_statement(issuers: &Issuers, statement: &Statement) -> State
         | Statement::Withdraw(_)
         | Statement::Status(_)
         | Statement::Retire(_) => StatementCheck::Signed(PayVerify::Passed),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use ops_proto::certificate::Role;
+    use ops_proto::{ProviderId, SecretKey};
+
+    use super::*;
+
+    fn certificate(number: u64, not_before: u64, not_after: u64) -> Signed<Certificate> {
+        let key = SecretKey::from_seed(&[1; 32]);
+        let body = Certificate {
+            number,
+            provider: ProviderId([2; 16]),
+            subject: key.public_key(),
+            name: "Provider".parse().unwrap(),
+            currency: "EUR".parse().unwrap(),
+            issuer: key.public_key().id(),
+            not_before: Time::from_ms(not_before),
+            not_after: Time::from_ms(not_after),
+            role: Role::Client,
+        };
+
+        Signed::sign(body, &key)
+    }
+
+    #[test]
+    fn of_two_certificates_with_one_key_the_one_that_was_valid_is_chosen() {
+        let (new, old) = (certificate(2, 1000, 3000), certificate(1, 0, 2000));
+        let known = [new, old];
+        let issuer = SecretKey::from_seed(&[1; 32]).public_key().id();
+        let number =
+            |at| choose(known.iter(), issuer, Time::from_ms(at)).map(|chosen| chosen.body().number);
+
+        assert_eq!(number(500), Some(1));
+        assert_eq!(number(1500), Some(2));
+        assert_eq!(number(2500), Some(2));
+        assert_eq!(number(9000), Some(2));
     }
 }
