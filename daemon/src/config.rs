@@ -81,7 +81,7 @@ impl Default for TaConfig {
 
 /// `[radio]`.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-#[serde(tag = "kind", rename_all = "snake_case")]
+#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
 pub enum RadioConfig {
     /// Bluetooth LE.
     Bluez {
@@ -225,6 +225,7 @@ mod tests {
         for text in [
             "sokcet = 1",
             "[api]\nsokcet = \"x\"",
+            "[radio]\nkind = \"bluez\"\nsokcet = \"hci7\"",
             "[radio]\nkind = \"sim\"\ndir = \"/tmp\"\nsokcet = 1",
         ] {
             let refused = parse(text).expect_err("a misspelling");

@@ -1,7 +1,9 @@
 //! The power goes at every commit of the journal, on either side: promises 3, 4, 5 and 6.
 
-use blepayd::journal::PowerCut;
-use blepayd::wallet::{Mode, PaymentEvent, Target};
+use blepayd::clock;
+use blepayd::journal::{Fact, PowerCut};
+use blepayd::wallet::{FailureClass, Mode, PaymentEvent, PaymentOrder, Target};
+use ops_proto::contract::{Command, Output};
 use tempfile::TempDir;
 
 use crate::kit::{Bank, Device, Faults, Kind, TaFault, conserved, eventually, pay};
@@ -114,4 +116,86 @@ async fn both_devices_may_stop_in_the_middle_and_meet_again() {
 
     eventually("resumed", || async { payer.receipts() == 1 }).await;
     conserved(&payer, &payee, 20_000).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_payment_that_was_kept_but_not_credited_is_credited_later_by_itself() {
+    let (bank, world) = (Bank::new(5), TempDir::new().expect("a directory"));
+    let payee = Device::new(&bank, world.path(), "Ferry", Kind::WithTa).await;
+    let payer = Device::new(&bank, world.path(), "Ada", Kind::WithTa).await;
+    let opened = payee.request(1250, Mode::Announced).await;
+    let request = payee.wallet.journal().view(|book| {
+        let mut requests = book.requests().filter_map(|held| held.issued.clone());
+        requests.find(|issued| issued.body().request_id == opened.request_id)
+    });
+    let provider = |device: &Device| {
+        let chain = |book: &blepayd::journal::Book| book.sender_chain().cloned();
+        device.wallet.journal().view(chain).expect("registered")
+    };
+    let pay = Command::Pay {
+        request: request.expect("issued"),
+        payee_provider: provider(&payee).provider,
+        now: clock::now(),
+        pin: None,
+    };
+    let paid = payer.wallet.ta().expect("a TA").invoke(pay).await;
+    let Ok(Output::Paid(pair)) = paid else {
+        panic!("{paid:?}");
+    };
+
+    // what the journal holds after the TA was too busy and the payer heard `Held`
+    let kept = Fact::PaymentReceived {
+        pair: Box::new(pair),
+        sender_provider: provider(&payer).provider,
+    };
+    payee
+        .wallet
+        .journal()
+        .append(vec![kept])
+        .await
+        .expect("kept");
+
+    eventually("credited", || async { payee.balance().await == 11_250 }).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stop_while_the_ta_pays_does_not_say_that_nothing_left() {
+    let (bank, world) = (Bank::new(5), TempDir::new().expect("a directory"));
+    let payee = Device::new(&bank, world.path(), "Ferry", Kind::WithTa).await;
+    let payer = Device::new(&bank, world.path(), "Ada", Kind::WithTa).await;
+    let faults = Faults {
+        ta: TaFault::SlowPay,
+        ..Faults::NONE
+    };
+    let payer = payer.stop().await.start_with(faults).await;
+    let request = payee.request(1250, Mode::Announced).await;
+    let order = PaymentOrder {
+        target: Target::Tag(request.tag),
+        expected: None,
+        policy: false,
+        search: PaymentOrder::SEARCH_DEFAULT,
+    };
+    let mut handle = payer.wallet.start_payment(order).await.expect("started");
+    while let Some(event) = handle.next().await {
+        if let PaymentEvent::Locked { .. } = event {
+            assert!(handle.controls().approve(None));
+        }
+        if event == PaymentEvent::Paying {
+            break;
+        }
+    }
+
+    let _stopped = payer.stop().await;
+
+    let last = handle.next().await;
+    assert!(
+        matches!(
+            last,
+            Some(PaymentEvent::Failed {
+                class: FailureClass::Unknown,
+                ..
+            })
+        ),
+        "{last:?}"
+    );
 }

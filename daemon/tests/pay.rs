@@ -21,6 +21,7 @@ async fn a_heard_request_is_paid_with_the_same_code_on_both_screens() {
         target: Target::Tag(request.tag),
         expected: Some(request.amount),
         policy: false,
+        search: PaymentOrder::SEARCH_DEFAULT,
     };
 
     let mut handle = payer.wallet.start_payment(order).await.expect("started");
@@ -146,6 +147,7 @@ async fn another_amount_than_expected_is_not_paid() {
         target: Target::Tag(request.tag),
         expected: Some(crate::kit::amount(1249)),
         policy: false,
+        search: PaymentOrder::SEARCH_DEFAULT,
     };
 
     let mut handle = payer.wallet.start_payment(order).await.expect("started");
@@ -171,6 +173,7 @@ async fn who_declines_or_walks_away_pays_nothing_and_the_request_stays_open() {
         target: Target::Tag(request.tag),
         expected: None,
         policy: false,
+        search: PaymentOrder::SEARCH_DEFAULT,
     };
 
     let mut handle = payer.wallet.start_payment(order()).await.expect("started");
@@ -293,6 +296,7 @@ async fn radio_silence_ends_and_the_next_payment_works_without_a_restart() {
         target: Target::Tag(request.tag),
         expected: None,
         policy: false,
+        search: PaymentOrder::SEARCH_DEFAULT,
     };
     let mut handle = payer.wallet.start_payment(order).await.expect("started");
     while let Some(event) = handle.next().await {

@@ -155,6 +155,7 @@ async fn an_approval_before_the_offer_was_shown_counts_for_nothing() {
         target: Target::Payee(key),
         expected: None,
         policy: false,
+        search: PaymentOrder::SEARCH_DEFAULT,
     };
 
     let mut handle = payer.wallet.start_payment(order).await.expect("started");
@@ -186,6 +187,7 @@ async fn follow(payer: &Device, target: Target) -> Vec<PaymentEvent> {
         target,
         expected: None,
         policy: true,
+        search: PaymentOrder::SEARCH_DEFAULT,
     };
     let mut handle = payer.wallet.start_payment(order).await.expect("started");
     let mut events = Vec::new();

@@ -1,5 +1,7 @@
 //! A payment by this device, as whoever starts it sees it.
 
+use std::time::Duration;
+
 use ble_proto::code::Code;
 use ble_proto::gatt::RequestTag;
 use ble_proto::message::Memo;
@@ -21,6 +23,13 @@ pub struct PaymentOrder {
     /// Whether the policy may approve where it is allowed to (a named payee, a scanned URI); else a
     /// person is always asked.
     pub policy: bool,
+    /// How long to look for a payee that is not heard; [`Self::SEARCH_DEFAULT`] if nothing is said.
+    pub search: Duration,
+}
+
+impl PaymentOrder {
+    /// How long a payee is looked for if nothing is said.
+    pub const SEARCH_DEFAULT: Duration = Duration::from_secs(30);
 }
 
 /// How a payee is found.

@@ -1,6 +1,6 @@
 //! The protocol transcript of this device: what its journal says, in the paper's notation.
 
-use ops_proto::message::DepositOutcome;
+use ops_proto::message::{DepositOutcome, ItemOutcome, SettlementState};
 
 use crate::journal::Fact;
 
@@ -92,10 +92,10 @@ fn payment(fact: &Fact) -> Option<String> {
 
 fn settlement(fact: &Fact) -> Option<String> {
     if let Fact::Reported { payment, outcome } = fact {
-        return Some(format!("Report: S on H(P) = {payment}: {outcome:?}"));
+        return Some(format!("Report: S on H(P) = {payment}: {}", said(outcome)));
     }
     if let Fact::Claimed { payment, outcome } = fact {
-        return Some(format!("Claim: S on H(P) = {payment}: {outcome:?}"));
+        return Some(format!("Claim: S on H(P) = {payment}: {}", said(outcome)));
     }
     if let Fact::StatusOpened(status) = fact {
         let (position, balance) = (status.body().position, status.body().balance);
@@ -109,4 +109,15 @@ fn settlement(fact: &Fact) -> Option<String> {
     }
 
     None
+}
+
+/// What became of a payment, in words: the debug form's `Held` means something else in flight ⑥.
+fn said(outcome: &ItemOutcome) -> String {
+    match outcome {
+        ItemOutcome::Held(SettlementState::Credited) => "credited".to_owned(),
+        ItemOutcome::Held(SettlementState::Collected) => "collected".to_owned(),
+        ItemOutcome::Held(SettlementState::Waiting) => "waiting".to_owned(),
+        ItemOutcome::Held(SettlementState::Waived) => "waived".to_owned(),
+        ItemOutcome::Refused(reason) => format!("refused, {reason}"),
+    }
 }

@@ -59,6 +59,8 @@ pub(crate) enum TaFault {
     Before(u32),
     /// After it has.
     After(u32),
+    /// It takes longer to pay than a daemon that stops can wait.
+    SlowPay,
 }
 
 impl Faults {
@@ -258,6 +260,7 @@ pub(crate) async fn pay(payer: &Device, target: Target) -> PaymentEvent {
         target,
         expected: None,
         policy: false,
+        search: PaymentOrder::SEARCH_DEFAULT,
     };
     let mut handle = payer.wallet.start_payment(order).await.expect("started");
     let controls = handle.controls();
@@ -346,6 +349,9 @@ impl AnyTa for Unreliable {
         let lost = || TaUnreachable("lost".to_owned());
         if self.fault == TaFault::Before(self.commands) {
             return Err(lost());
+        }
+        if self.fault == TaFault::SlowPay && matches!(command, Command::Pay { .. }) {
+            std::thread::sleep(Duration::from_secs(5));
         }
         let answer = self.ta.invoke_any(command);
         if self.fault == TaFault::After(self.commands) {

@@ -22,6 +22,9 @@ use crate::wallet::{self, PaymentView, Target};
 const LISTEN_S_MAX: u64 = 60;
 const LISTEN_S_DEFAULT: u64 = 5;
 
+/// How long one may look for a payee, in seconds.
+const SEARCH_S_MAX: u64 = 3600;
+
 /// Payments that are listed at once.
 const LIST_MAX: usize = 1000;
 
@@ -87,6 +90,11 @@ pub(super) async fn start(State(api): Api, Body(order): Body<PaymentOrder>) -> A
             target,
             expected,
             policy: order.approve,
+            search: order
+                .timeout_s
+                .map_or(wallet::PaymentOrder::SEARCH_DEFAULT, |seconds| {
+                    Duration::from_secs(seconds.min(SEARCH_S_MAX))
+                }),
         })
         .await?;
 

@@ -17,7 +17,11 @@ pub(crate) async fn run(client: &Client, terminal: &mut Terminal) -> Result<(), 
         return Err(Failure::refused(
             "not-healthy",
             format!("{bad} of {} checks failed", doctor.checks.len()),
-            "begin with the first one",
+            if bad > 1 {
+                "begin with the first one"
+            } else {
+                "do what it says"
+            },
         ));
     }
 

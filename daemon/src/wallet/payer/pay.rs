@@ -23,9 +23,6 @@ use crate::wallet::{
     FailureClass, PaymentEvent, PaymentOrder, Shared, Target, WalletError, WalletEvent,
 };
 
-/// How long a payee is looked for.
-const SEARCH_TIMEOUT: Duration = Duration::from_secs(30);
-
 /// Visits that fail before anything was shown, until the payment fails.
 const ATTEMPTS_MAX: u32 = 3;
 
@@ -197,7 +194,7 @@ async fn pay(shared: &Arc<Shared>, aim: &Aim, till: &mut Till) -> PaymentEvent {
                 biased; // a stop is never starved
                 () = stop.cancelled() => return failed(FailureClass::Internal, "the daemon is stopping"),
                 () = till.declined() => return declined(),
-                found = search::find(shared, SEARCH_TIMEOUT, wanted) => found,
+                found = search::find(shared, aim.order.search, wanted) => found,
             }
         };
         let seen = match found {
