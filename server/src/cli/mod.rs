@@ -25,7 +25,7 @@ pub struct Cli {
 const EXAMPLES: &str = "Examples:
   blepay-server init --data /var/lib/blepay-server --provider-name 'Ferry line' --currency EUR
   blepay-server run --data /var/lib/blepay-server
-  blepay-server enrol --data /var/lib/blepay-server --out ferry.json
+  blepay-server enrol --data /var/lib/blepay-server --out ferry.enrol
   blepay-server credit --data /var/lib/blepay-server --client Alice --amount 100.00 --reference inv-17
   blepay-server audit --data /var/lib/blepay-server
 
@@ -57,7 +57,7 @@ BLEPAY_LOG sets what is logged to the error output, such as info or blepay_serve
     },
     /// Write the file with which devices enrol
     #[command(after_help = "Example:
-  blepay-server enrol --data ./data --out campus.json && blepay init --enrolment campus.json
+  blepay-server enrol --data ./data --out campus.enrol && blepay init campus.enrol --name Alice
 
 Who can change this file can take the money of whoever enrols with it.")]
     Enrol {

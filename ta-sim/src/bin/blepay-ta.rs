@@ -21,7 +21,7 @@ use tracing_subscriber::EnvFilter;
 /// allowed. What it cannot store ends it without an answer; systemd starts it again. RUST_LOG sets
 /// what is logged: `ops=debug` shows the protocol transcript with amounts.
 #[derive(Debug, Parser)]
-#[command(version)]
+#[command(name = "blepay-ta", version)]
 struct Arguments {
     /// Where the sealed state lies; made when it is not there.
     #[arg(long, value_name = "DIR")]
