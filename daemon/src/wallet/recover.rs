@@ -1,6 +1,7 @@
 //! Recovery at work: walks the tables whenever the TA's session opens.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::Shared;
 use super::payee::collect_pending;
@@ -8,6 +9,9 @@ use crate::journal::Fact;
 use crate::journal::book::Outgoing;
 use crate::recovery::{self, OutgoingFacts, OutgoingStep, Session};
 use crate::ta::TaAccess;
+
+/// How often payments that are held are looked for: their payers heard `Held` and do not come again.
+const COLLECT_INTERVAL: Duration = Duration::from_secs(5);
 
 /// Runs until the stop: at the start, and again each time the TA comes back.
 pub(super) async fn run(shared: Arc<Shared>) {
@@ -41,8 +45,12 @@ async fn recover_always(shared: &Shared) {
                 collect_pending(shared, Session::Shut).await;
             }
         }
-        if access.changed().await.is_err() {
-            return;
+        // a TA that was busy answers again without a new session; both branches are cancel safe
+        tokio::select! {
+            changed = access.changed() => if changed.is_err() {
+                return;
+            },
+            () = tokio::time::sleep(COLLECT_INTERVAL) => {}
         }
     }
 }

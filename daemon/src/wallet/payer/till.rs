@@ -37,6 +37,8 @@ pub(super) struct Till {
     approved_by: Option<ApprovedBy>,
     pin: Option<Pin>,
     memo: Option<Memo>,
+    /// The TA was asked to pay and has not answered.
+    is_asked: bool,
     failure: Option<(FailureClass, String)>,
     paid_requests: PaidRequests,
 }
@@ -91,6 +93,7 @@ impl Till {
             approved_by: None,
             pin: None,
             memo: None,
+            is_asked: false,
             failure: None,
             paid_requests,
         }
@@ -214,6 +217,7 @@ impl Till {
         payee_provider: Signed<Certificate>,
     ) -> impl Future<Output = TaWord> + Send + 'static {
         self.tell(PaymentEvent::Paying);
+        self.is_asked = true;
         let shared = Arc::clone(shared);
         let command = Command::Pay {
             request,
@@ -223,6 +227,18 @@ impl Till {
         };
 
         async move { ask_to_pay(&shared, command).await }
+    }
+
+    /// Takes note that the TA has answered, whatever it said.
+    pub(super) const fn answered(&mut self) {
+        self.is_asked = false;
+    }
+
+    /// Gives up; if the TA was asked and has not answered, it may have paid.
+    pub(super) fn given_up(&mut self) {
+        if self.is_asked {
+            self.unknown();
+        }
     }
 
     pub(super) fn signed(&self, payment: Digest) {

@@ -127,6 +127,9 @@ impl Driver<'_> {
                 }
                 // neither disk nor TA answers; the next start finds out what they did
                 () = sleep_until(given_up) => {
+                    if let Some(till) = self.till.as_deref_mut() {
+                        till.given_up();
+                    }
                     return Visited {
                         outcome: Outcome::Failed(Failure::LinkLost),
                         offered: self.offered,
@@ -173,6 +176,9 @@ impl Driver<'_> {
     }
 
     fn handle_ta(&mut self, word: TaWord) {
+        if let Some(till) = self.till.as_deref_mut() {
+            till.answered();
+        }
         match (word, self.till.as_deref_mut()) {
             (TaWord::Paid(payment), _) => self.machine.handle_paid(Ok(*payment)),
             (TaWord::Refused(refused), Some(till)) => {
