@@ -63,6 +63,7 @@ fn claim_status_and_token_are_frozen() {
     assert_frozen("batch_answer", &world.batch_answer());
     assert_frozen("status", &world.status());
     assert_frozen("sync_token", &world.sync_token());
+    assert_frozen("retire", &world.retire());
 }
 
 /// Both directions, the hash, and that no shorter prefix decodes.

@@ -2,10 +2,11 @@
 
 use ops_proto::attestation::{DeviceCertificate, Quote};
 use ops_proto::certificate::{Bound, Certificate, Limits, Role};
+use ops_proto::list::List;
 use ops_proto::message::{
     AccountAnswer, AccountQuery, AnswerStamp, BatchAnswer, DepositAnswer, DepositOpen,
     DepositOutcome, Endorsement, ItemOutcome, ListsHeld, NoiseKey, Payment, ReceivedPayment,
-    Receiver, RegisterClient, RegisterTa, Renew, RequestPayment, SettlementState, Status,
+    Receiver, RegisterClient, RegisterTa, Renew, RequestPayment, Retire, SettlementState, Status,
     SyncToken, Withdraw, WithdrawAck, memo_hash,
 };
 use ops_proto::signed::Body;
@@ -302,6 +303,16 @@ impl World {
         };
 
         Signed::sign(body, &self.payee_ta)
+    }
+
+    /// The last statement of a TA that holds 12.50 and has no request open.
+    pub(crate) fn retire(&self) -> Signed<Retire> {
+        let last = Status {
+            open: List::empty(),
+            ..self.status().body().clone()
+        };
+
+        Signed::sign(Retire { last }, &self.payee_ta)
     }
 
     pub(crate) fn sync_token(&self) -> Signed<SyncToken> {
