@@ -4,8 +4,10 @@ use std::time::Duration;
 
 use blepayd::radio::sim::{CUT_FILE, SimAir};
 use blepayd::wallet::{
-    FailureClass, Mode, PaymentEvent, PaymentOrder, PaymentState, Registration, Target,
+    FailureClass, Mode, OpenRequest, PaymentEvent, PaymentOrder, PaymentState, Registration,
+    Target, WalletError,
 };
+use ops_proto::RequestId;
 use ops_proto::message::receipt::verify_receipt;
 use tempfile::TempDir;
 
@@ -321,4 +323,26 @@ async fn radio_silence_ends_and_the_next_payment_works_without_a_restart() {
     let last = pay(&payer, Target::Tag(request.tag)).await;
     assert!(matches!(last, PaymentEvent::Paid { .. }), "{last:?}");
     conserved(&payer, &payee, 20_000).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_replaces_only_one_that_there_was() {
+    let (bank, world) = (Bank::new(5), TempDir::new().expect("a directory"));
+    let payee = Device::new(&bank, world.path(), "Ferry", Kind::WithTa).await;
+    let mut order = OpenRequest {
+        amount: 1250.try_into().expect("an amount"),
+        memo: String::new(),
+        validity: None,
+        mode: Mode::Announced,
+        replaces: Some(RequestId(77)),
+        refund_of: None,
+    };
+
+    let refused = payee.wallet.open_request(order.clone()).await;
+    assert!(matches!(refused, Err(WalletError::UnknownRequest)));
+    assert!(payee.wallet.requests().is_empty());
+
+    let first = payee.request(1200, Mode::Announced).await;
+    order.replaces = Some(first.request_id);
+    assert!(payee.wallet.open_request(order).await.is_ok());
 }

@@ -131,7 +131,8 @@ impl Wallet {
     /// # Errors
     ///
     /// [`WalletError::NotRegistered`] before this device has a certificate, [`WalletError::Memo`],
-    /// [`WalletError::Ta`], [`WalletError::Journal`], [`WalletError::TooManyRequests`].
+    /// [`WalletError::Ta`], [`WalletError::Journal`], [`WalletError::TooManyRequests`],
+    /// [`WalletError::UnknownRequest`] when it would replace one that there never was.
     pub async fn open_request(&self, order: OpenRequest) -> Result<OpenedRequest, WalletError> {
         request::open(&self.shared, order).await
     }

@@ -104,6 +104,11 @@ pub(super) async fn open(
     order: OpenRequest,
 ) -> Result<OpenedRequest, WalletError> {
     let memo: Memo = order.memo.parse()?;
+    let replaced = order.replaces;
+    let is_known = |id| shared.journal.view(|book| newest(book, id).is_some());
+    if replaced.is_some_and(|id| !is_known(id)) {
+        return Err(WalletError::UnknownRequest);
+    }
     let chain = shared
         .journal
         .view(|book| book.payee_chain().cloned())

@@ -1,5 +1,6 @@
 //! `blepay pay`: shows who, how much and the code, then asks.
 
+use ble_proto::uri::PaymentUri;
 use serde_json::json;
 
 use super::super::args::Pay as Args;
@@ -19,6 +20,10 @@ pub(crate) async fn run(
         Some(text) => Some(amount(text, currency(client).await?)?),
         None => None,
     };
+    let uri = args.payee.as_deref().filter(|text| is_uri(text));
+    if let Some(Err(error)) = uri.map(str::parse::<PaymentUri>) {
+        return Err(Failure::usage(error.to_string(), "scan or type it again"));
+    }
     if !args.yes && !terminal.can_ask() {
         return Err(Failure::new(
             Exit::Refused,
