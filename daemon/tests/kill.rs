@@ -2,6 +2,7 @@
 
 use blepayd::clock;
 use blepayd::journal::{Fact, PowerCut};
+use blepayd::radio::sim::SimAir;
 use blepayd::wallet::{FailureClass, Mode, PaymentEvent, PaymentOrder, Target};
 use ops_proto::contract::{Command, Output};
 use tempfile::TempDir;
@@ -122,7 +123,9 @@ async fn both_devices_may_stop_in_the_middle_and_meet_again() {
 async fn a_payment_that_was_kept_but_not_credited_is_credited_later_by_itself() {
     let (bank, world) = (Bank::new(5), TempDir::new().expect("a directory"));
     let payee = Device::new(&bank, world.path(), "Ferry", Kind::WithTa).await;
-    let payer = Device::new(&bank, world.path(), "Ada", Kind::WithTa).await;
+    // out of reach, so that it does not come again
+    let elsewhere = SimAir::new(world.path().join("elsewhere"));
+    let payer = Device::in_air(&bank, elsewhere, world.path(), "Ada", Kind::WithTa).await;
     let opened = payee.request(1250, Mode::Announced).await;
     let request = payee.wallet.journal().view(|book| {
         let mut requests = book.requests().filter_map(|held| held.issued.clone());
