@@ -63,7 +63,7 @@ struct Options {
     /// Print the scenarios and stop.
     #[arg(long)]
     list: bool,
-    /// Boot the boards, then carry out lines from standard input: `payer COMMAND`, `payee COMMAND`,
+    /// Boot the boards, run the scenarios that are named, then carry out lines from standard input: `payer COMMAND`, `payee COMMAND`,
     /// or instead of a command one of `!freeze`, `!resume`, `!cut`, `!boot`.
     #[arg(long)]
     shell: bool,
@@ -102,15 +102,10 @@ fn run(options: &Options) -> Outcome<bool> {
     if options.keep {
         bench.keep();
     }
-    if options.shell {
-        shell::run(&mut bench)?;
-        return Ok(true);
-    }
-
-    let chosen = if options.scenarios.is_empty() {
-        Scenario::ALL.to_vec()
-    } else {
-        options.scenarios.clone()
+    let chosen = match options.scenarios.as_slice() {
+        [] if options.shell => Vec::new(),
+        [] => Scenario::ALL.to_vec(),
+        named => named.to_vec(),
     };
     let mut passed = 0_u32;
     let mut failed = 0_u32;
@@ -120,6 +115,9 @@ fn run(options: &Options) -> Outcome<bool> {
         } else {
             failed = failed.saturating_add(1);
         }
+    }
+    if options.shell {
+        shell::run(&mut bench)?;
     }
     bench.end()?;
     print(&format!("{passed} passed, {failed} failed"));

@@ -136,6 +136,11 @@ impl Board {
         }
     }
 
+    /// Returns the address of the board's radio.
+    pub(crate) fn address(&self) -> &str {
+        &self.place.address
+    }
+
     /// Returns whether the board has power.
     pub(crate) fn has_power(&self) -> bool {
         self.machine.is_some()

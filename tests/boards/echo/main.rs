@@ -52,6 +52,10 @@ struct Plan {
     /// The flights in order: c: central to peripheral, s: back; sizes of its frames joined by +.
     #[arg(long, num_args = 1.., required = true)]
     flights: Vec<Flight>,
+    /// The peripheral's address: BlueZ adds no service to a device whose services it has read before,
+    /// so one that also serves something else is known by its address alone.
+    #[arg(long)]
+    address: Option<String>,
     /// Give up after this many seconds.
     #[arg(long, default_value_t = 60)]
     limit_s: u64,

@@ -30,7 +30,7 @@ pub(crate) async fn run(plan: &Plan) -> Result<String, String> {
         .map_err(told("list the adapters"))?;
     let adapter = adapters.into_iter().next().ok_or("there is no adapter")?;
 
-    let peripheral = find(&adapter).await?;
+    let peripheral = find(&adapter, plan.address.as_deref()).await?;
     let found = started.elapsed();
     let attempts = connect(&peripheral).await?;
     let connected = started.elapsed();
@@ -77,7 +77,7 @@ pub(crate) async fn run(plan: &Plan) -> Result<String, String> {
     .to_string())
 }
 
-async fn find(adapter: &Adapter) -> Result<Peripheral, String> {
+async fn find(adapter: &Adapter, address: Option<&str>) -> Result<Peripheral, String> {
     let mut events = adapter.events().await.map_err(told("listen for devices"))?;
     let filter = ScanFilter {
         services: vec![SERVICE],
@@ -96,10 +96,13 @@ async fn find(adapter: &Adapter) -> Result<Peripheral, String> {
             .await
             .map_err(told("look at a device"))?;
         let properties = heard.properties().await.map_err(told("read a device"))?;
-        // BlueZ forgets the RSSI when a scan ends, so a device that has one advertises now. (It does
-        // not repeat the services of a device that it knows from an earlier scan.)
-        let is_fresh = properties
-            .is_some_and(|known| known.rssi.is_some() && known.services.contains(&SERVICE));
+        // BlueZ forgets the RSSI when a scan ends, so a device that has one advertises now; and this
+        // scan's filter lets only our service through. (BlueZ does not repeat the services of a
+        // device that it knows from an earlier scan.)
+        let is_fresh = properties.is_some_and(|known| {
+            let is_named = address.is_some_and(|address| known.address.to_string() == address);
+            known.rssi.is_some() && (is_named || known.services.contains(&SERVICE))
+        });
         if is_fresh {
             break id;
         }

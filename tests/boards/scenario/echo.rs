@@ -49,14 +49,15 @@ pub(super) fn fly(
     let mark = flights::mark(&bench.air.trace)?;
 
     let serving = bench.payee.start(&format!("{program} serve {plan}"))?;
-    let told = bench
-        .payer
-        .must_within(&format!("{program} run {plan}"), LIMIT)?;
+    let address = bench.payee.address().to_owned();
+    let run = format!("{program} run --address {address} {plan}");
+    let told = bench.payer.run(&run, LIMIT)?;
     let served = bench.payee.wait(&serving, LIMIT)?;
-
-    expect_that(served.code == 0, || {
-        format!("the echo's peripheral failed: {}", served.stderr)
+    expect_that(told.code == 0 && served.code == 0, || {
+        format!("the bare echo failed: central: {told:?}, peripheral: {served:?}")
     })?;
+
+    let told = told.stdout;
     let told = serde_json::from_str(told.trim()).map_err(|error| {
         Failure::Unexpected(format!("the echo printed no JSON ({error}): {told}"))
     })?;
