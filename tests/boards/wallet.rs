@@ -27,6 +27,13 @@ pub(crate) enum Kind {
     WithoutTa,
 }
 
+/// Who says yes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Approval {
+    Person,
+    Policy,
+}
+
 /// One payment, as `blepay --json` shows it.
 #[derive(Clone, Debug, Deserialize)]
 pub(crate) struct Payment {
@@ -200,9 +207,23 @@ pub(crate) fn start_pay(board: &mut Board, payee: &str, amount: &str) -> Outcome
 
 /// Begins to pay as a person does, who has to approve.
 pub(crate) fn begin(board: &mut Board, payee: &str, minor_units: u64) -> Outcome<Payment> {
+    post(board, payee, minor_units, Approval::Person)
+}
+
+/// Begins to pay a trusted payee without a person, and returns at once.
+pub(crate) fn begin_by_policy(
+    board: &mut Board,
+    payee: &str,
+    minor_units: u64,
+) -> Outcome<Payment> {
+    post(board, payee, minor_units, Approval::Policy)
+}
+
+fn post(board: &mut Board, payee: &str, minor_units: u64, approval: Approval) -> Outcome<Payment> {
     let order = json!({
         "payee_key": payee,
         "amount": { "minor_units": minor_units, "currency": "EUR" },
+        "approve": approval == Approval::Policy,
         "timeout_s": 60,
     });
     let command = format!(

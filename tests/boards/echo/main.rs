@@ -4,11 +4,13 @@
 //! flights; they send them in turn and time them. No handshake, no signature, no disk: what remains
 //! is what BlueZ, the kernel and the radio take.
 
+mod cost;
 mod flights;
 mod run;
 mod serve;
 
 use std::io::Write;
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -42,6 +44,11 @@ enum Role {
     Serve(Plan),
     /// Find, connect, and start each round (as the payer does); prints one line of JSON.
     Run(Plan),
+    /// Measure one signature, one verification and one fsync in a folder; prints one line of JSON.
+    Cost {
+        /// Where to write.
+        folder: PathBuf,
+    },
 }
 
 #[derive(Args, Clone, Debug)]
@@ -74,6 +81,7 @@ fn main() -> ExitCode {
         match options.role {
             Role::Serve(plan) => limited(&plan, serve::serve(&plan)).await,
             Role::Run(plan) => limited(&plan, run::run(&plan)).await,
+            Role::Cost { folder } => cost::cost(&folder),
         }
     });
     match result {

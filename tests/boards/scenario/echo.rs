@@ -41,9 +41,7 @@ pub(super) fn fly(
     flights: &str,
     rounds: u32,
 ) -> Outcome<(Value, Vec<Vec<Flight>>)> {
-    let echo = needed(bench.parts.echo.as_deref(), "--echo PATH")?;
-    let name = echo.file_name().unwrap_or_default().to_string_lossy();
-    let program = format!("{RUN_DISK}/{name}");
+    let program = program(bench)?;
     let plan = format!("--rounds {rounds} --flights {flights}");
     flights::wait_for_silence(&bench.air.trace)?;
     let mark = flights::mark(&bench.air.trace)?;
@@ -64,4 +62,12 @@ pub(super) fn fly(
     let crossings = flights::since(&bench.air.trace, mark)?;
 
     Ok((told, flights::sessions(&crossings)))
+}
+
+/// Returns the path of the echo's program on the boards.
+pub(super) fn program(bench: &Bench) -> Outcome<String> {
+    let echo = needed(bench.parts.echo.as_deref(), "--echo PATH")?;
+    let name = echo.file_name().unwrap_or_default().to_string_lossy();
+
+    Ok(format!("{RUN_DISK}/{name}"))
 }
