@@ -5,8 +5,6 @@ use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use tempfile::TempDir;
-
 use crate::air::{Air, Place};
 use crate::board::{Board, Surroundings};
 use crate::cache::Cache;
@@ -20,6 +18,7 @@ const DISK_LIMIT: Duration = Duration::from_secs(60);
 /// Room on the run disk beyond the files themselves.
 const RUN_DISK_SPARE_BYTES: u64 = 16 * 1024 * 1024;
 const RUN_FOLDER_PREFIX: &str = "run-";
+const SOCKETS_PREFIX: &str = "blepay-boards-";
 
 /// What a run was given to test.
 #[derive(Clone, Debug)]
@@ -50,29 +49,27 @@ pub(crate) struct Bench {
     server_port: u16,
     folder: RunFolder,
     cache: PathBuf,
-    _sockets: TempDir,
+    _sockets: RunFolder,
 }
 
 impl Bench {
     /// Makes and boots the boards.
     pub(crate) fn start(cache: Cache, parts: Parts) -> Outcome<Self> {
-        let folder = RunFolder::create(&cache.folder)?;
-        let sockets = tempfile::Builder::new()
-            .prefix("boards-")
-            .tempdir()
-            .map_err(Failure::host("create a folder for sockets"))?;
+        let folder = RunFolder::create(&cache.folder, RUN_FOLDER_PREFIX)?;
+        // A socket's path has to be short, and the cache's may be long.
+        let sockets = RunFolder::create(&std::env::temp_dir(), SOCKETS_PREFIX)?;
         let server_port = free_port()?;
         let surroundings = Surroundings {
             image: cache.image.clone(),
             folder: folder.path.clone(),
-            sockets: sockets.path().to_owned(),
+            sockets: sockets.path.clone(),
             run_disk: make_run_disk(&folder.path, &parts)?,
             server_port,
         };
         let place = |name: &str, address: &str| Place {
             name: name.to_owned(),
             address: address.to_owned(),
-            socket: sockets.path().join(format!("{name}.radio")),
+            socket: sockets.path.join(format!("{name}.radio")),
         };
         let places = [
             place("payer", "00:1B:DC:0A:00:01"),
@@ -196,9 +193,9 @@ struct RunFolder {
 }
 
 impl RunFolder {
-    fn create(cache: &Path) -> Outcome<Self> {
-        remove_leftovers(cache);
-        let path = cache.join(format!("{RUN_FOLDER_PREFIX}{}", std::process::id()));
+    fn create(parent: &Path, prefix: &str) -> Outcome<Self> {
+        remove_leftovers(parent, prefix);
+        let path = parent.join(format!("{prefix}{}", std::process::id()));
         fs::create_dir_all(&path).map_err(Failure::host("create the run's folder"))?;
 
         Ok(Self { path, kept: false })
@@ -213,13 +210,13 @@ impl Drop for RunFolder {
     }
 }
 
-fn remove_leftovers(cache: &Path) {
-    let Ok(entries) = fs::read_dir(cache) else {
+fn remove_leftovers(parent: &Path, prefix: &str) {
+    let Ok(entries) = fs::read_dir(parent) else {
         return;
     };
     for entry in entries.filter_map(Result::ok) {
         let name = entry.file_name().to_string_lossy().into_owned();
-        let Some(pid) = name.strip_prefix(RUN_FOLDER_PREFIX) else {
+        let Some(pid) = name.strip_prefix(prefix) else {
             continue;
         };
         if !Path::new("/proc").join(pid).exists() {

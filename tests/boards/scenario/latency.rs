@@ -251,3 +251,58 @@ fn median(rounds: &[Round], of: &dyn Fn(&Round) -> u64) -> f64 {
 
     f64::from(twice) / 2000.0
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_payment_of_three_flights_each_way_passes() {
+        assert!(three_each_way(&session(FLIGHTS)).is_ok());
+    }
+
+    #[test]
+    fn a_flight_more_or_less_or_a_second_message_in_one_is_refused() {
+        let mut two_in_one = session(FLIGHTS);
+        two_in_one[4].heads.push("1103".to_owned());
+
+        for wrong in [session(FLIGHTS - 1), session(FLIGHTS + 1), two_in_one] {
+            assert!(three_each_way(&wrong).is_err());
+        }
+    }
+
+    #[test]
+    fn the_clock_runs_from_the_first_frame_to_the_receipt_and_stops_at_each_turn() {
+        let round = measured(&session(FLIGHTS)).expect("six flights");
+
+        assert_eq!(round.whole, 503);
+        assert_eq!(round.approved, 200);
+        assert_eq!(round.turns, [97; 5]);
+    }
+
+    #[test]
+    fn the_median_of_an_even_number_lies_between_the_two_in_the_middle() {
+        let round = |whole| Round {
+            whole,
+            approved: 0,
+            turns: [0; FLIGHTS - 1],
+        };
+        let rounds = [round(9000), round(1000), round(2000), round(4000)];
+
+        assert!((median(&rounds, &|round| round.whole) - 3.0).abs() < f64::EPSILON);
+    }
+
+    /// Flights of two frames, 100 µs apart and 3 µs long.
+    fn session(flights: usize) -> Vec<Flight> {
+        (0..flights)
+            .zip((0_u64..).step_by(100))
+            .map(|(number, at_us)| Flight {
+                from: if number % 2 == 0 { "payer" } else { "payee" }.to_owned(),
+                first_us: at_us,
+                last_us: at_us.saturating_add(3),
+                frames: vec![512, 40],
+                heads: vec!["1101".to_owned(), "1002".to_owned()],
+            })
+            .collect()
+    }
+}
