@@ -41,8 +41,8 @@ impl Enrolment {
             version: Self::VERSION,
             url,
             tls_anchor,
-            root: to_hex(&root.0),
-            provider: to_hex(&provider.to_wire()),
+            root: hex::encode(root.0),
+            provider: hex::encode(provider.to_wire()),
         }
     }
 
@@ -53,7 +53,7 @@ impl Enrolment {
     /// [`EnrolmentRefused::Root`] when the text is not 32 bytes of hex.
     pub fn root_key(&self) -> Result<PublicKey, EnrolmentRefused> {
         self.check_version()?;
-        let bytes = from_hex(&self.root).ok_or(EnrolmentRefused::Root)?;
+        let bytes = hex::decode(&self.root).map_err(|_| EnrolmentRefused::Root)?;
         let key: [u8; 32] = bytes.try_into().map_err(|_| EnrolmentRefused::Root)?;
 
         Ok(PublicKey(key))
@@ -66,8 +66,8 @@ impl Enrolment {
     /// [`EnrolmentRefused::Provider`] when the text is no certificate.
     pub fn provider_certificate(&self) -> Result<Signed<Certificate>, EnrolmentRefused> {
         self.check_version()?;
-        let bytes =
-            from_hex(&self.provider).ok_or(EnrolmentRefused::Provider(Malformed::Encoding))?;
+        let bytes = hex::decode(&self.provider)
+            .map_err(|_| EnrolmentRefused::Provider(Malformed::Encoding))?;
 
         Signed::decode(&bytes).map_err(EnrolmentRefused::Provider)
     }
@@ -93,25 +93,4 @@ pub enum EnrolmentRefused {
     /// The provider's certificate does not decode.
     #[error("the enrolment file's provider is not a certificate")]
     Provider(#[source] Malformed),
-}
-
-fn to_hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-fn from_hex(text: &str) -> Option<Vec<u8>> {
-    if !text.len().is_multiple_of(2) || !text.is_ascii() {
-        return None;
-    }
-
-    text.as_bytes()
-        .chunks(2)
-        .map(|pair| {
-            let pair = core::str::from_utf8(pair).ok()?;
-            if !pair.bytes().all(|digit| digit.is_ascii_hexdigit()) {
-                return None;
-            }
-            u8::from_str_radix(pair, 16).ok()
-        })
-        .collect()
 }

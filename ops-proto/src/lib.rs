@@ -19,6 +19,7 @@ pub mod attestation;
 pub mod certificate;
 pub mod contract;
 pub mod enrolment;
+pub mod evidence;
 pub mod id;
 pub mod key;
 pub mod limits;

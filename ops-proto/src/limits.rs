@@ -24,6 +24,24 @@ pub const STATUS_IDS_MAX: usize = 1024;
 /// Statements handed in with one status.
 pub const CHAIN_STATEMENTS_MAX: usize = 4096;
 
+/// Pairs in one answer of a mailbox.
+pub const MAILBOX_PAIRS_MAX: usize = 64;
+
+/// Answers that one device hands in at a time after a restore of the server.
+pub const REMEMBERED_ITEMS_MAX: usize = 64;
+
+/// Entries of one provider's deny-list, in all its pieces.
+pub const DENY_LIST_ENTRIES_MAX: usize = 10_000;
+
+/// Entries in one signed piece of a deny-list, so that it fits 3 KiB.
+pub const DENY_PIECE_ENTRIES_MAX: usize = 72;
+
+/// Providers in the root's directory, so that it fits 3 KiB.
+pub const DIRECTORY_PROVIDERS_MAX: usize = 28;
+
+/// Pieces of deny-lists in one answer of a server.
+pub const LISTS_UPDATE_PIECES_MAX: usize = 64;
+
 /// Longest validity of a request, in milliseconds: 30 days.
 pub const VALIDITY_MS_MAX: u64 = 30 * 24 * 3600 * 1000;
 

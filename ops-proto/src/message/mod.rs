@@ -2,11 +2,16 @@
 
 pub mod account;
 pub mod claim;
+pub mod deny_list;
 pub mod deposit;
+pub mod forward;
+pub mod mailbox;
 pub mod payment;
 pub mod receipt;
 pub mod register;
+pub mod remembered;
 pub mod request;
+pub mod retire;
 pub mod sync;
 pub mod withdraw;
 
@@ -14,13 +19,24 @@ use serde::{Deserialize, Serialize};
 
 pub use account::{AccountAnswer, AccountQuery};
 pub use claim::{Batch, BatchAnswer, ItemOutcome, ItemRefused, SettlementState};
+pub use deny_list::{
+    DenyEntry, DenyListPiece, DirectoryEntry, ListsQuery, ListsUpdate, PieceId, ProviderDirectory,
+    ProviderStanding,
+};
 pub use deposit::{
     DepositAnswer, DepositOpen, DepositOrder, DepositOutcome, DepositRefusal, Endorsement,
 };
+pub use forward::{
+    Forward, ForwardAnswer, ForwardOutcome, ForwardRefused, ProviderRequest, Settlement,
+    SettlementAck,
+};
+pub use mailbox::{MailboxAnswer, MailboxQuery};
 pub use payment::{Payment, Receiver};
 pub use receipt::ReceivedPayment;
 pub use register::{CertificateChain, RegisterClient, RegisterTa, Renew};
+pub use remembered::{Remembered, RememberedAnswer, RememberedItem};
 pub use request::{ListVersion, ListsHeld, NoiseKey, ProviderList, RequestPayment, memo_hash};
+pub use retire::{DeathAnswer, ReportDeath, RetireAnswer, RetireOrder};
 pub use sync::{Retire, Status, StatusOrder, SyncToken};
 pub use withdraw::{Withdraw, WithdrawAck};
 
