@@ -66,6 +66,32 @@ fn claim_status_and_token_are_frozen() {
     assert_frozen("retire", &world.retire());
 }
 
+#[test]
+fn the_end_of_a_ta_and_the_mailbox_are_frozen() {
+    let world = World::new();
+
+    assert_frozen("retire_answer", &world.retire_answer());
+    assert_frozen("report_death", &world.report_death());
+    assert_frozen("death_answer", &world.death_answer());
+    assert_frozen("mailbox_query", &world.mailbox_query());
+    assert_frozen("mailbox_answer", &world.mailbox_answer());
+    assert_frozen("remembered", &world.remembered());
+    assert_frozen("remembered_answer", &world.remembered_answer());
+}
+
+#[test]
+fn lists_and_what_providers_exchange_are_frozen() {
+    let world = World::new();
+
+    assert_frozen("provider_request", &world.provider_request());
+    assert_frozen("provider_directory", &world.provider_directory());
+    assert_frozen("deny_list_piece", &world.deny_list_piece());
+    assert_frozen("forward", &world.forward());
+    assert_frozen("forward_answer", &world.forward_answer());
+    assert_frozen("settlement", &world.settlement());
+    assert_frozen("settlement_ack", &world.settlement_ack());
+}
+
 /// Both directions, the hash, and that no shorter prefix decodes.
 fn assert_frozen<T: Body + Debug>(name: &str, message: &Signed<T>) {
     let vectors = vectors();

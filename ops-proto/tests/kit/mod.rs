@@ -1,5 +1,7 @@
 //! A small world with fixed keys: a root, one provider, a payer's TA and two payees.
 
+mod provider;
+
 use ops_proto::attestation::{DeviceCertificate, Quote};
 use ops_proto::certificate::{Bound, Certificate, Limits, Role};
 use ops_proto::list::List;
