@@ -7,6 +7,7 @@
 )]
 
 mod chain;
+mod evidence;
 mod kit;
 mod pay_verify;
 mod seed_traps;
