@@ -3,8 +3,8 @@
 //! The first command of a session that changes state must be [`Command::OperationsSince`]. Every
 //! command that changes state has an operation number o and enters a running hash; [`Mark`] names where
 //! that stands. Nothing that a TA returned leaves the device before the journal holds it. The exceptions
-//! are `Attest`, which changes nothing, and `Acknowledge`, which only lets the TA forget: neither moves
-//! the mark.
+//! are `Attest` and `Renew`, which change nothing, and `Acknowledge`, which only lets the TA forget: they
+//! do not move the mark. Nor does a refusal, not even of a wrong PIN, whose try is counted all the same.
 //!
 //! Every command is idempotent: the same command for the same thing returns the same bytes, and a
 //! repeat is recognised before any other refusal is considered.
@@ -19,11 +19,11 @@ use crate::attestation::{DeviceCertificate, Quote};
 use crate::certificate::{Certificate, Limits};
 use crate::id::{CommandId, Digest, RequestId};
 use crate::key::PublicKey;
-use crate::limits::STATUS_IDS_MAX;
+use crate::limits::{PIN_TRIES_MAX, STATUS_IDS_MAX};
 use crate::list::List;
 use crate::message::{
-    DepositAnswer, DepositOpen, ListsHeld, NoiseKey, ReceivedPayment, RequestPayment, Status,
-    SyncToken,
+    DepositAnswer, DepositOpen, ListsHeld, NoiseKey, ReceivedPayment, Renew, RequestPayment,
+    Retire, Status, SyncToken, Withdraw, WithdrawAck,
 };
 use crate::pay_verify::PaymentPair;
 use crate::signed::Signed;
@@ -116,6 +116,82 @@ pub enum Command {
     } = 11,
     /// Returns what the TA would show on a screen of its own. Changes nothing.
     Inspect = 12,
+    /// Debits the TA, then signs W. Time, limits and PIN never stop it. A statement.
+    Withdraw {
+        /// The journalled intent.
+        command: CommandId,
+        /// What to move to the online account.
+        amount: Amount,
+    } = 13,
+    /// Takes the server's acknowledgement of the withdrawal that waits for one.
+    WithdrawAck {
+        /// The acknowledgement.
+        ack: Signed<WithdrawAck>,
+    } = 14,
+    /// Signs the wish for the next certificate over the server's challenge. Changes nothing.
+    Renew {
+        /// The server's challenge.
+        challenge: [u8; 32],
+    } = 15,
+    /// Closes every request and signs the last statement: nothing new is signed after it.
+    Retire {
+        /// 16 random bytes.
+        nonce: [u8; 16],
+    } = 16,
+    /// Sets or changes the PIN and the floor above which `Pay` asks for it.
+    SetPin {
+        /// The PIN so far; ignored when none is set.
+        old: Option<Pin>,
+        /// The PIN from now on: 4 to 12 digits.
+        new: Pin,
+        /// The sum, in minor units, that may be paid after a PIN before the next is asked for.
+        floor: u64,
+    } = 17,
+}
+
+impl Command {
+    /// Returns the command as it is kept, journalled and hashed: no PIN is left in it.
+    #[must_use]
+    pub fn without_pin(&self) -> Self {
+        match self {
+            Self::Pay {
+                request,
+                payee_provider,
+                now,
+                pin: _,
+            } => Self::Pay {
+                request: request.clone(),
+                payee_provider: payee_provider.clone(),
+                now: *now,
+                pin: None,
+            },
+            Self::SetPin {
+                old: _,
+                new: _,
+                floor,
+            } => Self::SetPin {
+                old: None,
+                new: Pin::new(String::new()),
+                floor: *floor,
+            },
+            Self::Init { .. }
+            | Self::Attest { .. }
+            | Self::CertInit { .. }
+            | Self::DepositOpen { .. }
+            | Self::DepositClose { .. }
+            | Self::PrepareRequest { .. }
+            | Self::Collect { .. }
+            | Self::StatusOpen { .. }
+            | Self::Sync { .. }
+            | Self::Acknowledge { .. }
+            | Self::OperationsSince { .. }
+            | Self::Inspect
+            | Self::Withdraw { .. }
+            | Self::WithdrawAck { .. }
+            | Self::Renew { .. }
+            | Self::Retire { .. } => self.clone(),
+        }
+    }
 }
 
 /// What a payee's daemon asks its TA to request.
@@ -208,7 +284,7 @@ impl Mark {
 pub struct Operation {
     /// Where the operations stood after it.
     pub mark: Mark,
-    /// The command, without its PIN.
+    /// The command, without its PINs: [`Command::without_pin`].
     pub command: Command,
     /// What the TA returned.
     pub output: Output,
@@ -255,6 +331,19 @@ pub enum Output {
     Operations(Vec<Operation>) = 11,
     /// To `Inspect`.
     State(Box<TaState>) = 12,
+    /// To `Withdraw`: the TA is debited already.
+    Withdrawn(Signed<Withdraw>) = 13,
+    /// To `WithdrawAck`.
+    WithdrawAcknowledged {
+        /// The balance after it.
+        balance: Balance,
+    } = 14,
+    /// To `Renew`.
+    Renewal(Signed<Renew>) = 15,
+    /// To `Retire`.
+    Retired(Signed<Retire>) = 16,
+    /// To `SetPin`.
+    PinSet = 17,
 }
 
 /// What a TA would show on a screen of its own.
@@ -290,6 +379,114 @@ pub struct TaState {
     pub time_floor: Time,
     /// Where the operations stand.
     pub mark: Mark,
+    /// The withdrawal that waits for its acknowledgement; it is debited already.
+    pub withdraw_open: Option<Amount>,
+    /// Whether the TA has signed its last statement.
+    pub retired: bool,
+    /// The PIN, as far as anyone may know.
+    pub pin: PinState,
+}
+
+impl TaState {
+    /// Returns what the person should hear of before the TA refuses: whoever goes online and syncs in
+    /// time is never refused for an offline limit.
+    #[must_use]
+    pub fn warnings(&self) -> Vec<Warning> {
+        let mut warnings = Vec::new();
+        if let Some(limits) = &self.limits {
+            let bounds = [
+                (self.paid_count, limits.paid_count, Warning::PaidCount),
+                (self.paid_total, limits.paid_total, Warning::PaidTotal),
+                (
+                    self.collected_count,
+                    limits.collected_count,
+                    Warning::CollectedCount,
+                ),
+                (
+                    self.collected_total,
+                    limits.collected_total,
+                    Warning::CollectedTotal,
+                ),
+            ];
+            let reached = bounds
+                .into_iter()
+                .filter(|(is, bound, _)| *is >= bound.warn);
+            warnings.extend(reached.map(|(_, _, warning)| warning));
+            if self.balance.minor_units() > limits.balance_max.minor_units() {
+                warnings.push(Warning::BalanceAboveLimit);
+            }
+        }
+        if self.pin.is_set && self.pin.tries_left == 0 {
+            warnings.push(Warning::PinBlocked);
+        } else if self.pin.is_set && self.pin.tries_left < PIN_TRIES_MAX {
+            warnings.push(Warning::PinTries);
+        }
+
+        warnings
+    }
+}
+
+/// What a TA says of its PIN.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PinState {
+    /// Whether there is one.
+    pub is_set: bool,
+    /// Tries until it blocks.
+    pub tries_left: u8,
+    /// The sum, in minor units, that may be paid after a PIN before the next is asked for.
+    pub floor: u64,
+    /// What was paid since the last right PIN, in minor units.
+    pub since_pin: u64,
+}
+
+impl PinState {
+    /// Returns whether paying `amount` now takes a PIN.
+    #[must_use]
+    pub const fn asks_for(&self, amount: Amount) -> bool {
+        self.is_set && self.since_pin.saturating_add(amount.minor_units()) > self.floor
+    }
+}
+
+/// What a person should hear of before the TA refuses. [`TaState::warnings`] finds them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[repr(u8)]
+pub enum Warning {
+    /// Many payments since the last token.
+    PaidCount = 0,
+    /// Much was paid since the last token.
+    PaidTotal = 1,
+    /// Many payments were collected since the last token.
+    CollectedCount = 2,
+    /// Much was collected since the last token.
+    CollectedTotal = 3,
+    /// A new certificate allows less than the TA holds.
+    BalanceAboveLimit = 4,
+    /// Wrong PINs were entered.
+    PinTries = 5,
+    /// The PIN is blocked.
+    PinBlocked = 6,
+}
+
+impl fmt::Display for Warning {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::PaidCount => "many payments since the last sync; go online before it is too many",
+            Self::PaidTotal => "much was paid since the last sync; go online before it is too much",
+            Self::CollectedCount => {
+                "many payments were collected since the last sync; go online before it is too many"
+            }
+            Self::CollectedTotal => {
+                "much was collected since the last sync; go online before it is too much"
+            }
+            Self::BalanceAboveLimit => {
+                "the device holds more than its new certificate allows; withdraw some"
+            }
+            Self::PinTries => "a wrong PIN was entered; enter the right one before it blocks",
+            Self::PinBlocked => {
+                "the PIN is blocked; withdraw, retire this TA and register a new one"
+            }
+        })
+    }
 }
 
 /// An answer with the mark that the journal stores beside it.
@@ -401,6 +598,18 @@ pub enum TaRefused {
     /// The TA's own certificate is not valid at this instant; it stops `Pay` and `PrepareRequest` only.
     #[error("the TA's certificate is not valid at this time; go online and renew it")]
     CertificateNotValid = 31,
+    /// A withdrawal waits for its acknowledgement.
+    #[error("a withdrawal waits for its acknowledgement; go online and sync first")]
+    WithdrawPending = 32,
+    /// No withdrawal waits that this acknowledges.
+    #[error("no open withdrawal fits this acknowledgement; sync again")]
+    NoWithdrawal = 33,
+    /// Too many wrong PINs. Withdrawing and retiring need none.
+    #[error("the PIN is blocked; withdraw, retire this TA and register a new one")]
+    PinBlocked = 34,
+    /// A PIN of another form.
+    #[error("a PIN has 4 to 12 digits; choose another")]
+    PinForm = 35,
 }
 
 /// A trusted application, in process or behind a socket.

@@ -42,6 +42,15 @@ pub const DIRECTORY_PROVIDERS_MAX: usize = 28;
 /// Pieces of deny-lists in one answer of a server.
 pub const LISTS_UPDATE_PIECES_MAX: usize = 64;
 
+/// Wrong PINs until it blocks.
+pub const PIN_TRIES_MAX: u8 = 5;
+
+/// Fewest digits of a PIN.
+pub const PIN_DIGITS_MIN: usize = 4;
+
+/// Most digits of a PIN.
+pub const PIN_DIGITS_MAX: usize = 12;
+
 /// Longest validity of a request, in milliseconds: 30 days.
 pub const VALIDITY_MS_MAX: u64 = 30 * 24 * 3600 * 1000;
 

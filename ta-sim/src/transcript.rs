@@ -4,7 +4,7 @@
 //! balances are at `debug` only. Nothing is told before it is on disk.
 
 use ops_proto::contract::{Command, Output, TaRefused};
-use ops_proto::message::DepositOpen;
+use ops_proto::message::{DepositOpen, Withdraw};
 use ops_proto::pay_verify::PaymentPair;
 use ops_proto::signed::Signed;
 
@@ -68,7 +68,22 @@ fn step(after: &State, output: &Output) {
             tracing::debug!(target: TARGET, o, "T forgets the outputs that the journal holds");
         }
         // These change nothing.
-        Output::Attested { .. } | Output::Operations(_) | Output::State(_) => {}
+        Output::Attested { .. }
+        | Output::Renewal(_)
+        | Output::Operations(_)
+        | Output::State(_) => {}
+        Output::Withdrawn(order) => withdrawn(o, order),
+        Output::WithdrawAcknowledged { .. } => {
+            let i = after.chain.i;
+            tracing::info!(target: TARGET, o, i, "T: Verify(pk_S, ack) = 1; T.i closed");
+        }
+        Output::Retired(retire) => {
+            let (n, hash) = (retire.body().last.position.n, retire.hash());
+            tracing::info!(target: TARGET, o, n, %hash, "Retire = Sign_T(n, i, j, bal, collected, nonce); T signs no more");
+        }
+        Output::PinSet => {
+            tracing::info!(target: TARGET, o, "T.pin ← H(salt, PIN)");
+        }
     }
 }
 
@@ -77,6 +92,13 @@ fn deposit_opened(o: u64, order: &Signed<DepositOpen>) {
     let (n, i) = (body.position.n, body.position.i);
     tracing::info!(target: TARGET, o, n, i, hash = %order.hash(), "T.i ← T.i + 1; DepositOpen = Sign_T(n, i, x)");
     tracing::debug!(target: TARGET, o, x = %body.amount, "DepositOpen");
+}
+
+fn withdrawn(o: u64, order: &Signed<Withdraw>) {
+    let body = order.body();
+    let (n, i) = (body.position.n, body.position.i);
+    tracing::info!(target: TARGET, o, n, i, hash = %order.hash(), "T.i ← T.i + 1; W = Sign_T(n, i, x)");
+    tracing::debug!(target: TARGET, o, x = %body.amount, "Withdraw");
 }
 
 fn paid(o: u64, pair: &PaymentPair) {
@@ -116,5 +138,10 @@ const fn name(command: &Command) -> &'static str {
         Command::Acknowledge { .. } => "Acknowledge",
         Command::OperationsSince { .. } => "OperationsSince",
         Command::Inspect => "Inspect",
+        Command::Withdraw { .. } => "Withdraw",
+        Command::WithdrawAck { .. } => "WithdrawAck",
+        Command::Renew { .. } => "Renew",
+        Command::Retire { .. } => "Retire",
+        Command::SetPin { .. } => "SetPin",
     }
 }

@@ -331,7 +331,12 @@ impl Fact {
             Output::Attested { .. }
             | Output::Acknowledged
             | Output::Operations(_)
-            | Output::State(_) => None,
+            | Output::State(_)
+            | Output::Withdrawn(_)
+            | Output::WithdrawAcknowledged { .. }
+            | Output::Renewal(_)
+            | Output::Retired(_)
+            | Output::PinSet => None,
         };
 
         fact.unwrap_or(Self::TaMoved)

@@ -63,7 +63,7 @@ pub(crate) fn dispatch(
     if session == Session::Closed {
         return Err(TaRefused::SessionNotOpen);
     }
-    let asked = without_pin(command);
+    let asked = command.without_pin();
     if let Some(output) = state.operations.repeated(&asked) {
         return Ok(Step::Unchanged(output.clone()));
     }
@@ -108,15 +108,10 @@ fn run(state: &State, command: &Command, fresh: &Fresh) -> Result<Step, TaRefuse
         Command::Acknowledge { o } => acknowledge::run(state, *o),
         Command::OperationsSince { mark } => operations_since::run(state, mark),
         Command::Inspect => Ok(Step::Unchanged(Output::State(Box::new(state.inspect())))),
+        Command::Withdraw { .. }
+        | Command::WithdrawAck { .. }
+        | Command::Renew { .. }
+        | Command::Retire { .. }
+        | Command::SetPin { .. } => Err(TaRefused::Malformed),
     }
-}
-
-/// Returns the command as it is kept and hashed: a PIN is never stored.
-fn without_pin(command: &Command) -> Command {
-    let mut command = command.clone();
-    if let Command::Pay { pin, .. } = &mut command {
-        *pin = None;
-    }
-
-    command
 }

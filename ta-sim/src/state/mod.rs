@@ -7,9 +7,9 @@ mod payments;
 mod requests;
 
 use ops_proto::amount::{Amount, Balance};
-use ops_proto::contract::{TaRefused, TaState};
+use ops_proto::contract::{PinState, TaRefused, TaState};
 use ops_proto::id::{CommandId, Digest};
-use ops_proto::limits::ISSUED_BEFORE_TOKEN_MS_MAX;
+use ops_proto::limits::{ISSUED_BEFORE_TOKEN_MS_MAX, PIN_TRIES_MAX};
 use ops_proto::message::{DepositOpen, Status};
 use ops_proto::signed::Signed;
 use ops_proto::statement::{ChainEnd, Position};
@@ -165,6 +165,14 @@ impl State {
             collected_total: self.requests.collected_total,
             time_floor: self.time_floor,
             mark: self.operations.mark(),
+            withdraw_open: None,
+            retired: false,
+            pin: PinState {
+                is_set: false,
+                tries_left: PIN_TRIES_MAX,
+                floor: 0,
+                since_pin: 0,
+            },
         }
     }
 }

@@ -106,7 +106,12 @@ impl Journalled {
                 Output::DepositOpened(order) => Some(Statement::DepositOpen(order.clone())),
                 Output::Paid(pair) => Some(Statement::Payment(pair.clone())),
                 Output::StatusOpened(status) => Some(Statement::Status(status.clone())),
+                Output::Withdrawn(order) => Some(Statement::Withdraw(order.clone())),
+                Output::Retired(retire) => Some(Statement::Retire(retire.clone())),
                 Output::Initialised { .. }
+                | Output::WithdrawAcknowledged { .. }
+                | Output::Renewal(_)
+                | Output::PinSet
                 | Output::Attested { .. }
                 | Output::Certified
                 | Output::DepositClosed { .. }
