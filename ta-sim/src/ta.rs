@@ -8,7 +8,7 @@ use zeroize::Zeroizing;
 use crate::command::{Fresh, Session, Step, dispatch};
 use crate::entropy::Entropy;
 use crate::state::State;
-use crate::storage::{Damaged, LoadFailed, NONCE_SIZE, Slots, Storage};
+use crate::storage::{Damaged, LoadFailed, NONCE_SIZE, NotCommitted, Slots, Storage};
 use crate::transcript;
 
 /// A trusted application in this process.
@@ -37,7 +37,8 @@ impl<S: Storage, E: Entropy> Ta<S, E> {
     ///
     /// # Errors
     ///
-    /// [`OpenRefused`] when the slots cannot be read, or neither opens.
+    /// [`OpenRefused`] when the slots cannot be read, neither opens, or neither is the state that the TPM
+    /// committed to.
     pub fn open(storage: S, entropy: E) -> Result<Self, OpenRefused> {
         let (slots, state) = Slots::load(storage)?;
 
@@ -143,6 +144,12 @@ pub enum OpenRefused {
     /// Neither slot opens.
     #[error("the TA's state is lost")]
     Damaged(#[from] Damaged),
+    /// The slots are not what the TPM committed to.
+    #[error("the TA's state is not the newest")]
+    NotCommitted(#[from] NotCommitted),
+    /// What the newest state is committed to cannot be learnt.
+    #[error("the TPM cannot tell which state is the newest")]
+    Commitment(#[source] io::Error),
 }
 
 impl From<LoadFailed> for OpenRefused {
@@ -150,6 +157,8 @@ impl From<LoadFailed> for OpenRefused {
         match failed {
             LoadFailed::Read(error) => Self::Read(error),
             LoadFailed::Damaged(damaged) => Self::Damaged(damaged),
+            LoadFailed::NotCommitted(not_committed) => Self::NotCommitted(not_committed),
+            LoadFailed::Commitment(error) => Self::Commitment(error),
         }
     }
 }

@@ -11,6 +11,7 @@
 )]
 
 mod collect;
+mod commitment;
 mod deposit;
 mod enrol;
 mod logs;

@@ -1,14 +1,16 @@
 //! Where the sealed state lies: two slots, of which one is always whole.
 
+mod commitment;
 mod file;
 mod seal;
 mod slots;
 
 use std::io;
 
+pub use commitment::{Commitment, Committed};
 pub use file::FileStorage;
 pub use seal::SealingKey;
-pub use slots::Damaged;
+pub use slots::{Damaged, NotCommitted};
 pub(crate) use slots::{LoadFailed, NONCE_SIZE, Slots};
 
 /// Two places for a sealed state, and the key that seals it.
@@ -39,6 +41,13 @@ pub trait Storage {
     ///
     /// When that is not certain; the content of this slot is then unknown.
     fn sync(&mut self, slot: Slot) -> io::Result<()>;
+
+    /// Returns what the newest state is committed to outside the slots.
+    ///
+    /// A storage without one, as this default, does not protect against roll-back at all.
+    fn commitment(&mut self) -> Option<&mut dyn Committed> {
+        None
+    }
 }
 
 /// One of the two places.
