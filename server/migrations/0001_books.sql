@@ -1,6 +1,6 @@
 -- Amounts are minor units. The counters n, i and j and request ids are 8 bytes, big endian, so that
 -- every value of them has its place in the order. Instants are milliseconds since 1970. What was signed
--- is stored as it travelled.
+-- is stored as it travelled. How this becomes PostgreSQL's dialect is described in src/store/migrate.rs.
 
 CREATE TABLE life (
     id          INTEGER PRIMARY KEY CHECK (id = 1),
@@ -22,13 +22,13 @@ CREATE TABLE clients (
 );
 CREATE INDEX clients_by_name ON clients (name);
 
--- Standing: 0 live, 1 suspended, 2 ended. Unbacked: collected without money behind it, less what was
+-- Standing: 0 live, 1 suspended, 2 retired, 3 dead. Unbacked: collected without money behind it, less what was
 -- withdrawn and not yet moved.
 CREATE TABLE tas (
     key               BLOB    NOT NULL PRIMARY KEY REFERENCES subjects (key),
     owner             BLOB    NOT NULL REFERENCES clients (key),
     certificate       BLOB    NOT NULL,
-    standing          INTEGER NOT NULL DEFAULT 0 CHECK (standing IN (0, 1, 2)),
+    standing          INTEGER NOT NULL DEFAULT 0 CHECK (standing IN (0, 1, 2, 3)),
     i                 BLOB    NOT NULL,
     chain_n           BLOB    NOT NULL,
     chain_i           BLOB    NOT NULL,
@@ -73,10 +73,14 @@ CREATE TABLE entries (
     ta       BLOB,
     CHECK (debited <> credited)
 );
-CREATE TRIGGER entries_are_never_changed BEFORE UPDATE ON entries
-BEGIN SELECT RAISE(ABORT, 'entries are only ever added'); END;
-CREATE TRIGGER entries_are_never_removed BEFORE DELETE ON entries
-BEGIN SELECT RAISE(ABORT, 'entries are only ever added'); END;
+-- sqlite: CREATE TRIGGER entries_are_never_changed BEFORE UPDATE ON entries
+-- sqlite: BEGIN SELECT RAISE(ABORT, 'entries are only ever added'); END;
+-- sqlite: CREATE TRIGGER entries_are_never_removed BEFORE DELETE ON entries
+-- sqlite: BEGIN SELECT RAISE(ABORT, 'entries are only ever added'); END;
+-- postgres: CREATE FUNCTION refuse_change() RETURNS trigger LANGUAGE plpgsql AS
+-- postgres: $$ BEGIN RAISE EXCEPTION 'entries are only ever added'; END $$;
+-- postgres: CREATE TRIGGER entries_are_never_changed BEFORE UPDATE OR DELETE OR TRUNCATE ON entries
+-- postgres: FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
 
 -- Money that was paid in, by the reference of who paid it in.
 CREATE TABLE credits (
@@ -115,6 +119,7 @@ CREATE TABLE tokens (
 
 -- Every statement of a TA that was seen, contradictory ones too. Kind as on the wire.
 CREATE TABLE statements (
+    id    INTEGER PRIMARY KEY,
     ta    BLOB    NOT NULL,
     n     BLOB    NOT NULL,
     hash  BLOB    NOT NULL CHECK (length(hash) = 32),
@@ -122,13 +127,13 @@ CREATE TABLE statements (
     i     BLOB    NOT NULL,
     j     BLOB    NOT NULL,
     bytes BLOB    NOT NULL,
-    PRIMARY KEY (ta, n, hash)
+    UNIQUE (ta, n, hash)
 );
 CREATE INDEX statements_by_i ON statements (ta, i) WHERE kind IN (0, 1);
 CREATE INDEX statements_by_j ON statements (ta, j) WHERE kind = 2;
 
 -- Standing: 0 honoured, 1 another payment has this (sender, j), 2 beyond the sender's limit,
--- 3 the sender is of another provider. State: 0 credited, 1 collected, 2 waiting.
+-- 3 the sender is of another provider, 4 the request's own deny-list named the sender. State: 0 credited, 1 collected, 2 waiting.
 CREATE TABLE payments (
     hash          BLOB    NOT NULL PRIMARY KEY CHECK (length(hash) = 32),
     sender        BLOB    NOT NULL,
@@ -138,7 +143,7 @@ CREATE TABLE payments (
     receiver_kind INTEGER NOT NULL,
     receiver      BLOB    NOT NULL,
     request_id    BLOB    NOT NULL,
-    standing      INTEGER NOT NULL CHECK (standing IN (0, 1, 2, 3)),
+    standing      INTEGER NOT NULL CHECK (standing IN (0, 1, 2, 3, 4)),
     state         INTEGER NOT NULL CHECK (state IN (0, 1, 2)),
     received_ms   INTEGER NOT NULL
 );
@@ -165,5 +170,6 @@ CREATE TABLE findings (
     at_ms    INTEGER NOT NULL,
     reason   TEXT    NOT NULL,
     evidence BLOB,
-    UNIQUE (ta, reason, evidence)
+    digest   BLOB    NOT NULL CHECK (length(digest) = 32),
+    UNIQUE (ta, reason, digest)
 );

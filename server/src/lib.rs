@@ -18,4 +18,4 @@ pub mod store;
 mod writer;
 
 pub use provider::{InitOptions, init};
-pub use run::{RunOptions, RunningServer, Server};
+pub use run::{Durability, RunOptions, RunningServer, Server};

@@ -56,6 +56,14 @@ pub const QUEUE_MAX: usize = 512;
 /// Messages in one transaction.
 pub const GROUP_MAX: usize = 64;
 
+/// How often a transaction is tried that others beside it keep from taking effect.
+pub const ATTEMPTS_MAX: u32 = 10;
+
+/// The shortest and the longest pause between two of them.
+pub const PAUSE_MIN: Duration = Duration::from_millis(1);
+/// See [`PAUSE_MIN`].
+pub const PAUSE_MAX: Duration = Duration::from_millis(250);
+
 /// How long a request may take.
 pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
 

@@ -25,7 +25,7 @@ use crate::limits::{
     STREAMS_MAX,
 };
 use crate::provider::{FileError, Layout, Provider, TlsError, server_config};
-use crate::store::{Store, StoreError};
+use crate::store::{Store, StoreAddress, StoreError};
 use crate::writer::{WriterWatch, writer};
 
 /// What a server is started with.
@@ -35,6 +35,19 @@ pub struct RunOptions {
     pub data: PathBuf,
     /// Where to listen instead of where `server.toml` says; port 0 is any that is free.
     pub listen: Option<SocketAddr>,
+    /// Where the books are instead of where `server.toml` says.
+    pub store: Option<StoreAddress>,
+    /// What is demanded of the database.
+    pub durability: Durability,
+}
+
+/// What a server demands of its database.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Durability {
+    /// What was answered survives a crash of the database.
+    Demanded,
+    /// What was answered may be lost.
+    Waived,
 }
 
 impl RunOptions {
@@ -44,6 +57,8 @@ impl RunOptions {
         Self {
             data: data.to_owned(),
             listen: Some(SocketAddr::from(([127, 0, 0, 1], 0))),
+            store: None,
+            durability: Durability::Demanded,
         }
     }
 }
@@ -70,7 +85,14 @@ impl Server {
                 .parse()
                 .map_err(|_| StartError::Listen(provider.config().listen.clone()))?,
         };
-        let store = Store::open(&layout.books_path()).await?;
+        let address = match &options.store {
+            Some(address) => address.clone(),
+            None => provider.config().store_address(&layout)?,
+        };
+        let mut store = Store::open(&address).await?;
+        if options.durability == Durability::Demanded {
+            store.check_durable().await?;
+        }
         let listener = TcpListener::bind(listen)
             .await
             .map_err(|source| StartError::Bind { listen, source })?;

@@ -4,12 +4,12 @@
 //! refused undoes only itself; one commit makes all of them durable, and only then do answers leave.
 
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use ops_proto::Time;
 use tokio::sync::{mpsc, oneshot};
 
-use crate::limits::{GROUP_MAX, QUEUE_MAX};
+use crate::limits::{ATTEMPTS_MAX, GROUP_MAX, PAUSE_MAX, PAUSE_MIN, QUEUE_MAX};
 use crate::provider::Provider;
 use crate::refusal::{Code, Refusal};
 use crate::service::{Desk, Order, Stop};
@@ -45,6 +45,8 @@ pub(crate) struct WriterTask {
     store: Store,
     provider: Arc<Provider>,
     queue: mpsc::Receiver<Job>,
+    /// The connection to the books has to be made again.
+    is_lost: bool,
 }
 
 /// Makes a writer and its task.
@@ -54,6 +56,7 @@ pub(crate) fn writer(store: Store, provider: Arc<Provider>) -> (Writer, WriterTa
         store,
         provider,
         queue,
+        is_lost: false,
     };
 
     (Writer { queue: sender }, task)
@@ -97,27 +100,96 @@ impl WriterTask {
         }
     }
 
+    /// Books messages together, or each alone when together they do not come through.
     async fn book_group(&mut self, jobs: &[Job]) -> Vec<Answer> {
-        match self.try_book_group(jobs).await {
-            Ok(answers) => answers,
-            Err(error) => {
-                let source = std::error::Error::source(&error).map(ToString::to_string);
-                tracing::warn!(%error, source, "A group of messages was not booked");
-                jobs.iter().map(|_| Err(unknown())).collect()
-            }
+        match self.book_together(jobs).await {
+            Booked::Answers(answers) => return answers,
+            Booked::Unknown => return jobs.iter().map(|_| Err(unknown())).collect(),
+            Booked::No if jobs.len() > 1 => {}
+            Booked::No => return jobs.iter().map(|_| Err(not_now())).collect(),
         }
+        let mut answers = Vec::with_capacity(jobs.len());
+        for job in jobs {
+            answers.push(match self.book_together(std::slice::from_ref(job)).await {
+                Booked::Answers(mut answers) => answers.pop().unwrap_or_else(|| Err(not_now())),
+                Booked::Unknown => Err(unknown()),
+                Booked::No => Err(not_now()),
+            });
+        }
+
+        answers
     }
 
-    async fn try_book_group(&mut self, jobs: &[Job]) -> Result<Vec<Answer>, StoreError> {
+    /// Books messages in one transaction, again and again while only others beside it are in the way.
+    async fn book_together(&mut self, jobs: &[Job]) -> Booked {
+        for attempt in 0..ATTEMPTS_MAX {
+            if attempt > 0 {
+                tokio::time::sleep(pause(attempt)).await;
+            }
+            let error = match self.try_book(jobs).await {
+                Ok(answers) => return Booked::Answers(answers),
+                Err(error) => error,
+            };
+            let source = std::error::Error::source(&error).map(ToString::to_string);
+            self.is_lost |= error.is_connection_lost();
+            if error.is_unknown() {
+                tracing::warn!(%error, source, "Whether messages were booked is not known");
+                return Booked::Unknown;
+            }
+            if error.may_be_repeated() {
+                tracing::debug!(attempt, "A group of messages gives way to another process");
+            } else {
+                tracing::warn!(%error, source, attempt, "A group of messages was not booked");
+            }
+        }
+
+        Booked::No
+    }
+
+    async fn try_book(&mut self, jobs: &[Job]) -> Result<Vec<Answer>, StoreError> {
+        if self.is_lost {
+            self.store.reopen().await?;
+            self.is_lost = false;
+            tracing::info!("The books are open again");
+        }
+        self.store.draw_stamps().await?;
         let mut unit = self.store.begin().await?;
         let mut answers = Vec::with_capacity(jobs.len());
         for job in jobs {
-            answers.push(book_one(&mut unit, &self.provider, &job.order).await?);
+            match book_one(&mut unit, &self.provider, &job.order).await {
+                Ok(answer) => answers.push(answer),
+                Err(error) => {
+                    // The next transaction would begin with it otherwise, while locks are held.
+                    unit.abandon().await.ok();
+                    return Err(error);
+                }
+            }
         }
         unit.commit().await?;
 
         Ok(answers)
     }
+}
+
+/// What became of messages that were booked together.
+enum Booked {
+    /// Each has its answer, and is durable.
+    Answers(Vec<Answer>),
+    /// Nobody knows.
+    Unknown,
+    /// Nothing was changed.
+    No,
+}
+
+/// Returns how long to wait before the next attempt: longer each time, and never as long as the others.
+fn pause(attempt: u32) -> Duration {
+    let longest = PAUSE_MAX.min(PAUSE_MIN.saturating_mul(2_u32.saturating_pow(attempt)));
+    let mut random = [0];
+    // Without randomness everybody waits as long, which is slower and not wrong.
+    getrandom::fill(&mut random).ok();
+    let [random] = random;
+
+    longest.saturating_mul(u32::from(random)) / 256
 }
 
 /// Books one message behind a mark of its own. An error ends the group.
@@ -137,6 +209,7 @@ async fn book_one(
             desk.unit.keep().await?;
             return Ok(Ok(bytes));
         }
+        Err(Stop::Store(error)) if error.ends_transaction() => return Err(error),
         Err(stop) => stop,
     };
     desk.unit.undo().await?;
@@ -154,6 +227,13 @@ async fn book_one(
             Ok(Err(Refusal::new(Code::Internal, "the books refused it")))
         }
     }
+}
+
+fn not_now() -> Refusal {
+    Refusal::new(
+        Code::Busy,
+        "the books cannot take the message now; nothing was changed",
+    )
 }
 
 fn unknown() -> Refusal {

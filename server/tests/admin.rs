@@ -56,7 +56,9 @@ async fn init_never_overwrites_a_provider_and_secrets_are_its_own() {
         listen: "127.0.0.1:0".to_owned(),
         oem_root: None,
         measurements: Vec::new(),
-        now: now(),
+        store: None,
+        root: None,
+            now: now(),
     };
 
     let refused = init(world.data.path(), &options).await;

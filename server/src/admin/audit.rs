@@ -42,7 +42,7 @@ pub struct Audit {
 pub async fn audit(data: &Path) -> Result<Audit, AdminError> {
     let provider = Provider::load(data)?;
     let layout = crate::provider::Layout::new(data);
-    let mut store = Store::open(&layout.books_path()).await?;
+    let mut store = Store::open(&layout.store_address()?).await?;
     let mut unit = store.begin_reading().await?;
     let mut audit = Audit::default();
     let replayed = replay(&mut unit, &mut audit).await?;

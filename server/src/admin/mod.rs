@@ -31,7 +31,7 @@ impl Office {
     pub async fn open(data: &Path) -> Result<Self, AdminError> {
         let layout = Layout::new(data);
         layout.provider_certificate()?;
-        let store = Store::open(&layout.books_path()).await?;
+        let store = Store::open(&layout.store_address()?).await?;
 
         Ok(Self { layout, store })
     }

@@ -10,6 +10,7 @@ use clap::{Args, CommandFactory, Parser, Subcommand};
 use ops_proto::{Currency, Name};
 
 use crate::provider::{HexDigest, HexKey};
+use crate::store::StoreAddress;
 
 pub use run::execute;
 
@@ -54,6 +55,12 @@ BLEPAY_LOG sets what is logged to the error output, such as info or blepay_serve
         /// Where to listen instead of where server.toml says; port 0 is any that is free
         #[arg(long, value_name = "ADDRESS")]
         listen: Option<SocketAddr>,
+        /// The books, instead of where server.toml says: postgresql://USER@HOST/DATABASE
+        #[arg(long, value_name = "URL")]
+        store: Option<StoreAddress>,
+        /// Run although PostgreSQL may lose payments that were answered when it crashes or is promoted
+        #[arg(long)]
+        allow_loss_of_answers: bool,
     },
     /// Write the file with which devices enrol
     #[command(after_help = "Example:
@@ -150,6 +157,9 @@ pub struct Init {
     /// Where the server will listen
     #[arg(long, default_value = "127.0.0.1:8443")]
     listen: SocketAddr,
+    /// Where the books are to be: postgresql://USER@HOST/DATABASE; in the directory when not named
+    #[arg(long, value_name = "URL")]
+    store: Option<String>,
     /// The OEM root whose devices are trusted, in hex; the published test root when none is named
     #[arg(long, value_name = "KEY")]
     oem_root: Option<HexKey>,

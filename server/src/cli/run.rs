@@ -1,7 +1,6 @@
 //! Does what the command line says.
 
 use std::io;
-use std::net::SocketAddr;
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -16,7 +15,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use super::{AccountCommand, Command, Init, command, output};
 use crate::admin::{Office, audit, exponent_of};
 use crate::provider::{Config, InitOptions, Layout, init};
-use crate::run::{RunOptions, Server};
+use crate::run::{Durability, RunOptions, Server};
 use crate::writer::now;
 
 /// Exit code of an audit that found something.
@@ -30,7 +29,25 @@ const NOT_BALANCED: u8 = 3;
 pub async fn execute(command: Command) -> anyhow::Result<ExitCode> {
     match command {
         Command::Init(options) => make(options).await?,
-        Command::Run { data, listen } => serve(&data.data, listen).await?,
+        Command::Run {
+            data,
+            listen,
+            store,
+            allow_loss_of_answers,
+        } => {
+            let durability = if allow_loss_of_answers {
+                Durability::Waived
+            } else {
+                Durability::Demanded
+            };
+            serve(RunOptions {
+                data: data.data,
+                listen,
+                store,
+                durability,
+            })
+            .await?;
+        }
         Command::Enrol { data, url, out } => enrol(&data.data, url, out.as_deref()).await?,
         Command::Credit {
             data,
@@ -86,6 +103,7 @@ async fn make(options: Init) -> anyhow::Result<()> {
         listen: options.listen.to_string(),
         oem_root: options.oem_root.map(|key| key.0),
         measurements: options.measurement.iter().map(|hash| hash.0).collect(),
+        store: options.store,
         now: now(),
     };
     let made = init(&data, &init_options).await?;
@@ -115,11 +133,7 @@ async fn make(options: Init) -> anyhow::Result<()> {
     ))?)
 }
 
-async fn serve(data: &Path, listen: Option<SocketAddr>) -> anyhow::Result<()> {
-    let options = RunOptions {
-        data: data.to_owned(),
-        listen,
-    };
+async fn serve(options: RunOptions) -> anyhow::Result<()> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let server = Server::start(&options).await?;

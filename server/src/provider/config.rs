@@ -7,6 +7,7 @@ use ops_proto::{Amount, Digest, PublicKey};
 use serde::{Deserialize, Serialize};
 
 use super::files::{FileError, Layout};
+use crate::store::StoreAddress;
 
 /// What a provider is told in `server.toml`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -20,6 +21,9 @@ pub struct Config {
     pub client_validity_days: u64,
     /// How long a TA's certificate is valid: weeks.
     pub ta_validity_days: u64,
+    /// The books, as `postgresql://USER@HOST/DATABASE`; in the data directory when none are named.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub store: Option<String>,
     /// Requests per second from one address; short bursts may be four times that.
     pub requests_per_second: u32,
     /// The OEM root whose devices are trusted.
@@ -53,6 +57,22 @@ impl Config {
         }
 
         Ok(config)
+    }
+
+    /// Returns where the books are.
+    ///
+    /// # Errors
+    ///
+    /// [`FileError`] when `store` is no address.
+    pub fn store_address(&self, layout: &Layout) -> Result<StoreAddress, FileError> {
+        let Some(url) = &self.store else {
+            return Ok(StoreAddress::file(&layout.books_path()));
+        };
+
+        url.parse().map_err(|_| FileError::Unfit {
+            path: layout.config_path(),
+            why: "`store` is no address such as postgresql://USER@HOST/DATABASE",
+        })
     }
 
     /// Returns the measurements of TAs that are allowed.

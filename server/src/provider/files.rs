@@ -10,7 +10,8 @@ use ops_proto::signed::Signed;
 use ops_proto::{PublicKey, SecretKey};
 use zeroize::Zeroizing;
 
-use super::config::HexKey;
+use super::config::{Config, HexKey};
+use crate::store::StoreAddress;
 
 /// Where the files of a data directory are.
 #[derive(Clone, Debug)]
@@ -37,6 +38,15 @@ impl Layout {
     #[must_use]
     pub fn books_path(&self) -> PathBuf {
         self.data.join("books.db")
+    }
+
+    /// Returns where the books are: here, unless `server.toml` says otherwise.
+    ///
+    /// # Errors
+    ///
+    /// [`FileError`] when `server.toml` is missing or says what it may not.
+    pub fn store_address(&self) -> Result<StoreAddress, FileError> {
+        Config::load(self)?.store_address(self)
     }
 
     pub(super) fn config_path(&self) -> PathBuf {

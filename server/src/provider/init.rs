@@ -12,7 +12,7 @@ use super::files::{Access, FileError, Layout, make_file};
 use super::tls::{TlsError, TlsFiles, make_tls};
 use super::{CLOCK_SKEW_MS, DAY_MS};
 use crate::oem::{OEM_TEST_ROOT, simulated_ta_measurement};
-use crate::store::{Store, StoreError, SubjectKind};
+use crate::store::{NoStoreAddress, Store, StoreAddress, StoreError, SubjectKind};
 
 /// How long a provider's certificate is valid.
 const PROVIDER_VALIDITY_DAYS: u64 = 5 * 365;
@@ -35,6 +35,8 @@ pub struct InitOptions {
     pub oem_root: Option<PublicKey>,
     /// The measurements of TAs that are allowed; the simulated TA's when none is named.
     pub measurements: Vec<Digest>,
+    /// Where the books are to be, as `postgresql://USER@HOST/DATABASE`; in the directory when not named.
+    pub store: Option<String>,
     /// The present instant.
     pub now: Time,
 }
@@ -67,7 +69,7 @@ pub async fn init(data: &Path, options: &InitOptions) -> Result<Initialised, Ini
     let keys = Keys::make()?;
     let provider = ProviderId(random()?);
     let certificate = keys.certify_provider(provider, options);
-    make_books(&layout, &keys, options.now).await?;
+    make_books(&layout, &keys, options).await?;
     make_tls_files(&layout, &tls)?;
     make_key_files(&layout, &keys, &certificate)?;
     make_config(&layout, options)?;
@@ -150,14 +152,23 @@ fn limits_max(limits: &Limits) -> Limits {
     }
 }
 
-async fn make_books(layout: &Layout, keys: &Keys, now: Time) -> Result<(), InitError> {
-    // The engine gives its other files the permissions of this one.
-    make_file(&layout.books_path(), &[], Access::Secret)?;
-    let mut store = Store::create(&layout.books_path()).await?;
+async fn make_books(layout: &Layout, keys: &Keys, options: &InitOptions) -> Result<(), InitError> {
+    let address = match &options.store {
+        Some(url) => url.parse()?,
+        None => StoreAddress::file(&layout.books_path()),
+    };
+    if let StoreAddress::File(path) = &address {
+        // The engine gives its other files the permissions of this one.
+        make_file(path, &[], Access::Secret)?;
+    }
+    let mut store = Store::create(&address).await?;
     let mut unit = store.begin().await?;
-    unit.begin_life().await?;
+    if !unit.begin_life().await? {
+        return Err(InitError::BooksThere(address));
+    }
     for key in keys.public() {
-        unit.put_subject(&key, SubjectKind::Provider, now).await?;
+        unit.put_subject(&key, SubjectKind::Provider, options.now)
+            .await?;
     }
     unit.commit().await?;
     store.close().await?;
@@ -241,6 +252,7 @@ fn make_config(layout: &Layout, options: &InitOptions) -> Result<(), InitError> 
         listen: options.listen.clone(),
         client_validity_days: 5 * 365,
         ta_validity_days: 28,
+        store: options.store.clone(),
         requests_per_second: 200,
         oem_root: HexKey(options.oem_root.unwrap_or(OEM_TEST_ROOT)),
         measurements,
@@ -271,6 +283,12 @@ pub enum InitError {
     /// The books cannot be made.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The address of the books is none.
+    #[error(transparent)]
+    Address(#[from] NoStoreAddress),
+    /// The database is a provider's already.
+    #[error("{0:?} holds the books of a provider already; nothing was changed. Make another database")]
+    BooksThere(StoreAddress),
     /// The settings cannot be written.
     #[error("the settings cannot be written")]
     Config(#[from] toml::ser::Error),

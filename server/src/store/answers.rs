@@ -3,10 +3,10 @@
 use ops_proto::message::{AnswerStamp, DepositAnswer, SyncToken};
 use ops_proto::signed::{Body, Signed};
 use ops_proto::{Digest, PublicKey};
-use sqlx::Row as _;
 
 use super::column::signed_back;
-use super::{StoreError, Unit};
+use super::sql::{self, Row};
+use super::{Store, StoreError, Unit};
 
 /// What an answer answers. The numbers stand in the rows and never change.
 #[derive(Clone, Copy, Debug)]
@@ -28,30 +28,115 @@ impl AnswerKind {
     }
 }
 
-impl Unit<'_> {
-    /// Begins the server's first life.
-    pub(crate) async fn begin_life(&mut self) -> Result<(), StoreError> {
-        sqlx::query("INSERT INTO life (id, incarnation, sequence) VALUES (1, 1, 0)")
-            .execute(self.sql())
+/// Draws stamps.
+const DRAW: &str =
+    "UPDATE life SET sequence = sequence + $1 WHERE id = 1 RETURNING incarnation, sequence";
+
+/// How many stamps are drawn at a time, and how few are too few to begin with.
+const STAMPS_DRAWN: u32 = 4096;
+const STAMPS_MIN: u64 = 512;
+
+/// Stamps of answers that were drawn for this connection alone, so that processes that answer beside
+/// each other do not wait for each other. Those that are not used are left out.
+#[derive(Debug, Default)]
+pub(super) struct Stamps {
+    incarnation: u32,
+    next: u64,
+    end: u64,
+}
+
+impl Stamps {
+    fn back(row: &Row, drawn: u32) -> Result<Self, StoreError> {
+        let last: i64 = row.try_get("sequence")?;
+        let end = u64::try_from(last)
+            .ok()
+            .and_then(|last| last.checked_add(1))
+            .ok_or(StoreError::Damaged("the sequence is out of range"))?;
+
+        Ok(Self {
+            incarnation: row.try_get("incarnation")?,
+            next: end.saturating_sub(u64::from(drawn)),
+            end,
+        })
+    }
+
+    fn next(&mut self, incarnation: u32) -> Option<AnswerStamp> {
+        if self.next >= self.end || self.incarnation != incarnation {
+            return None;
+        }
+        let sequence = self.next;
+        self.next = self.next.saturating_add(1);
+
+        Some(AnswerStamp {
+            incarnation,
+            sequence,
+        })
+    }
+
+    const fn left(&self) -> u64 {
+        self.end.saturating_sub(self.next)
+    }
+}
+
+impl Store {
+    /// Draws stamps for the answers to come, unless there are enough.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] when the store fails.
+    pub(crate) async fn draw_stamps(&mut self) -> Result<(), StoreError> {
+        if self.stamps.left() >= STAMPS_MIN {
+            return Ok(());
+        }
+        let row = sql::query(DRAW)
+            .bind(STAMPS_DRAWN)
+            .fetch_one(self.sql())
             .await?;
+        self.stamps = Stamps::back(&row, STAMPS_DRAWN)?;
 
         Ok(())
     }
+}
 
-    /// Returns the stamp of the next answer.
-    pub(crate) async fn next_stamp(&mut self) -> Result<AnswerStamp, StoreError> {
-        let row = sqlx::query(
-            "UPDATE life SET sequence = sequence + 1 WHERE id = 1 RETURNING incarnation, sequence",
+impl Unit<'_> {
+    /// Begins the server's first life; returns whether it had none.
+    pub(crate) async fn begin_life(&mut self) -> Result<bool, StoreError> {
+        let begun = sql::query(
+            "INSERT INTO life (id, incarnation, sequence) VALUES (1, 1, 0) ON CONFLICT DO NOTHING",
         )
-        .fetch_one(self.sql())
+        .execute(self.sql())
         .await?;
-        let sequence: i64 = row.try_get("sequence")?;
 
-        Ok(AnswerStamp {
-            incarnation: row.try_get("incarnation")?,
-            sequence: u64::try_from(sequence)
-                .map_err(|_| StoreError::Damaged("the sequence is below zero"))?,
-        })
+        Ok(begun.rows_affected() == 1)
+    }
+
+    /// Returns the stamp of the next answer: one that was drawn, while the incarnation lasts.
+    pub(crate) async fn next_stamp(&mut self) -> Result<AnswerStamp, StoreError> {
+        let incarnation = match self.incarnation {
+            Some(incarnation) => incarnation,
+            None => self.read_incarnation().await?,
+        };
+        if let Some(stamp) = self.stamps.next(incarnation) {
+            return Ok(stamp);
+        }
+        let row = sql::query(DRAW)
+            .bind(1_i64)
+            .fetch_one(self.sql())
+            .await?;
+        let mut stamps = Stamps::back(&row, 1)?;
+
+        stamps
+            .next(incarnation)
+            .ok_or(StoreError::Damaged("the incarnation changed"))
+    }
+
+    async fn read_incarnation(&mut self) -> Result<u32, StoreError> {
+        let incarnation = sql::query_scalar("SELECT incarnation FROM life WHERE id = 1")
+            .fetch_one(self.sql())
+            .await?;
+        self.incarnation = Some(incarnation);
+
+        Ok(incarnation)
     }
 
     /// Stores an answer and returns its row number.
@@ -63,7 +148,7 @@ impl Unit<'_> {
     ) -> Result<i64, StoreError> {
         let sequence = i64::try_from(stamp.sequence)
             .map_err(|_| StoreError::Damaged("the sequence does not fit"))?;
-        let id = sqlx::query_scalar(
+        let id = sql::query_scalar(
             "INSERT INTO answers (incarnation, sequence, kind, bytes) VALUES ($1, $2, $3, $4)
              RETURNING id",
         )
@@ -82,7 +167,7 @@ impl Unit<'_> {
         &mut self,
         id: i64,
     ) -> Result<Signed<DepositAnswer>, StoreError> {
-        let bytes: Vec<u8> = sqlx::query_scalar("SELECT bytes FROM answers WHERE id = $1")
+        let bytes: Vec<u8> = sql::query_scalar("SELECT bytes FROM answers WHERE id = $1")
             .bind(id)
             .fetch_one(self.sql())
             .await?;
@@ -95,7 +180,7 @@ impl Unit<'_> {
         &mut self,
         status: &Digest,
     ) -> Result<Option<Signed<SyncToken>>, StoreError> {
-        let bytes: Option<Vec<u8>> = sqlx::query_scalar(
+        let bytes: Option<Vec<u8>> = sql::query_scalar(
             "SELECT bytes FROM answers JOIN tokens ON tokens.answer = answers.id
              WHERE tokens.status = $1",
         )
@@ -113,7 +198,7 @@ impl Unit<'_> {
         status: &Digest,
         answer: i64,
     ) -> Result<(), StoreError> {
-        sqlx::query("INSERT INTO tokens (status, ta, answer) VALUES ($1, $2, $3)")
+        sql::query("INSERT INTO tokens (status, ta, answer) VALUES ($1, $2, $3)")
             .bind(status.0.as_slice())
             .bind(ta.0.as_slice())
             .bind(answer)
@@ -129,7 +214,7 @@ impl Unit<'_> {
         after: i64,
         limit: i64,
     ) -> Result<Vec<(i64, i64, Vec<u8>)>, StoreError> {
-        let rows = sqlx::query_as(
+        let rows = sql::query(
             "SELECT id, kind, bytes FROM answers WHERE id > $1 ORDER BY id LIMIT $2",
         )
         .bind(after)
@@ -137,6 +222,14 @@ impl Unit<'_> {
         .fetch_all(self.sql())
         .await?;
 
-        Ok(rows)
+        rows.iter()
+            .map(|row| {
+                Ok((
+                    row.try_get("id")?,
+                    row.try_get("kind")?,
+                    row.try_get("bytes")?,
+                ))
+            })
+            .collect()
     }
 }

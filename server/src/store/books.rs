@@ -1,12 +1,11 @@
 //! Accounts and entries.
 
 use ops_proto::{Amount, Balance, ProviderId, PublicKey, Time};
-use sqlx::Row as _;
-use sqlx::sqlite::SqliteRow;
 
 use super::column::{
     amount, amount_back, balance_back, counter, counter_back, instant, key_back, provider_back,
 };
+use super::sql::{self, Row};
 use super::{StoreError, Unit};
 use crate::ledger::{Account, Reason, Transfer};
 
@@ -61,7 +60,7 @@ impl Unit<'_> {
     /// Returns the balance of an account that is never below zero.
     pub(crate) async fn balance(&mut self, account: &Account) -> Result<Balance, StoreError> {
         let (kind, owner, number) = columns(account);
-        let balance: Option<i64> = sqlx::query_scalar(
+        let balance: Option<i64> = sql::query_scalar(
             "SELECT balance FROM accounts WHERE kind = $1 AND owner = $2 AND number = $3",
         )
         .bind(kind)
@@ -99,7 +98,7 @@ impl Unit<'_> {
             .await?;
         let credited = self.move_balance(&transfer.to, amount).await?;
         let ta = advanced_ta(transfer);
-        sqlx::query(
+        sql::query(
             "INSERT INTO entries (at_ms, reason, debited, credited, amount, cause, ta)
              VALUES ($1, $2, $3, $4, $5, $6, $7)",
         )
@@ -123,16 +122,16 @@ impl Unit<'_> {
     async fn move_balance(&mut self, account: &Account, by: i64) -> Result<i64, StoreError> {
         let (kind, owner, number) = columns(account);
         // An account below zero breaks the table's check and so undoes the whole message.
-        let id = sqlx::query_scalar(
+        let id = sql::query_scalar(
             "INSERT INTO accounts (kind, owner, number) VALUES ($1, $2, $3)
-             ON CONFLICT (kind, owner, number) DO UPDATE SET kind = kind RETURNING id",
+             ON CONFLICT (kind, owner, number) DO UPDATE SET kind = accounts.kind RETURNING id",
         )
         .bind(kind)
         .bind(owner)
         .bind(number)
         .fetch_one(self.sql())
         .await?;
-        sqlx::query("UPDATE accounts SET balance = balance + $2 WHERE id = $1")
+        sql::query("UPDATE accounts SET balance = balance + $2 WHERE id = $1")
             .bind(id)
             .bind(by)
             .execute(self.sql())
@@ -148,7 +147,7 @@ impl Unit<'_> {
         amount: i64,
     ) -> Result<(), StoreError> {
         let (by_owner, by_loss) = advance_of(reason, amount);
-        sqlx::query(
+        sql::query(
             "UPDATE tas SET advanced_by_owner = advanced_by_owner + $2,
                  advanced_by_loss = advanced_by_loss + $3
              WHERE key = $1",
@@ -169,7 +168,7 @@ impl Unit<'_> {
         client: &PublicKey,
         credit: Amount,
     ) -> Result<Option<(PublicKey, Amount)>, StoreError> {
-        let put = sqlx::query(
+        let put = sql::query(
             "INSERT INTO credits (reference, client, amount) VALUES ($1, $2, $3)
              ON CONFLICT DO NOTHING",
         )
@@ -181,7 +180,7 @@ impl Unit<'_> {
         if put.rows_affected() == 1 {
             return Ok(None);
         }
-        let row = sqlx::query("SELECT client, amount FROM credits WHERE reference = $1")
+        let row = sql::query("SELECT client, amount FROM credits WHERE reference = $1")
             .bind(reference)
             .fetch_one(self.sql())
             .await?;
@@ -194,7 +193,7 @@ impl Unit<'_> {
 
     /// Returns the sum of balances of each kind of account.
     pub(crate) async fn totals(&mut self) -> Result<Totals, StoreError> {
-        let rows = sqlx::query("SELECT kind, sum(balance) AS total FROM accounts GROUP BY kind")
+        let rows = sql::query("SELECT kind, CAST(sum(balance) AS BIGINT) AS total FROM accounts GROUP BY kind")
             .fetch_all(self.sql())
             .await?;
         let mut totals = Totals::default();
@@ -222,7 +221,7 @@ impl Unit<'_> {
         after: i64,
         limit: i64,
     ) -> Result<Vec<AccountRow>, StoreError> {
-        let rows = sqlx::query("SELECT * FROM accounts WHERE id > $1 ORDER BY id LIMIT $2")
+        let rows = sql::query("SELECT * FROM accounts WHERE id > $1 ORDER BY id LIMIT $2")
             .bind(after)
             .bind(limit)
             .fetch_all(self.sql())
@@ -237,7 +236,7 @@ impl Unit<'_> {
         after: i64,
         limit: i64,
     ) -> Result<Vec<EntryRow>, StoreError> {
-        let rows = sqlx::query("SELECT * FROM entries WHERE id > $1 ORDER BY id LIMIT $2")
+        let rows = sql::query("SELECT * FROM entries WHERE id > $1 ORDER BY id LIMIT $2")
             .bind(after)
             .bind(limit)
             .fetch_all(self.sql())
@@ -261,7 +260,16 @@ const fn advance_of(reason: Reason, amount: i64) -> (i64, i64) {
         | Reason::Transit
         | Reason::Collect
         | Reason::CollectForeign
-        | Reason::Withdraw => (0, 0),
+        | Reason::Withdraw
+        | Reason::Hold
+        | Reason::FromHeld
+        | Reason::Release
+        | Reason::Retire
+        | Reason::RestoredShort
+        | Reason::RestoredSurplus
+        | Reason::GrantByLoss
+        | Reason::RetireByLoss
+        | Reason::CoverListed => (0, 0),
     }
 }
 
@@ -287,7 +295,7 @@ fn columns(account: &Account) -> (i64, Vec<u8>, Vec<u8>) {
     }
 }
 
-fn account_back(row: &SqliteRow) -> Result<AccountRow, StoreError> {
+fn account_back(row: &Row) -> Result<AccountRow, StoreError> {
     let owner: &[u8] = row.try_get("owner")?;
     let number: &[u8] = row.try_get("number")?;
     let account = match row.try_get("kind")? {
@@ -315,7 +323,7 @@ fn account_back(row: &SqliteRow) -> Result<AccountRow, StoreError> {
     })
 }
 
-fn entry_back(row: &SqliteRow) -> Result<EntryRow, StoreError> {
+fn entry_back(row: &Row) -> Result<EntryRow, StoreError> {
     let ta: Option<&[u8]> = row.try_get("ta")?;
     let reason = Reason::back(row.try_get("reason")?)
         .ok_or(StoreError::Damaged("an entry has an unknown reason"))?;

@@ -3,12 +3,12 @@
 use ops_proto::{PublicKey, Time};
 
 use super::column::instant;
-use super::{StoreError, Unit};
+use super::{StoreError, Unit, sql};
 
 impl Unit<'_> {
     /// Forgets the challenges that have expired.
     pub(crate) async fn expire_challenges(&mut self, now: Time) -> Result<(), StoreError> {
-        sqlx::query("DELETE FROM challenges WHERE expires_ms <= $1")
+        sql::query("DELETE FROM challenges WHERE expires_ms <= $1")
             .bind(instant(now))
             .execute(self.sql())
             .await?;
@@ -24,7 +24,7 @@ impl Unit<'_> {
         expires: Time,
         keep: i64,
     ) -> Result<(), StoreError> {
-        let id: i64 = sqlx::query_scalar(
+        let id: i64 = sql::query_scalar(
             "INSERT INTO challenges (challenge, subject, expires_ms) VALUES ($1, $2, $3)
              RETURNING id",
         )
@@ -33,7 +33,7 @@ impl Unit<'_> {
         .bind(instant(expires))
         .fetch_one(self.sql())
         .await?;
-        sqlx::query("DELETE FROM challenges WHERE id <= $1")
+        sql::query("DELETE FROM challenges WHERE id <= $1")
             .bind(id.saturating_sub(keep))
             .execute(self.sql())
             .await?;
@@ -48,7 +48,7 @@ impl Unit<'_> {
         subject: &PublicKey,
         now: Time,
     ) -> Result<bool, StoreError> {
-        let used = sqlx::query(
+        let used = sql::query(
             "DELETE FROM challenges WHERE challenge = $1 AND subject = $2 AND expires_ms > $3",
         )
         .bind(challenge.as_slice())

@@ -2,10 +2,9 @@
 
 use ops_proto::message::DepositOutcome;
 use ops_proto::{Amount, Digest, PublicKey};
-use sqlx::Row as _;
-use sqlx::sqlite::SqliteRow;
 
 use super::column::{amount, amount_back, counter, counter_back, digest_back};
+use super::sql::{self, Row};
 use super::{StoreError, Unit};
 use crate::ledger::{Grant, GrantPlace, LastGrant};
 
@@ -25,7 +24,7 @@ impl Unit<'_> {
         ta: &PublicKey,
         i: u64,
     ) -> Result<Option<DepositRow>, StoreError> {
-        let row = sqlx::query("SELECT hash, answer FROM deposits WHERE ta = $1 AND i = $2")
+        let row = sql::query("SELECT hash, answer FROM deposits WHERE ta = $1 AND i = $2")
             .bind(ta.0.as_slice())
             .bind(counter(i))
             .fetch_optional(self.sql())
@@ -51,7 +50,7 @@ impl Unit<'_> {
             DepositOutcome::Granted => 0_i64,
             DepositOutcome::Refused(_) => 1,
         };
-        sqlx::query(
+        sql::query(
             "INSERT INTO deposits (ta, i, hash, amount, outcome, answer)
              VALUES ($1, $2, $3, $4, $5, $6)",
         )
@@ -69,7 +68,7 @@ impl Unit<'_> {
 
     /// Returns the grants that a TA is not known to have taken, oldest first.
     pub(crate) async fn grants(&mut self, ta: &PublicKey) -> Result<Vec<Grant>, StoreError> {
-        let rows = sqlx::query(
+        let rows = sql::query(
             "SELECT i, amount FROM deposits WHERE ta = $1 AND outcome = 0 AND taken = 0 ORDER BY i",
         )
         .bind(ta.0.as_slice())
@@ -85,7 +84,7 @@ impl Unit<'_> {
         ta: &PublicKey,
         i: u64,
     ) -> Result<Vec<LastGrant>, StoreError> {
-        let rows = sqlx::query(
+        let rows = sql::query(
             "SELECT i, amount, taken FROM deposits
              WHERE ta = $1 AND i >= $2 AND outcome = 0 ORDER BY i",
         )
@@ -111,7 +110,7 @@ impl Unit<'_> {
 
     /// Notes that a TA took a grant.
     pub(crate) async fn take_grant(&mut self, ta: &PublicKey, i: u64) -> Result<(), StoreError> {
-        sqlx::query("UPDATE deposits SET taken = 1 WHERE ta = $1 AND i = $2")
+        sql::query("UPDATE deposits SET taken = 1 WHERE ta = $1 AND i = $2")
             .bind(ta.0.as_slice())
             .bind(counter(i))
             .execute(self.sql())
@@ -121,7 +120,7 @@ impl Unit<'_> {
     }
 }
 
-fn grant_back(row: &SqliteRow) -> Result<Grant, StoreError> {
+fn grant_back(row: &Row) -> Result<Grant, StoreError> {
     Ok(Grant {
         i: counter_back(row.try_get("i")?)?,
         amount: amount_back(row.try_get("amount")?)?,

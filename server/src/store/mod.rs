@@ -1,40 +1,54 @@
 //! What the provider knows, in SQL: the only place with statements of it.
 //!
 //! A [`Store`] is one connection, a [`Unit`] one transaction on it. What the messages need is methods of
-//! [`Unit`], in words of the protocol; numbered parameters and plain types keep the statements such that
-//! another engine can take them.
+//! [`Unit`], in words of the protocol; each statement is written once and runs on SQLite and on PostgreSQL.
 
+mod address;
 mod answers;
 mod books;
 mod challenges;
 mod column;
+mod connect;
 mod deposits;
+mod error;
+mod migrate;
 mod payments;
+mod sql;
 mod statements;
 mod subjects;
 
-use std::path::Path;
-use std::time::Duration;
+use sqlx::{Connection as _, PgConnection, Postgres, Sqlite, SqliteConnection, Transaction};
 
-use sqlx::migrate::Migrator;
-use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqliteSynchronous};
-use sqlx::{ConnectOptions as _, Connection as _, Sqlite, Transaction};
-
+pub use address::{NoStoreAddress, StoreAddress};
 pub(crate) use answers::AnswerKind;
 pub use books::{AccountRow, EntryRow, Totals};
 pub use deposits::DepositRow;
+pub use error::StoreError;
 pub use payments::{PaymentRow, PaymentState, Standing};
 pub use subjects::{ClientRow, SubjectKind, TaRow, TaStanding};
 
-static MIGRATIONS: Migrator = sqlx::migrate!("./migrations");
+use answers::Stamps;
+use connect::Connected;
+use sql::Sql;
 
-/// How long to wait for another process that is writing.
-const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
+/// Begins a transaction that reads what is committed at its beginning, and keeps nobody from writing.
+const POSTGRES_BEGIN_READING: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
+
+/// Begins a transaction that takes effect as if it were alone, or fails and may be repeated.
+const POSTGRES_BEGIN: &str = "BEGIN ISOLATION LEVEL SERIALIZABLE";
 
 /// One connection to the books.
 #[derive(Debug)]
 pub struct Store {
-    connection: SqliteConnection,
+    address: StoreAddress,
+    connection: Connection,
+    stamps: Stamps,
+}
+
+#[derive(Debug)]
+enum Connection {
+    Sqlite(SqliteConnection),
+    Postgres(Box<PgConnection>),
 }
 
 impl Store {
@@ -43,33 +57,45 @@ impl Store {
     /// # Errors
     ///
     /// [`StoreError`] when there are none, they cannot be opened, or they are newer than this program.
-    pub async fn open(path: &Path) -> Result<Self, StoreError> {
-        Self::connect(path, false).await
+    pub async fn open(address: &StoreAddress) -> Result<Self, StoreError> {
+        Self::connect(address, Connected::ToWhatIsThere).await
     }
 
     /// Makes new books.
     ///
     /// # Errors
     ///
-    /// [`StoreError`] when the file cannot be made.
-    pub async fn create(path: &Path) -> Result<Self, StoreError> {
-        Self::connect(path, true).await
+    /// [`StoreError`] when the file cannot be made, or the database holds books already.
+    pub async fn create(address: &StoreAddress) -> Result<Self, StoreError> {
+        Self::connect(address, Connected::ToNewBooks).await
     }
 
-    async fn connect(path: &Path, create: bool) -> Result<Self, StoreError> {
-        let mut connection = SqliteConnectOptions::new()
-            .filename(path)
-            .create_if_missing(create)
-            .journal_mode(SqliteJournalMode::Wal)
-            .synchronous(SqliteSynchronous::Full)
-            .foreign_keys(true)
-            .busy_timeout(BUSY_TIMEOUT)
-            .disable_statement_logging()
-            .connect()
-            .await?;
-        MIGRATIONS.run_direct(None, &mut connection, false).await?;
+    async fn connect(address: &StoreAddress, to: Connected) -> Result<Self, StoreError> {
+        let connection = match address {
+            StoreAddress::File(path) => Connection::Sqlite(connect::sqlite(path, to).await?),
+            StoreAddress::Postgres(options) => {
+                Connection::Postgres(Box::new(connect::postgres(options).await?))
+            }
+        };
+        let mut store = Self {
+            address: address.clone(),
+            connection,
+            stamps: Stamps::default(),
+        };
+        store.migrate().await?;
 
-        Ok(Self { connection })
+        Ok(store)
+    }
+
+    /// Opens the books again after the connection was lost. Stamps that were drawn are not used again.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] when they cannot be opened now.
+    pub async fn reopen(&mut self) -> Result<(), StoreError> {
+        *self = Self::open(&self.address).await?;
+
+        Ok(())
     }
 
     /// Begins a transaction that may write.
@@ -78,9 +104,7 @@ impl Store {
     ///
     /// [`StoreError`] when another process keeps writing for longer than the wait.
     pub async fn begin(&mut self) -> Result<Unit<'_>, StoreError> {
-        let transaction = self.connection.begin_with("BEGIN IMMEDIATE").await?;
-
-        Ok(Unit { transaction })
+        self.begin_with("BEGIN IMMEDIATE", POSTGRES_BEGIN).await
     }
 
     /// Begins a transaction that only reads: it sees one state and keeps nobody from writing.
@@ -89,9 +113,29 @@ impl Store {
     ///
     /// [`StoreError`] when the store fails.
     pub async fn begin_reading(&mut self) -> Result<Unit<'_>, StoreError> {
-        let transaction = self.connection.begin_with("BEGIN DEFERRED").await?;
+        self.begin_with("BEGIN DEFERRED", POSTGRES_BEGIN_READING)
+            .await
+    }
 
-        Ok(Unit { transaction })
+    async fn begin_with(
+        &mut self,
+        sqlite: &'static str,
+        postgres: &'static str,
+    ) -> Result<Unit<'_>, StoreError> {
+        let transaction = match &mut self.connection {
+            Connection::Sqlite(connection) => {
+                Begun::Sqlite(connection.begin_with(sqlite).await?)
+            }
+            Connection::Postgres(connection) => {
+                Begun::Postgres(connection.begin_with(postgres).await?)
+            }
+        };
+
+        Ok(Unit {
+            transaction,
+            stamps: &mut self.stamps,
+            incarnation: None,
+        })
     }
 
     /// Closes the connection, so that the log of writes is folded into the file.
@@ -100,7 +144,10 @@ impl Store {
     ///
     /// [`StoreError`] when the file cannot be written; nothing that was committed is lost.
     pub async fn close(self) -> Result<(), StoreError> {
-        self.connection.close().await?;
+        match self.connection {
+            Connection::Sqlite(connection) => connection.close().await?,
+            Connection::Postgres(connection) => connection.close().await?,
+        }
 
         Ok(())
     }
@@ -109,7 +156,16 @@ impl Store {
 /// One transaction. Dropping it without [`Unit::commit`] undoes it.
 #[derive(Debug)]
 pub struct Unit<'s> {
-    transaction: Transaction<'s, Sqlite>,
+    transaction: Begun<'s>,
+    stamps: &'s mut Stamps,
+    /// The incarnation, once it was read in this transaction.
+    incarnation: Option<u32>,
+}
+
+#[derive(Debug)]
+enum Begun<'s> {
+    Sqlite(Transaction<'s, Sqlite>),
+    Postgres(Transaction<'s, Postgres>),
 }
 
 impl Unit<'_> {
@@ -117,9 +173,27 @@ impl Unit<'_> {
     ///
     /// # Errors
     ///
-    /// [`StoreError`]: whether the transaction took effect is then unknown.
+    /// [`StoreError`]: unless [`StoreError::may_be_repeated`], whether the transaction took effect is
+    /// unknown.
     pub async fn commit(self) -> Result<(), StoreError> {
-        self.transaction.commit().await?;
+        let committed = match self.transaction {
+            Begun::Sqlite(transaction) => transaction.commit().await,
+            Begun::Postgres(transaction) => transaction.commit().await,
+        };
+
+        committed.map_err(StoreError::at_commit)
+    }
+
+    /// Undoes everything since the beginning.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] when the store fails; nothing takes effect then either.
+    pub async fn abandon(self) -> Result<(), StoreError> {
+        match self.transaction {
+            Begun::Sqlite(transaction) => transaction.rollback().await?,
+            Begun::Postgres(transaction) => transaction.rollback().await?,
+        }
 
         Ok(())
     }
@@ -130,7 +204,7 @@ impl Unit<'_> {
     ///
     /// [`StoreError`] when the store fails.
     pub async fn mark(&mut self) -> Result<(), StoreError> {
-        run(self.sql(), "SAVEPOINT message").await
+        self.run("SAVEPOINT message").await
     }
 
     /// Keeps what was done since the mark, and forgets the mark.
@@ -139,7 +213,7 @@ impl Unit<'_> {
     ///
     /// [`StoreError`] when the store fails.
     pub async fn keep(&mut self) -> Result<(), StoreError> {
-        run(self.sql(), "RELEASE message").await
+        self.run("RELEASE SAVEPOINT message").await
     }
 
     /// Undoes what was done since the mark, and forgets the mark.
@@ -148,32 +222,21 @@ impl Unit<'_> {
     ///
     /// [`StoreError`] when the store fails.
     pub async fn undo(&mut self) -> Result<(), StoreError> {
-        run(self.sql(), "ROLLBACK TO message").await?;
+        self.run("ROLLBACK TO SAVEPOINT message").await?;
 
-        run(self.sql(), "RELEASE message").await
+        self.run("RELEASE SAVEPOINT message").await
     }
 
-    pub(crate) fn sql(&mut self) -> &mut SqliteConnection {
-        &mut self.transaction
+    async fn run(&mut self, sql: &'static str) -> Result<(), StoreError> {
+        sql::query(sql).execute(self.sql()).await?;
+
+        Ok(())
     }
-}
 
-async fn run(connection: &mut SqliteConnection, sql: &'static str) -> Result<(), StoreError> {
-    sqlx::query(sql).execute(connection).await?;
-
-    Ok(())
-}
-
-/// The books cannot be read or written.
-#[derive(Debug, thiserror::Error)]
-pub enum StoreError {
-    /// The engine says no.
-    #[error("the books cannot be read or written")]
-    Sql(#[from] sqlx::Error),
-    /// The schema cannot be brought to this program's.
-    #[error("the books are of another version of this program")]
-    Migrate(#[from] sqlx::migrate::MigrateError),
-    /// A row says what no row may say.
-    #[error("the books are damaged: {0}")]
-    Damaged(&'static str),
+    pub(crate) fn sql(&mut self) -> Sql<'_> {
+        match &mut self.transaction {
+            Begun::Sqlite(transaction) => Sql::Sqlite(transaction),
+            Begun::Postgres(transaction) => Sql::Postgres(transaction),
+        }
+    }
 }

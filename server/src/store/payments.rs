@@ -3,13 +3,12 @@
 use ops_proto::certificate::Kind;
 use ops_proto::message::SettlementState;
 use ops_proto::{Amount, Digest, ProviderId, PublicKey, RequestId, Time};
-use sqlx::Row as _;
-use sqlx::sqlite::SqliteRow;
 
 use super::column::{
     amount, amount_back, counter, counter_back, digest_back, instant, key_back, provider_back,
     units_back,
 };
+use super::sql::{self, Row};
 use super::{StoreError, Unit};
 use crate::ledger::IdState;
 
@@ -49,6 +48,8 @@ pub enum Standing {
     BeyondLimit,
     /// Its sender's provider is another one, which has not accepted it.
     Foreign,
+    /// The deny-list that its own request states named the sender.
+    Listed,
 }
 
 /// Where the money of a payment is.
@@ -80,7 +81,7 @@ impl Unit<'_> {
         &mut self,
         hash: &Digest,
     ) -> Result<Option<PaymentRow>, StoreError> {
-        let row = sqlx::query("SELECT * FROM payments WHERE hash = $1")
+        let row = sql::query("SELECT * FROM payments WHERE hash = $1")
             .bind(hash.0.as_slice())
             .fetch_optional(self.sql())
             .await?;
@@ -94,7 +95,7 @@ impl Unit<'_> {
         sender: &PublicKey,
         j: u64,
     ) -> Result<bool, StoreError> {
-        let found: Option<i64> = sqlx::query_scalar(
+        let found: Option<i64> = sql::query_scalar(
             "SELECT 1 FROM payments WHERE sender = $1 AND j = $2 AND standing <> 1",
         )
         .bind(sender.0.as_slice())
@@ -111,7 +112,7 @@ impl Unit<'_> {
         payment: &PaymentRow,
         now: Time,
     ) -> Result<(), StoreError> {
-        sqlx::query(
+        sql::query(
             "INSERT INTO payments (hash, sender, j, amount, provider, receiver_kind, receiver,
                  request_id, standing, state, received_ms)
              VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
@@ -135,8 +136,8 @@ impl Unit<'_> {
 
     /// Returns the sum of honoured payments that a TA signed after statement `n`, in minor units.
     pub(crate) async fn paid_after(&mut self, ta: &PublicKey, n: u64) -> Result<u64, StoreError> {
-        let sum: Option<i64> = sqlx::query_scalar(
-            "SELECT sum(payments.amount) FROM statements
+        let sum: Option<i64> = sql::query_scalar(
+            "SELECT CAST(sum(payments.amount) AS BIGINT) FROM statements
              JOIN payments ON payments.hash = statements.hash
              WHERE statements.ta = $1 AND statements.n > $2 AND payments.standing = 0",
         )
@@ -150,7 +151,7 @@ impl Unit<'_> {
 
     /// Writes what may change of a payment: standing and state.
     pub(crate) async fn update_payment(&mut self, payment: &PaymentRow) -> Result<(), StoreError> {
-        sqlx::query("UPDATE payments SET standing = $2, state = $3 WHERE hash = $1")
+        sql::query("UPDATE payments SET standing = $2, state = $3 WHERE hash = $1")
             .bind(payment.hash.0.as_slice())
             .bind(standing_code(payment.standing))
             .bind(state_code(payment.state))
@@ -165,7 +166,7 @@ impl Unit<'_> {
         &mut self,
         sender: &PublicKey,
     ) -> Result<Vec<PaymentRow>, StoreError> {
-        let rows = sqlx::query(
+        let rows = sql::query(
             "SELECT payments.* FROM payments
              JOIN statements ON statements.hash = payments.hash AND statements.ta = payments.sender
              WHERE payments.sender = $1 AND payments.standing = 2 ORDER BY statements.n",
@@ -183,7 +184,7 @@ impl Unit<'_> {
         hash: &Digest,
         state: PaymentState,
     ) -> Result<(), StoreError> {
-        sqlx::query("UPDATE payments SET state = $2 WHERE hash = $1")
+        sql::query("UPDATE payments SET state = $2 WHERE hash = $1")
             .bind(hash.0.as_slice())
             .bind(state_code(state))
             .execute(self.sql())
@@ -197,7 +198,7 @@ impl Unit<'_> {
         &mut self,
         receiver: &PublicKey,
     ) -> Result<Vec<PaymentRow>, StoreError> {
-        let rows = sqlx::query(
+        let rows = sql::query(
             "SELECT * FROM payments WHERE receiver = $1 AND state = 2 ORDER BY received_ms, hash",
         )
         .bind(receiver.0.as_slice())
@@ -226,7 +227,7 @@ impl Unit<'_> {
             return Ok(IdState::Open);
         }
         let open: Option<i64> =
-            sqlx::query_scalar("SELECT 1 FROM requests_open WHERE ta = $1 AND request_id = $2")
+            sql::query_scalar("SELECT 1 FROM requests_open WHERE ta = $1 AND request_id = $2")
                 .bind(ta.0.as_slice())
                 .bind(counter(id.0))
                 .fetch_optional(self.sql())
@@ -245,7 +246,7 @@ impl Unit<'_> {
         id: RequestId,
     ) -> Result<Option<Digest>, StoreError> {
         let payment: Option<Vec<u8>> =
-            sqlx::query_scalar("SELECT payment FROM collected WHERE ta = $1 AND request_id = $2")
+            sql::query_scalar("SELECT payment FROM collected WHERE ta = $1 AND request_id = $2")
                 .bind(ta.0.as_slice())
                 .bind(counter(id.0))
                 .fetch_optional(self.sql())
@@ -261,7 +262,7 @@ impl Unit<'_> {
         id: RequestId,
         payment: &Digest,
     ) -> Result<(), StoreError> {
-        sqlx::query("INSERT INTO collected (ta, request_id, payment) VALUES ($1, $2, $3)")
+        sql::query("INSERT INTO collected (ta, request_id, payment) VALUES ($1, $2, $3)")
             .bind(ta.0.as_slice())
             .bind(counter(id.0))
             .bind(payment.0.as_slice())
@@ -277,12 +278,12 @@ impl Unit<'_> {
         ta: &PublicKey,
         open: &[RequestId],
     ) -> Result<(), StoreError> {
-        sqlx::query("DELETE FROM requests_open WHERE ta = $1")
+        sql::query("DELETE FROM requests_open WHERE ta = $1")
             .bind(ta.0.as_slice())
             .execute(self.sql())
             .await?;
         for id in open {
-            sqlx::query(
+            sql::query(
                 "INSERT INTO requests_open (ta, request_id) VALUES ($1, $2) ON CONFLICT DO NOTHING",
             )
             .bind(ta.0.as_slice())
@@ -309,6 +310,7 @@ const fn standing_code(standing: Standing) -> i64 {
         Standing::Conflict => 1,
         Standing::BeyondLimit => 2,
         Standing::Foreign => 3,
+        Standing::Listed => 4,
     }
 }
 
@@ -320,7 +322,7 @@ const fn state_code(state: PaymentState) -> i64 {
     }
 }
 
-fn payment_back(row: &SqliteRow) -> Result<PaymentRow, StoreError> {
+fn payment_back(row: &Row) -> Result<PaymentRow, StoreError> {
     Ok(PaymentRow {
         hash: digest_back(row.try_get("hash")?)?,
         sender: key_back(row.try_get("sender")?)?,
@@ -340,6 +342,7 @@ fn payment_back(row: &SqliteRow) -> Result<PaymentRow, StoreError> {
             1 => Standing::Conflict,
             2 => Standing::BeyondLimit,
             3 => Standing::Foreign,
+            4 => Standing::Listed,
             _ => return Err(StoreError::Damaged("a payment has an unknown standing")),
         },
         state: match row.try_get("state")? {

@@ -2,10 +2,10 @@
 
 use ops_proto::signed::{decode_canonical, encode};
 use ops_proto::statement::{Evidence, Statement};
-use ops_proto::{PublicKey, Time};
+use ops_proto::{Digest, PublicKey, Time};
 
 use super::column::{counter, instant};
-use super::{StoreError, Unit};
+use super::{StoreError, Unit, sql};
 
 impl Unit<'_> {
     /// Returns whether this very statement is stored.
@@ -14,7 +14,7 @@ impl Unit<'_> {
         statement: &Statement,
     ) -> Result<bool, StoreError> {
         let found: Option<i64> =
-            sqlx::query_scalar("SELECT 1 FROM statements WHERE ta = $1 AND n = $2 AND hash = $3")
+            sql::query_scalar("SELECT 1 FROM statements WHERE ta = $1 AND n = $2 AND hash = $3")
                 .bind(statement.ta().0.as_slice())
                 .bind(counter(statement.position().n))
                 .bind(statement.hash().0.as_slice())
@@ -27,7 +27,7 @@ impl Unit<'_> {
     /// Stores a statement whose signature was checked. Storing it again changes nothing.
     pub(crate) async fn put_statement(&mut self, statement: &Statement) -> Result<(), StoreError> {
         let position = statement.position();
-        sqlx::query(
+        sql::query(
             "INSERT INTO statements (ta, n, hash, kind, i, j, bytes)
              VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT DO NOTHING",
         )
@@ -51,7 +51,7 @@ impl Unit<'_> {
         statement: &Statement,
     ) -> Result<Option<Evidence>, StoreError> {
         let position = statement.position();
-        let stored: Vec<Vec<u8>> = sqlx::query_scalar(
+        let stored: Vec<Vec<u8>> = sql::query_scalar(
             "SELECT bytes FROM (SELECT bytes FROM statements WHERE ta = $1 AND n < $2
                                 ORDER BY n DESC LIMIT 2)
              UNION ALL SELECT bytes FROM (SELECT bytes FROM statements WHERE ta = $1 AND n >= $2
@@ -93,14 +93,18 @@ impl Unit<'_> {
         evidence: Option<&Evidence>,
         now: Time,
     ) -> Result<(), StoreError> {
-        sqlx::query(
-            "INSERT INTO findings (ta, at_ms, reason, evidence) VALUES ($1, $2, $3, $4)
+        let digest = evidence.map_or(Digest::ZERO, |evidence| {
+            Digest::of(&[&encode(&evidence.first), &encode(&evidence.second)])
+        });
+        sql::query(
+            "INSERT INTO findings (ta, at_ms, reason, evidence, digest) VALUES ($1, $2, $3, $4, $5)
              ON CONFLICT DO NOTHING",
         )
         .bind(ta.0.as_slice())
         .bind(instant(now))
         .bind(reason)
         .bind(evidence.map(encode))
+        .bind(digest.0.as_slice())
         .execute(self.sql())
         .await?;
 
@@ -112,13 +116,14 @@ impl Unit<'_> {
         &mut self,
         ta: &PublicKey,
     ) -> Result<Vec<(String, Option<Vec<u8>>)>, StoreError> {
-        let rows =
-            sqlx::query_as("SELECT reason, evidence FROM findings WHERE ta = $1 ORDER BY id")
-                .bind(ta.0.as_slice())
-                .fetch_all(self.sql())
-                .await?;
+        let rows = sql::query("SELECT reason, evidence FROM findings WHERE ta = $1 ORDER BY id")
+            .bind(ta.0.as_slice())
+            .fetch_all(self.sql())
+            .await?;
 
-        Ok(rows)
+        rows.iter()
+            .map(|row| Ok((row.try_get("reason")?, row.try_get("evidence")?)))
+            .collect()
     }
 
     /// Returns up to `limit` statements (row number, bytes) after the one with number `after`.
@@ -127,15 +132,17 @@ impl Unit<'_> {
         after: i64,
         limit: i64,
     ) -> Result<Vec<(i64, Vec<u8>)>, StoreError> {
-        let rows = sqlx::query_as(
-            "SELECT rowid, bytes FROM statements WHERE rowid > $1 ORDER BY rowid LIMIT $2",
+        let rows = sql::query(
+            "SELECT id, bytes FROM statements WHERE id > $1 ORDER BY id LIMIT $2",
         )
         .bind(after)
         .bind(limit)
         .fetch_all(self.sql())
         .await?;
 
-        Ok(rows)
+        rows.iter()
+            .map(|row| Ok((row.try_get("id")?, row.try_get("bytes")?)))
+            .collect()
     }
 }
 

@@ -1,16 +1,16 @@
 //! Clients and TAs, and the keys that are theirs for ever.
 
 use ops_proto::certificate::{Certificate, Role};
+use ops_proto::message::ListVersion;
 use ops_proto::signed::Signed;
 use ops_proto::statement::ChainEnd;
 use ops_proto::{Digest, PublicKey, Time};
-use sqlx::Row as _;
-use sqlx::sqlite::SqliteRow;
 use unicode_normalization::UnicodeNormalization as _;
 
 use super::column::{
     counter, counter_back, digest_back, instant, key_back, signed_back, units_back,
 };
+use super::sql::{self, Row};
 use super::{StoreError, Unit};
 
 /// What a key is registered as.
@@ -68,6 +68,10 @@ pub struct TaRow {
     pub advanced_by_loss: u64,
     /// What it withdrew and nobody moved yet, below zero, in minor units.
     pub unbacked: i64,
+    /// The version of the deny-list with which it was listed as revoked; (0, 0) when it is not.
+    pub listed: ListVersion,
+    /// What was put right against the loss account after a restore, in minor units.
+    pub corrected: i64,
 }
 
 impl TaRow {
@@ -88,8 +92,10 @@ pub enum TaStanding {
     Live,
     /// It contradicted itself; its money waits.
     Suspended,
-    /// It is retired or dead; its owner may have another.
-    Ended,
+    /// It retired; its owner may have another.
+    Retired,
+    /// Its owner reported it dead, or it retired while suspended; its owner may have another.
+    Dead,
 }
 
 impl TaStanding {
@@ -99,7 +105,8 @@ impl TaStanding {
         match self {
             Self::Live => "live",
             Self::Suspended => "suspended",
-            Self::Ended => "ended",
+            Self::Retired => "retired",
+            Self::Dead => "dead",
         }
     }
 
@@ -107,7 +114,8 @@ impl TaStanding {
         match code {
             0 => Ok(Self::Live),
             1 => Ok(Self::Suspended),
-            2 => Ok(Self::Ended),
+            2 => Ok(Self::Retired),
+            3 => Ok(Self::Dead),
             _ => Err(StoreError::Damaged("a TA has an unknown standing")),
         }
     }
@@ -121,7 +129,7 @@ impl Unit<'_> {
         kind: SubjectKind,
         now: Time,
     ) -> Result<bool, StoreError> {
-        let put = sqlx::query(
+        let put = sql::query(
             "INSERT INTO subjects (key, kind, registered_ms) VALUES ($1, $2, $3)
              ON CONFLICT DO NOTHING",
         )
@@ -139,7 +147,7 @@ impl Unit<'_> {
         &mut self,
         key: &PublicKey,
     ) -> Result<Option<ClientRow>, StoreError> {
-        let row = sqlx::query("SELECT key, name, certificate FROM clients WHERE key = $1")
+        let row = sql::query("SELECT key, name, certificate FROM clients WHERE key = $1")
             .bind(key.0.as_slice())
             .fetch_optional(self.sql())
             .await?;
@@ -152,7 +160,7 @@ impl Unit<'_> {
         &mut self,
         name: Option<&str>,
     ) -> Result<Vec<ClientRow>, StoreError> {
-        let rows = sqlx::query(
+        let rows = sql::query(
             "SELECT key, name, certificate FROM clients
              WHERE $1 IS NULL OR name = $1 ORDER BY name, key",
         )
@@ -166,7 +174,7 @@ impl Unit<'_> {
     /// Returns whether a client has a name that people take for this one.
     pub(crate) async fn has_client_called(&mut self, name: &str) -> Result<bool, StoreError> {
         let found: Option<i64> =
-            sqlx::query_scalar("SELECT 1 FROM clients WHERE name_compared = $1 LIMIT 1")
+            sql::query_scalar("SELECT 1 FROM clients WHERE name_compared = $1 LIMIT 1")
                 .bind(compared(name))
                 .fetch_optional(self.sql())
                 .await?;
@@ -176,7 +184,7 @@ impl Unit<'_> {
 
     /// Stores a client whose key was registered before.
     pub(crate) async fn put_client(&mut self, client: &ClientRow) -> Result<(), StoreError> {
-        sqlx::query(
+        sql::query(
             "INSERT INTO clients (key, name, certificate, name_compared) VALUES ($1, $2, $3, $4)",
         )
         .bind(client.key.0.as_slice())
@@ -191,7 +199,7 @@ impl Unit<'_> {
 
     /// Returns a TA.
     pub(crate) async fn ta(&mut self, key: &PublicKey) -> Result<Option<TaRow>, StoreError> {
-        let row = sqlx::query("SELECT * FROM tas WHERE key = $1")
+        let row = sql::query("SELECT * FROM tas WHERE key = $1")
             .bind(key.0.as_slice())
             .fetch_optional(self.sql())
             .await?;
@@ -201,7 +209,7 @@ impl Unit<'_> {
 
     /// Returns the TA of an owner that has not ended.
     pub(crate) async fn ta_of(&mut self, owner: &PublicKey) -> Result<Option<TaRow>, StoreError> {
-        let row = sqlx::query("SELECT * FROM tas WHERE owner = $1 AND standing < 2")
+        let row = sql::query("SELECT * FROM tas WHERE owner = $1 AND standing < 2")
             .bind(owner.0.as_slice())
             .fetch_optional(self.sql())
             .await?;
@@ -211,7 +219,7 @@ impl Unit<'_> {
 
     /// Returns all TAs, by key.
     pub(crate) async fn tas(&mut self) -> Result<Vec<TaRow>, StoreError> {
-        let rows = sqlx::query("SELECT * FROM tas ORDER BY key")
+        let rows = sql::query("SELECT * FROM tas ORDER BY key")
             .fetch_all(self.sql())
             .await?;
 
@@ -225,7 +233,7 @@ impl Unit<'_> {
         owner: &PublicKey,
         certificate: &Signed<Certificate>,
     ) -> Result<(), StoreError> {
-        sqlx::query(
+        sql::query(
             "INSERT INTO tas (key, owner, certificate, i, chain_n, chain_i, chain_j, chain_hash, mark)
              VALUES ($1, $2, $3, $4, $4, $4, $4, $5, $4)",
         )
@@ -242,7 +250,7 @@ impl Unit<'_> {
 
     /// Writes what may change of a TA: counters, chain, mark and advances. Standing is not among it.
     pub(crate) async fn update_ta(&mut self, ta: &TaRow) -> Result<(), StoreError> {
-        sqlx::query(
+        sql::query(
             "UPDATE tas SET i = $2, chain_n = $3, chain_i = $4, chain_j = $5, chain_hash = $6,
                  mark = $7, unbacked = $8
              WHERE key = $1",
@@ -263,7 +271,7 @@ impl Unit<'_> {
 
     /// Suspends a live TA.
     pub(crate) async fn suspend_ta(&mut self, ta: &PublicKey) -> Result<(), StoreError> {
-        sqlx::query("UPDATE tas SET standing = 1 WHERE key = $1 AND standing = 0")
+        sql::query("UPDATE tas SET standing = 1 WHERE key = $1 AND standing = 0")
             .bind(ta.0.as_slice())
             .execute(self.sql())
             .await?;
@@ -280,7 +288,7 @@ fn compared(name: &str) -> String {
     folded.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-fn client_back(row: &SqliteRow) -> Result<ClientRow, StoreError> {
+fn client_back(row: &Row) -> Result<ClientRow, StoreError> {
     Ok(ClientRow {
         key: key_back(row.try_get("key")?)?,
         name: row.try_get("name")?,
@@ -288,7 +296,7 @@ fn client_back(row: &SqliteRow) -> Result<ClientRow, StoreError> {
     })
 }
 
-fn ta_back(row: &SqliteRow) -> Result<TaRow, StoreError> {
+fn ta_back(row: &Row) -> Result<TaRow, StoreError> {
     Ok(TaRow {
         key: key_back(row.try_get("key")?)?,
         owner: key_back(row.try_get("owner")?)?,
@@ -305,5 +313,10 @@ fn ta_back(row: &SqliteRow) -> Result<TaRow, StoreError> {
         advanced_by_owner: units_back(row.try_get("advanced_by_owner")?)?,
         advanced_by_loss: units_back(row.try_get("advanced_by_loss")?)?,
         unbacked: row.try_get("unbacked")?,
+        listed: ListVersion {
+            epoch: row.try_get("listed_epoch")?,
+            number: row.try_get("listed_number")?,
+        },
+        corrected: row.try_get("corrected")?,
     })
 }

@@ -77,6 +77,8 @@ impl World {
             listen: "127.0.0.1:0".to_owned(),
             oem_root: Some(device::oem_root().public_key()),
             measurements: vec![device::measurement()],
+            store: None,
+            root: None,
             now: now(),
         };
         init(data.path(), &options).await.unwrap();
