@@ -5,9 +5,9 @@ use std::io;
 use ops_proto::contract::{Answer, Command, Output, TaRefused, TrustedApplication};
 use zeroize::Zeroizing;
 
-use crate::command::{Fresh, Session, Step, dispatch};
+use crate::command::{Fresh, Session, Step, Tried, dispatch};
 use crate::entropy::Entropy;
-use crate::state::State;
+use crate::state::{SALT_SIZE, State};
 use crate::storage::{Damaged, LoadFailed, NONCE_SIZE, NotCommitted, Slots, Storage};
 use crate::transcript;
 
@@ -58,32 +58,46 @@ impl<S: Storage, E: Entropy> Ta<S, E> {
 
     fn run(&mut self, command: &Command) -> io::Result<Result<Output, TaRefused>> {
         let fresh = self.fresh()?;
-        let step = match dispatch(&self.state, self.session, command, &fresh) {
-            Ok(step) => step,
-            Err(reason) => return Ok(Err(reason)),
-        };
-        let (next, result) = match step {
-            Step::Unchanged(output) => (None, Ok(output)),
-            Step::Operation(next, output) | Step::Silent(next, output) => (Some(next), Ok(output)),
-            Step::Condemned(next, reason) => (Some(next), Err(reason)),
-        };
-        if let Some(next) = next {
-            let nonce = self.nonce()?;
-            self.slots.store(&next, &nonce)?;
-            let before = core::mem::replace(&mut self.state, *next);
+        let mut tried = Tried::No;
+        loop {
+            let step = match dispatch(&self.state, self.session, command, tried, &fresh) {
+                Ok(step) => step,
+                Err(reason) => return Ok(Err(reason)),
+            };
+            let (next, result) = match step {
+                Step::Unchanged(output) => return Ok(Ok(output)),
+                Step::Try(next) => {
+                    self.store(*next)?;
+                    transcript::try_counted(&self.state);
+                    tried = Tried::Counted;
+                    continue;
+                }
+                Step::Operation(next, output) | Step::Silent(next, output) => (next, Ok(output)),
+                Step::Condemned(next, reason) => (next, Err(reason)),
+            };
+            let before = self.store(*next)?;
             transcript::changed(&before, &self.state, &result);
+            return Ok(result);
         }
+    }
 
-        Ok(result)
+    /// Makes a state durable and takes it; returns the one before.
+    fn store(&mut self, next: State) -> io::Result<State> {
+        let nonce = self.nonce()?;
+        self.slots.store(&next, &nonce)?;
+
+        Ok(core::mem::replace(&mut self.state, next))
     }
 
     fn fresh(&mut self) -> io::Result<Fresh> {
         let mut fresh = Fresh {
             ta_seed: Zeroizing::new([0; 32]),
             device_seed: Zeroizing::new([0; 32]),
+            pin_salt: [0; SALT_SIZE],
         };
         self.entropy.fill(fresh.ta_seed.as_mut_slice())?;
         self.entropy.fill(fresh.device_seed.as_mut_slice())?;
+        self.entropy.fill(&mut fresh.pin_salt)?;
 
         Ok(fresh)
     }

@@ -26,6 +26,12 @@ pub(crate) fn changed(before: &State, after: &State, result: &Result<Output, TaR
     }
 }
 
+/// Tells that a try of a PIN is counted; the PIN is compared only after that.
+pub(crate) fn try_counted(after: &State) {
+    let tries_left = after.pin.inspect().tries_left;
+    tracing::info!(target: TARGET, tries_left, "T.tries ← T.tries − 1");
+}
+
 /// Tells that a command was refused.
 pub(crate) fn refused(command: &Command, reason: TaRefused) {
     tracing::info!(target: TARGET, command = name(command), %reason, "T refuses");
@@ -68,10 +74,8 @@ fn step(after: &State, output: &Output) {
             tracing::debug!(target: TARGET, o, "T forgets the outputs that the journal holds");
         }
         // These change nothing.
-        Output::Attested { .. }
-        | Output::Renewal(_)
-        | Output::Operations(_)
-        | Output::State(_) => {}
+        Output::Attested { .. } | Output::Renewal(_) | Output::Operations(_) | Output::State(_) => {
+        }
         Output::Withdrawn(order) => withdrawn(o, order),
         Output::WithdrawAcknowledged { .. } => {
             let i = after.chain.i;

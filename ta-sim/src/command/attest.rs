@@ -14,7 +14,7 @@ pub(super) fn run(
     challenge: &[u8; 32],
     client: &PublicKey,
 ) -> Result<Step, TaRefused> {
-    let keys = state.keys()?;
+    let keys = state.live_keys()?;
     let quote = Quote {
         ta: keys.ta(),
         measurement: oem::measurement(),

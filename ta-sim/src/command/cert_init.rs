@@ -43,7 +43,7 @@ fn verify(
     certificate: &Signed<Certificate>,
     now: Time,
 ) -> Result<Limits, TaRefused> {
-    let keys = state.keys()?;
+    let keys = state.live_keys()?;
     let chain = verify_chain(&keys.root, provider, certificate, state.present(now))
         .map_err(|_| TaRefused::Chain)?;
     if chain.leaf().subject != keys.ta() {
@@ -56,7 +56,9 @@ fn verify(
 /// Returns whether something open was begun under the provider's certificate with this hash.
 fn is_used(state: &State, provider: &Digest) -> bool {
     let deposit = state.deposit_open().map(|deposit| &deposit.provider);
+    let withdrawal = state.withdraw_open().map(|withdrawal| &withdrawal.provider);
     let status = state.status.as_ref().map(|status| &status.provider);
+    let open = [deposit, withdrawal, status];
 
-    deposit == Some(provider) || status == Some(provider) || state.requests.uses_provider(provider)
+    open.contains(&Some(provider)) || state.requests.uses_provider(provider)
 }

@@ -5,7 +5,7 @@ use ops_proto::message::{DepositAnswer, DepositOutcome};
 use ops_proto::signed::Signed;
 
 use super::Step;
-use crate::state::{Deposit, DepositClosed, State};
+use crate::state::{Closed, Deposit, State};
 
 pub(super) fn run(state: &State, answer: &Signed<DepositAnswer>) -> Result<Step, TaRefused> {
     let deposit = state.deposit.as_ref().ok_or(TaRefused::NoDeposit)?;
@@ -32,7 +32,7 @@ pub(super) fn run(state: &State, answer: &Signed<DepositAnswer>) -> Result<Step,
     let mut next = Box::new(state.clone());
     next.balance = balance;
     next.deposit = Some(Deposit {
-        closed: Some(DepositClosed {
+        closed: Some(Closed {
             answer: answer.hash(),
             balance,
         }),

@@ -17,11 +17,9 @@ pub(super) fn run(state: &State, command: CommandId, amount: Amount) -> Result<S
         }
         return Ok(Step::Unchanged(Output::DepositOpened(order.clone())));
     }
-    let keys = state.keys()?;
+    let keys = state.live_keys()?;
     let provider = state.certified()?.provider_hash();
-    if state.deposit_open().is_some() {
-        return Err(TaRefused::DepositPending);
-    }
+    state.check_nothing_pends()?;
     state.check_room(amount)?;
 
     let position = state.chain.next(Moves::I);

@@ -10,13 +10,18 @@ mod init;
 mod operations_since;
 mod pay;
 mod prepare_request;
+mod renew;
+mod retire;
+mod set_pin;
 mod status_open;
 mod sync;
+mod withdraw;
+mod withdraw_ack;
 
 use ops_proto::contract::{Command, Output, TaRefused};
 use zeroize::Zeroizing;
 
-use crate::state::State;
+use crate::state::{PinChange, SALT_SIZE, State};
 
 /// What a command does to the state.
 #[derive(Debug)]
@@ -27,6 +32,9 @@ pub(crate) enum Step {
     Operation(Box<State>, Output),
     /// A change that is no operation.
     Silent(Box<State>, Output),
+    /// A PIN is about to be compared: once the counted try is durable, the command is asked again with
+    /// [`Tried::Counted`].
+    Try(Box<State>),
     /// The TA never signs again.
     Condemned(Box<State>, TaRefused),
 }
@@ -35,6 +43,14 @@ pub(crate) enum Step {
 pub(crate) struct Fresh {
     pub(crate) ta_seed: Zeroizing<[u8; 32]>,
     pub(crate) device_seed: Zeroizing<[u8; 32]>,
+    pub(crate) pin_salt: [u8; SALT_SIZE],
+}
+
+/// Whether the try that comparing this command's PIN costs is counted, and durable.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Tried {
+    No,
+    Counted,
 }
 
 /// Whether `OperationsSince` has begun the session.
@@ -49,6 +65,7 @@ pub(crate) fn dispatch(
     state: &State,
     session: Session,
     command: &Command,
+    tried: Tried,
     fresh: &Fresh,
 ) -> Result<Step, TaRefused> {
     if let Command::Inspect = command {
@@ -64,10 +81,10 @@ pub(crate) fn dispatch(
         return Err(TaRefused::SessionNotOpen);
     }
     let asked = command.without_pin();
-    if let Some(output) = state.operations.repeated(&asked) {
+    if let Some(output) = repeated(state, &asked) {
         return Ok(Step::Unchanged(output.clone()));
     }
-    let step = run(state, command, fresh)?;
+    let step = run(state, command, tried, fresh)?;
 
     match step {
         Step::Operation(mut next, output) => {
@@ -77,11 +94,24 @@ pub(crate) fn dispatch(
             next.operations.record(asked, output.clone());
             Ok(Step::Operation(next, output))
         }
-        Step::Unchanged(_) | Step::Silent(..) | Step::Condemned(..) => Ok(step),
+        // A right PIN must not cost a try because its operation finds no place.
+        Step::Try(_) if state.operations.is_full() => Err(TaRefused::Unacknowledged),
+        Step::Unchanged(_) | Step::Silent(..) | Step::Try(_) | Step::Condemned(..) => Ok(step),
     }
 }
 
-fn run(state: &State, command: &Command, fresh: &Fresh) -> Result<Step, TaRefused> {
+/// Returns what was returned to the very same command, if that is kept.
+///
+/// Without their PINs all changes of PIN look the same, so `SetPin` knows its repeat itself.
+fn repeated<'a>(state: &'a State, asked: &Command) -> Option<&'a Output> {
+    if let Command::SetPin { .. } = asked {
+        return None;
+    }
+
+    state.operations.repeated(asked)
+}
+
+fn run(state: &State, command: &Command, tried: Tried, fresh: &Fresh) -> Result<Step, TaRefused> {
     match command {
         Command::Init { root } => init::run(state, root, fresh),
         Command::Attest { challenge, client } => attest::run(state, challenge, client),
@@ -97,8 +127,16 @@ fn run(state: &State, command: &Command, fresh: &Fresh) -> Result<Step, TaRefuse
             request,
             payee_provider,
             now,
-            pin: _,
-        } => pay::run(state, request, payee_provider, *now),
+            pin,
+        } => {
+            let order = pay::Order {
+                request,
+                payee_provider,
+                now: *now,
+                pin: pin.as_ref(),
+            };
+            pay::run(state, &order, tried)
+        }
         Command::Collect {
             pair,
             sender_provider,
@@ -108,10 +146,17 @@ fn run(state: &State, command: &Command, fresh: &Fresh) -> Result<Step, TaRefuse
         Command::Acknowledge { o } => acknowledge::run(state, *o),
         Command::OperationsSince { mark } => operations_since::run(state, mark),
         Command::Inspect => Ok(Step::Unchanged(Output::State(Box::new(state.inspect())))),
-        Command::Withdraw { .. }
-        | Command::WithdrawAck { .. }
-        | Command::Renew { .. }
-        | Command::Retire { .. }
-        | Command::SetPin { .. } => Err(TaRefused::Malformed),
+        Command::Withdraw { command, amount } => withdraw::run(state, *command, *amount),
+        Command::WithdrawAck { ack } => withdraw_ack::run(state, ack),
+        Command::Renew { challenge } => renew::run(state, challenge),
+        Command::Retire { nonce } => retire::run(state, nonce),
+        Command::SetPin { old, new, floor } => {
+            let change = PinChange {
+                old: old.as_ref(),
+                new,
+                floor: *floor,
+            };
+            set_pin::run(state, &change, tried, fresh)
+        }
     }
 }

@@ -2,23 +2,27 @@
 
 use ops_proto::amount::Balance;
 use ops_proto::certificate::{Certificate, ChainRefused};
-use ops_proto::contract::{Output, TaRefused};
+use ops_proto::contract::{Output, Pin, TaRefused};
 use ops_proto::message::{Payment, Receiver, RequestPayment};
 use ops_proto::pay_verify::{PayVerifyRefused, PaymentPair, verify_request};
 use ops_proto::signed::Signed;
 use ops_proto::statement::Moves;
 use ops_proto::time::Time;
 
-use super::Step;
+use super::{Step, Tried};
 use crate::limits::PAYMENTS_KEPT_MAX;
-use crate::state::State;
+use crate::state::{PinVerdict, State};
 
-pub(super) fn run(
-    state: &State,
-    request: &Signed<RequestPayment>,
-    payee_provider: &Signed<Certificate>,
-    now: Time,
-) -> Result<Step, TaRefused> {
+/// What is asked of `Pay`.
+pub(super) struct Order<'a> {
+    pub(super) request: &'a Signed<RequestPayment>,
+    pub(super) payee_provider: &'a Signed<Certificate>,
+    pub(super) now: Time,
+    pub(super) pin: Option<&'a Pin>,
+}
+
+pub(super) fn run(state: &State, order: &Order<'_>, tried: Tried) -> Result<Step, TaRefused> {
+    let request = order.request;
     let payee = request.body().payee.body().subject;
     if let Some(paid) = state.payments.get(payee, request.body().request_id) {
         if paid.request.hash() != request.hash() {
@@ -26,12 +30,19 @@ pub(super) fn run(
         }
         return Ok(Step::Unchanged(Output::Paid(paid.clone())));
     }
-    check_request(state, request, payee_provider, now)?;
+    check_request(state, order)?;
     check_replaced(state, request.body())?;
     let balance = check_limits(state, request.body())?;
 
-    let pair = sign(state, request)?;
+    let amount = request.body().amount;
+    let verdict = state.pin.check_payment(order.pin, amount, tried)?;
     let mut next = Box::new(state.clone());
+    if verdict == PinVerdict::CountFirst {
+        next.pin.count_try();
+        return Ok(Step::Try(next));
+    }
+    let pair = sign(state, request)?;
+    next.pin.paid(verdict, amount);
     next.balance = balance;
     next.signed(pair.payment.body().position, pair.hash());
     next.payments.record(pair.clone());
@@ -58,21 +69,16 @@ fn sign(state: &State, request: &Signed<RequestPayment>) -> Result<PaymentPair, 
     })
 }
 
-fn check_request(
-    state: &State,
-    request: &Signed<RequestPayment>,
-    payee_provider: &Signed<Certificate>,
-    now: Time,
-) -> Result<(), TaRefused> {
-    let keys = state.keys()?;
+fn check_request(state: &State, order: &Order<'_>) -> Result<(), TaRefused> {
+    let keys = state.live_keys()?;
     let certified = state.certified()?;
-    if !certified.is_valid_at(state.present(now)) {
+    if !certified.is_valid_at(state.present(order.now)) {
         return Err(TaRefused::CertificateNotValid);
     }
-    if request.body().payee.body().subject == keys.ta() {
+    if order.request.body().payee.body().subject == keys.ta() {
         return Err(TaRefused::OwnRequest);
     }
-    let body = verify_request(&keys.root, request, payee_provider).map_err(refused)?;
+    let body = verify_request(&keys.root, order.request, order.payee_provider).map_err(refused)?;
     if body.currency != certified.currency() {
         return Err(TaRefused::Currency);
     }

@@ -21,7 +21,7 @@ pub(super) fn run(
         }
         return Ok(Step::Unchanged(Output::RequestPrepared(request.clone())));
     }
-    let keys = state.keys()?;
+    let keys = state.live_keys()?;
     let certified = state.certified()?;
     state.check_issued(terms.issued)?;
     if !certified.is_valid_at(terms.issued) {

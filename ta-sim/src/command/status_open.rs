@@ -25,7 +25,7 @@ pub(super) fn run(
         }
         return Ok(Step::Unchanged(Output::StatusOpened(open.status.clone())));
     }
-    let keys = state.keys()?;
+    let keys = state.live_keys()?;
     let provider = state.certified()?.provider_hash();
 
     let mut next = Box::new(state.clone());
@@ -43,7 +43,12 @@ pub(super) fn run(
     Ok(Step::Operation(next, Output::StatusOpened(status)))
 }
 
-fn status_of(state: &State, ta: PublicKey, nonce: &[u8; 16]) -> Result<Status, TaRefused> {
+/// Returns where the TA stands, to be signed.
+pub(super) fn status_of(
+    state: &State,
+    ta: PublicKey,
+    nonce: &[u8; 16],
+) -> Result<Status, TaRefused> {
     let requests = &state.requests;
     let collected: Vec<_> = requests.collected().collect();
     let open: Vec<_> = requests.open_ids().collect();

@@ -4,13 +4,14 @@ mod certified;
 mod keys;
 mod operations;
 mod payments;
+mod pin;
 mod requests;
 
 use ops_proto::amount::{Amount, Balance};
-use ops_proto::contract::{PinState, TaRefused, TaState};
+use ops_proto::contract::{TaRefused, TaState};
 use ops_proto::id::{CommandId, Digest};
-use ops_proto::limits::{ISSUED_BEFORE_TOKEN_MS_MAX, PIN_TRIES_MAX};
-use ops_proto::message::{DepositOpen, Status};
+use ops_proto::limits::ISSUED_BEFORE_TOKEN_MS_MAX;
+use ops_proto::message::{DepositOpen, Retire, Status, Withdraw};
 use ops_proto::signed::Signed;
 use ops_proto::statement::{ChainEnd, Position};
 use ops_proto::time::Time;
@@ -20,6 +21,7 @@ pub(crate) use certified::Certified;
 pub(crate) use keys::Keys;
 pub(crate) use operations::{Journal, Operations};
 pub(crate) use payments::Payments;
+pub(crate) use pin::{Pin, PinChange, PinVerdict, SALT_SIZE};
 pub(crate) use requests::{Collected, OpenRequest, Requests};
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -39,6 +41,11 @@ pub(crate) struct State {
     pub(crate) operations: Operations,
     /// Why this TA never signs again.
     pub(crate) condemned: Option<TaRefused>,
+    /// The withdrawal that waits for its acknowledgement, or the last one that was acknowledged.
+    pub(crate) withdrawal: Option<Withdrawal>,
+    /// The last statement, once it is signed.
+    pub(crate) retired: Option<Signed<Retire>>,
+    pub(crate) pin: Pin,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -47,11 +54,21 @@ pub(crate) struct Deposit {
     pub(crate) order: Signed<DepositOpen>,
     /// The hash of the provider's certificate held when the deposit was opened.
     pub(crate) provider: Digest,
-    pub(crate) closed: Option<DepositClosed>,
+    pub(crate) closed: Option<Closed>,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub(crate) struct DepositClosed {
+pub(crate) struct Withdrawal {
+    pub(crate) command: CommandId,
+    pub(crate) order: Signed<Withdraw>,
+    /// The hash of the provider's certificate held when W was signed.
+    pub(crate) provider: Digest,
+    pub(crate) closed: Option<Closed>,
+}
+
+/// How a deposit or withdrawal was closed.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Closed {
     /// The hash of the answer.
     pub(crate) answer: Digest,
     /// The balance after it, as it was returned.
@@ -82,6 +99,9 @@ impl State {
             time_floor: Time::from_ms(0),
             operations: Operations::new(),
             condemned: None,
+            withdrawal: None,
+            retired: None,
+            pin: Pin::new(),
         }
     }
 
@@ -99,6 +119,15 @@ impl State {
         self.keys.as_ref().ok_or(TaRefused::NotInitialised)
     }
 
+    /// Returns the keys to sign something new with: a retired TA signs nothing new.
+    pub(crate) fn live_keys(&self) -> Result<&Keys, TaRefused> {
+        if self.retired.is_some() {
+            return Err(TaRefused::Retired);
+        }
+
+        self.keys()
+    }
+
     pub(crate) fn certified(&self) -> Result<&Certified, TaRefused> {
         self.certified.as_ref().ok_or(TaRefused::NotCertified)
     }
@@ -107,6 +136,24 @@ impl State {
         self.deposit
             .as_ref()
             .filter(|deposit| deposit.closed.is_none())
+    }
+
+    pub(crate) fn withdraw_open(&self) -> Option<&Withdrawal> {
+        self.withdrawal
+            .as_ref()
+            .filter(|withdrawal| withdrawal.closed.is_none())
+    }
+
+    /// Refuses to move i on while a deposit or a withdrawal is open: the two never overlap.
+    pub(crate) fn check_nothing_pends(&self) -> Result<(), TaRefused> {
+        if self.deposit_open().is_some() {
+            return Err(TaRefused::DepositPending);
+        }
+        if self.withdraw_open().is_some() {
+            return Err(TaRefused::WithdrawPending);
+        }
+
+        Ok(())
     }
 
     /// Refuses `amount` when it does not fit under the balance limit, beside all that is reserved.
@@ -165,14 +212,11 @@ impl State {
             collected_total: self.requests.collected_total,
             time_floor: self.time_floor,
             mark: self.operations.mark(),
-            withdraw_open: None,
-            retired: false,
-            pin: PinState {
-                is_set: false,
-                tries_left: PIN_TRIES_MAX,
-                floor: 0,
-                since_pin: 0,
-            },
+            withdraw_open: self
+                .withdraw_open()
+                .map(|withdrawal| withdrawal.order.body().amount),
+            retired: self.retired.is_some(),
+            pin: self.pin.inspect(),
         }
     }
 }

@@ -65,6 +65,11 @@ impl Requests {
         }
     }
 
+    /// Closes every request.
+    pub(crate) fn close_all(&mut self) {
+        self.open.clear();
+    }
+
     /// Forgets what a token covers.
     pub(crate) fn settle(&mut self, status: &Status) {
         self.collected_count = self.collected_count.saturating_sub(status.collected_count);
