@@ -6,6 +6,7 @@ use ops_proto::pay_verify::PayVerifyRefused;
 use ops_proto::signed::Malformed;
 
 use crate::frame::FrameError;
+use crate::gossip::Revoked;
 use crate::info::InfoError;
 use crate::message::{AbortCode, MessageKind};
 use crate::payment::payer::ApprovalRefused;
@@ -87,6 +88,12 @@ pub enum Misbehaviour {
     /// The payer's certificates do not reach the root.
     #[error("the sender's certificates are refused")]
     Sender(#[source] ChainRefused),
+    /// The deny-lists name the sender.
+    #[error("the sender's certificate is revoked")]
+    SenderRevoked(#[source] Revoked),
+    /// The lists that the request stated named the sender already.
+    #[error("the sender's certificate was revoked before the request")]
+    RevokedBeforeRequest,
     /// The sender is not a TA, or may not pay as much.
     #[error("the sender cannot make this payment")]
     SenderCannotPay,
@@ -120,6 +127,9 @@ pub enum Misbehaviour {
     /// The receipt is not for the payment or not from its receiver.
     #[error("the receipt is refused")]
     Receipt(#[source] ReceiptRefused),
+    /// Deny-lists that are refused, or more of them than one visit may bring.
+    #[error("the deny-lists after the receipt are refused")]
+    BadGossip,
 }
 
 /// What a machine waits for.
@@ -143,6 +153,9 @@ pub enum Waiting {
     /// Payee: the payer's leaving.
     #[error("the payer's leaving")]
     Leave,
+    /// Both: deny-lists after the receipt.
+    #[error("deny-lists after the receipt")]
+    Gossip,
     /// Payer: flight ②.
     #[error("flight 2")]
     Offer,

@@ -7,6 +7,7 @@ pub mod durable;
 pub mod error;
 pub mod frame;
 pub mod gatt;
+pub mod gossip;
 pub mod info;
 pub mod limits;
 pub mod message;

@@ -116,6 +116,22 @@ pub const LOCKED_MS_MAX: u64 = 6_000;
 /// From flight ⑤ (or a payment sent again) to its answer, which waits for the payee's disk.
 pub const RECEIPT_MS_MAX: u64 = 15_000;
 
+/// Pieces of deny-lists that one side passes on in one visit.
+pub const GOSSIP_PIECES_MAX: usize = 16;
+
+/// Things that one side takes in one visit: a directory and the pieces.
+pub const GOSSIP_ITEMS_MAX: u8 = 17;
+
+/// Frames that one side spends on them, so that a slow link carries a piece at least and a queue of
+/// two messages holds them all.
+pub const GOSSIP_FRAMES_MAX: usize = FRAMES_PER_MESSAGE_MAX;
+
+/// Things that one side may send in one visit which are refused; then the link is closed.
+pub const GOSSIP_BAD_MAX: u8 = 2;
+
+/// How long each side waits for the other's part: the largest piece at the smallest MTU takes 2.6 s.
+pub const GOSSIP_MS_MAX: u64 = 4_000;
+
 /// Unknown tags that a payer visits in one scan.
 pub const VISITS_PER_SCAN_MAX: usize = 8;
 

@@ -8,19 +8,27 @@
 //! ③ → Reveal | Join              ④ ← Locked | Busy | Refuse
 //! ⑤ → Payment                    ⑥ ← Received | Held | Refuse
 //! Resume, instead of ③ or before it, is answered as ⑤ is. Abort ends the session, from either side.
+//! ⑦ → Holding                    ⑧ ← Directory? Piece* Holding
+//! ⑨ → Directory? Piece* Enough   (see `gossip`; only after the receipt)
 //! ```
+//!
+//! After ⑥ the payment is over: there, and only there, a kind that is not known ends the link without
+//! a word and without harm, so that a later version may append kinds that come after the receipt.
 
 use std::fmt;
 
 use ops_proto::certificate::Certificate;
 use ops_proto::id::is_hidden;
 use ops_proto::limits::MEMO_SIZE_MAX;
-use ops_proto::message::{Payment, ReceivedPayment, RequestPayment};
+use ops_proto::message::{
+    DenyListPiece, Payment, ProviderDirectory, ReceivedPayment, RequestPayment,
+};
 use ops_proto::signed::{Malformed, decode_canonical, encode};
 use ops_proto::{PaymentPair, Signed};
 use serde::{Deserialize, Serialize};
 
 use crate::code::{OpenedNonce, PayeeNonce};
+use crate::gossip::Holding;
 use crate::limits::MESSAGE_SIZE_MAX;
 
 /// One message between payer and payee. The index is the byte on the wire.
@@ -49,6 +57,14 @@ pub enum Message {
     Held = 9,
     /// The sender of this ends the session (byte 10).
     Abort(AbortCode) = 10,
+    /// ⑦, and the end of ⑧: what the sender holds of the deny-lists (byte 11).
+    Holding(Box<Holding>) = 11,
+    /// ⑧ or ⑨: the root's directory of providers (byte 12).
+    Directory(Box<Signed<ProviderDirectory>>) = 12,
+    /// ⑧ or ⑨: a piece of a deny-list (byte 13).
+    Piece(Box<Signed<DenyListPiece>>) = 13,
+    /// The end of ⑨: the payee hangs up (byte 14).
+    Enough = 14,
 }
 
 /// ②: the request and what it takes to check it.
@@ -128,6 +144,9 @@ pub enum RefuseReason {
     /// The payment does not pay the request (byte 3).
     #[error("the payee does not accept the payment")]
     Payment = 3,
+    /// The payee's deny-lists name the payer (byte 4).
+    #[error("the sender's certificate was revoked by its provider")]
+    Revoked = 4,
 }
 
 /// The class of an error: all that the other side learns. The index is the byte on the wire.
@@ -174,6 +193,10 @@ pub enum MessageKind {
     Received,
     Held,
     Abort,
+    Holding,
+    Directory,
+    Piece,
+    Enough,
 }
 
 impl Message {
@@ -211,6 +234,10 @@ impl Message {
             Self::Received(_) => MessageKind::Received,
             Self::Held => MessageKind::Held,
             Self::Abort(_) => MessageKind::Abort,
+            Self::Holding(_) => MessageKind::Holding,
+            Self::Directory(_) => MessageKind::Directory,
+            Self::Piece(_) => MessageKind::Piece,
+            Self::Enough => MessageKind::Enough,
         }
     }
 }
@@ -304,7 +331,7 @@ mod tests {
         assert_eq!(Message::decode(&[0x04]), Ok(Message::Busy));
         assert_eq!(Message::decode(&[0x84, 0x00]), Err(Malformed::NotCanonical));
         assert_eq!(Message::decode(&[0x04, 0x00]), Err(Malformed::NotCanonical));
-        assert_eq!(Message::decode(&[0x0b]), Err(Malformed::Encoding));
+        assert_eq!(Message::decode(&[0x0f]), Err(Malformed::Encoding));
         assert_eq!(Message::decode(&[]), Err(Malformed::Encoding));
         assert_eq!(Message::decode(&[0; 4097]), Err(Malformed::TooLong));
     }

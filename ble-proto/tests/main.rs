@@ -8,6 +8,7 @@
     reason = "a test that breaks its own set-up should stop, and looks only at what it is about"
 )]
 
+mod gossip;
 mod kit;
 mod money;
 mod payee_refuses;

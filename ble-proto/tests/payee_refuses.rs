@@ -13,7 +13,7 @@ use crate::kit::world::changed;
 use crate::kit::{World, amount, tag, world};
 
 /// Brings a fresh payee and a puppet into a state of the payee's link.
-fn payee_in(world: &World, waiting: Waiting) -> (Payee, PayerPuppet) {
+pub(crate) fn payee_in(world: &World, waiting: Waiting) -> (Payee, PayerPuppet) {
     let mut payee = Payee::new(world.root.public_key());
     payee
         .open_request(world.announced(1), START)
@@ -47,10 +47,21 @@ fn payee_in(world: &World, waiting: Waiting) -> (Payee, PayerPuppet) {
         Waiting::Leave => assert_eq!(said, [Message::Busy]),
         _ => assert_eq!(said, [honest_lock()]),
     }
-    if waiting == Waiting::Collection {
+    if let Waiting::Collection | Waiting::Gossip = waiting {
         let payment = Message::Payment(Box::new(world.pair(1).payment));
         puppet.send(&mut payee, &payment, START);
         effects(&mut payee);
+    }
+    if waiting == Waiting::Gossip {
+        payee.handle_synced(ble_proto::durable::Seq(1), START);
+        let credit = effects(&mut payee).iter().find_map(|effect| match effect {
+            Effect::Credit { credit, .. } => Some(*credit),
+            _ => None,
+        });
+        let receipt = world.receipt(world.pair(1).hash());
+        payee.handle_credited(credit.expect("asked"), Ok(receipt), START);
+        payee.handle_synced(ble_proto::durable::Seq(2), START);
+        puppet.hear(&effects(&mut payee), START);
     }
     (payee, puppet)
 }

@@ -23,8 +23,10 @@ fn pay() -> Purpose {
 }
 
 /// Brings a fresh payer, opposite a puppet, into a state.
-fn payer_in(world: &World, waiting: Waiting) -> PayeePuppet {
-    let mut puppet = PayeePuppet::visited(world, pay());
+pub(crate) fn payer_in(world: &World, waiting: Waiting) -> PayeePuppet {
+    let mut visit = crate::kit::puppet::visit(world, pay());
+    visit.holding = (waiting == Waiting::Gossip).then(world::newer_directory);
+    let mut puppet = PayeePuppet::visited_by(visit);
     if waiting == Waiting::Offer {
         return puppet;
     }
@@ -54,6 +56,14 @@ fn payer_in(world: &World, waiting: Waiting) -> PayeePuppet {
         .payer
         .handle_synced(ble_proto::durable::Seq(2), START);
     puppet.listen();
+    if waiting == Waiting::Gossip {
+        let receipt = world.receipt(world.pair(1).hash());
+        puppet.send(&Message::Received(Box::new(receipt)));
+        puppet
+            .payer
+            .handle_synced(ble_proto::durable::Seq(3), START);
+        puppet.listen();
+    }
     puppet
 }
 

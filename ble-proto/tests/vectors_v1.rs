@@ -8,14 +8,16 @@ use std::collections::BTreeMap;
 use ble_proto::code::{Code, OpenedNonce, PayeeNonce, PayerNonce};
 use ble_proto::frame::{Assembler, ChunkSize, Progress, SessionTag, Splitter};
 use ble_proto::gatt::RequestTag;
+use ble_proto::gossip::{Gathering, HeldList, Holding};
 use ble_proto::info::{INFO_BYTES, Info};
 use ble_proto::message::{
     AbortCode, Locked, Message, Offer, RefuseReason, Resume, Reveal, SenderChain, Standing,
 };
 use ble_proto::session::{Entropy, Hello, Initiator, NoiseSecret, Responder, UriSecret};
 use ble_proto::uri::{AmountHint, PaymentUri};
+use ops_proto::message::ListVersion;
 use ops_proto::signed::Body;
-use ops_proto::{PaymentPair, Signed};
+use ops_proto::{PaymentPair, ProviderId, Signed};
 
 use crate::kit::puppet::START;
 
@@ -67,6 +69,16 @@ fn every_message_is_frozen() {
         ("received", Message::Received(Box::new(receipt))),
         ("held", Message::Held),
         ("abort", Message::Abort(AbortCode::TimedOut)),
+        ("holding", Message::Holding(Box::new(holding()))),
+        (
+            "directory",
+            Message::Directory(Box::new(vectors.signed("provider_directory"))),
+        ),
+        (
+            "piece",
+            Message::Piece(Box::new(vectors.signed("deny_list_piece"))),
+        ),
+        ("enough", Message::Enough),
     ] {
         let frozen = vectors.air(name);
         assert_eq!(hex::encode(message.encode()), hex::encode(frozen), "{name}");
@@ -89,6 +101,7 @@ fn every_number_of_a_kind_reason_and_standing_is_frozen() {
         RefuseReason::Paid,
         RefuseReason::Sender,
         RefuseReason::Payment,
+        RefuseReason::Revoked,
     ]
     .into_iter()
     .enumerate()
@@ -225,6 +238,23 @@ fn uris_are_frozen() {
             (uri.tag, uri.payee, uri.hint)
         );
         assert!(read.secret.is_same(&uri.secret));
+    }
+}
+
+fn holding() -> Holding {
+    let version = |epoch, number| ListVersion { epoch, number };
+    let lists = vec![HeldList {
+        provider: ProviderId([0xc1; 16]),
+        version: version(1, 7),
+        gathering: Some(Gathering {
+            version: version(2, 300),
+            next: 5,
+        }),
+    }];
+
+    Holding {
+        directory: version(1, 2),
+        lists: lists.try_into().expect("few"),
     }
 }
 

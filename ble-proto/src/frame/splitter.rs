@@ -49,6 +49,15 @@ impl Splitter {
         Ok(frames)
     }
 
+    /// Returns how many frames a message of `size` bytes takes.
+    #[must_use]
+    pub fn frames_for(&self, size: usize) -> usize {
+        let first = self.chunk.get().saturating_sub(FRAME_HEADER_FIRST_SIZE);
+        let later = self.chunk.get().saturating_sub(FRAME_HEADER_SIZE).max(1);
+
+        size.saturating_sub(first).div_ceil(later).saturating_add(1)
+    }
+
     /// Returns the tag of the session.
     #[must_use]
     pub const fn tag(&self) -> SessionTag {

@@ -2,6 +2,8 @@
 
 use crate::error::Failure;
 use crate::frame::Splitter;
+use crate::gossip::GossipItem;
+use crate::limits::{GOSSIP_FRAMES_MAX, GOSSIP_PIECES_MAX, NOISE_TAG_SIZE};
 use crate::message::Message;
 use crate::session::Channel;
 
@@ -22,6 +24,28 @@ impl Talk {
         let sealed = self.channel.seal(&message.encode())?;
 
         Ok(self.splitter.split(&sealed)?)
+    }
+
+    /// Returns the frames that carry as many of these things as one visit allows, in order.
+    pub(super) fn say_items(&mut self, items: Vec<GossipItem>) -> Result<Vec<Vec<u8>>, Failure> {
+        let mut frames = Vec::new();
+        let mut pieces = 0_usize;
+        for item in items {
+            match &item {
+                GossipItem::Directory(_) => {}
+                GossipItem::Piece(_) => pieces = pieces.saturating_add(1),
+            }
+            let message = item.into_message().encode();
+            let size = message.len().saturating_add(NOISE_TAG_SIZE);
+            let spent = frames.len().saturating_add(self.splitter.frames_for(size));
+            if pieces > GOSSIP_PIECES_MAX || (spent > GOSSIP_FRAMES_MAX && !frames.is_empty()) {
+                break;
+            }
+            let sealed = self.channel.seal(&message)?;
+            frames.extend(self.splitter.split(&sealed)?);
+        }
+
+        Ok(frames)
     }
 
     /// Returns the message that the bytes of some frames sealed.

@@ -29,6 +29,10 @@ pub(crate) fn every_kind(world: &World) -> Vec<Message> {
         Message::Received(Box::new(world.receipt(pair.hash()))),
         Message::Held,
         Message::Abort(AbortCode::Declined),
+        Message::Holding(Box::default()),
+        Message::Directory(Box::new(world.directory(1))),
+        Message::Piece(Box::new(world.piece(1, 0, 1))),
+        Message::Enough,
     ]
 }
 

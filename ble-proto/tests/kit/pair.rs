@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use ble_proto::code::Code;
 use ble_proto::durable::Seq;
 use ble_proto::frame::ChunkSize;
+use ble_proto::gossip::{GossipItem, Holding};
 use ble_proto::info::INFO_BYTES;
 use ble_proto::payment::payee::{self, CreditId, LinkId, NotCredited, OwnKey, Payee};
 use ble_proto::payment::payer::{
@@ -91,6 +92,21 @@ pub(crate) struct Pair {
     pub(crate) ta_refuses: bool,
     pub(crate) credit_refused: bool,
     pub(crate) never_credit: Option<Digest>,
+    /// What each side holds of the deny-lists; a payer with `None` passes none on.
+    pub(crate) payer_holding: Option<Holding>,
+    pub(crate) payee_holding: Holding,
+    /// What each side finds that the other lacks.
+    pub(crate) payer_passes_on: Vec<GossipItem>,
+    pub(crate) payee_passes_on: Vec<GossipItem>,
+    /// Each side refuses what it hears.
+    pub(crate) refuses_gossip: bool,
+    pub(crate) payer_heard: Vec<GossipItem>,
+    pub(crate) payee_heard: Vec<GossipItem>,
+    pub(crate) payee_asked: Vec<Holding>,
+    /// What the link becomes once the receipt is on the payer's disk.
+    pub(crate) air_after_receipt: Option<Air>,
+    pub(crate) receipt_at: Option<(Instant, usize)>,
+    pub(crate) ended_at: Option<Instant>,
     /// Turns one bit: of which frame, at which byte, which bit.
     pub(crate) flip: Option<(usize, usize, u8)>,
     // what happened
@@ -142,6 +158,17 @@ impl Pair {
             ta_refuses: false,
             credit_refused: false,
             never_credit: None,
+            payer_holding: None,
+            payee_holding: Holding::default(),
+            payer_passes_on: Vec::new(),
+            payee_passes_on: Vec::new(),
+            refuses_gossip: false,
+            payer_heard: Vec::new(),
+            payee_heard: Vec::new(),
+            payee_asked: Vec::new(),
+            air_after_receipt: None,
+            receipt_at: None,
+            ended_at: None,
             flip: None,
             outcomes: Vec::new(),
             offers: Vec::new(),
@@ -194,6 +221,7 @@ impl Pair {
             sender: self.sender.clone(),
             purpose,
             unsettled: self.unsettled(),
+            holding: self.payer_holding.clone(),
             info: INFO_BYTES.to_vec(),
             chunk,
             entropy: self.dice.bytes(),
@@ -502,6 +530,17 @@ impl Pair {
                 self.push(self.air.ta_ms, Event::Credited(credit, receipt));
             }
             payee::Effect::ShowCode { code, .. } => self.payee_codes.push(code),
+            payee::Effect::GossipAsked { link, held } => {
+                self.payee_asked.push(*held);
+                let (items, own) = (self.payee_passes_on.clone(), self.payee_holding.clone());
+                self.payee.handle_gossip_answer(link, items, own, self.now);
+            }
+            payee::Effect::GossipHeard { link, item } => {
+                self.payee_heard.push(item);
+                if self.refuses_gossip {
+                    self.payee.handle_gossip_refused(link);
+                }
+            }
             _ => {}
         }
     }
@@ -535,7 +574,24 @@ impl Pair {
                     self.push(self.air.delay_ms + 1, Event::PayeeHearsDown(id));
                 }
             }
-            payer::Effect::Done(outcome) => self.outcomes.push(outcome),
+            payer::Effect::ReceiptHeld { .. } => {
+                self.receipt_at = Some((self.now, self.frames.len()));
+                self.air = self.air_after_receipt.unwrap_or(self.air);
+            }
+            payer::Effect::GossipAsked { .. } => {
+                let (items, now) = (self.payer_passes_on.clone(), self.now);
+                self.with_payer(|payer, _| payer.handle_gossip_answer(items, now));
+            }
+            payer::Effect::GossipHeard { item } => {
+                self.payer_heard.push(item);
+                if self.refuses_gossip {
+                    self.with_payer(|payer, _| payer.handle_gossip_refused());
+                }
+            }
+            payer::Effect::Done(outcome) => {
+                self.ended_at = Some(self.now);
+                self.outcomes.push(outcome);
+            }
         }
     }
 

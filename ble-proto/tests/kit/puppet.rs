@@ -283,6 +283,7 @@ pub(crate) fn visit(world: &World, purpose: Purpose) -> Visit {
         sender: world.sender(),
         purpose,
         unsettled: Vec::new(),
+        holding: None,
         info: ble_proto::info::INFO_BYTES.to_vec(),
         chunk: chunk(),
         entropy: seed(7, 7),

@@ -3,13 +3,15 @@
 use std::str::FromStr;
 
 use ble_proto::gatt::RequestTag;
+use ble_proto::gossip::Holding;
 use ble_proto::message::Memo;
 use ble_proto::payment::payee::{OpenRequest, WayIn};
 use ble_proto::session::{NoiseSecret, UriSecret};
 use ble_proto::uri::PaymentUri;
 use ops_proto::certificate::{Bound, Certificate, Limits, Role};
 use ops_proto::message::{
-    CertificateChain, ListsHeld, Payment, ReceivedPayment, Receiver, RequestPayment, memo_hash,
+    CertificateChain, DenyEntry, DenyListPiece, DirectoryEntry, ListVersion, ListsHeld, Payment,
+    ProviderDirectory, ProviderStanding, ReceivedPayment, Receiver, RequestPayment, memo_hash,
 };
 use ops_proto::signed::Body;
 use ops_proto::statement::{ChainEnd, Moves};
@@ -183,8 +185,66 @@ impl World {
         }
     }
 
+    /// The root's directory, in its n-th version.
+    pub(crate) fn directory(&self, number: u32) -> Signed<ProviderDirectory> {
+        let entry = |certificate: &Signed<Certificate>, key: &SecretKey| DirectoryEntry {
+            provider: certificate.body().provider,
+            name: certificate.body().name.clone(),
+            epoch: 1,
+            list_key: key.public_key(),
+            standing: ProviderStanding::Live,
+        };
+        let body = ProviderDirectory {
+            version: ListVersion { epoch: 1, number },
+            issued: NOW,
+            providers: vec![
+                entry(&self.campus_certificate, &self.campus),
+                entry(&self.ferry_certificate, &self.ferry),
+            ]
+            .try_into()
+            .expect("few"),
+        };
+
+        Signed::sign(body, &self.root)
+    }
+
+    /// A piece of the ferry's deny-list in its n-th version, as large as pieces get.
+    pub(crate) fn piece(&self, number: u32, piece: u16, pieces: u16) -> Signed<DenyListPiece> {
+        let entries: Vec<_> = (0..72_u16)
+            .map(|at| {
+                let mut key = [0; 32];
+                key[..2].copy_from_slice(&(piece * 72 + at).to_be_bytes());
+                DenyEntry {
+                    key: ops_proto::PublicKey(key),
+                    not_after: NOW.saturating_add_ms(30 * DAY_MS),
+                }
+            })
+            .collect();
+        let body = DenyListPiece {
+            provider: self.ferry_certificate.body().provider,
+            version: ListVersion { epoch: 1, number },
+            piece,
+            pieces,
+            issued: NOW,
+            entries: entries.try_into().expect("as many as fit"),
+        };
+
+        Signed::sign(body, &self.ferry)
+    }
+
     pub(crate) fn receipt(&self, payment: Digest) -> Signed<ReceivedPayment> {
         Signed::sign(ReceivedPayment { payment }, &self.payee_ta)
+    }
+}
+
+/// What a device holds that has the first directory and no list.
+pub(crate) fn newer_directory() -> Holding {
+    Holding {
+        directory: ListVersion {
+            epoch: 1,
+            number: 1,
+        },
+        ..Holding::default()
     }
 }
 

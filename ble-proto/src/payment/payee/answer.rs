@@ -185,6 +185,7 @@ impl Link {
             | State::ExpectPayment(_)
             | State::ExpectCollection(_)
             | State::ExpectLeave(_)
+            | State::ExpectGossip(_)
             | State::Failed => false,
         }
     }

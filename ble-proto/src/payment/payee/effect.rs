@@ -7,6 +7,7 @@ use crate::code::Code;
 use crate::durable::Seq;
 use crate::error::{Failure, Misbehaviour};
 use crate::gatt::RequestTag;
+use crate::gossip::{GossipItem, Holding};
 
 /// One connection of a central, as the caller numbers them; a number is never used again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -92,6 +93,22 @@ pub enum Effect {
         link: LinkId,
         /// Why.
         reason: Misbehaviour,
+    },
+    /// The payer asks for newer deny-lists after its receipt; call
+    /// [`super::Payee::handle_gossip_answer`].
+    GossipAsked {
+        /// Who asks.
+        link: LinkId,
+        /// What the payer holds.
+        held: Box<Holding>,
+    },
+    /// The payer passes on what this device lacks. Check it; call
+    /// [`super::Payee::handle_gossip_refused`] when it is refused.
+    GossipHeard {
+        /// From whom.
+        link: LinkId,
+        /// What.
+        item: GossipItem,
     },
     /// Advertise exactly these tags from here on; none means stop.
     Advertise(Vec<RequestTag>),

@@ -5,7 +5,7 @@ use ops_proto::pay_verify::{PayVerifyRefused, pay_verify};
 use ops_proto::{PaymentPair, Signed};
 
 use super::collection::Answered;
-use super::link::{After, Chooser, ExpectChoice, ExpectLeave, ExpectPayment, State};
+use super::link::{After, Chooser, ExpectChoice, ExpectGossip, ExpectLeave, ExpectPayment, State};
 use super::{Effect, LinkId, OwnKey, Payee};
 use crate::code::Code;
 use crate::error::{Failure, Misbehaviour, Waiting};
@@ -26,9 +26,22 @@ impl Payee {
         }
         let link = self.links.get_mut(&id).ok_or(Failure::LinkLost)?;
         let waiting = link.waiting();
+        if let (State::ExpectGossip(_), Message::Enough) = (&link.state, &message) {
+            self.hang_up(id);
+            return Ok(());
+        }
         let next = match std::mem::replace(&mut link.state, State::Failed) {
             State::ExpectChoice(state) => self.handle_in_choice(id, state, message, now)?,
             State::ExpectPayment(state) => self.handle_in_payment(id, state, message, now)?,
+            State::ExpectGossip(state) => match self.handle_in_gossip(id, state, message, now) {
+                Ok(next) => next,
+                Err(failure) => {
+                    self.effects
+                        .push_back(Effect::LinkFailed { link: id, failure });
+                    self.hang_up(id);
+                    return Ok(());
+                }
+            },
             State::ExpectHello(_)
             | State::ExpectTurn(_)
             | State::ExpectCollection(_)
@@ -53,6 +66,7 @@ impl Payee {
             let payment = answered.payment;
             self.effects.push_back(Effect::Paid { tag, payment });
         }
+        let is_receipt = matches!(answered.message, Message::Received(_));
         for id in answered.links {
             if let Err(failure) = self.say(id, &answered.message) {
                 self.fail(id, failure);
@@ -65,12 +79,16 @@ impl Payee {
                 State::ExpectCollection(After::GoOn(choice)) => {
                     State::ExpectChoice(choice.renewed(now))
                 }
+                State::ExpectCollection(After::Leave) if is_receipt => {
+                    State::ExpectGossip(ExpectGossip::begin(now))
+                }
                 State::ExpectCollection(After::Leave) => leave(now),
                 other @ (State::ExpectHello(_)
                 | State::ExpectTurn(_)
                 | State::ExpectChoice(_)
                 | State::ExpectPayment(_)
                 | State::ExpectLeave(_)
+                | State::ExpectGossip(_)
                 | State::Failed) => other,
             };
             self.unlock(id);
@@ -116,7 +134,11 @@ impl Payee {
                 | Message::Payment(_)
                 | Message::Received(_)
                 | Message::Held
-                | Message::Abort(_)),
+                | Message::Abort(_)
+                | Message::Holding(_)
+                | Message::Directory(_)
+                | Message::Piece(_)
+                | Message::Enough),
                 _,
             ) => Err(unexpected(&other, Waiting::Choice)),
         }
@@ -141,6 +163,10 @@ impl Payee {
             .and_then(|()| self.check_not_own(&sender.leaf));
         if let Err(misbehaviour) = checked {
             return self.refuse(id, RefuseReason::Sender, misbehaviour, now);
+        }
+        if let Some(revoked) = self.denied.revoked(sender.leaf.body()) {
+            let reason = Misbehaviour::SenderRevoked(revoked);
+            return self.refuse(id, RefuseReason::Revoked, reason, now);
         }
 
         let is_same = |request: &&mut super::Request| request.hash == offered.request.hash();
@@ -262,7 +288,7 @@ impl Payee {
         let mut refused = None;
         for own in own {
             match pay_verify(&self.root, pair, sender_provider, &own.provider) {
-                Ok(_) => return Ok(()),
+                Ok(_) => return self.check_not_revoked(pair),
                 Err(PayVerifyRefused::PayeeChain(chain)) => {
                     refused.get_or_insert(PayVerifyRefused::PayeeChain(chain));
                 }
@@ -284,6 +310,17 @@ impl Payee {
         }
 
         Err(refused.map_or(Misbehaviour::NotForThisDevice, Misbehaviour::Payment))
+    }
+
+    /// What was revoked after the request never burns a payment: the payer is debited already.
+    fn check_not_revoked(&self, pair: &PaymentPair) -> Result<(), Misbehaviour> {
+        let sender = pair.payment.body().sender.body();
+        let stated = &pair.request.body().lists_held;
+        if self.denied.was_revoked(sender, stated) {
+            return Err(Misbehaviour::RevokedBeforeRequest);
+        }
+
+        Ok(())
     }
 
     /// Sends a verified payment to the journal.
@@ -337,7 +374,7 @@ fn leave(now: Instant) -> State {
     })
 }
 
-fn unexpected(message: &Message, waiting: Waiting) -> Failure {
+pub(super) fn unexpected(message: &Message, waiting: Waiting) -> Failure {
     Failure::PeerMisbehaved(Misbehaviour::Unexpected {
         message: message.kind(),
         waiting,

@@ -31,6 +31,7 @@ pub(super) enum State {
     ExpectPayment(ExpectPayment),
     ExpectCollection(After),
     ExpectLeave(ExpectLeave),
+    ExpectGossip(ExpectGossip),
     /// Only while a transition runs, and after a failure that is about to remove the link.
     Failed,
 }
@@ -71,6 +72,26 @@ pub(super) struct ExpectPayment {
 #[derive(Debug)]
 pub(super) struct ExpectLeave {
     pub(super) deadline: Instant,
+}
+
+/// The receipt is out; deny-lists may follow.
+#[derive(Debug)]
+pub(super) struct ExpectGossip {
+    pub(super) gossip: Gossip,
+    pub(super) items: u8,
+    pub(super) bad: u8,
+    pub(super) deadline: Instant,
+}
+
+/// How far the exchange of deny-lists is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Gossip {
+    /// ⑦ is due.
+    Awaited,
+    /// ⑦ is here; the caller looks for what the payer lacks.
+    Asked,
+    /// ⑧ is out; ⑨ is due.
+    Answered,
 }
 
 /// What flight ② showed: it stays good for this link, whatever becomes of the request.
@@ -122,6 +143,7 @@ impl Link {
             State::ExpectChoice(state) => Some((state.deadline, Waiting::Choice)),
             State::ExpectPayment(state) => Some((state.deadline, Waiting::Payment)),
             State::ExpectLeave(state) => Some((state.deadline, Waiting::Leave)),
+            State::ExpectGossip(state) => Some((state.deadline, Waiting::Gossip)),
             State::ExpectCollection(_) | State::Failed => None,
         }
     }
@@ -145,7 +167,12 @@ impl Link {
             State::ExpectPayment(_) => Waiting::Payment,
             State::ExpectCollection(_) => Waiting::Collection,
             State::ExpectLeave(_) | State::Failed => Waiting::Leave,
+            State::ExpectGossip(_) => Waiting::Gossip,
         }
+    }
+
+    pub(super) const fn is_gossiping(&self) -> bool {
+        matches!(self.state, State::ExpectGossip(_))
     }
 
     pub(super) const fn room(&self) -> Room {
@@ -161,7 +188,7 @@ impl Link {
                 Opening::Browsing | Opening::Committed(_) => Room::Stranger,
             },
             State::ExpectHello(_) => Room::Stranger,
-            State::ExpectLeave(_) | State::Failed => Room::Leaving,
+            State::ExpectLeave(_) | State::ExpectGossip(_) | State::Failed => Room::Leaving,
         }
     }
 }

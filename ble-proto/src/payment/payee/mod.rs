@@ -5,7 +5,7 @@
 //!  up ─► ExpectHello ─①─► ExpectTurn ─②─► ExpectChoice ─③,④─► ExpectPayment ─⑤─► ExpectCollection
 //!                                          │  ▲                                         │ ⑥
 //!                              sent again ─┴──┘ (through ExpectCollection)              ▼
-//!                              Busy, Refuse ───────────────────────────────────► ExpectLeave ─► down
+//!                              Busy, Refuse, Held ─► ExpectLeave ─► down      ExpectGossip ─► down
 //! per payment (whatever the link does):
 //!  PayVerify = 1 ─► ExpectPaymentDurable ─► ExpectCredit ─► ExpectReceiptDurable ─► receipt
 //!                                                └─ not credited here ─► Held
@@ -20,6 +20,7 @@ mod bucket;
 mod collection;
 mod effect;
 mod flights;
+mod gossip;
 mod link;
 mod request;
 
@@ -39,6 +40,7 @@ use crate::durable::{Seq, Sequence};
 use crate::error::{Failure, Misbehaviour, Waiting};
 use crate::frame::{Assembler, ChunkSize, Progress};
 use crate::gatt::RequestTag;
+use crate::gossip::Denied;
 use crate::limits::{
     HANDSHAKE_INTERVAL_MS, HANDSHAKES_BURST, HELLO_MS_MAX, LINKS_MAX, OWN_KEYS_MAX, REQUESTS_MAX,
 };
@@ -73,13 +75,14 @@ pub struct Payee {
     handshakes: TokenBucket,
     sequence: Sequence,
     effects: VecDeque<Effect>,
+    denied: Denied,
 }
 
 impl Payee {
     /// Creates the machine of a device that trusts this root; open requests are opened again after a
     /// start.
     #[must_use]
-    pub const fn new(root: PublicKey) -> Self {
+    pub fn new(root: PublicKey) -> Self {
         Self {
             root,
             own_keys: Vec::new(),
@@ -89,6 +92,7 @@ impl Payee {
             handshakes: TokenBucket::new(HANDSHAKES_BURST, HANDSHAKE_INTERVAL_MS),
             sequence: Sequence::new(),
             effects: VecDeque::new(),
+            denied: Denied::default(),
         }
     }
 
@@ -243,9 +247,8 @@ impl Payee {
             .filter_map(|(id, link)| Some((*id, link.overdue(now)?)))
             .collect();
         for (id, failure) in overdue {
-            if failure == Failure::TimedOut(Waiting::Leave) {
-                self.forget(id);
-                self.effects.push_back(Effect::Disconnect { link: id });
+            if let Failure::TimedOut(Waiting::Leave | Waiting::Gossip) = failure {
+                self.hang_up(id);
                 continue;
             }
             self.fail(id, failure);
@@ -314,6 +317,12 @@ impl Payee {
         }
     }
 
+    /// Closes a link whose business is done.
+    fn hang_up(&mut self, id: LinkId) {
+        self.forget(id);
+        self.effects.push_back(Effect::Disconnect { link: id });
+    }
+
     fn say(&mut self, id: LinkId, message: &Message) -> Result<(), Failure> {
         let link = self.links.get_mut(&id).ok_or(Failure::LinkLost)?;
         let talk = link.talk.as_mut().ok_or(Failure::LinkLost)?;
@@ -332,10 +341,12 @@ impl Payee {
 
     /// Ends a link before its time; says why in general, if there is a session to say it in.
     fn fail(&mut self, id: LinkId, failure: Failure) {
-        if !self.links.contains_key(&id) {
+        let Some(link) = self.links.get(&id) else {
             return;
-        }
-        if let Some(code) = failure.abort_code() {
+        };
+        // after the receipt nothing is at stake, and what is not known may be a later version's
+        let code = failure.abort_code().filter(|_| !link.is_gossiping());
+        if let Some(code) = code {
             // what cannot be said is not worth a second failure
             self.say(id, &Message::Abort(code)).ok();
         }

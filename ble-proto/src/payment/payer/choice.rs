@@ -118,7 +118,11 @@ impl ExpectLocked {
             | Message::Resume(_)
             | Message::Received(_)
             | Message::Held
-            | Message::Abort(_)) => {
+            | Message::Abort(_)
+            | Message::Holding(_)
+            | Message::Directory(_)
+            | Message::Piece(_)
+            | Message::Enough) => {
                 let failure = unexpected(&other, Waiting::Locked);
                 State::ExpectLocked(self).fail(failure, desk)
             }

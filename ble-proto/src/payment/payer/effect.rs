@@ -7,6 +7,7 @@ use ops_proto::{Amount, Currency, Digest, Name, PaymentPair, PublicKey, RequestI
 use crate::code::Code;
 use crate::durable::Seq;
 use crate::error::Failure;
+use crate::gossip::{GossipItem, Holding};
 use crate::message::{Memo, RefuseReason, Standing};
 use crate::session::Mode;
 
@@ -40,6 +41,24 @@ pub enum Effect {
     ResumeNotSettled {
         /// The hash of the payment.
         payment: Digest,
+    },
+    /// Paid, and the receipt is on disk: tell the person. What follows moves no money.
+    ReceiptHeld {
+        /// The hash of the payment.
+        payment: Digest,
+        /// The receipt.
+        receipt: Box<Signed<ReceivedPayment>>,
+    },
+    /// The payee says what deny-lists it holds; call [`super::Payer::handle_gossip_answer`].
+    GossipAsked {
+        /// What the payee holds.
+        held: Box<Holding>,
+    },
+    /// The payee passes on what this device lacks. Check it; call
+    /// [`super::Payer::handle_gossip_refused`] when it is refused.
+    GossipHeard {
+        /// What.
+        item: GossipItem,
     },
     /// Close the link.
     Disconnect,

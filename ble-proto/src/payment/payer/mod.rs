@@ -4,7 +4,7 @@
 //!  new ─► ExpectOffer ─②─► ExpectResumeAnswer ─► ExpectChoice ─chosen, ③─► ExpectLocked
 //!              (once per unsettled payment)          │                        │ ④
 //!              Browse, Resume: Done ◄────────────────┘                        ▼
-//!  Done ◄─ ExpectReceiptDurable ◄─⑥─ ExpectReceipt ◄─⑤─ ExpectPaymentDurable  ExpectApproval
+//!  Done ◄─ ExpectGossip ◄─ ExpectReceiptDurable ◄─⑥─ ExpectReceipt ◄─⑤─ ExpectPaymentDurable  ExpectApproval
 //!                                                               ▲             │ approved
 //!                                                     signed by │             ▼
 //!                                                the TA  ExpectSignature ◄─ ExpectIntentDurable
@@ -17,6 +17,7 @@
 
 mod choice;
 mod effect;
+mod gossip;
 mod offer;
 mod pay;
 mod state;
@@ -33,6 +34,7 @@ pub use visit::{
 use crate::durable::{Seq, Sequence};
 use crate::error::Failure;
 use crate::frame::{Assembler, Progress, SessionTag};
+use crate::gossip::GossipItem;
 use crate::limits::UNSETTLED_MAX;
 use crate::message::{AbortCode, Message};
 use crate::session::Entropy;
@@ -74,6 +76,7 @@ impl Payer {
             root: visit.root,
             sender: visit.sender,
             aim: Aim::of(&visit.purpose),
+            holding: visit.holding,
             unsettled: visit.unsettled,
         };
         let state = offer::ExpectOffer::begin(
@@ -134,6 +137,7 @@ impl Payer {
             | State::ExpectPaymentDurable(_)
             | State::ExpectReceipt(_)
             | State::ExpectReceiptDurable(_)
+            | State::ExpectGossip(_)
             | State::Ended => {
                 state.fail(Failure::ApiMisuse("approved, but nothing was chosen"), desk)
             }
@@ -155,7 +159,7 @@ impl Payer {
         self.step(|state, desk| match state {
             State::ExpectIntentDurable(state) => state.handle_synced(synced_up_to, desk, now),
             State::ExpectPaymentDurable(state) => state.handle_synced(synced_up_to, desk, now),
-            State::ExpectReceiptDurable(state) => state.handle_synced(synced_up_to, desk),
+            State::ExpectReceiptDurable(state) => state.handle_synced(synced_up_to, desk, now),
             State::ExpectOffer(_)
             | State::ExpectResumeAnswer(_)
             | State::ExpectChoice(_)
@@ -163,6 +167,7 @@ impl Payer {
             | State::ExpectApproval(_)
             | State::ExpectSignature(_)
             | State::ExpectReceipt(_)
+            | State::ExpectGossip(_)
             | State::Ended => state,
         });
     }
@@ -176,6 +181,21 @@ impl Payer {
 
             state.handle_paid(answer, desk)
         });
+    }
+
+    /// Takes the answer to [`Effect::GossipAsked`]: what the payee lacks, the directory first.
+    pub fn handle_gossip_answer(&mut self, items: Vec<GossipItem>, now: Instant) {
+        self.gossip(|state, desk| state.handle_answer(items, desk, now));
+    }
+
+    /// Takes note that something of [`Effect::GossipHeard`] was refused; a second one ends the visit.
+    pub fn handle_gossip_refused(&mut self) {
+        self.gossip(gossip::ExpectGossip::handle_refused);
+    }
+
+    /// Ends what follows the receipt, if that is where the visit is: somebody else waits for the radio.
+    pub fn handle_gossip_enough(&mut self) {
+        self.gossip(gossip::ExpectGossip::end);
     }
 
     /// Takes note of the time; call it when [`Self::poll_timeout`] has passed.
@@ -212,7 +232,8 @@ impl Payer {
             | State::ExpectSignature(_)
             | State::ExpectPaymentDurable(_)
             | State::ExpectReceipt(_)
-            | State::ExpectReceiptDurable(_) => self.desk.talk.is_some(),
+            | State::ExpectReceiptDurable(_)
+            | State::ExpectGossip(_) => self.desk.talk.is_some(),
         };
         let assembly = self.assembler.poll_timeout().filter(|_| is_listening);
 
@@ -248,6 +269,15 @@ impl Payer {
         }
     }
 
+    fn gossip(&mut self, transition: impl FnOnce(gossip::ExpectGossip, &mut Desk) -> State) {
+        let state = std::mem::replace(&mut self.state, State::Ended);
+        self.state = if let State::ExpectGossip(state) = state {
+            transition(state, &mut self.desk)
+        } else {
+            state
+        };
+    }
+
     /// Replaces the state by what the transition makes of it.
     fn step(&mut self, transition: impl FnOnce(State, &mut Desk) -> State) {
         let state = std::mem::replace(&mut self.state, State::Ended);
@@ -262,7 +292,8 @@ impl Payer {
             | State::ExpectSignature(_)
             | State::ExpectPaymentDurable(_)
             | State::ExpectReceipt(_)
-            | State::ExpectReceiptDurable(_)) => transition(state, &mut self.desk),
+            | State::ExpectReceiptDurable(_)
+            | State::ExpectGossip(_)) => transition(state, &mut self.desk),
         };
     }
 

@@ -151,7 +151,11 @@ impl ExpectResumeAnswer {
             | Message::Busy
             | Message::Payment(_)
             | Message::Resume(_)
-            | Message::Abort(_)) => {
+            | Message::Abort(_)
+            | Message::Holding(_)
+            | Message::Directory(_)
+            | Message::Piece(_)
+            | Message::Enough) => {
                 let failure = unexpected(&other, Waiting::ResumeAnswer);
                 return State::ExpectResumeAnswer(self).fail(failure, desk);
             }

@@ -5,6 +5,7 @@ use ops_proto::message::{Payment, ReceivedPayment};
 use ops_proto::{Digest, PaymentPair, Signed};
 
 use super::choice::{Approved, LockHeld};
+use super::gossip::ExpectGossip;
 use super::offer::VerifiedOffer;
 use super::{Desk, Effect, Outcome, PayAnswer, PayRefused, Record, State, unexpected};
 use crate::durable::{Durable, Pending, Seq};
@@ -169,7 +170,11 @@ impl ExpectReceipt {
             | Message::Busy
             | Message::Payment(_)
             | Message::Resume(_)
-            | Message::Abort(_)) => {
+            | Message::Abort(_)
+            | Message::Holding(_)
+            | Message::Directory(_)
+            | Message::Piece(_)
+            | Message::Enough) => {
                 let failure = unexpected(&other, Waiting::Receipt);
                 State::ExpectReceipt(self).fail(failure, desk)
             }
@@ -203,15 +208,17 @@ impl ExpectReceipt {
 }
 
 impl ExpectReceiptDurable {
-    pub(super) fn handle_synced(self, synced_up_to: Seq, desk: &mut Desk) -> State {
+    pub(super) fn handle_synced(self, synced_up_to: Seq, desk: &mut Desk, now: Instant) -> State {
         let Self { pair, pending } = self;
         match pending.synced(synced_up_to) {
             Ok(durable) => {
                 let (_, receipt) = durable.into_inner();
-                desk.leave(Outcome::Paid {
-                    pair: Box::new(pair),
-                    receipt,
-                })
+                desk.effects.push_back(Effect::ReceiptHeld {
+                    payment: pair.hash(),
+                    receipt: receipt.clone(),
+                });
+                let holding = desk.holding.take();
+                ExpectGossip::begin(Box::new(pair), receipt, holding, desk, now)
             }
             Err(pending) => State::ExpectReceiptDurable(Self { pair, pending }),
         }

@@ -5,9 +5,10 @@ use std::collections::VecDeque;
 use ops_proto::message::CertificateChain;
 use ops_proto::{Currency, Digest, PaymentPair, PublicKey, RequestId};
 
-use super::{Effect, Expected, Outcome, Purpose, Record, Unsettled, choice, offer, pay};
+use super::{Effect, Expected, Outcome, Purpose, Record, Unsettled, choice, gossip, offer, pay};
 use crate::durable::{Pending, Sequence};
 use crate::error::{Failure, Misbehaviour, Waiting};
+use crate::gossip::{GossipItem, Holding};
 use crate::message::{AbortCode, Message};
 use crate::payment::talk::Talk;
 use crate::session::Mode;
@@ -24,6 +25,8 @@ pub(super) struct Desk {
     pub(super) sender: CertificateChain,
     pub(super) aim: Aim,
     pub(super) unsettled: Vec<Unsettled>,
+    /// What this device holds of the deny-lists, if it takes part in passing them on.
+    pub(super) holding: Option<Holding>,
 }
 
 /// What remains of [`Purpose`] once flight ① has left.
@@ -47,6 +50,7 @@ pub(super) enum State {
     ExpectPaymentDurable(pay::ExpectPaymentDurable),
     ExpectReceipt(pay::ExpectReceipt),
     ExpectReceiptDurable(pay::ExpectReceiptDurable),
+    ExpectGossip(gossip::ExpectGossip),
     Ended,
 }
 
@@ -56,6 +60,7 @@ impl State {
             Self::ExpectResumeAnswer(state) => state.handle_message(message, desk, now),
             Self::ExpectLocked(state) => state.handle_message(message, desk, now),
             Self::ExpectReceipt(state) => state.handle_message(message, desk),
+            Self::ExpectGossip(state) => state.handle_message(message, desk),
             Self::ExpectOffer(_)
             | Self::ExpectChoice(_)
             | Self::ExpectApproval(_)
@@ -98,6 +103,8 @@ impl State {
             }
             // the receipt is here and good; only its record is awaited
             Self::ExpectReceiptDurable(state) => Self::ExpectReceiptDurable(state),
+            // paid, whatever becomes of the deny-lists
+            Self::ExpectGossip(state) => state.end(desk),
             Self::Ended => Self::Ended,
         }
     }
@@ -114,6 +121,7 @@ impl State {
             | Self::ExpectPaymentDurable(_)
             | Self::ExpectReceipt(_)
             | Self::ExpectReceiptDurable(_)
+            | Self::ExpectGossip(_)
             | Self::Ended => false,
         }
     }
@@ -131,6 +139,7 @@ impl State {
             Self::ExpectReceipt(_) | Self::ExpectReceiptDurable(_) | Self::Ended => {
                 Waiting::Receipt
             }
+            Self::ExpectGossip(_) => Waiting::Gossip,
         }
     }
 
@@ -142,6 +151,7 @@ impl State {
             Self::ExpectLocked(state) => state.deadline(),
             Self::ExpectApproval(state) => state.deadline(),
             Self::ExpectReceipt(state) => state.deadline(),
+            Self::ExpectGossip(state) => state.deadline(),
             Self::ExpectIntentDurable(_)
             | Self::ExpectSignature(_)
             | Self::ExpectPaymentDurable(_)
@@ -157,6 +167,16 @@ impl Desk {
     pub(super) fn say(&mut self, message: &Message) -> Result<(), Failure> {
         let talk = self.talk.as_mut().ok_or(Failure::LinkLost)?;
         let frames = talk.say(message)?;
+        self.effects
+            .extend(frames.into_iter().map(Effect::Transmit));
+
+        Ok(())
+    }
+
+    /// Says as many of these things as one visit allows.
+    pub(super) fn say_items(&mut self, items: Vec<GossipItem>) -> Result<(), Failure> {
+        let talk = self.talk.as_mut().ok_or(Failure::LinkLost)?;
+        let frames = talk.say_items(items)?;
         self.effects
             .extend(frames.into_iter().map(Effect::Transmit));
 

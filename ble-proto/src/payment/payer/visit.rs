@@ -8,6 +8,7 @@ use ops_proto::{Amount, PaymentPair, PublicKey, RequestId, Signed};
 
 use crate::frame::ChunkSize;
 use crate::gatt::RequestTag;
+use crate::gossip::Holding;
 use crate::limits::{REVEALS_MAX, REVEALS_TRACKED_MAX};
 use crate::session::ENTROPY_SIZE;
 use crate::uri::PaymentUri;
@@ -24,6 +25,8 @@ pub struct Visit {
     /// Payments that no receipt has answered; those for the payee found go first. At most
     /// [`crate::limits::UNSETTLED_MAX`].
     pub unsettled: Vec<Unsettled>,
+    /// What this device holds of the deny-lists; `None` passes none on after the receipt.
+    pub holding: Option<Holding>,
     /// The `INFO` characteristic as read.
     pub info: Vec<u8>,
     /// What the link carries in one write.

@@ -276,6 +276,7 @@ impl Driver {
                 Effect::PaymentRefused { link, reason } => {
                     tracing::warn!(link = link.0, %reason, "Refused a payer or its payment");
                 }
+                Effect::GossipAsked { .. } | Effect::GossipHeard { .. } => {}
                 Effect::Advertise(tags) => advertised = Some(tags),
                 Effect::FloodedUseUri { tag } => {
                     self.replace_flooded(tag);

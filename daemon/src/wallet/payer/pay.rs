@@ -340,6 +340,7 @@ const fn of_refusal(reason: RefuseReason) -> FailureClass {
         RefuseReason::Closed
         | RefuseReason::Paid
         | RefuseReason::Sender
+        | RefuseReason::Revoked
         | RefuseReason::Payment => FailureClass::RefusedByPayee,
     }
 }

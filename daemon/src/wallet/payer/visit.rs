@@ -59,6 +59,7 @@ pub(super) async fn visit(
         sender,
         purpose,
         unsettled: shared.journal.view(unsettled),
+        holding: None,
         info: link.info().to_vec(),
         chunk,
         entropy,
@@ -229,6 +230,9 @@ impl Driver<'_> {
                         .push_back(Box::pin(async move { Done::Asked(paying.await) }));
                 }
                 Effect::ResumeNotSettled { payment } => self.hold(payment),
+                Effect::ReceiptHeld { .. }
+                | Effect::GossipAsked { .. }
+                | Effect::GossipHeard { .. } => {}
                 Effect::Disconnect => self.link = None,
                 Effect::Done(outcome) => return Some(outcome),
             }

@@ -1,0 +1,143 @@
+//! ⑦ to ⑨: deny-lists, once the receipt is on disk. The payment is over; nothing here can change how.
+
+use ops_proto::message::ReceivedPayment;
+use ops_proto::{PaymentPair, Signed};
+
+use super::{Desk, Effect, Outcome, State};
+use crate::gossip::{GossipItem, Holding};
+use crate::limits::{GOSSIP_BAD_MAX, GOSSIP_ITEMS_MAX, GOSSIP_MS_MAX};
+use crate::message::Message;
+use crate::time::Instant;
+
+/// Deny-lists go both ways.
+#[derive(Debug)]
+pub(super) struct ExpectGossip {
+    pair: Box<PaymentPair>,
+    receipt: Box<Signed<ReceivedPayment>>,
+    stage: Stage,
+    items: u8,
+    bad: u8,
+    deadline: Instant,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    /// ⑦ is out: what we lack, and what the payee holds, is due.
+    Asked,
+    /// The caller looks for what the payee lacks.
+    Looking,
+    /// ⑨ is out: the payee hangs up.
+    Answered,
+}
+
+impl ExpectGossip {
+    /// Begins with ⑦, unless there is nothing to pass on.
+    pub(super) fn begin(
+        pair: Box<PaymentPair>,
+        receipt: Box<Signed<ReceivedPayment>>,
+        holding: Option<Holding>,
+        desk: &mut Desk,
+        now: Instant,
+    ) -> State {
+        let state = Self {
+            pair,
+            receipt,
+            stage: Stage::Asked,
+            items: 0,
+            bad: 0,
+            deadline: now.after_ms(GOSSIP_MS_MAX),
+        };
+        let stated = &state.pair.request.body().lists_held;
+        let Some(holding) = holding.filter(|holding| !holding.is_same_as(stated)) else {
+            return state.end(desk);
+        };
+        if desk.say(&Message::Holding(Box::new(holding))).is_err() {
+            return state.end(desk);
+        }
+
+        State::ExpectGossip(state)
+    }
+
+    pub(super) fn handle_message(mut self, message: Message, desk: &mut Desk) -> State {
+        let item = match (message, self.stage) {
+            (Message::Directory(directory), Stage::Asked) => GossipItem::Directory(directory),
+            (Message::Piece(piece), Stage::Asked) => GossipItem::Piece(piece),
+            (Message::Holding(held), Stage::Asked) => {
+                self.stage = Stage::Looking;
+                desk.effects.push_back(Effect::GossipAsked { held });
+                return State::ExpectGossip(self);
+            }
+            // whatever it is, the payment is over
+            (
+                Message::Offer(_)
+                | Message::Reveal(_)
+                | Message::Join(_)
+                | Message::Locked(_)
+                | Message::Busy
+                | Message::Refuse(_)
+                | Message::Payment(_)
+                | Message::Resume(_)
+                | Message::Received(_)
+                | Message::Held
+                | Message::Abort(_)
+                | Message::Holding(_)
+                | Message::Directory(_)
+                | Message::Piece(_)
+                | Message::Enough,
+                Stage::Asked | Stage::Looking | Stage::Answered,
+            ) => return self.end(desk),
+        };
+        self.items = self.items.saturating_add(1);
+        if self.items > GOSSIP_ITEMS_MAX {
+            return self.end(desk);
+        }
+        desk.effects.push_back(Effect::GossipHeard { item });
+
+        State::ExpectGossip(self)
+    }
+
+    pub(super) fn handle_answer(
+        mut self,
+        items: Vec<GossipItem>,
+        desk: &mut Desk,
+        now: Instant,
+    ) -> State {
+        if self.stage != Stage::Looking {
+            return State::ExpectGossip(self);
+        }
+        if items.is_empty() {
+            return self.end(desk);
+        }
+        let said = desk
+            .say_items(items)
+            .and_then(|()| desk.say(&Message::Enough));
+        if said.is_err() {
+            return self.end(desk);
+        }
+        self.stage = Stage::Answered;
+        self.deadline = now.after_ms(GOSSIP_MS_MAX);
+
+        State::ExpectGossip(self)
+    }
+
+    pub(super) fn handle_refused(mut self, desk: &mut Desk) -> State {
+        self.bad = self.bad.saturating_add(1);
+        if self.bad >= GOSSIP_BAD_MAX {
+            return self.end(desk);
+        }
+
+        State::ExpectGossip(self)
+    }
+
+    /// Hangs up without a word: there is nothing left to say.
+    pub(super) fn end(self, desk: &mut Desk) -> State {
+        desk.leave(Outcome::Paid {
+            pair: self.pair,
+            receipt: self.receipt,
+        })
+    }
+
+    pub(super) const fn deadline(&self) -> Instant {
+        self.deadline
+    }
+}
