@@ -4,6 +4,7 @@
 //! needs. The rules of the books are in [`ledger`], without SQL and without HTTP.
 
 pub mod admin;
+pub mod bench;
 pub mod cli;
 mod http;
 mod idle;

@@ -1,5 +1,6 @@
 //! The command line of `blepay-server`.
 
+mod bench;
 mod output;
 mod run;
 
@@ -12,6 +13,7 @@ use ops_proto::{Currency, Name};
 use crate::provider::{HexDigest, HexKey};
 use crate::store::StoreAddress;
 
+pub use self::bench::Bench;
 pub use run::execute;
 
 /// The OPS server of a wallet provider: certificates, ledger and claims.
@@ -126,6 +128,9 @@ The same reference again changes nothing, so that a credit can be repeated safel
         #[arg(long)]
         json: bool,
     },
+    /// Measure claims a second against what the signatures alone allow
+    #[command(after_help = bench::EXAMPLES)]
+    Bench(Bench),
     /// Print completions for a shell
     Completions {
         /// The shell

@@ -12,7 +12,7 @@ use sd_notify::NotifyState;
 use serde::Serialize;
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::{AccountCommand, Command, Init, command, output};
+use super::{AccountCommand, Command, bench, Init, command, output};
 use crate::admin::{Office, audit, exponent_of};
 use crate::provider::{Config, InitOptions, Layout, init};
 use crate::run::{Durability, RunOptions, Server};
@@ -62,6 +62,7 @@ pub async fn execute(command: Command) -> anyhow::Result<ExitCode> {
         }
         Command::Ledger { data, json } => ledger(&data.data, json).await?,
         Command::Audit { data, json } => return run_audit(&data.data, json).await,
+        Command::Bench(args) => bench::execute(args).await?,
         Command::Completions { shell } => {
             generate(
                 shell,

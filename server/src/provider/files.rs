@@ -49,7 +49,7 @@ impl Layout {
         Config::load(self)?.store_address(self)
     }
 
-    pub(super) fn config_path(&self) -> PathBuf {
+    pub(crate) fn config_path(&self) -> PathBuf {
         self.data.join("server.toml")
     }
 
