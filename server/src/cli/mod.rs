@@ -1,6 +1,7 @@
 //! The command line of `blepay-server`.
 
 mod bench;
+mod ca;
 mod output;
 mod run;
 
@@ -131,6 +132,9 @@ The same reference again changes nothing, so that a credit can be repeated safel
     /// Measure claims a second against what the signatures alone allow
     #[command(after_help = bench::EXAMPLES)]
     Bench(Bench),
+    /// Make a root, and certify providers with it
+    #[command(subcommand)]
+    Ca(ca::CaCommand),
     /// Print completions for a shell
     Completions {
         /// The shell
@@ -165,6 +169,10 @@ pub struct Init {
     /// Where the books are to be: postgresql://USER@HOST/DATABASE; in the directory when not named
     #[arg(long, value_name = "URL")]
     store: Option<String>,
+    /// The file with the public key of a root that is elsewhere: then the provider waits for its
+    /// certificate; without one a root is made here
+    #[arg(long, value_name = "FILE")]
+    root_public: Option<PathBuf>,
     /// The OEM root whose devices are trusted, in hex; the published test root when none is named
     #[arg(long, value_name = "KEY")]
     oem_root: Option<HexKey>,

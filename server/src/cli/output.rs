@@ -22,7 +22,7 @@ pub(super) fn line(text: &str) -> io::Result<()> {
 }
 
 /// Writes minor units as people read them.
-fn money(minor_units: impl Into<i128>, exponent: u8) -> String {
+pub(super) fn money(minor_units: impl Into<i128>, exponent: u8) -> String {
     let minor_units: i128 = minor_units.into();
     let sign = if minor_units < 0 { "-" } else { "" };
     let digits = minor_units.unsigned_abs().to_string();

@@ -12,7 +12,7 @@ use sd_notify::NotifyState;
 use serde::Serialize;
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::{AccountCommand, Command, bench, Init, command, output};
+use super::{AccountCommand, ca, Command, bench, Init, command, output};
 use crate::admin::{Office, audit, exponent_of};
 use crate::provider::{Config, InitOptions, Layout, init};
 use crate::run::{Durability, RunOptions, Server};
@@ -47,7 +47,7 @@ pub async fn execute(command: Command) -> anyhow::Result<ExitCode> {
                 durability,
             })
             .await?;
-        }
+        },
         Command::Enrol { data, url, out } => enrol(&data.data, url, out.as_deref()).await?,
         Command::Credit {
             data,
@@ -61,6 +61,7 @@ pub async fn execute(command: Command) -> anyhow::Result<ExitCode> {
             show(&data.data, &client, json).await?;
         }
         Command::Ledger { data, json } => ledger(&data.data, json).await?,
+        Command::Ca(command) => ca::execute(command).await?,
         Command::Audit { data, json } => return run_audit(&data.data, json).await,
         Command::Bench(args) => bench::execute(args).await?,
         Command::Completions { shell } => {
@@ -85,7 +86,8 @@ struct Made {
     data: String,
     root: String,
     provider: String,
-    root_secret: String,
+    root_secret: Option<String>,
+    request: String,
     trusts_test_oem: bool,
 }
 
@@ -105,6 +107,7 @@ async fn make(options: Init) -> anyhow::Result<()> {
         oem_root: options.oem_root.map(|key| key.0),
         measurements: options.measurement.iter().map(|hash| hash.0).collect(),
         store: options.store,
+        root: options.root_public.as_deref().map(ca::read_root).transpose()?,
         now: now(),
     };
     let made = init(&data, &init_options).await?;
@@ -112,7 +115,8 @@ async fn make(options: Init) -> anyhow::Result<()> {
         data: data.display().to_string(),
         root: made.root.to_string(),
         provider: made.provider.to_string(),
-        root_secret: made.root_secret.display().to_string(),
+        root_secret: made.root_secret.map(|path| path.display().to_string()),
+        request: made.request.display().to_string(),
         trusts_test_oem: made.trusts_test_oem,
     };
     if options.json {
@@ -120,18 +124,23 @@ async fn make(options: Init) -> anyhow::Result<()> {
     }
     output::line(&format!("Made provider {} in {}", made.provider, made.data))?;
     output::line(&format!("Root: {}", made.root))?;
-    output::line(&format!(
-        "Keep the root's key offline: move {} to a medium that you lock away",
-        made.root_secret
-    ))?;
+    if let Some(root_secret) = &made.root_secret {
+        output::line(&format!(
+            "Keep the root's key offline: move {root_secret} to a medium that you lock away"
+        ))?;
+    }
     if made.trusts_test_oem {
         output::line("Trusts the OEM test root, whose secret is published: for trials only")?;
     }
 
-    Ok(output::line(&format!(
-        "Next: blepay-server run --data {}",
-        made.data
-    ))?)
+    Ok(output::line(&if made.root_secret.is_some() {
+        format!("Next: blepay-server run --data {}", made.data)
+    } else {
+        format!(
+            "Next: have {} certified with `blepay-server ca certify`, and install what comes back with `blepay-server ca install --data {}`",
+            made.request, made.data
+        )
+    })?)
 }
 
 async fn serve(options: RunOptions) -> anyhow::Result<()> {

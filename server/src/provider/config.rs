@@ -109,6 +109,32 @@ pub(super) fn limits_default() -> Limits {
     }
 }
 
+/// How much larger a provider's limits are than what it grants at first.
+const LIMITS_HEADROOM: u64 = 10;
+
+/// The limits that a new provider asks the root for.
+#[must_use]
+pub fn limits_max_default() -> Limits {
+    let limits = limits_default();
+    let amount = |amount: Amount| {
+        Amount::try_from(amount.minor_units().saturating_mul(LIMITS_HEADROOM))
+            .unwrap_or(Amount::MAX)
+    };
+    let bound = |bound: Bound| Bound {
+        warn: bound.warn.saturating_mul(LIMITS_HEADROOM),
+        refuse: bound.refuse.saturating_mul(LIMITS_HEADROOM),
+    };
+
+    Limits {
+        balance_max: amount(limits.balance_max),
+        payment_max: amount(limits.payment_max),
+        paid_count: bound(limits.paid_count),
+        paid_total: bound(limits.paid_total),
+        collected_count: bound(limits.collected_count),
+        collected_total: bound(limits.collected_total),
+    }
+}
+
 /// A key in a text file: 64 hex digits.
 #[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]

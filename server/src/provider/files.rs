@@ -5,9 +5,10 @@ use std::io::{self, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
+use ops_proto::PublicKey;
 use ops_proto::certificate::Certificate;
-use ops_proto::signed::Signed;
-use ops_proto::{PublicKey, SecretKey};
+use ops_proto::message::ProviderDirectory;
+use ops_proto::signed::{Body, Signed};
 use zeroize::Zeroizing;
 
 use super::config::{Config, HexKey};
@@ -17,12 +18,6 @@ use crate::store::StoreAddress;
 #[derive(Clone, Debug)]
 pub struct Layout {
     data: PathBuf,
-}
-
-/// The provider's secret keys that a running server uses.
-pub(super) struct ProviderKeys {
-    pub(super) certify: SecretKey,
-    pub(super) answer: SecretKey,
 }
 
 impl Layout {
@@ -59,6 +54,22 @@ impl Layout {
         self.data.join("root.key")
     }
 
+    /// Returns the register of what the root signed.
+    pub(super) fn register_path(&self) -> PathBuf {
+        self.data.join("root.register")
+    }
+
+    /// Returns the root's directory of providers.
+    pub(super) fn directory_path(&self) -> PathBuf {
+        self.data.join("root.directory")
+    }
+
+    /// Returns the last request for a certificate.
+    #[must_use]
+    pub fn request_path(&self) -> PathBuf {
+        self.data.join("provider.request")
+    }
+
     pub(super) fn root_path(&self) -> PathBuf {
         self.data.join("root.pub")
     }
@@ -90,12 +101,15 @@ impl Layout {
     }
 
     /// Returns every file that `init` makes.
-    pub(super) fn all(&self) -> [PathBuf; 10] {
+    pub(super) fn all(&self) -> [PathBuf; 13] {
         [
             self.books_path(),
             self.config_path(),
             self.root_secret_path(),
             self.root_path(),
+            self.register_path(),
+            self.directory_path(),
+            self.request_path(),
             self.provider_certificate_path(),
             self.provider_keys_path(),
             self.tls_anchor_path(),
@@ -161,46 +175,91 @@ impl Layout {
         Ok(key.0)
     }
 
-    /// Returns the provider's certificate.
+    /// Returns the provider's newest certificate.
     ///
     /// # Errors
     ///
     /// [`FileError`] when the file is missing or holds no certificate.
     pub fn provider_certificate(&self) -> Result<Signed<Certificate>, FileError> {
-        let path = self.provider_certificate_path();
-        let text = self.read_public(&path)?;
-        let wire = hex::decode(text.trim()).ok();
-
-        wire.and_then(|wire| Signed::decode(&wire).ok())
-            .ok_or(FileError::Unfit {
-                path,
-                why: "it is not a certificate in hex",
-            })
+        self.provider_certificates()?
+            .into_iter()
+            .next()
+            .ok_or_else(|| FileError::NotCertified(self.data.clone()))
     }
 
-    pub(super) fn provider_keys(&self) -> Result<ProviderKeys, FileError> {
-        let path = self.provider_keys_path();
-        let text = self.read_secret(&path)?;
-        let key = |name: &str| -> Result<SecretKey, FileError> {
-            let seed = text
-                .lines()
-                .find_map(|line| line.strip_prefix(name)?.strip_prefix('='))
-                .and_then(seed_back);
-            seed.map(|seed| SecretKey::from_seed(&seed))
-                .ok_or_else(|| FileError::Unfit {
-                    path: path.clone(),
-                    why: "a key is missing or not 64 hex digits",
-                })
-        };
+    /// Returns every certificate that the provider had, newest first.
+    ///
+    /// # Errors
+    ///
+    /// [`FileError`] when the file is missing or holds something else.
+    pub fn provider_certificates(&self) -> Result<Vec<Signed<Certificate>>, FileError> {
+        let path = self.provider_certificate_path();
+        if !path.exists() && self.request_path().exists() {
+            return Err(FileError::NotCertified(self.data.clone()));
+        }
+        let text = self.read_public(&path)?;
+        let lines = text.lines().filter(|line| !line.trim().is_empty());
 
-        Ok(ProviderKeys {
-            certify: key("certify")?,
-            answer: key("answer")?,
-        })
+        lines
+            .map(|line| signed_in_hex(line, &path, "it is not a certificate in hex"))
+            .collect()
+    }
+
+    /// Returns every certificate that the provider had; none before the first is installed.
+    pub(super) fn provider_certificates_or_none(
+        &self,
+    ) -> Result<Vec<Signed<Certificate>>, FileError> {
+        match self.provider_certificates() {
+            Err(FileError::NotCertified(_)) => Ok(Vec::new()),
+            other => other,
+        }
+    }
+
+    /// Writes the provider's certificates, newest first, in place of those before.
+    pub(super) fn replace_provider_certificates(
+        &self,
+        certificates: &[Signed<Certificate>],
+    ) -> Result<(), FileError> {
+        let lines: Vec<String> = certificates
+            .iter()
+            .map(|certificate| format!("{}\n", hex::encode(certificate.to_wire())))
+            .collect();
+        let path = self.provider_certificate_path();
+
+        replace_file(&path, lines.concat().as_bytes(), Access::Public)
+    }
+
+    /// Returns the root's directory of providers, if one is installed.
+    ///
+    /// # Errors
+    ///
+    /// [`FileError`] when the file cannot be read or holds something else.
+    pub fn directory(&self) -> Result<Option<Signed<ProviderDirectory>>, FileError> {
+        let path = self.directory_path();
+        if !path.exists() {
+            return Ok(None);
+        }
+        let text = self.read_public(&path)?;
+
+        signed_in_hex(&text, &path, "it is not a directory in hex").map(Some)
     }
 }
 
-fn seed_back(text: &str) -> Option<Zeroizing<[u8; 32]>> {
+fn signed_in_hex<T: Body>(
+    text: &str,
+    path: &Path,
+    why: &'static str,
+) -> Result<Signed<T>, FileError> {
+    let wire = hex::decode(text.trim()).ok();
+
+    wire.and_then(|wire| Signed::decode(&wire).ok())
+        .ok_or_else(|| FileError::Unfit {
+            path: path.to_owned(),
+            why,
+        })
+}
+
+pub(super) fn seed_back(text: &str) -> Option<Zeroizing<[u8; 32]>> {
     let bytes = Zeroizing::new(hex::decode(text.trim()).ok()?);
     let seed: [u8; 32] = bytes.as_slice().try_into().ok()?;
 
@@ -235,6 +294,28 @@ pub(super) fn make_file(path: &Path, content: &[u8], access: Access) -> Result<(
     })
 }
 
+/// Writes a file in place of the one before, durably: after a power cut it is the one or the other.
+pub(super) fn replace_file(path: &Path, content: &[u8], access: Access) -> Result<(), FileError> {
+    let mut name = path.file_name().unwrap_or_default().to_owned();
+    name.push(".new");
+    let new = path.with_file_name(name);
+    let failed = |source| FileError::Io {
+        path: path.to_owned(),
+        source,
+    };
+    // What a cut left; nobody refers to it.
+    if new.exists() {
+        fs::remove_file(&new).map_err(failed)?;
+    }
+    make_file(&new, content, access)?;
+    fs::rename(&new, path).map_err(failed)?;
+    let directory = path.parent().unwrap_or(Path::new("."));
+
+    fs::File::open(directory)
+        .and_then(|directory| directory.sync_all())
+        .map_err(failed)
+}
+
 /// A file of the data directory cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum FileError {
@@ -246,6 +327,12 @@ pub enum FileError {
         /// The file that is missing.
         missing: PathBuf,
     },
+    /// The directory holds no root.
+    #[error("{data} holds no root's key: make one with `blepay-server ca root --out {data}`", data = .0.display())]
+    NoRoot(PathBuf),
+    /// The provider waits for its certificate.
+    #[error("{data} has no certificate yet: have {data}/provider.request certified with `blepay-server ca certify`, and install it with `blepay-server ca install --data {data}`", data = .0.display())]
+    NotCertified(PathBuf),
     /// The directory holds a provider already.
     #[error("{} is there already; nothing was changed. Choose another --data, or run this provider with `blepay-server run`", .0.display())]
     AlreadyThere(PathBuf),

@@ -2,23 +2,20 @@
 
 use std::path::{Path, PathBuf};
 
-use ops_proto::certificate::{Certificate, Limits, Role};
+use ops_proto::message::ProviderRequest;
 use ops_proto::signed::Signed;
-use ops_proto::{Amount, Currency, Digest, Name, ProviderId, PublicKey, SecretKey, Time};
-use zeroize::Zeroizing;
+use ops_proto::{Currency, Digest, Name, ProviderId, PublicKey, Time};
 
+use super::ca::{CaError, Holder, Root, Terms, make_request, random_key};
 use super::config::{Config, HexDigest, HexKey, limits_default};
 use super::files::{Access, FileError, Layout, make_file};
+use super::keys::KeyRing;
 use super::tls::{TlsError, TlsFiles, make_tls};
-use super::{CLOCK_SKEW_MS, DAY_MS};
 use crate::oem::{OEM_TEST_ROOT, simulated_ta_measurement};
 use crate::store::{NoStoreAddress, Store, StoreAddress, StoreError, SubjectKind};
 
-/// How long a provider's certificate is valid.
+/// How long a provider's first certificate is valid, when it is its own root.
 const PROVIDER_VALIDITY_DAYS: u64 = 5 * 365;
-
-/// How much larger a provider's limits are than what it grants at first.
-const LIMITS_HEADROOM: u64 = 10;
 
 /// What a new provider is to be.
 #[derive(Clone, Debug)]
@@ -37,6 +34,9 @@ pub struct InitOptions {
     pub measurements: Vec<Digest>,
     /// Where the books are to be, as `postgresql://USER@HOST/DATABASE`; in the directory when not named.
     pub store: Option<String>,
+    /// The root's key, when the root is elsewhere: then the provider waits for its certificate. Without
+    /// one a root is made here, which is what trials want.
+    pub root: Option<PublicKey>,
     /// The present instant.
     pub now: Time,
 }
@@ -48,8 +48,10 @@ pub struct Initialised {
     pub root: PublicKey,
     /// The provider's id.
     pub provider: ProviderId,
-    /// The root's secret key, which belongs offline.
-    pub root_secret: PathBuf,
+    /// The root's secret key, which belongs offline, when it was made here.
+    pub root_secret: Option<PathBuf>,
+    /// The request for a certificate.
+    pub request: PathBuf,
     /// Whether the OEM test root is trusted.
     pub trusts_test_oem: bool,
 }
@@ -66,93 +68,63 @@ pub async fn init(data: &Path, options: &InitOptions) -> Result<Initialised, Ini
     }
     let tls = make_tls(&options.url)?;
     layout.make_directory()?;
-    let keys = Keys::make()?;
-    let provider = ProviderId(random()?);
-    let certificate = keys.certify_provider(provider, options);
-    make_books(&layout, &keys, options).await?;
+    let ring = KeyRing::new(&layout, [random_key()?, random_key()?, random_key()?]);
+    make_books(&layout, &ring, options).await?;
+    let root = match options.root {
+        Some(root) => Err(root),
+        None => Ok(Root::create(data)?),
+    };
+    let root_key = root.as_ref().map_or_else(|key| *key, Root::public_key);
     make_tls_files(&layout, &tls)?;
-    make_key_files(&layout, &keys, &certificate)?;
+    let keys = ring.to_text();
+    make_file(&layout.provider_keys_path(), keys.as_bytes(), Access::Secret)?;
+    let provider = ProviderId(random()?);
+    let (name, currency) = (options.name.clone(), options.currency);
+    let request = make_request(&layout, &ring, provider, name, currency, options.now)?;
+    let root_secret = root.is_ok().then(|| layout.root_secret_path());
     make_config(&layout, options)?;
+    match root {
+        Ok(root) => certify(data, root, &request, options.now).await?,
+        Err(key) => {
+            let text = format!("{key}\n");
+            make_file(&layout.root_path(), text.as_bytes(), Access::Public)?;
+        }
+    }
 
     Ok(Initialised {
-        root: keys.root.public_key(),
+        root: root_key,
         provider,
-        root_secret: layout.root_secret_path(),
+        root_secret,
+        request: layout.request_path(),
         trusts_test_oem: options.oem_root.is_none(),
     })
 }
 
-struct Keys {
-    root: SecretKey,
-    certify: SecretKey,
-    answer: SecretKey,
-    list: SecretKey,
-}
-
-impl Keys {
-    fn make() -> Result<Self, InitError> {
-        let key = || -> Result<SecretKey, InitError> {
-            let seed: Zeroizing<[u8; 32]> = Zeroizing::new(random()?);
-
-            Ok(SecretKey::from_seed(&seed))
-        };
-
-        Ok(Self {
-            root: key()?,
-            certify: key()?,
-            answer: key()?,
-            list: key()?,
-        })
-    }
-
-    fn certify_provider(&self, provider: ProviderId, options: &InitOptions) -> Signed<Certificate> {
-        let validity_ms = PROVIDER_VALIDITY_DAYS.saturating_mul(DAY_MS);
-        let body = Certificate {
-            number: 1,
-            provider,
-            subject: self.certify.public_key(),
-            name: options.name.clone(),
-            currency: options.currency,
-            issuer: self.root.public_key().id(),
-            not_before: options.now.saturating_sub_ms(CLOCK_SKEW_MS),
-            not_after: options.now.saturating_add_ms(validity_ms),
-            role: Role::Provider {
-                answer_key: self.answer.public_key(),
-                list_key: self.list.public_key(),
-                limits_max: limits_max(&limits_default()),
-            },
-        };
-
-        Signed::sign(body, &self.root)
-    }
-
-    fn public(&self) -> [PublicKey; 4] {
-        [&self.root, &self.certify, &self.answer, &self.list].map(SecretKey::public_key)
-    }
-}
-
-fn limits_max(limits: &Limits) -> Limits {
-    let amount = |amount: Amount| {
-        Amount::try_from(amount.minor_units().saturating_mul(LIMITS_HEADROOM))
-            .unwrap_or(Amount::MAX)
+/// Has the root that was made here certify the provider, and installs what it signs.
+async fn certify(
+    data: &Path,
+    mut root: Root,
+    request: &Signed<ProviderRequest>,
+    now: Time,
+) -> Result<(), CaError> {
+    let terms = Terms {
+        limits: request.body().limits_max,
+        days: PROVIDER_VALIDITY_DAYS,
     };
-    let bound = |mut bound: ops_proto::certificate::Bound| {
-        bound.warn = bound.warn.saturating_mul(LIMITS_HEADROOM);
-        bound.refuse = bound.refuse.saturating_mul(LIMITS_HEADROOM);
-        bound
-    };
+    let proposal = root.propose(request, &terms, now)?;
+    let certificate = root.sign(proposal, now)?;
+    let directory = root.sign_directory(now)?;
+    let holder = Holder::open(data)?;
+    holder.install(&certificate, now).await?;
 
-    Limits {
-        balance_max: amount(limits.balance_max),
-        payment_max: amount(limits.payment_max),
-        paid_count: bound(limits.paid_count),
-        paid_total: bound(limits.paid_total),
-        collected_count: bound(limits.collected_count),
-        collected_total: bound(limits.collected_total),
-    }
+    holder.install_directory(&directory)
 }
 
-async fn make_books(layout: &Layout, keys: &Keys, options: &InitOptions) -> Result<(), InitError> {
+async fn make_books(
+    layout: &Layout,
+    ring: &KeyRing,
+    options: &InitOptions,
+) -> Result<(), InitError> {
     let address = match &options.store {
         Some(url) => url.parse()?,
         None => StoreAddress::file(&layout.books_path()),
@@ -166,7 +138,8 @@ async fn make_books(layout: &Layout, keys: &Keys, options: &InitOptions) -> Resu
     if !unit.begin_life().await? {
         return Err(InitError::BooksThere(address));
     }
-    for key in keys.public() {
+    let keys = ring.newest()?.map(|key| key.public_key());
+    for key in keys {
         unit.put_subject(&key, SubjectKind::Provider, options.now)
             .await?;
     }
@@ -202,41 +175,6 @@ fn make_tls_files(layout: &Layout, tls: &TlsFiles) -> Result<(), FileError> {
     Ok(())
 }
 
-fn make_key_files(
-    layout: &Layout,
-    keys: &Keys,
-    certificate: &Signed<Certificate>,
-) -> Result<(), FileError> {
-    let seed = |key: &SecretKey| Zeroizing::new(hex::encode(key.to_seed().as_slice()));
-    let provider_keys = Zeroizing::new(format!(
-        "certify={}\nanswer={}\nlist={}\n",
-        seed(&keys.certify).as_str(),
-        seed(&keys.answer).as_str(),
-        seed(&keys.list).as_str()
-    ));
-    let root_secret = Zeroizing::new(format!("{}\n", seed(&keys.root).as_str()));
-    let root = format!("{}\n", keys.root.public_key());
-    let certificate = format!("{}\n", hex::encode(certificate.to_wire()));
-    make_file(
-        &layout.root_secret_path(),
-        root_secret.as_bytes(),
-        Access::Secret,
-    )?;
-    make_file(&layout.root_path(), root.as_bytes(), Access::Public)?;
-    make_file(
-        &layout.provider_keys_path(),
-        provider_keys.as_bytes(),
-        Access::Secret,
-    )?;
-
-    make_file(
-        &layout.provider_certificate_path(),
-        certificate.as_bytes(),
-        Access::Public,
-    )
-}
-
-/// Written last: a directory with it is complete.
 fn make_config(layout: &Layout, options: &InitOptions) -> Result<(), InitError> {
     let mut measurements: Vec<HexDigest> = options
         .measurements
@@ -277,6 +215,9 @@ pub enum InitError {
     /// A file cannot be made, or is there already.
     #[error(transparent)]
     File(#[from] FileError),
+    /// The root cannot be made, or does not certify.
+    #[error(transparent)]
+    Ca(#[from] CaError),
     /// TLS keys cannot be made for this URL.
     #[error(transparent)]
     Tls(#[from] TlsError),

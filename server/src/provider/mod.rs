@@ -1,19 +1,24 @@
 //! The provider: its keys, its certificate, what it allows, and the certificates that it issues.
 
+pub mod ca;
 mod config;
 mod files;
 mod init;
+mod keys;
 mod tls;
 
 use std::path::Path;
 
 use ops_proto::attestation::Expected;
 use ops_proto::certificate::{Certificate, Role};
-use ops_proto::message::CertificateChain;
+use ops_proto::message::{CertificateChain, ProviderDirectory};
 use ops_proto::signed::{Body, Signed};
-use ops_proto::{Digest, Name, PublicKey, SecretKey, Time};
+use ops_proto::{Digest, Name, ProviderId, PublicKey, SecretKey, Time};
 
-pub use config::{Config, HexDigest, HexKey, NotHex};
+use keys::{ANSWER, CERTIFY, KeyRing, LIST};
+
+pub use ca::CaError;
+pub use config::{Config, HexDigest, HexKey, NotHex, limits_max_default};
 pub use files::{FileError, Layout};
 pub use init::{InitError, InitOptions, Initialised, init};
 pub use tls::{TlsError, server_config};
@@ -28,9 +33,51 @@ const CLOCK_SKEW_MS: u64 = DAY_MS;
 pub struct Provider {
     config: Config,
     root: PublicKey,
+    /// Every certificate that the provider had, newest first; there is one at least.
+    certificates: Vec<Signed<Certificate>>,
+    newest: Identity,
+    /// Those before, as far as their secrets are here.
+    others: Vec<Identity>,
+    directory: Option<Signed<ProviderDirectory>>,
+}
+
+/// The secrets behind one certificate of the provider.
+#[derive(Debug)]
+struct Identity {
     certificate: Signed<Certificate>,
     certify: SecretKey,
     answer: SecretKey,
+    list: SecretKey,
+}
+
+impl Identity {
+    fn new(certificate: &Signed<Certificate>, ring: &KeyRing) -> Result<Self, FileError> {
+        let body = certificate.body();
+        let (answer, list) = provider_keys(body).unwrap_or((body.subject, body.subject));
+        let copy = |name, public: &PublicKey| -> Result<SecretKey, FileError> {
+            Ok(SecretKey::from_seed(&ring.find(name, public)?.to_seed()))
+        };
+
+        Ok(Self {
+            certificate: certificate.clone(),
+            certify: copy(CERTIFY, &body.subject)?,
+            answer: copy(ANSWER, &answer)?,
+            list: copy(LIST, &list)?,
+        })
+    }
+}
+
+/// Returns the keys that a provider's certificate names beside its own: to answer and to list.
+#[must_use]
+pub const fn provider_keys(certificate: &Certificate) -> Option<(PublicKey, PublicKey)> {
+    match certificate.role {
+        Role::Provider {
+            answer_key,
+            list_key,
+            ..
+        } => Some((answer_key, list_key)),
+        Role::Client | Role::Ta { .. } => None,
+    }
 }
 
 impl Provider {
@@ -43,37 +90,24 @@ impl Provider {
         let layout = Layout::new(data);
         let config = Config::load(&layout)?;
         let root = layout.root_key()?;
-        let certificate = layout.provider_certificate()?;
-        let keys = layout.provider_keys()?;
-        let provider = Self {
+        let certificates = layout.provider_certificates()?;
+        let ring = layout.key_ring()?;
+        check_certificates(&layout, &root, &certificates)?;
+        let newest = Identity::new(&layout.provider_certificate()?, &ring)?;
+        // The secrets of one that expired may have been taken away.
+        let others = certificates.iter().skip(1);
+        let others = others
+            .filter_map(|certificate| Identity::new(certificate, &ring).ok())
+            .collect();
+
+        Ok(Self {
             config,
             root,
-            certificate,
-            certify: keys.certify,
-            answer: keys.answer,
-        };
-        provider.check(&layout)?;
-
-        Ok(provider)
-    }
-
-    fn check(&self, layout: &Layout) -> Result<(), FileError> {
-        let unfit = |why: &'static str| FileError::Unfit {
-            path: layout.provider_certificate_path(),
-            why,
-        };
-        self.certificate
-            .verify(&self.root)
-            .map_err(|_| unfit("it is not signed by the root"))?;
-        let body = self.certificate.body();
-        let Role::Provider { answer_key, .. } = &body.role else {
-            return Err(unfit("it is not a provider's"));
-        };
-        if body.subject != self.certify.public_key() || *answer_key != self.answer.public_key() {
-            return Err(unfit("it is for other keys than provider.keys holds"));
-        }
-
-        Ok(())
+            certificates,
+            newest,
+            others,
+            directory: layout.directory()?,
+        })
     }
 
     /// Returns what the provider was told.
@@ -88,27 +122,72 @@ impl Provider {
         &self.root
     }
 
-    /// Returns the provider's certificate.
+    /// Returns the provider's newest certificate.
     #[must_use]
     pub const fn certificate(&self) -> &Signed<Certificate> {
-        &self.certificate
+        &self.newest.certificate
     }
 
-    /// Signs an answer.
+    /// Returns every certificate that the provider had, newest first.
+    #[must_use]
+    pub fn certificates(&self) -> &[Signed<Certificate>] {
+        &self.certificates
+    }
+
+    /// Returns the provider's id, which stays while its keys change.
+    #[must_use]
+    pub fn id(&self) -> ProviderId {
+        self.certificate().body().provider
+    }
+
+    /// Returns the root's directory of providers, if one is installed.
+    #[must_use]
+    pub const fn directory(&self) -> Option<&Signed<ProviderDirectory>> {
+        self.directory.as_ref()
+    }
+
+    /// Signs an answer with the newest key: for who is not known, or has the newest certificate.
     pub(crate) fn sign<T: Body>(&self, body: T) -> Signed<T> {
-        Signed::sign(body, &self.answer)
+        Signed::sign(body, &self.newest.answer)
     }
 
-    /// Returns the key that signs answers.
+    /// Signs an answer for the holder of a certificate, with the answer key that stands beside the key
+    /// that certified it: the one that the holder knows until its next renewal.
+    pub(crate) fn sign_for<T: Body>(&self, holder: &Certificate, body: T) -> Signed<T> {
+        let mut all = std::iter::once(&self.newest).chain(&self.others);
+        let known = all.find(|identity| identity.certificate.body().subject.id() == holder.issuer);
+
+        Signed::sign(body, &known.unwrap_or(&self.newest).answer)
+    }
+
+    /// Signs a piece of the deny-list.
+    pub(crate) fn sign_list<T: Body>(&self, body: T) -> Signed<T> {
+        Signed::sign(body, &self.newest.list)
+    }
+
+    /// Returns the newest key that signs answers.
     #[must_use]
     pub fn answer_key(&self) -> PublicKey {
-        self.answer.public_key()
+        self.newest.answer.public_key()
+    }
+
+    /// Returns every key that ever signed answers, newest first.
+    #[must_use]
+    pub fn answer_keys(&self) -> Vec<PublicKey> {
+        let certificates = self.certificates.iter();
+        let mut keys: Vec<PublicKey> = certificates
+            .filter_map(|certificate| provider_keys(certificate.body()))
+            .map(|(answer, _)| answer)
+            .collect();
+        keys.dedup();
+
+        keys
     }
 
     /// Returns a certificate together with the provider's.
     pub(crate) fn chain(&self, leaf: Signed<Certificate>) -> CertificateChain {
         CertificateChain {
-            provider: self.certificate.clone(),
+            provider: self.newest.certificate.clone(),
             leaf,
         }
     }
@@ -141,7 +220,7 @@ impl Provider {
         days: u64,
         now: Time,
     ) -> Signed<Certificate> {
-        let provider = self.certificate.body();
+        let provider = self.certificate().body();
         let body = Certificate {
             number: 1,
             provider: provider.provider,
@@ -154,7 +233,7 @@ impl Provider {
             role,
         };
 
-        Signed::sign(body, &self.certify)
+        Signed::sign(body, &self.newest.certify)
     }
 
     /// Returns what a quote must show.
@@ -175,4 +254,32 @@ impl Provider {
             now,
         }
     }
+}
+
+/// Checks that the certificates are one provider's, under its root, each newer than the next.
+fn check_certificates(
+    layout: &Layout,
+    root: &PublicKey,
+    certificates: &[Signed<Certificate>],
+) -> Result<(), FileError> {
+    let unfit = |why: &'static str| FileError::Unfit {
+        path: layout.provider_certificate_path(),
+        why,
+    };
+    let mut newer: Option<&Certificate> = None;
+    for certificate in certificates {
+        let body = certificate
+            .verify(root)
+            .map_err(|_| unfit("it is not signed by the root"))?;
+        if provider_keys(body).is_none() {
+            return Err(unfit("it is not a provider's"));
+        }
+        if newer.is_some_and(|newer| newer.provider != body.provider || newer.number <= body.number)
+        {
+            return Err(unfit("its certificates are not one provider's, newest first"));
+        }
+        newer = Some(body);
+    }
+
+    Ok(())
 }
