@@ -33,5 +33,5 @@ mod state;
 mod ta;
 
 pub use entropy::{Entropy, OsEntropy};
-pub use storage::{FileStorage, Storage};
+pub use storage::{FileStorage, Storage, TpmStorage};
 pub use ta::{OpenRefused, Stopped, Ta};

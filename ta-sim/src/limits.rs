@@ -28,6 +28,10 @@ pub const FRAME_TIME_MAX: Duration = Duration::from_secs(5);
 /// How long a client waits for an answer; others may be served before it.
 pub const ANSWER_TIME_MAX: Duration = Duration::from_secs(30);
 
+/// How long the TPM may take for one command, and how long it may say that it is busy. A command asks
+/// it three times, which fits into what a client waits.
+pub const TPM_TIME_MAX: Duration = Duration::from_secs(8);
+
 const _: () = {
     assert!(REQUESTS_OPEN_MAX <= STATUS_IDS_MAX);
     assert!(PAYMENTS_KEPT_MAX < CHAIN_STATEMENTS_MAX);

@@ -110,6 +110,34 @@ fn a_damaged_newest_slot_shows_as_a_ta_behind_the_journal_and_the_older_one_does
 }
 
 #[test]
+fn without_a_tpm_a_restored_copy_starts_and_only_the_journal_and_the_chain_tell() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = directory.path().join("ta");
+    let mut ta = filled(&path);
+    let old: Vec<_> = ["slot-0", "slot-1"]
+        .map(|name| {
+            (
+                name,
+                std::fs::read(path.join(name)).expect("it was written"),
+            )
+        })
+        .into();
+    let command = ops_proto::id::CommandId([1; 16]);
+    let amount = crate::world::amount(1);
+    let answer = ta.invoke(Command::DepositOpen { command, amount });
+    let mark = answer.expect("the disk works").expect("there is room").mark;
+    drop(ta);
+
+    for (name, bytes) in old {
+        std::fs::write(path.join(name), bytes).expect("it can be written");
+    }
+    let mut ta = open(&path);
+
+    let began = ta.invoke(Command::OperationsSince { mark });
+    assert_eq!(began.expect("it is sound"), Err(TaRefused::RolledBack));
+}
+
+#[test]
 fn a_ta_whose_slots_are_both_damaged_does_not_start_as_a_new_one() {
     let device = Device::certified(1, &Bank::new(1));
     device.disk.rot(Slot::First);

@@ -12,7 +12,8 @@ use listenfd::ListenFd;
 use sd_notify::NotifyState;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use ta_sim::service::{Access, Heartbeat, Service};
-use ta_sim::{FileStorage, OsEntropy, Ta};
+use ta_sim::storage::tpm::{NvIndex, TpmAddress, TpmChoice};
+use ta_sim::{FileStorage, OsEntropy, Storage, Ta, TpmStorage};
 use tracing_subscriber::EnvFilter;
 
 /// The trusted application, simulated: keys, balance and counters of one device.
@@ -34,6 +35,22 @@ struct Arguments {
     /// A user who may connect beside the TA's own, by name or number; may be given several times.
     #[arg(long, value_name = "NAME|UID")]
     allow_user: Vec<String>,
+
+    /// The TPM 2.0 that the state is sealed and committed to, so that an old copy of it is refused; as
+    /// device:/dev/tpmrm0, or swtpm:host=127.0.0.1,port=2321 in a test. Without it nothing but the
+    /// provider protects against roll-back.
+    #[arg(long, value_name = "ADDRESS", env = "BLEPAY_TA_TPM")]
+    tpm: Option<TpmAddress>,
+
+    /// The TPM's index that keeps the commitment; a second TA on one TPM takes another.
+    #[arg(
+        long,
+        value_name = "INDEX",
+        env = "BLEPAY_TA_TPM_INDEX",
+        requires = "tpm",
+        default_value_t = NvIndex::DEFAULT
+    )]
+    tpm_index: NvIndex,
 }
 
 fn main() -> anyhow::Result<()> {
@@ -46,7 +63,30 @@ fn main() -> anyhow::Result<()> {
         .init();
 
     let stop = stop_on_signals().context("cannot take signals")?;
-    let ta = open(&arguments.state_directory)?;
+    let directory = &arguments.state_directory;
+    let used = || format!("cannot use the state directory {}", directory.display());
+    let credentials = std::env::var_os("CREDENTIALS_DIRECTORY").map(PathBuf::from);
+    match &arguments.tpm {
+        None => {
+            let storage = FileStorage::open(directory, credentials.as_deref(), &mut OsEntropy);
+            serve(&arguments, storage.with_context(used)?, stop)
+        }
+        Some(address) => {
+            let choice = TpmChoice {
+                address: address.clone(),
+                index: arguments.tpm_index,
+                credentials,
+            };
+            let storage = TpmStorage::open(directory, &choice, &mut OsEntropy)
+                .with_context(|| format!("cannot use the TPM at {address}"))
+                .with_context(used)?;
+            serve(&arguments, storage, stop)
+        }
+    }
+}
+
+fn serve<S: Storage>(arguments: &Arguments, storage: S, stop: UnixStream) -> anyhow::Result<()> {
+    let ta = open(storage, &arguments.state_directory)?;
     let mut access = Access::own();
     for user in &arguments.allow_user {
         access.allow(user)?;
@@ -73,11 +113,7 @@ fn main() -> anyhow::Result<()> {
     Ok(())
 }
 
-fn open(directory: &Path) -> anyhow::Result<Ta<FileStorage, OsEntropy>> {
-    let credentials = std::env::var_os("CREDENTIALS_DIRECTORY").map(PathBuf::from);
-    let storage = FileStorage::open(directory, credentials.as_deref(), &mut OsEntropy)
-        .with_context(|| format!("cannot use the state directory {}", directory.display()))?;
-
+fn open<S: Storage>(storage: S, directory: &Path) -> anyhow::Result<Ta<S, OsEntropy>> {
     Ta::open(storage, OsEntropy).with_context(|| {
         format!(
             "cannot open the TA in {}; a TA that is lost is reported dead to the provider",

@@ -1,9 +1,11 @@
 //! Where the sealed state lies: two slots, of which one is always whole.
 
 mod commitment;
+mod directory;
 mod file;
 mod seal;
 mod slots;
+pub mod tpm;
 
 use std::io;
 
@@ -12,6 +14,7 @@ pub use file::FileStorage;
 pub use seal::SealingKey;
 pub use slots::{Damaged, NotCommitted};
 pub(crate) use slots::{LoadFailed, NONCE_SIZE, Slots};
+pub use tpm::TpmStorage;
 
 /// Two places for a sealed state, and the key that seals it.
 ///
@@ -78,3 +81,6 @@ impl Slot {
         }
     }
 }
+
+/// The file of a seed that is sealed to a TPM: who finds it does not take the state for one in files.
+const SEALED_SEED: &str = "tpm-seed";
