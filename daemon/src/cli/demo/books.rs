@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::super::failure::Failure;
 use super::device::{CURRENCY, Device};
-use super::processes::output;
+use super::provider::Provider;
 use super::stage::Stage;
 use crate::api::money;
 use crate::api::types::{Payment, Receipt};
@@ -64,10 +64,11 @@ pub(super) struct Holding {
 /// Asks everybody and adds up.
 pub(super) async fn close(
     stage: &mut Stage<'_>,
+    bank: &Provider,
     devices: &[&Device],
     payments: Vec<Proven>,
 ) -> Result<Outcome, Failure> {
-    let ledger = ledger(stage)?;
+    let ledger = bank.ledger()?;
     let mut holdings = Vec::new();
     for device in devices {
         holdings.push(Holding {
@@ -95,15 +96,6 @@ pub(super) async fn close(
         ledger,
         devices: holdings,
     })
-}
-
-fn ledger(stage: &Stage<'_>) -> Result<Ledger, Failure> {
-    let data = stage.folder().join("server").into_os_string();
-    let arguments = ["ledger".into(), "--json".into(), "--data".into(), data];
-    let text = output("blepay-server", arguments)?;
-
-    serde_json::from_str(&text)
-        .map_err(|error| Failure::refused("ledger", error, "see the server's log"))
 }
 
 fn show(stage: &mut Stage<'_>, ledger: &Ledger, holdings: &[Holding]) -> Result<(), Failure> {

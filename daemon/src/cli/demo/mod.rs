@@ -4,6 +4,7 @@
 mod books;
 mod device;
 mod processes;
+mod provider;
 mod script;
 mod stage;
 mod transcript;

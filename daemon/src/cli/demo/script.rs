@@ -1,7 +1,6 @@
 //! The play, step by step.
 
 use std::fs;
-use std::path::Path;
 use std::time::Duration;
 
 use ops_proto::enrolment::Enrolment;
@@ -11,7 +10,8 @@ use tokio::time::Instant;
 use super::super::failure::Failure;
 use super::books::{self, Outcome, Proven, text};
 use super::device::{Device, Kind, order};
-use super::processes::{Process, deadline, output};
+use super::processes::deadline;
+use super::provider::Provider;
 use super::stage::Stage;
 use crate::api::client::Events;
 use crate::api::types::{
@@ -32,8 +32,8 @@ const POLL_INTERVAL: Duration = Duration::from_millis(100);
 /// Plays everything and returns where the money is in the end.
 pub(super) async fn play(stage: &mut Stage<'_>) -> Result<Outcome, Failure> {
     stage.begin("A provider opens: its root, its keys, its empty books")?;
-    let (server, address) = open_provider(stage).await?;
-    let enrolment = enrolment(stage, &address)?;
+    let mut bank = Provider::open(stage, "Harbour Bank").await?;
+    let enrolment = bank.enrolment()?;
 
     stage.begin("Alice, Kiosk and Ferry enrol; Kiosk has no trusted application (TA)")?;
     let alice = Device::start(stage, "Alice", Kind::WithTa).await?;
@@ -44,10 +44,10 @@ pub(super) async fn play(stage: &mut Stage<'_>) -> Result<Outcome, Failure> {
     }
 
     stage.begin("Alice pays 100.00 in and moves 50.00 onto her device")?;
-    deposit(stage, &alice).await?;
+    deposit(stage, &bank, &alice).await?;
 
     stage.begin("The network goes: the server is stopped")?;
-    server.stop().await?;
+    bank.stop().await?;
     if alice.sync().await? != Some(false) {
         return Err(unexpected("the server still answers"));
     }
@@ -64,7 +64,7 @@ pub(super) async fn play(stage: &mut Stage<'_>) -> Result<Outcome, Failure> {
     }
 
     stage.begin("The network is back: the server runs again, and everybody settles")?;
-    let server = run_server(stage, &address).await?;
+    bank.start(stage).await?;
     settle(stage, &[&kiosk, &ferry, &alice], &alice).await?;
     let mut proven = Vec::new();
     for payment in &paid {
@@ -72,76 +72,10 @@ pub(super) async fn play(stage: &mut Stage<'_>) -> Result<Outcome, Failure> {
     }
 
     stage.begin("Where all money is")?;
-    let outcome = books::close(stage, &[&alice, &ferry], proven).await?;
-    server.stop().await?;
+    let outcome = books::close(stage, &bank, &[&alice, &ferry], proven).await?;
+    bank.stop().await?;
 
     Ok(outcome)
-}
-
-async fn open_provider(stage: &mut Stage<'_>) -> Result<(Process, String), Failure> {
-    let data = stage.folder().join("server").into_os_string();
-    let arguments = [
-        "init".into(),
-        "--data".into(),
-        data,
-        "--provider-name".into(),
-        "Harbour Bank".into(),
-        "--currency".into(),
-        super::device::CURRENCY.into(),
-    ];
-    let _made = output("blepay-server", arguments)?;
-    let server = run_server(stage, "127.0.0.1:0").await?;
-    let address = listening(&stage.folder().join("server.out"))
-        .ok_or_else(|| unexpected("the server does not say where it listens"))?;
-    stage.say(&format!("Harbour Bank answers at https://{address}"))?;
-
-    Ok((server, address))
-}
-
-/// Starts the server and waits until it says that it listens.
-async fn run_server(stage: &mut Stage<'_>, address: &str) -> Result<Process, Failure> {
-    let log = stage.folder().join("server");
-    let out = log.with_extension("out");
-    match fs::remove_file(&out) {
-        Ok(()) => {}
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
-        Err(error) => return Err(error.into()),
-    }
-    let arguments = [
-        "run".into(),
-        "--data".into(),
-        log.clone().into_os_string(),
-        "--listen".into(),
-        address.into(),
-    ];
-    let mut server = Process::start("the server", "blepay-server", &log, arguments)?;
-    stage.follow("Server", server.log());
-    let _address = server.wait_for(|| listening(&out)).await?;
-
-    Ok(server)
-}
-
-fn listening(out: &Path) -> Option<String> {
-    let text = fs::read_to_string(out).ok()?;
-    let mut lines = text
-        .lines()
-        .filter_map(|line| line.strip_prefix("listening "));
-
-    lines.next_back().map(str::to_owned)
-}
-
-fn enrolment(stage: &Stage<'_>, address: &str) -> Result<Enrolment, Failure> {
-    let arguments = [
-        "enrol".into(),
-        "--data".into(),
-        stage.folder().join("server").into_os_string(),
-        "--url".into(),
-        format!("https://{address}").into(),
-    ];
-    let file = output("blepay-server", arguments)?;
-
-    serde_json::from_str(&file)
-        .map_err(|error| unexpected(&format!("the enrolment file is none: {error}")))
 }
 
 async fn register(
@@ -166,19 +100,8 @@ async fn register(
     stage.catch_up()
 }
 
-async fn deposit(stage: &mut Stage<'_>, alice: &Device) -> Result<(), Failure> {
-    let arguments = [
-        "credit".into(),
-        "--data".into(),
-        stage.folder().join("server").into_os_string(),
-        "--client".into(),
-        alice.name.into(),
-        "--amount".into(),
-        text(CREDIT).into(),
-        "--reference".into(),
-        "demo".into(),
-    ];
-    let credited = output("blepay-server", arguments)?;
+async fn deposit(stage: &mut Stage<'_>, bank: &Provider, alice: &Device) -> Result<(), Failure> {
+    let credited = bank.credit(alice.name, CREDIT)?;
     stage.say(credited.trim())?;
     let order = DepositOrder {
         amount: order(DEPOSIT),

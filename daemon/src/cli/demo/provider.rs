@@ -1,0 +1,146 @@
+//! A wallet provider of the demo: `blepay-server` with a data directory of its own.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use ops_proto::enrolment::Enrolment;
+use serde::de::DeserializeOwned;
+
+use super::super::failure::Failure;
+use super::books::{Ledger, text};
+use super::device::CURRENCY;
+use super::processes::{Process, output};
+use super::stage::Stage;
+
+/// A provider, whether its server runs or not.
+#[derive(Debug)]
+pub(super) struct Provider {
+    pub(super) name: &'static str,
+    data: PathBuf,
+    address: String,
+    server: Option<Process>,
+}
+
+impl Provider {
+    /// Makes a provider with a root of its own, and starts its server.
+    pub(super) async fn open(stage: &mut Stage<'_>, name: &'static str) -> Result<Self, Failure> {
+        let mut provider = Self::closed(stage, name);
+        let _made = provider.command(
+            &["init"],
+            &["--provider-name", name, "--currency", CURRENCY],
+        )?;
+        provider.start(stage).await?;
+
+        Ok(provider)
+    }
+
+    fn closed(stage: &Stage<'_>, name: &'static str) -> Self {
+        let folder = name.to_lowercase().replace(' ', "-");
+
+        Self {
+            name,
+            data: stage.folder().join(folder),
+            address: "127.0.0.1:0".to_owned(),
+            server: None,
+        }
+    }
+
+    /// Starts the server, at the address that it had before, and waits until it listens.
+    pub(super) async fn start(&mut self, stage: &mut Stage<'_>) -> Result<(), Failure> {
+        let out = self.data.with_extension("out");
+        match fs::remove_file(&out) {
+            Ok(()) => {}
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+            Err(error) => return Err(error.into()),
+        }
+        let arguments = [
+            "run".into(),
+            "--data".into(),
+            self.data.clone().into_os_string(),
+            "--listen".into(),
+            self.address.clone().into(),
+        ];
+        let mut server = Process::start(self.name, "blepay-server", &self.data, arguments)?;
+        stage.follow(self.name, server.log());
+        self.address = server.wait_for(|| listening(&out)).await?;
+        self.server = Some(server);
+
+        stage.say(&format!(
+            "{} answers at https://{}",
+            self.name, self.address
+        ))
+    }
+
+    /// Stops the server: for the devices, the network is gone.
+    pub(super) async fn stop(&mut self) -> Result<(), Failure> {
+        match self.server.take() {
+            Some(server) => server.stop().await,
+            None => Ok(()),
+        }
+    }
+
+    /// Returns the file with which devices enrol.
+    pub(super) fn enrolment(&self) -> Result<Enrolment, Failure> {
+        let url = format!("https://{}", self.address);
+
+        self.ask(&["enrol"], &["--url", &url])
+    }
+
+    /// Credits a client's online account; the reference makes it one credit.
+    pub(super) fn credit(&self, client: &str, amount: u64) -> Result<String, Failure> {
+        let amount = text(amount);
+        let reference = format!("demo-{client}");
+
+        self.command(
+            &["credit"],
+            &[
+                "--client",
+                client,
+                "--amount",
+                &amount,
+                "--reference",
+                &reference,
+            ],
+        )
+    }
+
+    /// Returns the provider's books.
+    pub(super) fn ledger(&self) -> Result<Ledger, Failure> {
+        self.ask(&["ledger"], &["--json"])
+    }
+
+    /// Runs a command of the server's program on this provider's data, and reads the JSON it prints.
+    pub(super) fn ask<T: DeserializeOwned>(
+        &self,
+        words: &[&str],
+        options: &[&str],
+    ) -> Result<T, Failure> {
+        let printed = self.command(words, options)?;
+
+        serde_json::from_str(&printed).map_err(|error| {
+            Failure::refused(
+                "demo",
+                format!("blepay-server {} printed no JSON: {error}", words.join(" ")),
+                "the logs tell more",
+            )
+        })
+    }
+
+    /// Runs a command of the server's program on this provider's data, and returns what it printed.
+    pub(super) fn command(&self, words: &[&str], options: &[&str]) -> Result<String, Failure> {
+        let data = self.data.to_string_lossy();
+        let data = ["--data", data.as_ref()];
+        let arguments = words.iter().chain(&data).chain(options);
+
+        output("blepay-server", arguments)
+    }
+}
+
+fn listening(out: &Path) -> Option<String> {
+    let text = fs::read_to_string(out).ok()?;
+    let mut lines = text
+        .lines()
+        .filter_map(|line| line.strip_prefix("listening "));
+
+    lines.next_back().map(str::to_owned)
+}
