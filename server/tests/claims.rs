@@ -2,7 +2,7 @@
 
 use ops_proto::message::{ItemOutcome, ItemRefused, SettlementState};
 
-use crate::world::World;
+use super::world::World;
 
 const CREDITED: ItemOutcome = ItemOutcome::Held(SettlementState::Credited);
 const COLLECTED: ItemOutcome = ItemOutcome::Held(SettlementState::Collected);

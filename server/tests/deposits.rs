@@ -3,7 +3,7 @@
 use ops_proto::message::{DepositOutcome, DepositRefusal};
 use ops_proto::signed::encode;
 
-use crate::world::World;
+use super::world::World;
 
 #[tokio::test]
 async fn a_deposit_asked_twice_is_answered_with_the_same_bytes_and_moves_once() {

@@ -5,7 +5,7 @@ use ops_proto::signed::encode;
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::time::timeout;
 
-use crate::world::{Device, SlowConnection, World, batch, device};
+use super::world::{Device, SlowConnection, World, batch, device};
 
 const PATHS: [&str; 8] = [
     "/v1/challenge",

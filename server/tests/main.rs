@@ -1,4 +1,7 @@
-//! The server's promises, over TLS on loopback, with devices that are honest, forgetful or hostile.
+//! The server's promises, over TLS on loopback, with devices that are honest, forgetful or hostile; each
+//! on a file of SQLite and on a database of PostgreSQL.
+//!
+//! A new file of tests is named twice below; its tests begin with `World::new()` of `super::world`.
 #![expect(
     clippy::indexing_slicing,
     clippy::arithmetic_side_effects,
@@ -6,13 +9,47 @@
     clippy::panic,
     reason = "a test that goes wrong may panic"
 )]
+#![expect(
+    clippy::duplicate_mod,
+    reason = "the same tests run once on each engine"
+)]
 
-mod admin;
-mod claims;
-mod deposits;
-mod hostile;
-mod process;
-mod registration;
-mod statuses;
-mod story;
-mod world;
+mod cluster;
+
+/// Where a world's books are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Engine {
+    Sqlite,
+    Postgres,
+}
+
+#[path = "."]
+mod sqlite {
+    const ENGINE: crate::Engine = crate::Engine::Sqlite;
+
+    mod admin;
+    mod claims;
+    mod deposits;
+    mod hostile;
+    mod process;
+    mod registration;
+    mod statuses;
+    mod story;
+    mod world;
+}
+
+#[path = "."]
+mod postgres {
+    const ENGINE: crate::Engine = crate::Engine::Postgres;
+
+    mod admin;
+    mod claims;
+    mod deposits;
+    mod hostile;
+    mod process;
+    mod processes;
+    mod registration;
+    mod statuses;
+    mod story;
+    mod world;
+}

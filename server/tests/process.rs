@@ -7,6 +7,8 @@ use std::process::{Child, Command, Output, Stdio};
 use ops_proto::enrolment::Enrolment;
 use serde_json::Value;
 
+use super::world::store_url;
+
 const PROGRAM: &str = env!("CARGO_BIN_EXE_blepay-server");
 
 fn run(data: &Path, args: &[&str]) -> Output {
@@ -37,11 +39,14 @@ fn serve(data: &Path) -> (Child, String) {
     (server, line.trim().to_owned())
 }
 
-#[test]
-fn the_way_of_a_provider_from_init_to_audit() {
+#[tokio::test]
+async fn the_way_of_a_provider_from_init_to_audit() {
     let directory = tempfile::tempdir().unwrap();
     let data = directory.path().join("provider");
-    let made = json(&run(&data, &["init", "--provider-name", "Ferry", "--json"]));
+    let store = store_url().await;
+    let mut args = vec!["init", "--provider-name", "Ferry", "--json"];
+    args.extend(store.iter().flat_map(|url| ["--store", url]));
+    let made = json(&run(&data, &args));
     assert_eq!(made["trusts_test_oem"], Value::Bool(true));
     let again = run(&data, &["init"]);
     assert_eq!(again.status.code(), Some(1));

@@ -4,7 +4,7 @@ use ops_proto::certificate::{Kind, verify_chain};
 use ops_proto::message::CertificateChain;
 use ops_proto::{Digest, SecretKey};
 
-use crate::world::{Device, World, decode, device, now};
+use super::world::{Device, World, decode, device, now};
 
 #[tokio::test]
 async fn the_same_key_again_is_given_the_same_certificate_bytes() {

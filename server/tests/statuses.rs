@@ -6,7 +6,7 @@ use ops_proto::message::{ItemOutcome, ItemRefused, SettlementState, StatusOrder}
 use ops_proto::signed::{Signed, encode};
 use ops_proto::statement::{Contradiction, Statement};
 
-use crate::world::{Device, World};
+use super::world::{Device, World};
 
 const CREDITED: ItemOutcome = ItemOutcome::Held(SettlementState::Credited);
 

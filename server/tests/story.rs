@@ -3,7 +3,7 @@
 
 use ops_proto::PaymentPair;
 
-use crate::world::{Device, World};
+use super::world::{Device, World};
 
 const STEPS: usize = 250;
 

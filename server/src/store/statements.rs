@@ -53,13 +53,13 @@ impl Unit<'_> {
         let position = statement.position();
         let stored: Vec<Vec<u8>> = sql::query_scalar(
             "SELECT bytes FROM (SELECT bytes FROM statements WHERE ta = $1 AND n < $2
-                                ORDER BY n DESC LIMIT 2)
+                                ORDER BY n DESC LIMIT 2) AS before
              UNION ALL SELECT bytes FROM (SELECT bytes FROM statements WHERE ta = $1 AND n >= $2
-                                          ORDER BY n LIMIT 3)
+                                          ORDER BY n LIMIT 3) AS after
              UNION ALL SELECT bytes FROM (SELECT bytes FROM statements
-                                          WHERE ta = $1 AND i = $3 AND kind IN (0, 1) LIMIT 2)
+                                          WHERE ta = $1 AND i = $3 AND kind IN (0, 1) LIMIT 2) AS same_i
              UNION ALL SELECT bytes FROM (SELECT bytes FROM statements
-                                          WHERE ta = $1 AND j = $4 AND kind = 2 LIMIT 2)",
+                                          WHERE ta = $1 AND j = $4 AND kind = 2 LIMIT 2) AS same_j",
         )
         .bind(statement.ta().0.as_slice())
         .bind(counter(position.n))

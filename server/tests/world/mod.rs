@@ -3,9 +3,11 @@
 pub(crate) mod device;
 
 use std::net::IpAddr;
-use std::sync::{Arc, Once};
+use std::sync::Arc;
 
 use blepay_server::admin::{AccountView, LedgerView, Office, audit};
+use blepay_server::provider::Layout;
+use blepay_server::store::StoreAddress;
 use blepay_server::{InitOptions, RunOptions, RunningServer, Server, init};
 use ops_proto::certificate::Certificate;
 use ops_proto::list::List;
@@ -19,12 +21,15 @@ use ops_proto::{Amount, PaymentPair, PublicKey, Time};
 use rustls_pki_types::pem::PemObject as _;
 use rustls_pki_types::{CertificateDer, ServerName};
 use serde::Deserialize;
-use sqlx::{Connection, SqliteConnection};
+use sqlx::{Connection as _, PgConnection, SqliteConnection};
 use tempfile::TempDir;
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::{TcpSocket, TcpStream};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
+
+use super::ENGINE;
+use crate::{Engine, cluster};
 
 pub(crate) use device::Device;
 
@@ -70,6 +75,7 @@ impl World {
     /// Makes a provider that lets an address send that many requests in a second.
     pub(crate) async fn with_rate(per_second: u32) -> Self {
         let data = tempfile::tempdir().unwrap();
+        let store = store_url().await;
         let options = InitOptions {
             name: "Test provider".parse().unwrap(),
             currency: "EUR".parse().unwrap(),
@@ -77,7 +83,7 @@ impl World {
             listen: "127.0.0.1:0".to_owned(),
             oem_root: Some(device::oem_root().public_key()),
             measurements: vec![device::measurement()],
-            store: None,
+            store: store.clone(),
             root: None,
             now: now(),
         };
@@ -163,22 +169,29 @@ impl World {
 
     /// Posts bytes and returns the answer's bytes, or why it was refused.
     pub(crate) async fn post(&self, path: &str, body: Vec<u8>) -> Result<Vec<u8>, Refused> {
-        let response = self
-            .http
-            .post(self.url(path))
-            .body(body)
-            .send()
-            .await
-            .unwrap();
+        let address = self.server.addr().to_string();
+
+        self.post_at(&address, path, body).await.unwrap()
+    }
+
+    /// Posts bytes to a server at another address; `None` when there is none.
+    pub(crate) async fn post_at(
+        &self,
+        address: &str,
+        path: &str,
+        body: Vec<u8>,
+    ) -> Option<Result<Vec<u8>, Refused>> {
+        let request = self.http.post(format!("https://{address}{path}"));
+        let response = request.body(body).send().await.ok()?;
         let status = response.status().as_u16();
-        let bytes = response.bytes().await.unwrap();
+        let bytes = response.bytes().await.ok()?;
         if status == 200 {
-            return Ok(bytes.to_vec());
+            return Some(Ok(bytes.to_vec()));
         }
         let mut refused: Refused = serde_json::from_slice(&bytes).unwrap();
         refused.status = status;
 
-        Err(refused)
+        Some(Err(refused))
     }
 
     pub(crate) async fn challenge(&self, key: PublicKey) -> [u8; 32] {
@@ -297,26 +310,46 @@ impl World {
 
     /// Returns the evidence that is stored, as a third party would get it.
     pub(crate) async fn evidence(&self) -> Vec<Evidence> {
-        let url = format!("sqlite://{}", self.data.path().join("books.db").display());
-        let mut books = <SqliteConnection as Connection>::connect(&url)
-            .await
-            .unwrap();
-        let rows: Vec<Vec<u8>> =
-            sqlx::query_scalar("SELECT evidence FROM findings WHERE evidence IS NOT NULL")
-                .fetch_all(&mut books)
-                .await
-                .unwrap();
+        let select = "SELECT evidence FROM findings WHERE evidence IS NOT NULL";
+        let rows: Vec<Vec<u8>> = match self.store_address() {
+            StoreAddress::File(path) => {
+                let url = format!("sqlite://{}", path.display());
+                let mut books = SqliteConnection::connect(&url).await.unwrap();
+                let rows = sqlx::query_scalar(select).fetch_all(&mut books).await;
+                rows.unwrap()
+            }
+            StoreAddress::Postgres(options) => {
+                let mut books = PgConnection::connect_with(&options).await.unwrap();
+                let rows = sqlx::query_scalar(select).fetch_all(&mut books).await;
+                rows.unwrap()
+            }
+        };
 
         rows.iter().map(|bytes| decode(bytes)).collect()
     }
 
     /// Writes to the books behind the server's back.
     pub(crate) async fn sql(&self, statement: &'static str) {
-        let url = format!("sqlite://{}", self.data.path().join("books.db").display());
-        let mut books = <SqliteConnection as Connection>::connect(&url)
-            .await
-            .unwrap();
-        sqlx::query(statement).execute(&mut books).await.unwrap();
+        self.try_sql(statement).await.unwrap();
+    }
+
+    /// Writes to the books behind the server's back, if they let it.
+    pub(crate) async fn try_sql(&self, statement: &'static str) -> Result<(), sqlx::Error> {
+        match self.store_address() {
+            StoreAddress::File(path) => {
+                let url = format!("sqlite://{}", path.display());
+                let mut books = SqliteConnection::connect(&url).await.unwrap();
+                sqlx::query(statement).execute(&mut books).await.map(drop)
+            }
+            StoreAddress::Postgres(options) => {
+                let mut books = PgConnection::connect_with(&options).await.unwrap();
+                sqlx::query(statement).execute(&mut books).await.map(drop)
+            }
+        }
+    }
+
+    fn store_address(&self) -> StoreAddress {
+        Layout::new(self.data.path()).store_address().unwrap()
     }
 
     pub(crate) async fn ledger(&self) -> LedgerView {
@@ -347,6 +380,14 @@ impl World {
     }
 }
 
+/// Returns what `--store` is told for new books on this engine: nothing for a file.
+pub(crate) async fn store_url() -> Option<String> {
+    match ENGINE {
+        Engine::Sqlite => None,
+        Engine::Postgres => Some(cluster::database().await),
+    }
+}
+
 pub(crate) fn batch(pairs: &[PaymentPair]) -> Batch {
     Batch {
         providers: List::empty(),
@@ -359,12 +400,10 @@ pub(crate) fn decode<T: serde::Serialize + serde::de::DeserializeOwned>(bytes: &
 }
 
 fn client(anchor: &str) -> reqwest::Client {
-    static PROVIDER: Once = Once::new();
-    PROVIDER.call_once(|| {
-        rustls::crypto::ring::default_provider()
-            .install_default()
-            .unwrap();
-    });
+    // Whoever is second finds it installed.
+    rustls::crypto::ring::default_provider()
+        .install_default()
+        .ok();
     let anchor = reqwest::Certificate::from_pem(anchor.as_bytes()).unwrap();
 
     reqwest::Client::builder()
