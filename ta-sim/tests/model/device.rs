@@ -3,6 +3,7 @@
 use ops_proto::contract::{
     Command, Mark, Operation, Output, TaRefused, TaState, TrustedApplication as _,
 };
+use ops_proto::message::Status;
 use ops_proto::statement::{ChainEnd, Statement};
 use ta_sim::Ta;
 
@@ -54,7 +55,7 @@ impl Journalled {
                 return None;
             }
             (Ok(Ok(answer)), Trouble::AnswerLost) => {
-                self.lost.push((command.clone(), answer.output));
+                self.lost.push((command.without_pin(), answer.output));
                 self.begin();
                 return None;
             }
@@ -64,7 +65,7 @@ impl Journalled {
             if answer.mark.o > self.mark().o {
                 self.journal.push(Operation {
                     mark: answer.mark,
-                    command: command.clone(),
+                    command: command.without_pin(),
                     output: answer.output.clone(),
                 });
             }
@@ -102,25 +103,16 @@ impl Journalled {
     pub(super) fn statements(&self) -> impl Iterator<Item = Statement> {
         self.journal
             .iter()
-            .filter_map(|operation| match &operation.output {
-                Output::DepositOpened(order) => Some(Statement::DepositOpen(order.clone())),
-                Output::Paid(pair) => Some(Statement::Payment(pair.clone())),
-                Output::StatusOpened(status) => Some(Statement::Status(status.clone())),
-                Output::Withdrawn(order) => Some(Statement::Withdraw(order.clone())),
-                Output::Retired(retire) => Some(Statement::Retire(retire.clone())),
-                Output::Initialised { .. }
-                | Output::WithdrawAcknowledged { .. }
-                | Output::Renewal(_)
-                | Output::PinSet
-                | Output::Attested { .. }
-                | Output::Certified
-                | Output::DepositClosed { .. }
-                | Output::RequestPrepared(_)
-                | Output::Collected(_)
-                | Output::Synced
-                | Output::Acknowledged
-                | Output::Operations(_)
-                | Output::State(_) => None,
+            .filter_map(|operation| statement_of(&operation.output))
+    }
+
+    /// Returns the final status of a TA that has retired.
+    pub(super) fn retired(&self) -> Option<Status> {
+        self.journal
+            .iter()
+            .find_map(|operation| match &operation.output {
+                Output::Retired(retire) => Some(retire.body().last.clone()),
+                _ => None,
             })
     }
 
@@ -135,9 +127,10 @@ impl Journalled {
         }
         assert_eq!(end, state.chain);
         for (command, output) in &self.lost {
+            // A change of PIN that was made already is answered again, and is no operation either.
             let is_operation = !matches!(
                 output,
-                Output::Acknowledged | Output::Operations(_) | Output::State(_)
+                Output::Acknowledged | Output::Operations(_) | Output::State(_) | Output::PinSet
             );
             let is_known = self
                 .journal
@@ -159,5 +152,29 @@ impl Journalled {
         };
         self.journal.extend(later);
         assert_eq!(self.mark(), answer.mark);
+    }
+}
+
+/// Returns the statement that an output is, if it is one.
+pub(super) fn statement_of(output: &Output) -> Option<Statement> {
+    match output {
+        Output::DepositOpened(order) => Some(Statement::DepositOpen(order.clone())),
+        Output::Paid(pair) => Some(Statement::Payment(pair.clone())),
+        Output::StatusOpened(status) => Some(Statement::Status(status.clone())),
+        Output::Withdrawn(order) => Some(Statement::Withdraw(order.clone())),
+        Output::Retired(retire) => Some(Statement::Retire(retire.clone())),
+        Output::Initialised { .. }
+        | Output::Attested { .. }
+        | Output::Certified
+        | Output::DepositClosed { .. }
+        | Output::RequestPrepared(_)
+        | Output::Collected(_)
+        | Output::Synced
+        | Output::Acknowledged
+        | Output::Operations(_)
+        | Output::State(_)
+        | Output::WithdrawAcknowledged { .. }
+        | Output::Renewal(_)
+        | Output::PinSet => None,
     }
 }

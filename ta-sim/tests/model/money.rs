@@ -2,25 +2,29 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use ops_proto::contract::{Command, Output, TaRefused};
+use ops_proto::certificate::Certificate;
+use ops_proto::contract::{Command, Output, Pin, TaRefused};
 use ops_proto::id::{CommandId, Digest, RequestId};
 use ops_proto::key::PublicKey;
 use ops_proto::list::List;
-use ops_proto::message::{DepositAnswer, DepositOpen, DepositOutcome, DepositRefusal};
+use ops_proto::message::{DepositAnswer, DepositOpen, DepositOutcome, DepositRefusal, Withdraw};
 use ops_proto::pay_verify::PaymentPair;
 use ops_proto::signed::Signed;
 
-use super::device::Journalled;
-use super::step::{Action, Step, Trouble, Verdict};
+use super::device::{Journalled, statement_of};
+use super::step::{Action, Entered, Step, Trouble, Verdict};
 use crate::world::{Bank, Device, LIMITS, NOW, Torn, amount};
 
 const ISSUED: u64 = 1_000_000;
 
 pub(super) struct World {
-    bank: Bank,
+    /// One provider: as it is, and with the keys that it rolls over to.
+    banks: [Bank; 2],
     devices: Vec<Journalled>,
     /// The server's stored answers, by the hash of the order; a grant has left the online account.
     answers: BTreeMap<Digest, Signed<DepositAnswer>>,
+    /// Withdrawals that the server has booked.
+    booked: BTreeSet<Digest>,
     online: u64,
     /// The one P that each payer gave for each request.
     paid: BTreeMap<(usize, PublicKey, RequestId), Digest>,
@@ -29,11 +33,12 @@ pub(super) struct World {
 
 impl World {
     pub(super) fn new() -> Self {
-        let bank = Bank::new(1);
+        let banks = [Bank::new(1), Bank::with_keys(1, 7, "EUR", NOW)];
         let mut world = Self {
             devices: (1..4).map(Journalled::new).collect(),
-            bank,
+            banks,
             answers: BTreeMap::new(),
+            booked: BTreeSet::new(),
             online: ISSUED,
             paid: BTreeMap::new(),
             count: 0,
@@ -46,18 +51,14 @@ impl World {
     }
 
     fn enrol(&mut self, who: usize) {
-        let root = self.bank.root_key();
+        let root = self.banks[0].root_key();
         let device = &mut self.devices[who];
         let Some(Ok(Output::Initialised { ta })) =
             device.ask(&Command::Init { root }, Trouble::None)
         else {
             panic!("a new TA takes a root");
         };
-        let certificate = Command::CertInit {
-            provider: self.bank.certificate.clone(),
-            certificate: self.bank.certify_ta(ta, 1),
-            now: NOW,
-        };
+        let certificate = certificate(&self.banks[0], ta, 1);
         let certified = device.ask(&certificate, Trouble::None);
         assert_eq!(certified, Some(Ok(Output::Certified)));
         device.ask(&Command::Acknowledge { o: 2 }, Trouble::None);
@@ -93,13 +94,14 @@ impl World {
                 command: CommandId(id),
                 terms: Device::terms(*minor_units),
             }),
-            Action::Pay(index) => self.pay(who, *index),
+            Action::Pay(index, entered) => self.pay(who, *index, *entered),
             Action::Collect(index) => {
                 let pairs: Vec<_> = self.pairs().map(|(_, pair)| pair).collect();
                 let pair = pick(&pairs, *index)?.clone();
+                let sender_provider = self.provider_of(&pair.payment.body().sender);
                 Some(Command::Collect {
                     pair,
-                    sender_provider: self.bank.certificate.clone(),
+                    sender_provider,
                 })
             }
             Action::OpenStatus { close } => {
@@ -111,13 +113,25 @@ impl World {
             }
             Action::Sync => {
                 let status = self.last_status(who)?;
-                let token = self.bank.token(&status, NOW);
+                let token = self.bank_of(who, &status.hash()).token(&status, NOW);
                 Some(Command::Sync { token })
             }
             Action::Acknowledge => {
                 let o = self.devices[who].mark().o;
                 Some(Command::Acknowledge { o })
             }
+            Action::Withdraw(minor_units) => Some(Command::Withdraw {
+                command: CommandId(id),
+                amount: amount(*minor_units),
+            }),
+            Action::AckWithdrawal => self.acknowledge_withdrawal(who),
+            Action::Renew => Some(self.renew(who)),
+            Action::Retire => Some(Command::Retire { nonce: id }),
+            Action::SetPin { old, floor } => Some(Command::SetPin {
+                old: pin(*old),
+                new: Pin::new(PIN.to_owned()),
+                floor: *floor,
+            }),
             Action::Repeat(index) => {
                 let unsettled = &self.devices[who].journal[self.settled(who)..];
                 pick(unsettled, *index).map(|operation| operation.command.clone())
@@ -141,14 +155,14 @@ impl World {
             }
             Verdict::Grant | Verdict::Refuse => DepositOutcome::Refused(DepositRefusal::Balance),
         };
-        let answer = self.bank.answer(&order, outcome);
+        let answer = self.bank_of(who, &order.hash()).answer(&order, outcome);
         self.answers.insert(order.hash(), answer.clone());
 
         Some(Command::DepositClose { answer })
     }
 
     /// The daemon's journal never asks for a payment again that a token has settled.
-    fn pay(&self, who: usize, index: usize) -> Option<Command> {
+    fn pay(&self, who: usize, index: usize, entered: Entered) -> Option<Command> {
         let requests: Vec<_> = self.requests().collect();
         let request = pick(&requests, index)?.clone();
         let settled = self.settled(who);
@@ -163,14 +177,64 @@ impl World {
         }
 
         Some(Command::Pay {
+            payee_provider: self.provider_of(&request.body().payee),
             request,
-            payee_provider: self.bank.certificate.clone(),
             now: NOW,
-            pin: None,
+            pin: pin(entered),
         })
     }
 
-    /// A grant is never refused, nor a payment for an open id: its payer is debited already.
+    /// The server books a withdrawal, once; asked again it acknowledges again.
+    fn acknowledge_withdrawal(&mut self, who: usize) -> Option<Command> {
+        let order = self.withdrawals(who).last()?;
+        if self.booked.insert(order.hash()) {
+            self.online += order.body().amount.minor_units();
+        }
+        let ack = self.bank_of(who, &order.hash()).ack(&order);
+
+        Some(Command::WithdrawAck { ack })
+    }
+
+    fn renew(&mut self, who: usize) -> Command {
+        let state = self.devices[who].state();
+        let number = state.certificate.expect("it is certified") + 1;
+        let generation = usize::from(number.is_multiple_of(2));
+        let ta = state.ta.expect("it has a key");
+
+        certificate(&self.banks[generation], ta, number)
+    }
+
+    /// Returns the certificate of the provider that signed a certificate.
+    fn provider_of(&self, certificate: &Signed<Certificate>) -> Signed<Certificate> {
+        let issuer = certificate.body().issuer;
+        let bank = self
+            .banks
+            .iter()
+            .find(|bank| bank.certify.public_key().id() == issuer);
+
+        bank.expect("there are two").certificate.clone()
+    }
+
+    /// Returns the provider with the keys that a TA knew when it made a statement.
+    fn bank_of(&self, who: usize, statement: &Digest) -> &Bank {
+        let mut known = None;
+        for operation in &self.devices[who].journal {
+            if let Command::CertInit { provider, .. } = &operation.command {
+                known = Some(provider);
+            }
+            if statement_of(&operation.output).is_some_and(|made| made.hash() == *statement) {
+                break;
+            }
+        }
+        let bank = self
+            .banks
+            .iter()
+            .find(|bank| Some(&bank.certificate) == known);
+
+        bank.expect("one of them certified the TA")
+    }
+
+    /// A grant or acknowledgement is never refused, nor a payment for an open id: its payer is debited already.
     fn check_refusal(&mut self, who: usize, command: &Command, reason: TaRefused) {
         let state = self.devices[who].state();
         match command {
@@ -180,6 +244,25 @@ impl World {
                 assert!(
                     !is_open || reason == TaRefused::Unacknowledged,
                     "a grant was refused: {reason}"
+                );
+            }
+            Command::WithdrawAck { ack } => {
+                let newest = self.withdrawals(who).last().map(|order| order.hash());
+                let is_open = newest == Some(ack.body().order) && state.withdraw_open.is_some();
+                assert!(
+                    !is_open || reason == TaRefused::Unacknowledged,
+                    "an acknowledgement was refused: {reason}"
+                );
+            }
+            Command::Withdraw { amount, .. } => {
+                let is_covered = state.balance.minor_units() >= amount.minor_units();
+                let pends = state.deposit_open.is_some() || state.withdraw_open.is_some();
+                assert!(
+                    !is_covered
+                        || pends
+                        || state.retired
+                        || matches!(reason, TaRefused::Unacknowledged | TaRefused::CommandReused),
+                    "a withdrawal was refused: {reason}"
                 );
             }
             Command::Collect { .. } => assert!(
@@ -203,9 +286,19 @@ impl World {
             assert!(room <= LIMITS().balance_max.minor_units());
             assert!(state.paid_total <= LIMITS().paid_total.refuse);
             assert!(state.paid_count <= LIMITS().paid_count.refuse);
+            assert!(state.deposit_open.is_none() || state.withdraw_open.is_none());
+            assert!(!state.pin.is_set || state.pin.since_pin <= state.pin.floor);
             held += state.balance.minor_units();
+            if let Some(last) = device.retired() {
+                assert_eq!(last.balance, state.balance, "nothing moves after Retire");
+                assert!(state.retired && state.reserved == 0);
+            }
         }
-        let sum = self.online + held + self.transit() + self.granted_and_open();
+        let sum = self.online
+            + held
+            + self.transit()
+            + self.granted_and_open()
+            + self.withdrawn_and_open();
         assert_eq!(sum, ISSUED, "money is conserved");
         self.check_payments();
     }
@@ -259,6 +352,22 @@ impl World {
             .sum()
     }
 
+    /// Withdrawals that are debited and that the server has not booked.
+    fn withdrawn_and_open(&self) -> u64 {
+        (0..self.devices.len())
+            .flat_map(|who| self.withdrawals(who))
+            .filter(|order| !self.booked.contains(&order.hash()))
+            .map(|order| order.body().amount.minor_units())
+            .sum()
+    }
+
+    fn withdrawals(&self, who: usize) -> impl Iterator<Item = Signed<Withdraw>> {
+        self.outputs().filter_map(move |(by, output)| match output {
+            Output::Withdrawn(order) if by == who => Some(order.clone()),
+            _ => None,
+        })
+    }
+
     fn outputs(&self) -> impl Iterator<Item = (usize, &Output)> {
         self.devices.iter().enumerate().flat_map(|(who, device)| {
             let journal = device.journal.iter();
@@ -310,6 +419,24 @@ impl World {
             .unwrap_or(0)
     }
 }
+
+fn certificate(bank: &Bank, ta: PublicKey, number: u64) -> Command {
+    Command::CertInit {
+        provider: bank.certificate.clone(),
+        certificate: bank.certify_ta(ta, number),
+        now: NOW,
+    }
+}
+
+fn pin(entered: Entered) -> Option<Pin> {
+    match entered {
+        Entered::Nothing => None,
+        Entered::Right => Some(Pin::new(PIN.to_owned())),
+        Entered::Wrong => Some(Pin::new("9999".to_owned())),
+    }
+}
+
+const PIN: &str = "1234";
 
 fn pick<T>(items: &[T], index: usize) -> Option<&T> {
     items.get(index.checked_rem(items.len())?)

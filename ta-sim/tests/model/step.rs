@@ -18,16 +18,34 @@ pub(super) enum Action {
     OpenDeposit(u64),
     AnswerDeposit(Verdict),
     Request(u64),
-    Pay(usize),
+    Pay(usize, Entered),
     Collect(usize),
     OpenStatus {
         close: usize,
     },
     Sync,
     Acknowledge,
+    Withdraw(u64),
+    AckWithdrawal,
+    /// A certificate with the next number; every other one comes from a provider with new keys.
+    Renew,
+    Retire,
+    /// Sets the PIN, or only the floor.
+    SetPin {
+        old: Entered,
+        floor: u64,
+    },
     /// Asks again for something that was answered.
     Repeat(usize),
     StartAgain,
+}
+
+/// What a person enters as the PIN; there is one right one.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Entered {
+    Nothing,
+    Right,
+    Wrong,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -62,13 +80,28 @@ fn any_action() -> BoxedStrategy<Action> {
         3 => prop_oneof![4 => Just(Verdict::Grant), 1 => Just(Verdict::Refuse)]
             .prop_map(Action::AnswerDeposit),
         4 => (1..20_100_u64).prop_map(Action::Request),
-        6 => (0..100_usize).prop_map(Action::Pay),
+        6 => (0..100_usize, any_entered()).prop_map(|(index, entered)| Action::Pay(index, entered)),
         6 => (0..100_usize).prop_map(Action::Collect),
         2 => (0..100_usize).prop_map(|close| Action::OpenStatus { close }),
         2 => Just(Action::Sync),
         2 => Just(Action::Acknowledge),
+        2 => (1..30_000_u64).prop_map(Action::Withdraw),
+        2 => Just(Action::AckWithdrawal),
+        2 => Just(Action::Renew),
+        1 => (0..8_u8).prop_map(|dice| if dice == 0 { Action::Retire } else { Action::Sync }),
+        1 => (any_entered(), 0..10_000_u64)
+            .prop_map(|(old, floor)| Action::SetPin { old, floor }),
         3 => (0..100_usize).prop_map(Action::Repeat),
         1 => Just(Action::StartAgain),
+    ]
+    .boxed()
+}
+
+fn any_entered() -> BoxedStrategy<Entered> {
+    prop_oneof![
+        6 => Just(Entered::Nothing),
+        3 => Just(Entered::Right),
+        1 => Just(Entered::Wrong),
     ]
     .boxed()
 }
@@ -78,7 +111,8 @@ fn any_trouble() -> BoxedStrategy<Trouble> {
     prop_oneof![
         6 => Just(Trouble::None),
         1 => Just(Trouble::AnswerLost),
-        3 => (0..4_u32, torn).prop_map(|(steps, torn)| Trouble::Cut(steps, torn)),
+        // The last steps are those after a try of a PIN was stored.
+        3 => (0..8_u32, torn).prop_map(|(steps, torn)| Trouble::Cut(steps, torn)),
     ]
     .boxed()
 }

@@ -6,7 +6,8 @@ use ops_proto::certificate::{Bound, Certificate, Limits, Role};
 use ops_proto::id::ProviderId;
 use ops_proto::key::{PublicKey, SecretKey};
 use ops_proto::message::{
-    AnswerStamp, DepositAnswer, DepositOpen, DepositOutcome, Status, SyncToken,
+    AnswerStamp, DepositAnswer, DepositOpen, DepositOutcome, Status, SyncToken, Withdraw,
+    WithdrawAck,
 };
 use ops_proto::signed::Signed;
 use ops_proto::time::Time;
@@ -25,7 +26,7 @@ pub(crate) const LIMITS: fn() -> Limits = || Limits {
     collected_total: bound(60_000),
 };
 
-const fn bound(refuse: u64) -> Bound {
+pub(crate) const fn bound(refuse: u64) -> Bound {
     Bound {
         warn: refuse / 2,
         refuse,
@@ -37,6 +38,7 @@ pub(crate) struct Bank {
     pub(crate) certify: SecretKey,
     pub(crate) answer: SecretKey,
     pub(crate) certificate: Signed<Certificate>,
+    limits: Limits,
     sequence: Cell<u64>,
 }
 
@@ -48,6 +50,15 @@ impl Bank {
 
     /// A provider whose keys come from `keys`: one that rolls them over keeps its `id`.
     pub(crate) fn with_keys(id: u8, keys: u8, currency: &str, not_before: Time) -> Self {
+        Self::made(id, keys, currency, not_before, LIMITS())
+    }
+
+    /// A provider that grants other limits than [`LIMITS`].
+    pub(crate) fn with_limits(seed: u8, limits: Limits) -> Self {
+        Self::made(seed, seed, "EUR", NOW, limits)
+    }
+
+    fn made(id: u8, keys: u8, currency: &str, not_before: Time, limits: Limits) -> Self {
         let root = SecretKey::from_seed(&[1; 32]);
         let key = |role: u8| {
             let mut seed = [role; 32];
@@ -67,7 +78,7 @@ impl Bank {
             role: Role::Provider {
                 answer_key: answer.public_key(),
                 list_key: list.public_key(),
-                limits_max: LIMITS(),
+                limits_max: limits,
             },
         };
 
@@ -76,6 +87,7 @@ impl Bank {
             root,
             certify,
             answer,
+            limits,
             sequence: Cell::new(0),
         }
     }
@@ -110,7 +122,9 @@ impl Bank {
             issuer: self.certify.public_key().id(),
             not_before: NOW.saturating_sub_ms(YEAR_MS),
             not_after: NOW.saturating_add_ms(YEAR_MS / 2),
-            role: Role::Ta { limits: LIMITS() },
+            role: Role::Ta {
+                limits: self.limits,
+            },
         }
     }
 
@@ -132,6 +146,19 @@ impl Bank {
             i: order.body().position.i,
             order: order.hash(),
             outcome,
+            stamp: self.stamp(),
+        }
+    }
+
+    pub(crate) fn ack(&self, order: &Signed<Withdraw>) -> Signed<WithdrawAck> {
+        Signed::sign(self.ack_body(order), &self.answer)
+    }
+
+    pub(crate) fn ack_body(&self, order: &Signed<Withdraw>) -> WithdrawAck {
+        WithdrawAck {
+            ta: order.body().ta,
+            i: order.body().position.i,
+            order: order.hash(),
             stamp: self.stamp(),
         }
     }

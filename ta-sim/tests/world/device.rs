@@ -1,13 +1,14 @@
 //! A device with a TA on a simulated disk, and as much of a daemon as it needs.
 
 use ops_proto::contract::{
-    Command, Mark, Output, RequestTerms, TaRefused, TaState, TrustedApplication,
+    Command, Mark, Output, Pin, RequestTerms, TaRefused, TaState, TrustedApplication,
 };
 use ops_proto::id::{CommandId, Digest, RequestId};
 use ops_proto::key::PublicKey;
 use ops_proto::list::List;
 use ops_proto::message::{
-    DepositOpen, DepositOutcome, ListsHeld, NoiseKey, ReceivedPayment, RequestPayment, Status,
+    DepositOpen, DepositOutcome, ListsHeld, NoiseKey, ReceivedPayment, RequestPayment, Retire,
+    Status, Withdraw,
 };
 use ops_proto::pay_verify::PaymentPair;
 use ops_proto::signed::Signed;
@@ -23,7 +24,7 @@ pub(crate) struct Device {
     pub(crate) mark: Mark,
     seed: u64,
     starts: u64,
-    commands: u8,
+    commands: u64,
 }
 
 impl Device {
@@ -137,6 +138,60 @@ impl Device {
             .expect("a grant is never refused");
     }
 
+    pub(crate) fn withdraw(&mut self, minor_units: u64) -> Result<Signed<Withdraw>, TaRefused> {
+        let command = self.next_command();
+        self.ask(Command::Withdraw {
+            command,
+            amount: amount(minor_units),
+        })
+        .map(expect_withdrawn)
+    }
+
+    pub(crate) fn acknowledge_withdrawal(
+        &mut self,
+        bank: &Bank,
+        order: &Signed<Withdraw>,
+    ) -> Result<Output, TaRefused> {
+        let ack = bank.ack(order);
+        self.ask(Command::WithdrawAck { ack })
+    }
+
+    pub(crate) fn retire(&mut self, nonce: u8) -> Result<Signed<Retire>, TaRefused> {
+        let nonce = [nonce; 16];
+        match self.ask(Command::Retire { nonce })? {
+            Output::Retired(retire) => Ok(retire),
+            other => panic!("Retire answered {other:?}"),
+        }
+    }
+
+    pub(crate) fn set_pin(
+        &mut self,
+        old: Option<&str>,
+        new: &str,
+        floor: u64,
+    ) -> Result<Output, TaRefused> {
+        self.ask(Command::SetPin {
+            old: old.map(|old| Pin::new(old.to_owned())),
+            new: Pin::new(new.to_owned()),
+            floor,
+        })
+    }
+
+    pub(crate) fn pay_with_pin(
+        &mut self,
+        bank: &Bank,
+        request: &Signed<RequestPayment>,
+        pin: &str,
+    ) -> Result<PaymentPair, TaRefused> {
+        self.ask(Command::Pay {
+            request: request.clone(),
+            payee_provider: bank.certificate.clone(),
+            now: NOW,
+            pin: Some(Pin::new(pin.to_owned())),
+        })
+        .map(expect_paid)
+    }
+
     pub(crate) fn terms(minor_units: u64) -> RequestTerms {
         RequestTerms {
             amount: amount(minor_units),
@@ -212,7 +267,16 @@ impl Device {
 
     pub(crate) fn next_command(&mut self) -> CommandId {
         self.commands += 1;
-        CommandId([self.commands; 16])
+        let mut id = [0; 16];
+        id[..8].copy_from_slice(&self.commands.to_le_bytes());
+        CommandId(id)
+    }
+}
+
+pub(crate) fn expect_withdrawn(output: Output) -> Signed<Withdraw> {
+    match output {
+        Output::Withdrawn(order) => order,
+        other => panic!("Withdraw answered {other:?}"),
     }
 }
 

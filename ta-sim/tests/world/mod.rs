@@ -4,8 +4,8 @@ mod bank;
 mod device;
 mod disk;
 
-pub(crate) use bank::{Bank, LIMITS, NOW, YEAR_MS};
-pub(crate) use device::{Device, expect_paid, expect_request, expect_status};
+pub(crate) use bank::{Bank, LIMITS, NOW, YEAR_MS, bound};
+pub(crate) use device::{Device, expect_paid, expect_request, expect_status, expect_withdrawn};
 pub(crate) use disk::{Disk, Torn};
 
 use ops_proto::amount::Amount;
