@@ -11,6 +11,7 @@ mod wire;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
+use std::time::Instant;
 
 use ops_proto::id::Digest;
 use zeroize::Zeroizing;
@@ -109,8 +110,10 @@ impl Committed for TpmStorage {
     }
 
     fn extend(&mut self, body: Digest) -> io::Result<()> {
+        let begun = Instant::now();
         self.device
             .extend(self.index, &self.authorisation.0, body)?;
+        tracing::debug!(us = begun.elapsed().as_micros(), "Extended the TPM's index");
 
         Ok(())
     }
