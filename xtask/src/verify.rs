@@ -95,12 +95,16 @@ fn step(name: &str) -> anyhow::Result<Step> {
             count: one,
         },
         "units" => units()?,
-        "test" => Step {
-            name: "test",
-            seconds_max: 1500,
-            script: "cargo test --workspace --no-fail-fast".into(),
-            count: libtest,
-        },
+        "test" => {
+            // a TPM in software, for the tests of ta-sim; a database, for the server's
+            install::debian_packages(&[("swtpm", "swtpm"), ("pg_ctlcluster", "postgresql")])?;
+            Step {
+                name: "test",
+                seconds_max: 1500,
+                script: "cargo test --workspace --no-fail-fast".into(),
+                count: libtest,
+            }
+        }
         "demo" => Step {
             name: "demo",
             seconds_max: 600,
