@@ -4,6 +4,7 @@ use std::io::{BufRead as _, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
+use blepay_server::{Durability, RunOptions, Server};
 use futures::future::join_all;
 use ops_proto::message::{BatchAnswer, ItemOutcome, SettlementState};
 use ops_proto::signed::{Signed, encode};
@@ -168,4 +169,51 @@ async fn one_name_registered_through_several_processes_is_one_clients() {
 
     assert_eq!(results.iter().filter(|made| **made).count(), 2);
     world.check().await;
+}
+
+#[tokio::test]
+async fn a_connection_that_the_database_ends_is_made_again_and_nothing_is_lost() {
+    let world = World::new().await;
+    let mut alice = world.device("Alice", 5_000).await;
+    let shop = world.client("Shop").await;
+    world.load(&mut alice, 2_000).await;
+    let to = world.server.addr().to_string();
+
+    for round in 1..=5 {
+        let pair = alice.pay(&shop.client_request(10));
+        let claim = claim(&world, &to, std::slice::from_ref(&pair));
+        let end = world.sql(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+             WHERE application_name = 'blepay-server' AND datname = current_database()",
+        );
+        let (outcome, ()) = tokio::join!(claim, end);
+
+        assert_eq!(outcome.unwrap(), [CREDITED], "round {round}");
+    }
+
+    assert_eq!(world.online(&shop).await, 50);
+    world.check().await;
+}
+
+#[tokio::test]
+async fn a_database_that_may_lose_what_was_answered_is_served_only_when_that_is_allowed() {
+    let world = World::new().await;
+    world
+        .sql(
+            "DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET synchronous_commit = off',
+                 current_database()); END $$",
+        )
+        .await;
+
+    let refused = Server::start(&RunOptions::local(world.data.path())).await;
+    let allowed = Server::start(&RunOptions {
+        durability: Durability::Waived,
+        ..RunOptions::local(world.data.path())
+    })
+    .await;
+
+    let message = refused.unwrap_err().to_string();
+    assert!(message.contains("synchronous_commit"), "{message}");
+    assert!(message.contains("--allow-loss-of-answers"), "{message}");
+    allowed.unwrap().shutdown().await;
 }
