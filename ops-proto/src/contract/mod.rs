@@ -9,17 +9,18 @@
 //! Every command is idempotent: the same command for the same thing returns the same bytes, and a
 //! repeat is recognised before any other refusal is considered.
 
-use core::fmt;
+mod pin;
+mod refused;
+mod state;
 
 use serde::{Deserialize, Serialize};
-use zeroize::Zeroize;
 
-use crate::amount::{Amount, Balance, Currency};
+use crate::amount::{Amount, Balance};
 use crate::attestation::{DeviceCertificate, Quote};
-use crate::certificate::{Certificate, Limits};
+use crate::certificate::Certificate;
 use crate::id::{CommandId, Digest, RequestId};
 use crate::key::PublicKey;
-use crate::limits::{PIN_TRIES_MAX, STATUS_IDS_MAX};
+use crate::limits::STATUS_IDS_MAX;
 use crate::list::List;
 use crate::message::{
     DepositAnswer, DepositOpen, ListsHeld, NoiseKey, ReceivedPayment, Renew, RequestPayment,
@@ -27,8 +28,11 @@ use crate::message::{
 };
 use crate::pay_verify::PaymentPair;
 use crate::signed::Signed;
-use crate::statement::ChainEnd;
 use crate::time::{Time, Validity};
+
+pub use pin::{Pin, PinState};
+pub use refused::TaRefused;
+pub use state::{TaState, Warning};
 
 /// What a TA can be asked. The order is frozen: the index is the byte on the wire.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -215,36 +219,6 @@ pub struct RequestTerms {
     pub refund_of: Option<Digest>,
 }
 
-/// A PIN on its way to the TA. It cannot be printed and is wiped when dropped.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Pin(String);
-
-impl Pin {
-    /// Takes what the person typed.
-    #[must_use]
-    pub const fn new(digits: String) -> Self {
-        Self(digits)
-    }
-
-    /// Returns the digits, for the TA's comparison.
-    #[must_use]
-    pub fn expose(&self) -> &str {
-        &self.0
-    }
-}
-
-impl Drop for Pin {
-    fn drop(&mut self) {
-        self.0.zeroize();
-    }
-}
-
-impl fmt::Debug for Pin {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Pin([redacted])")
-    }
-}
-
 /// Where the operations of a TA stand: the last number, and the hash over all operations up to it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Mark {
@@ -346,149 +320,6 @@ pub enum Output {
     PinSet = 17,
 }
 
-/// What a TA would show on a screen of its own.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct TaState {
-    /// The TA's key, once there is one.
-    pub ta: Option<PublicKey>,
-    /// The number of the certificate held, once there is one.
-    pub certificate: Option<u64>,
-    /// The currency of the certificate.
-    pub currency: Option<Currency>,
-    /// The limits of the certificate.
-    pub limits: Option<Limits>,
-    /// What the TA holds.
-    pub balance: Balance,
-    /// The deposit that is open.
-    pub deposit_open: Option<Amount>,
-    /// The end of the chain of statements.
-    pub chain: ChainEnd,
-    /// Requests that are open, and the room they reserve, in minor units.
-    pub requests_open: u64,
-    /// Sum that open requests reserve, in minor units.
-    pub reserved: u64,
-    /// Payments since the last token.
-    pub paid_count: u64,
-    /// Their sum, in minor units.
-    pub paid_total: u64,
-    /// Payments collected since the last token.
-    pub collected_count: u64,
-    /// Their sum, in minor units.
-    pub collected_total: u64,
-    /// The floor of time that tokens set.
-    pub time_floor: Time,
-    /// Where the operations stand.
-    pub mark: Mark,
-    /// The withdrawal that waits for its acknowledgement; it is debited already.
-    pub withdraw_open: Option<Amount>,
-    /// Whether the TA has signed its last statement.
-    pub retired: bool,
-    /// The PIN, as far as anyone may know.
-    pub pin: PinState,
-}
-
-impl TaState {
-    /// Returns what the person should hear of before the TA refuses: whoever goes online and syncs in
-    /// time is never refused for an offline limit.
-    #[must_use]
-    pub fn warnings(&self) -> Vec<Warning> {
-        let mut warnings = Vec::new();
-        if let Some(limits) = &self.limits {
-            let bounds = [
-                (self.paid_count, limits.paid_count, Warning::PaidCount),
-                (self.paid_total, limits.paid_total, Warning::PaidTotal),
-                (
-                    self.collected_count,
-                    limits.collected_count,
-                    Warning::CollectedCount,
-                ),
-                (
-                    self.collected_total,
-                    limits.collected_total,
-                    Warning::CollectedTotal,
-                ),
-            ];
-            let reached = bounds
-                .into_iter()
-                .filter(|(is, bound, _)| *is >= bound.warn);
-            warnings.extend(reached.map(|(_, _, warning)| warning));
-            if self.balance.minor_units() > limits.balance_max.minor_units() {
-                warnings.push(Warning::BalanceAboveLimit);
-            }
-        }
-        if self.pin.is_set && self.pin.tries_left == 0 {
-            warnings.push(Warning::PinBlocked);
-        } else if self.pin.is_set && self.pin.tries_left < PIN_TRIES_MAX {
-            warnings.push(Warning::PinTries);
-        }
-
-        warnings
-    }
-}
-
-/// What a TA says of its PIN.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct PinState {
-    /// Whether there is one.
-    pub is_set: bool,
-    /// Tries until it blocks.
-    pub tries_left: u8,
-    /// The sum, in minor units, that may be paid after a PIN before the next is asked for.
-    pub floor: u64,
-    /// What was paid since the last right PIN, in minor units.
-    pub since_pin: u64,
-}
-
-impl PinState {
-    /// Returns whether paying `amount` now takes a PIN.
-    #[must_use]
-    pub const fn asks_for(&self, amount: Amount) -> bool {
-        self.is_set && self.since_pin.saturating_add(amount.minor_units()) > self.floor
-    }
-}
-
-/// What a person should hear of before the TA refuses. [`TaState::warnings`] finds them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[repr(u8)]
-pub enum Warning {
-    /// Many payments since the last token.
-    PaidCount = 0,
-    /// Much was paid since the last token.
-    PaidTotal = 1,
-    /// Many payments were collected since the last token.
-    CollectedCount = 2,
-    /// Much was collected since the last token.
-    CollectedTotal = 3,
-    /// A new certificate allows less than the TA holds.
-    BalanceAboveLimit = 4,
-    /// Wrong PINs were entered.
-    PinTries = 5,
-    /// The PIN is blocked.
-    PinBlocked = 6,
-}
-
-impl fmt::Display for Warning {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::PaidCount => "many payments since the last sync; go online before it is too many",
-            Self::PaidTotal => "much was paid since the last sync; go online before it is too much",
-            Self::CollectedCount => {
-                "many payments were collected since the last sync; go online before it is too many"
-            }
-            Self::CollectedTotal => {
-                "much was collected since the last sync; go online before it is too much"
-            }
-            Self::BalanceAboveLimit => {
-                "the device holds more than its new certificate allows; withdraw some"
-            }
-            Self::PinTries => "a wrong PIN was entered; enter the right one before it blocks",
-            Self::PinBlocked => {
-                "the PIN is blocked; withdraw, retire this TA and register a new one"
-            }
-        })
-    }
-}
-
 /// An answer with the mark that the journal stores beside it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Answer {
@@ -496,120 +327,6 @@ pub struct Answer {
     pub output: Output,
     /// Where the operations stood after it.
     pub mark: Mark,
-}
-
-/// Why a TA refuses. The order is frozen: the index is the byte on the wire.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
-#[repr(u8)]
-pub enum TaRefused {
-    /// A command before `OperationsSince`, which must open a session.
-    #[error("the session did not begin with OperationsSince")]
-    SessionNotOpen = 0,
-    /// The TA is behind the journal's mark: it was rolled back and never signs again.
-    #[error("the TA is behind the journal: it was rolled back and never signs again")]
-    RolledBack = 1,
-    /// The journal's mark is older than what was acknowledged: the journal was restored.
-    #[error("the journal is older than what it acknowledged: it was restored")]
-    JournalRestored = 2,
-    /// The TA's history differs from the journal's.
-    #[error("the TA's history is not the journal's")]
-    OtherHistory = 3,
-    /// `Init` has not been called, or with another root.
-    #[error("the TA has no key yet, or another root")]
-    NotInitialised = 4,
-    /// There is no certificate yet.
-    #[error("the TA has no certificate yet")]
-    NotCertified = 5,
-    /// The TA is retired.
-    #[error("the TA is retired")]
-    Retired = 6,
-    /// Certificates do not reach the root.
-    #[error("the certificates are refused")]
-    Chain = 7,
-    /// The certificate is for another key, another provider, or not newer.
-    #[error("the certificate is not for this TA, or not a newer one")]
-    OtherCertificate = 8,
-    /// A signature does not fit.
-    #[error("a signature does not fit")]
-    Signature = 9,
-    /// The payment does not verify.
-    #[error("the payment does not verify")]
-    PayVerify = 10,
-    /// A deposit is open already, with another command.
-    #[error("a deposit is open already; finish it first")]
-    DepositPending = 11,
-    /// No deposit is open that this answers.
-    #[error("no open deposit fits this answer")]
-    NoDeposit = 12,
-    /// The balance is too small.
-    #[error("the balance is too small")]
-    Balance = 13,
-    /// The balance limit would be exceeded.
-    #[error("the balance limit would be exceeded")]
-    BalanceLimit = 14,
-    /// The payment limit would be exceeded.
-    #[error("the payment limit would be exceeded")]
-    PaymentLimit = 15,
-    /// An offline limit is reached: go online.
-    #[error("an offline limit is reached; go online and sync")]
-    OfflineLimit = 16,
-    /// The request is for another currency.
-    #[error("the currency is not the TA's")]
-    Currency = 17,
-    /// The same payee key and request id was paid with another body.
-    #[error("this request was paid already, with other content")]
-    RequestReused = 18,
-    /// The request that this one replaces was paid.
-    #[error("the request that this one replaces was paid already")]
-    ReplacedWasPaid = 19,
-    /// The request's `issued` lies outside what the TA's clock allows.
-    #[error("the request's time is not believable; check both clocks")]
-    Time = 20,
-    /// A payee cannot pay itself.
-    #[error("the payee is this TA")]
-    OwnRequest = 21,
-    /// The request is not one of this TA's.
-    #[error("the payment is not for this TA")]
-    OtherReceiver = 22,
-    /// The request id is closed; the payment is claimed online.
-    #[error("the request is closed; the payment is claimed online")]
-    RequestClosed = 23,
-    /// Too many requests are open.
-    #[error("too many requests are open; cancel some and sync")]
-    TooManyRequests = 24,
-    /// No open status fits this token.
-    #[error("no open status fits this token")]
-    NoStatus = 25,
-    /// The same command id was used for something else.
-    #[error("the command id was used for something else")]
-    CommandReused = 26,
-    /// The PIN is missing or wrong.
-    #[error("the PIN is missing or wrong")]
-    Pin = 27,
-    /// An operation number that lies ahead of the TA.
-    #[error("the operation number lies ahead of the TA")]
-    Ahead = 28,
-    /// The bytes are no command.
-    #[error("the bytes are no command")]
-    Malformed = 29,
-    /// Too many operations wait for `Acknowledge`.
-    #[error("too many operations are not acknowledged yet")]
-    Unacknowledged = 30,
-    /// The TA's own certificate is not valid at this instant; it stops `Pay` and `PrepareRequest` only.
-    #[error("the TA's certificate is not valid at this time; go online and renew it")]
-    CertificateNotValid = 31,
-    /// A withdrawal waits for its acknowledgement.
-    #[error("a withdrawal waits for its acknowledgement; go online and sync first")]
-    WithdrawPending = 32,
-    /// No withdrawal waits that this acknowledges.
-    #[error("no open withdrawal fits this acknowledgement; sync again")]
-    NoWithdrawal = 33,
-    /// Too many wrong PINs. Withdrawing and retiring need none.
-    #[error("the PIN is blocked; withdraw, retire this TA and register a new one")]
-    PinBlocked = 34,
-    /// A PIN of another form.
-    #[error("a PIN has 4 to 12 digits; choose another")]
-    PinForm = 35,
 }
 
 /// A trusted application, in process or behind a socket.
