@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use ops_proto::contract::{Answer, Command, TaRefused, TrustedApplication};
 use ops_proto::signed::{decode_canonical, encode};
+use zeroize::Zeroizing;
 
 use crate::frame;
 use crate::limits::{ANSWER_SIZE_MAX, ANSWER_TIME_MAX, FRAME_TIME_MAX};
@@ -59,7 +60,7 @@ impl TrustedApplication for SocketTa {
             Some(stream) => stream,
             None => Self::open(&self.path)?,
         };
-        frame::write(&mut stream, &encode(&command))?;
+        frame::write(&mut stream, &Zeroizing::new(encode(&command)))?;
         let answer = frame::read(&mut stream, ANSWER_SIZE_MAX)?
             .ok_or_else(|| io::Error::from(io::ErrorKind::UnexpectedEof))?;
         let answer = decode_canonical(&answer)

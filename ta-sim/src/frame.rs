@@ -1,13 +1,17 @@
 //! Frames on the socket: the length in four bytes, the smallest first, then postcard in its canonical form.
+//!
+//! A command may hold a PIN, so what is read or written is wiped afterwards.
 
 use std::io::{self, Read, Write};
+
+use zeroize::Zeroizing;
 
 /// Reads one frame of at most `size_max` bytes; nothing when the peer ended before it began one.
 ///
 /// # Errors
 ///
 /// When the peer ends in the middle of a frame, takes too long, or the frame is too long.
-pub fn read(stream: &mut impl Read, size_max: usize) -> io::Result<Option<Vec<u8>>> {
+pub fn read(stream: &mut impl Read, size_max: usize) -> io::Result<Option<Zeroizing<Vec<u8>>>> {
     let mut length = [0; 4];
     if !fill(stream, &mut length)? {
         return Ok(None);
@@ -17,7 +21,7 @@ pub fn read(stream: &mut impl Read, size_max: usize) -> io::Result<Option<Vec<u8
         let message = format!("a frame of {length} bytes; at most {size_max} are allowed");
         return Err(io::Error::new(io::ErrorKind::InvalidData, message));
     }
-    let mut bytes = vec![0; length];
+    let mut bytes = Zeroizing::new(vec![0; length]);
     stream.read_exact(&mut bytes)?;
 
     Ok(Some(bytes))
@@ -31,7 +35,8 @@ pub fn read(stream: &mut impl Read, size_max: usize) -> io::Result<Option<Vec<u8
 pub fn write(stream: &mut impl Write, bytes: &[u8]) -> io::Result<()> {
     let length = u32::try_from(bytes.len())
         .map_err(|_| io::Error::new(io::ErrorKind::InvalidInput, "the frame is too long"))?;
-    stream.write_all(&[length.to_le_bytes().as_slice(), bytes].concat())?;
+    let frame = Zeroizing::new([length.to_le_bytes().as_slice(), bytes].concat());
+    stream.write_all(&frame)?;
 
     stream.flush()
 }
@@ -60,7 +65,8 @@ mod tests {
 
         let mut stream = wire.as_slice();
         let frame = read(&mut stream, 7).expect("it is whole");
-        assert_eq!(frame.as_deref(), Some(b"command".as_slice()));
+        let expected = Zeroizing::new(b"command".to_vec());
+        assert_eq!(frame, Some(expected));
         assert!(read(&mut stream, 7).expect("the end is no error").is_none());
     }
 

@@ -15,14 +15,18 @@ pub const TARGET: &str = "ops";
 
 /// Tells what a durable change was.
 pub(crate) fn changed(before: &State, after: &State, result: &Result<Output, TaRefused>) {
+    // A debit comes before what it pays for is signed, a credit after what it is for was checked.
+    if after.balance < before.balance {
+        debited(before, after);
+    }
     match result {
         Ok(output) => step(after, output),
         Err(reason) => {
             tracing::error!(target: TARGET, %reason, "T never signs again");
         }
     }
-    if before.balance != after.balance {
-        balance(before, after);
+    if after.balance > before.balance {
+        credited(before, after);
     }
 }
 
@@ -116,15 +120,16 @@ fn paid(o: u64, pair: &PaymentPair) {
     );
 }
 
-fn balance(before: &State, after: &State) {
+fn debited(before: &State, after: &State) {
     let (old, new) = (before.balance.minor_units(), after.balance.minor_units());
-    if new < old {
-        let x = old.saturating_sub(new);
-        tracing::debug!(target: TARGET, x, bal = new, "T.bal ← T.bal − x");
-    } else {
-        let x = new.saturating_sub(old);
-        tracing::debug!(target: TARGET, x, bal = new, "T.bal ← T.bal + x");
-    }
+    let x = old.saturating_sub(new);
+    tracing::debug!(target: TARGET, x, bal = new, "T.bal ← T.bal − x");
+}
+
+fn credited(before: &State, after: &State) {
+    let (old, new) = (before.balance.minor_units(), after.balance.minor_units());
+    let x = new.saturating_sub(old);
+    tracing::debug!(target: TARGET, x, bal = new, "T.bal ← T.bal + x");
 }
 
 const fn name(command: &Command) -> &'static str {

@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::io::{self, Write};
 use std::sync::Once;
 
-use ops_proto::contract::{Command, Pin};
+use ops_proto::contract::{Command, Pin, TaRefused};
 
 use crate::world::{Bank, Device, NOW};
 
@@ -17,6 +17,11 @@ fn the_transcript_tells_every_step_in_the_papers_notation() {
         "T.bal ← T.bal − x",
         "P = Sign_T(R, x, T.j)",
         "ReceivedPayment = Sign_T(H(P))",
+        "T.i ← T.i + 1; W = Sign_T(n, i, x)",
+        "T: Verify(pk_S, ack) = 1; T.i closed",
+        "Retire = Sign_T(n, i, j, bal, collected, nonce)",
+        "T.pin ← H(salt, PIN)",
+        "T.tries ← T.tries − 1",
         "x=1250",
         "bal=3750",
     ] {
@@ -30,9 +35,14 @@ fn the_log_shows_amounts_at_debug_alone_and_no_pin_ever() {
 
     let mut shown = 0;
     for line in &lines {
-        assert!(!line.contains("987654"), "{line}");
+        for pin in ["987654", "5566778", "0000"] {
+            assert!(!line.contains(pin), "{line}");
+        }
         assert!(!line.contains("ERROR"), "{line}");
-        if line.contains("1250") || line.contains("3750") {
+        if ["1250", "3750", "3500"]
+            .iter()
+            .any(|sum| line.contains(sum))
+        {
             assert!(line.starts_with("DEBUG"), "{line}");
             shown += 1;
         }
@@ -63,6 +73,14 @@ fn run() {
         .expect("it has money");
     let pair = payer.pay(&bank, &request).expect("it is paid already");
     payee.collect(&bank, &pair).expect("the id is open");
+    payer.set_pin(None, "5566778", 0).expect("none is set");
+    let wrong = payer.set_pin(Some("0000"), "987654", 0);
+    assert_eq!(wrong, Err(TaRefused::Pin));
+    let order = payer.withdraw(250).expect("it has money");
+    payer
+        .acknowledge_withdrawal(&bank, &order)
+        .expect("it fits");
+    payer.retire(1).expect("nothing pends");
 }
 
 /// Runs something and returns all that this thread logged meanwhile.

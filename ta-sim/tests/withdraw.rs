@@ -127,7 +127,7 @@ fn an_ack_that_is_not_for_the_open_withdrawal_changes_nothing() {
         },
         WithdrawAck {
             order: Digest([1; 32]),
-            ..body.clone()
+            ..body
         },
         bank.ack_body(&nothing_open),
     ];
