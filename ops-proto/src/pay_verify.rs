@@ -2,7 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::certificate::{Certificate, ChainRefused, Kind, verify_chain};
+use crate::certificate::{
+    Afresh, Certificate, ChainRefused, Kind, VerifyCertificate, verify_chain_with,
+};
 use crate::id::Digest;
 use crate::key::PublicKey;
 use crate::message::{Payment, Receiver, RequestPayment};
@@ -31,7 +33,7 @@ impl PaymentPair {
     }
 }
 
-/// Proof that `PayVerify` = 1 for a pair; only [`pay_verify`] makes one.
+/// Proof that `PayVerify` = 1 for a pair; only [`pay_verify`] and [`pay_verify_with`] make one.
 #[derive(Debug)]
 pub struct PayVerified<'a> {
     pair: &'a PaymentPair,
@@ -58,12 +60,34 @@ pub fn pay_verify<'a>(
     sender_provider: &Signed<Certificate>,
     payee_provider: &Signed<Certificate>,
 ) -> Result<PayVerified<'a>, PayVerifyRefused> {
-    let request = verify_request(root, &pair.request, payee_provider)?;
+    pay_verify_with(&Afresh, root, pair, sender_provider, payee_provider)
+}
+
+/// Checks a payment as [`pay_verify`] does, with what remembers certificates whose signatures fit: who
+/// checks many payments checks their certificates once.
+///
+/// # Errors
+///
+/// As [`pay_verify`].
+pub fn pay_verify_with<'a>(
+    signatures: &impl VerifyCertificate,
+    root: &PublicKey,
+    pair: &'a PaymentPair,
+    sender_provider: &Signed<Certificate>,
+    payee_provider: &Signed<Certificate>,
+) -> Result<PayVerified<'a>, PayVerifyRefused> {
+    let request = verify_request_with(signatures, root, &pair.request, payee_provider)?;
     let payment = pair.payment.body();
     check_fit(payment, request, &pair.request)?;
 
-    let sender = verify_chain(root, sender_provider, &payment.sender, request.issued)
-        .map_err(PayVerifyRefused::SenderChain)?;
+    let sender = verify_chain_with(
+        signatures,
+        root,
+        sender_provider,
+        &payment.sender,
+        request.issued,
+    )
+    .map_err(PayVerifyRefused::SenderChain)?;
     let limits = sender.limits().ok_or(PayVerifyRefused::SenderKind)?;
     if payment.amount > limits.payment_max {
         return Err(PayVerifyRefused::AboveSenderLimit);
@@ -88,8 +112,17 @@ pub fn verify_request<'a>(
     request: &'a Signed<RequestPayment>,
     payee_provider: &Signed<Certificate>,
 ) -> Result<&'a RequestPayment, PayVerifyRefused> {
+    verify_request_with(&Afresh, root, request, payee_provider)
+}
+
+fn verify_request_with<'a>(
+    signatures: &impl VerifyCertificate,
+    root: &PublicKey,
+    request: &'a Signed<RequestPayment>,
+    payee_provider: &Signed<Certificate>,
+) -> Result<&'a RequestPayment, PayVerifyRefused> {
     let body = request.body();
-    let payee = verify_chain(root, payee_provider, &body.payee, body.issued)
+    let payee = verify_chain_with(signatures, root, payee_provider, &body.payee, body.issued)
         .map_err(PayVerifyRefused::PayeeChain)?;
     if payee.leaf().currency != body.currency {
         return Err(PayVerifyRefused::Currency);

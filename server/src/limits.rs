@@ -56,6 +56,9 @@ pub const QUEUE_MAX: usize = 512;
 /// Messages in one transaction.
 pub const GROUP_MAX: usize = 64;
 
+/// Certificates whose signatures are remembered to fit; 32 bytes each.
+pub const CERTIFICATES_SEEN_MAX: usize = 256 * 1024;
+
 /// How often a transaction is tried that others beside it keep from taking effect.
 pub const ATTEMPTS_MAX: u32 = 10;
 

@@ -10,6 +10,7 @@ mod challenge;
 mod deposit;
 mod payment;
 mod register;
+mod seen;
 mod status;
 mod verify;
 

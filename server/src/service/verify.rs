@@ -6,10 +6,12 @@ use std::thread::available_parallelism;
 
 use ops_proto::certificate::Certificate;
 use ops_proto::id::KeyId;
+use ops_proto::pay_verify::pay_verify_with;
 use ops_proto::signed::Signed;
 use ops_proto::statement::Statement;
-use ops_proto::{PaymentPair, Time, pay_verify};
+use ops_proto::{PaymentPair, Time};
 
+use super::seen::Seen;
 use crate::provider::Provider;
 use crate::refusal::{Code, Refusal};
 
@@ -90,7 +92,7 @@ impl Issuers {
         let (Some(sender), Some(payee)) = (sender, payee) else {
             return PayVerify::Failed;
         };
-        match pay_verify(self.provider.root(), pair, sender, payee) {
+        match pay_verify_with(&Seen, self.provider.root(), pair, sender, payee) {
             Ok(_) => PayVerify::Passed,
             Err(refused) => {
                 tracing::debug!(payment = %pair.hash(), %refused, "PayVerify is not 1");
