@@ -1,0 +1,271 @@
+//! What this provider has to say to others: pairs to present, payments to hand over, settlements.
+//!
+//! Everything that is to be said stands in rows; one task says it, one peer after the other, and has
+//! the answers booked. A peer that is not understood is asked again later, longer each time. Nothing is
+//! lost when the server stops at any point: what was said and not booked is said again, and answered
+//! with the same.
+
+mod client;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use ops_proto::Time;
+use ops_proto::list::List;
+use ops_proto::message::{Batch, BatchAnswer, Forward, ForwardAnswer, Settlement, SettlementAck};
+use ops_proto::signed::{Body, Signed, encode};
+use ops_proto::{PaymentPair, limits::BATCH_PAIRS_MAX, limits::LISTS_HELD_MAX};
+use tokio_util::sync::CancellationToken;
+
+use crate::limits::{OUTBOX_INTERVAL, PEER_PAUSE_MAX_MS, PEER_PAUSE_MIN_MS, PEER_PAIRS_MAX};
+use crate::provider::Provider;
+use crate::service::{Acknowledged, Answered, Delivered, Order};
+use crate::store::{PeerRow, Store, StoreAddress, StoreError, Unit};
+use crate::writer::{Writer, now};
+use client::{Client, PeerError};
+
+/// Says to other providers what is to be said, until told to stop.
+#[derive(Debug)]
+pub(crate) struct Outbox {
+    address: StoreAddress,
+    store: Option<Store>,
+    provider: Arc<Provider>,
+    writer: Writer,
+    stop: CancellationToken,
+}
+
+/// What there is to say to one peer.
+#[derive(Debug)]
+struct Errand {
+    settlement: Option<Signed<Settlement>>,
+    present: Vec<PaymentPair>,
+    deliver: Vec<PaymentPair>,
+}
+
+impl Outbox {
+    pub(crate) const fn new(
+        address: StoreAddress,
+        provider: Arc<Provider>,
+        writer: Writer,
+        stop: CancellationToken,
+    ) -> Self {
+        Self {
+            address,
+            store: None,
+            provider,
+            writer,
+            stop,
+        }
+    }
+
+    pub(crate) async fn run(mut self) {
+        loop {
+            // Cancel safe: both only wait.
+            tokio::select! {
+                biased; // a stop is never starved
+                () = self.stop.cancelled() => break,
+                () = tokio::time::sleep(OUTBOX_INTERVAL) => {}
+            }
+            let stop = self.stop.clone();
+            // An errand that is cut off is run again: the other side recognises a repeat.
+            tokio::select! {
+                biased;
+                () = stop.cancelled() => break,
+                result = self.round() => {
+                    if let Err(error) = result {
+                        let source = std::error::Error::source(&error).map(ToString::to_string);
+                        tracing::warn!(%error, source, "What is to be said to other providers cannot be read");
+                        self.store = None;
+                    }
+                }
+            }
+        }
+        if let Some(store) = self.store.take()
+            && let Err(error) = store.close().await
+        {
+            tracing::debug!(%error, "The books were not closed in order");
+        }
+    }
+
+    /// Speaks to every peer to whom there is something to say.
+    async fn round(&mut self) -> Result<(), StoreError> {
+        let mut unit = self.read().await?.begin_reading().await?;
+        let peers = unit.peers_due(now()).await?;
+        drop(unit);
+        for peer in peers {
+            let failures = match self.errands(&peer).await? {
+                Ok(()) => 0,
+                Err(error) => {
+                    tracing::info!(peer = peer.name, %error, "Another provider was not understood");
+                    peer.failures.saturating_add(1)
+                }
+            };
+            let due = now().saturating_add_ms(pause_ms(failures));
+            let order = Order::PeerDue(crate::service::PeerDue {
+                peer: peer.provider,
+                due,
+                failures,
+            });
+            if self.writer.book(order).await.is_err() {
+                tracing::debug!(peer = peer.name, "The pause was not noted");
+            }
+        }
+
+        Ok(())
+    }
+
+    async fn read(&mut self) -> Result<&mut Store, StoreError> {
+        if self.store.is_none() {
+            self.store = Some(Store::open(&self.address).await?);
+        }
+
+        self.store
+            .as_mut()
+            .ok_or(StoreError::Damaged("the books are not open"))
+    }
+
+    async fn errands(&mut self, peer: &PeerRow) -> Result<Result<(), PeerError>, StoreError> {
+        let provider = Arc::clone(&self.provider);
+        let mut unit = self.read().await?.begin_reading().await?;
+        let errand = Errand::read(&mut unit, &provider, peer, now()).await?;
+        let known = unit.provider_certificates(&peer.provider).await?;
+        drop(unit);
+        let mut client = match Client::new(peer, *provider.root(), known) {
+            Ok(client) => client,
+            Err(error) => return Ok(Err(error)),
+        };
+
+        Ok(self.run_errand(&mut client, peer, errand).await)
+    }
+
+    async fn run_errand(
+        &self,
+        client: &mut Client,
+        peer: &PeerRow,
+        errand: Errand,
+    ) -> Result<(), PeerError> {
+        if let Some(settlement) = errand.settlement {
+            let ack: Signed<SettlementAck> = client
+                .ask("/v1/settlements", settlement.to_wire())
+                .await?;
+            if ack.body().settlement != settlement.hash() {
+                return Err(PeerError::Other("it acknowledges another settlement"));
+            }
+            let order = Acknowledged::new(peer.provider, settlement, ack);
+            self.book(Order::Acknowledged(order)).await?;
+        }
+        if !errand.present.is_empty() {
+            let forward = self.forward(peer, &errand.present)?;
+            let answer: Signed<ForwardAnswer> =
+                client.ask("/v1/forwards", forward.to_wire()).await?;
+            check_fits(answer.body(), &errand.present, &self.provider)?;
+            self.book(Order::Answered(Answered::new(peer.provider, answer)))
+                .await?;
+        }
+        if !errand.deliver.is_empty() {
+            let batch = Batch {
+                providers: self.certificates(),
+                pairs: list(errand.deliver)?,
+            };
+            let answer: Signed<BatchAnswer> = client.ask("/v1/claims", encode(&batch)).await?;
+            self.book(Order::Delivered(Delivered::new(answer))).await?;
+        }
+
+        Ok(())
+    }
+
+    fn forward(&self, peer: &PeerRow, pairs: &[PaymentPair]) -> Result<Signed<Forward>, PeerError> {
+        Ok(self.provider.sign(Forward {
+            from: self.provider.id(),
+            to: peer.provider,
+            providers: self.certificates(),
+            pairs: list(pairs.to_vec())?,
+        }))
+    }
+
+    /// Returns our newest certificates: one of them stands behind each receiver.
+    fn certificates<T>(&self) -> T
+    where
+        T: Default + TryFrom<Vec<Signed<ops_proto::certificate::Certificate>>>,
+    {
+        let newest = self.provider.certificates().iter().take(LISTS_HELD_MAX);
+
+        T::try_from(newest.cloned().collect()).unwrap_or_default()
+    }
+
+    async fn book(&self, order: Order) -> Result<(), PeerError> {
+        self.writer
+            .book(order)
+            .await
+            .map(drop)
+            .map_err(|refusal| PeerError::NotBooked(refusal.message))
+    }
+}
+
+impl Errand {
+    async fn read(
+        unit: &mut Unit<'_>,
+        provider: &Provider,
+        peer: &PeerRow,
+        now: Time,
+    ) -> Result<Self, StoreError> {
+        let settlements = unit.settlements_open(&provider.id(), &peer.provider).await?;
+        let limit = i64::try_from(PEER_PAIRS_MAX).unwrap_or(i64::MAX);
+
+        Ok(Self {
+            settlement: settlements.into_iter().next().map(|row| row.settlement),
+            present: unit.pairs_to_present(&peer.provider, now, limit).await?,
+            deliver: unit.pairs_to_deliver(&peer.provider, now, limit).await?,
+        })
+    }
+}
+
+fn list(pairs: Vec<PaymentPair>) -> Result<List<PaymentPair, BATCH_PAIRS_MAX>, PeerError> {
+    List::try_from(pairs).map_err(|_| PeerError::Other("there are too many pairs"))
+}
+
+/// Demands that an answer is for what was asked.
+fn check_fits(
+    answer: &ForwardAnswer,
+    asked: &[PaymentPair],
+    provider: &Provider,
+) -> Result<(), PeerError> {
+    let fits = answer.to == provider.id()
+        && answer.items.len() == asked.len()
+        && answer
+            .items
+            .iter()
+            .zip(asked)
+            .all(|((hash, _), pair)| *hash == pair.hash());
+    if !fits {
+        return Err(PeerError::Other("it answers something else"));
+    }
+
+    Ok(())
+}
+
+/// Returns how long to leave a peer alone: longer with each failure, and never as long as others do.
+fn pause_ms(failures: u32) -> u64 {
+    if failures == 0 {
+        return 0;
+    }
+    let longest = PEER_PAUSE_MIN_MS
+        .saturating_mul(2_u64.saturating_pow(failures.saturating_sub(1)))
+        .min(PEER_PAUSE_MAX_MS);
+    let mut random = [0];
+    // Without randomness everybody waits as long, which is slower and not wrong.
+    getrandom::fill(&mut random).ok();
+    let [random] = random;
+    let half = longest.div_euclid(2);
+
+    half.saturating_add(half.saturating_mul(u64::from(random)).div_euclid(256))
+}
+
+/// What a message to a peer is, for the types of its answers.
+trait Answer: Body {}
+impl Answer for ForwardAnswer {}
+impl Answer for SettlementAck {}
+impl Answer for BatchAnswer {}
+
+/// How long one exchange with a peer may take.
+const EXCHANGE_TIMEOUT: Duration = Duration::from_secs(30);

@@ -1,0 +1,461 @@
+//! Payments between providers: those presented to others, and those that others presented here.
+
+use ops_proto::id::KeyId;
+use ops_proto::signed::{Signed, decode_canonical};
+use ops_proto::statement::{Evidence, Statement};
+use ops_proto::{Digest, PaymentPair, ProviderId, PublicKey, Time};
+use ops_proto::certificate::Certificate;
+
+use super::column::{counter, digest_back, instant, provider_back, signed_back};
+use super::payments::{PaymentRow, payment_back};
+use super::sql::{self, Row};
+use super::{StoreError, Unit};
+
+/// A payment of another provider's TA.
+#[derive(Clone, Copy, Debug)]
+pub struct ForwardRow {
+    /// The hash of the payment.
+    pub payment: Digest,
+    /// The provider of the sender: who owes.
+    pub debtor: ProviderId,
+    /// What became of it.
+    pub state: ForwardState,
+    /// Whether the position was debited for it.
+    pub booked: bool,
+    /// Why it was refused, as on the wire.
+    pub refused: Option<i64>,
+}
+
+/// What became of a payment of another provider's TA.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ForwardState {
+    /// Its provider has not answered.
+    ToPresent,
+    /// Its provider owes the amount.
+    Accepted,
+    /// Its provider does not honour it.
+    Refused,
+    /// Its provider owes as much as it may.
+    KeptBack,
+}
+
+impl ForwardState {
+    const fn code(self) -> i64 {
+        match self {
+            Self::ToPresent => 0,
+            Self::Accepted => 1,
+            Self::Refused => 2,
+            Self::KeptBack => 3,
+        }
+    }
+
+    fn back(code: i64) -> Result<Self, StoreError> {
+        match code {
+            0 => Ok(Self::ToPresent),
+            1 => Ok(Self::Accepted),
+            2 => Ok(Self::Refused),
+            3 => Ok(Self::KeptBack),
+            _ => Err(StoreError::Damaged("a forward has an unknown state")),
+        }
+    }
+}
+
+/// What an answer of another provider answers. The numbers stand in the rows and never change.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum PeerAnswerKind {
+    Forward,
+    Settlement,
+}
+
+impl PeerAnswerKind {
+    const fn code(self) -> i64 {
+        match self {
+            Self::Forward => 0,
+            Self::Settlement => 1,
+        }
+    }
+}
+
+impl Unit<'_> {
+    /// Returns what became of a payment of another provider's TA.
+    pub(crate) async fn forward(
+        &mut self,
+        payment: &Digest,
+    ) -> Result<Option<ForwardRow>, StoreError> {
+        let row = sql::query("SELECT * FROM forwards WHERE payment = $1")
+            .bind(payment.0.as_slice())
+            .fetch_optional(self.sql())
+            .await?;
+
+        row.as_ref().map(forward_back).transpose()
+    }
+
+    /// Stores a payment of another provider's TA.
+    pub(crate) async fn put_forward(&mut self, row: &ForwardRow) -> Result<(), StoreError> {
+        sql::query(
+            "INSERT INTO forwards (payment, debtor, state, booked) VALUES ($1, $2, $3, $4)",
+        )
+        .bind(row.payment.0.as_slice())
+        .bind(row.debtor.0.as_slice())
+        .bind(row.state.code())
+        .bind(row.booked)
+        .execute(self.sql())
+        .await?;
+
+        Ok(())
+    }
+
+    /// Writes what may change of a forward.
+    pub(crate) async fn update_forward(&mut self, row: &ForwardRow) -> Result<(), StoreError> {
+        sql::query("UPDATE forwards SET state = $2, booked = $3, refused = $4 WHERE payment = $1")
+            .bind(row.payment.0.as_slice())
+            .bind(row.state.code())
+            .bind(row.booked)
+            .bind(row.refused)
+            .execute(self.sql())
+            .await?;
+
+        Ok(())
+    }
+
+    /// Notes which answer decided on a forward.
+    pub(crate) async fn set_forward_answer(
+        &mut self,
+        payment: &Digest,
+        answer: i64,
+    ) -> Result<(), StoreError> {
+        sql::query("UPDATE forwards SET answer = $2 WHERE payment = $1")
+            .bind(payment.0.as_slice())
+            .bind(answer)
+            .execute(self.sql())
+            .await?;
+
+        Ok(())
+    }
+
+    /// Presents a forward again, not before an instant.
+    pub(crate) async fn put_off_forward(
+        &mut self,
+        payment: &Digest,
+        due: Time,
+    ) -> Result<(), StoreError> {
+        sql::query("UPDATE forwards SET due_ms = $2 WHERE payment = $1")
+            .bind(payment.0.as_slice())
+            .bind(instant(due))
+            .execute(self.sql())
+            .await?;
+
+        Ok(())
+    }
+
+    /// Returns the pairs that are to be presented to a debtor now, oldest first.
+    pub(crate) async fn pairs_to_present(
+        &mut self,
+        debtor: &ProviderId,
+        now: Time,
+        limit: i64,
+    ) -> Result<Vec<PaymentPair>, StoreError> {
+        let rows: Vec<Vec<u8>> = sql::query_scalar(
+            "SELECT statements.bytes FROM forwards
+             JOIN payments ON payments.hash = forwards.payment
+             JOIN statements ON statements.ta = payments.sender AND statements.hash = payments.hash
+             WHERE forwards.debtor = $1 AND forwards.state = 0 AND forwards.due_ms <= $2
+             ORDER BY forwards.id LIMIT $3",
+        )
+        .bind(debtor.0.as_slice())
+        .bind(instant(now))
+        .bind(limit)
+        .fetch_all(self.sql())
+        .await?;
+
+        rows.iter().map(|bytes| pair_back(bytes)).collect()
+    }
+
+    /// Returns the payments that are kept back because their debtor owes as much as it may.
+    pub(crate) async fn payments_kept_back(
+        &mut self,
+        debtor: &ProviderId,
+        limit: i64,
+    ) -> Result<Vec<PaymentRow>, StoreError> {
+        let rows = sql::query(
+            "SELECT payments.* FROM forwards JOIN payments ON payments.hash = forwards.payment
+             WHERE forwards.debtor = $1 AND forwards.state = 3 ORDER BY forwards.id LIMIT $2",
+        )
+        .bind(debtor.0.as_slice())
+        .bind(limit)
+        .fetch_all(self.sql())
+        .await?;
+
+        rows.iter().map(payment_back).collect()
+    }
+
+    /// Returns up to `limit` forwards with their answers, after the one with number `after`.
+    pub(crate) async fn forwards(
+        &mut self,
+        after: i64,
+        limit: i64,
+    ) -> Result<Vec<(i64, ForwardRow)>, StoreError> {
+        let rows = sql::query("SELECT * FROM forwards WHERE id > $1 ORDER BY id LIMIT $2")
+            .bind(after)
+            .bind(limit)
+            .fetch_all(self.sql())
+            .await?;
+
+        rows.iter()
+            .map(|row| Ok((row.try_get("id")?, forward_back(row)?)))
+            .collect()
+    }
+
+    /// Returns the payment that has a sender and j, if one stands.
+    pub(crate) async fn payment_for(
+        &mut self,
+        sender: &PublicKey,
+        j: u64,
+    ) -> Result<Option<PaymentRow>, StoreError> {
+        let row =
+            sql::query("SELECT * FROM payments WHERE sender = $1 AND j = $2 AND standing <> 1")
+                .bind(sender.0.as_slice())
+                .bind(counter(j))
+                .fetch_optional(self.sql())
+                .await?;
+
+        row.as_ref().map(payment_back).transpose()
+    }
+
+    /// Returns a payment with another one that has its sender and j: what convicts the sender.
+    pub(crate) async fn conflict(
+        &mut self,
+        pair: &PaymentPair,
+    ) -> Result<Option<Evidence>, StoreError> {
+        let stored: Vec<Vec<u8>> = sql::query_scalar(
+            "SELECT bytes FROM statements WHERE ta = $1 AND j = $2 AND kind = 2 ORDER BY id LIMIT 3",
+        )
+        .bind(pair.sender_key().0.as_slice())
+        .bind(counter(pair.payment.body().position.j))
+        .fetch_all(self.sql())
+        .await?;
+        for bytes in stored {
+            let first = statement_back(&bytes)?;
+            if first.hash() != pair.hash() {
+                let second = Statement::Payment(pair.clone());
+                return Ok(Some(Evidence { first, second }));
+            }
+        }
+
+        Ok(None)
+    }
+
+    /// Returns whether a payment was presented and accepted, and by whom.
+    pub(crate) async fn presented(
+        &mut self,
+        payment: &Digest,
+    ) -> Result<Option<ProviderId>, StoreError> {
+        let creditor: Option<Vec<u8>> =
+            sql::query_scalar("SELECT creditor FROM presented WHERE payment = $1")
+                .bind(payment.0.as_slice())
+                .fetch_optional(self.sql())
+                .await?;
+
+        creditor.as_deref().map(provider_back).transpose()
+    }
+
+    /// Notes that a payment was presented and accepted.
+    pub(crate) async fn put_presented(
+        &mut self,
+        payment: &Digest,
+        creditor: &ProviderId,
+        now: Time,
+    ) -> Result<(), StoreError> {
+        sql::query("INSERT INTO presented (payment, creditor, at_ms) VALUES ($1, $2, $3)")
+            .bind(payment.0.as_slice())
+            .bind(creditor.0.as_slice())
+            .bind(instant(now))
+            .execute(self.sql())
+            .await?;
+
+        Ok(())
+    }
+
+    /// Notes that a payment is to be handed to its receiver's provider.
+    pub(crate) async fn put_delivery(
+        &mut self,
+        payment: &Digest,
+        creditor: &ProviderId,
+        due: Time,
+    ) -> Result<(), StoreError> {
+        sql::query(
+            "INSERT INTO deliveries (payment, creditor, due_ms) VALUES ($1, $2, $3)
+             ON CONFLICT DO NOTHING",
+        )
+        .bind(payment.0.as_slice())
+        .bind(creditor.0.as_slice())
+        .bind(instant(due))
+        .execute(self.sql())
+        .await?;
+
+        Ok(())
+    }
+
+    /// Notes that a payment's receiver's provider has it.
+    pub(crate) async fn finish_delivery(&mut self, payment: &Digest) -> Result<(), StoreError> {
+        sql::query("UPDATE deliveries SET done = 1 WHERE payment = $1")
+            .bind(payment.0.as_slice())
+            .execute(self.sql())
+            .await?;
+
+        Ok(())
+    }
+
+    /// Returns the pairs that are to be handed to a provider now.
+    pub(crate) async fn pairs_to_deliver(
+        &mut self,
+        creditor: &ProviderId,
+        now: Time,
+        limit: i64,
+    ) -> Result<Vec<PaymentPair>, StoreError> {
+        let rows: Vec<Vec<u8>> = sql::query_scalar(
+            "SELECT statements.bytes FROM deliveries
+             JOIN payments ON payments.hash = deliveries.payment
+             JOIN statements ON statements.ta = payments.sender AND statements.hash = payments.hash
+             WHERE deliveries.creditor = $1 AND deliveries.done = 0 AND deliveries.due_ms <= $2
+             ORDER BY deliveries.due_ms, deliveries.payment LIMIT $3",
+        )
+        .bind(creditor.0.as_slice())
+        .bind(instant(now))
+        .bind(limit)
+        .fetch_all(self.sql())
+        .await?;
+
+        rows.iter().map(|bytes| pair_back(bytes)).collect()
+    }
+
+    /// Stores what another provider signed, and returns its row number.
+    pub(crate) async fn put_peer_answer(
+        &mut self,
+        provider: &ProviderId,
+        kind: PeerAnswerKind,
+        bytes: Vec<u8>,
+    ) -> Result<i64, StoreError> {
+        sql::query_scalar(
+            "INSERT INTO peer_answers (provider, kind, bytes) VALUES ($1, $2, $3) RETURNING id",
+        )
+        .bind(provider.0.as_slice())
+        .bind(kind.code())
+        .bind(bytes)
+        .fetch_one(self.sql())
+        .await
+    }
+
+    /// Returns up to `limit` answers of other providers after the one with number `after`.
+    pub(crate) async fn peer_answers(
+        &mut self,
+        after: i64,
+        limit: i64,
+    ) -> Result<Vec<(i64, ProviderId, i64, Vec<u8>)>, StoreError> {
+        let rows = sql::query("SELECT * FROM peer_answers WHERE id > $1 ORDER BY id LIMIT $2")
+            .bind(after)
+            .bind(limit)
+            .fetch_all(self.sql())
+            .await?;
+
+        rows.iter()
+            .map(|row| {
+                Ok((
+                    row.try_get("id")?,
+                    provider_back(row.try_get("provider")?)?,
+                    row.try_get("kind")?,
+                    row.try_get("bytes")?,
+                ))
+            })
+            .collect()
+    }
+
+    /// Returns whether a provider's certificate is stored.
+    pub(crate) async fn has_provider_certificate(
+        &mut self,
+        hash: &Digest,
+    ) -> Result<bool, StoreError> {
+        let found: Option<i64> =
+            sql::query_scalar("SELECT 1 FROM provider_certificates WHERE hash = $1")
+                .bind(hash.0.as_slice())
+                .fetch_optional(self.sql())
+                .await?;
+
+        Ok(found.is_some())
+    }
+
+    /// Stores a provider's certificate that was checked up to the root.
+    pub(crate) async fn put_provider_certificate(
+        &mut self,
+        certificate: &Signed<Certificate>,
+    ) -> Result<(), StoreError> {
+        let body = certificate.body();
+        sql::query(
+            "INSERT INTO provider_certificates (hash, provider, issuer, number, bytes)
+             VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING",
+        )
+        .bind(certificate.hash().0.as_slice())
+        .bind(body.provider.0.as_slice())
+        .bind(body.subject.id().0.as_slice())
+        .bind(counter(body.number))
+        .bind(certificate.to_wire())
+        .execute(self.sql())
+        .await?;
+
+        Ok(())
+    }
+
+    /// Returns the certificates of another provider, newest first.
+    pub(crate) async fn provider_certificates(
+        &mut self,
+        provider: &ProviderId,
+    ) -> Result<Vec<Signed<Certificate>>, StoreError> {
+        let rows: Vec<Vec<u8>> = sql::query_scalar(
+            "SELECT bytes FROM provider_certificates WHERE provider = $1 ORDER BY number DESC",
+        )
+        .bind(provider.0.as_slice())
+        .fetch_all(self.sql())
+        .await?;
+
+        rows.iter().map(|bytes| signed_back(bytes)).collect()
+    }
+
+    /// Returns the certificates of other providers whose certifying key has this name.
+    pub(crate) async fn issuer_certificates(
+        &mut self,
+        issuer: &KeyId,
+    ) -> Result<Vec<Signed<Certificate>>, StoreError> {
+        let rows: Vec<Vec<u8>> = sql::query_scalar(
+            "SELECT bytes FROM provider_certificates WHERE issuer = $1 ORDER BY number DESC",
+        )
+        .bind(issuer.0.as_slice())
+        .fetch_all(self.sql())
+        .await?;
+
+        rows.iter().map(|bytes| signed_back(bytes)).collect()
+    }
+}
+
+fn statement_back(bytes: &[u8]) -> Result<Statement, StoreError> {
+    decode_canonical(bytes).map_err(|_| StoreError::Damaged("a stored statement does not decode"))
+}
+
+fn pair_back(bytes: &[u8]) -> Result<PaymentPair, StoreError> {
+    match statement_back(bytes)? {
+        Statement::Payment(pair) => Ok(pair),
+        Statement::DepositOpen(_)
+        | Statement::Withdraw(_)
+        | Statement::Status(_)
+        | Statement::Retire(_) => Err(StoreError::Damaged("a payment is another statement")),
+    }
+}
+
+fn forward_back(row: &Row) -> Result<ForwardRow, StoreError> {
+    Ok(ForwardRow {
+        payment: digest_back(row.try_get("payment")?)?,
+        debtor: provider_back(row.try_get("debtor")?)?,
+        state: ForwardState::back(row.try_get("state")?)?,
+        booked: row.try_get("booked")?,
+        refused: row.try_get("refused")?,
+    })
+}
