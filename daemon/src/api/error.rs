@@ -3,6 +3,7 @@
 use axum::Json;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
+use ops_proto::contract::TaRefused;
 
 use super::types::ErrorBody;
 use crate::journal::JournalError;
@@ -98,12 +99,18 @@ impl From<SyncError> for ApiError {
         let status = match &error {
             SyncError::Unreachable(_)
             | SyncError::ServerFailed(_)
+            | SyncError::NewLife
+            | SyncError::OldLife
             | SyncError::Ta(_)
             | SyncError::Stopped => StatusCode::SERVICE_UNAVAILABLE,
             SyncError::Refused(_)
             | SyncError::NotBelieved(_)
             | SyncError::NotRegistered
             | SyncError::DepositPending
+            | SyncError::WithdrawPending
+            | SyncError::NothingHeld
+            | SyncError::TaWorks
+            | SyncError::OtherTa
             | SyncError::Enrolment(_) => StatusCode::CONFLICT,
             SyncError::Journal(_) | SyncError::Randomness => StatusCode::INTERNAL_SERVER_ERROR,
         };
@@ -130,6 +137,22 @@ impl From<WalletError> for ApiError {
                 StatusCode::CONFLICT,
                 "not-registered",
                 "blepay init FILE, then blepay sync while online",
+            ),
+            WalletError::Pin { refused, .. } => (StatusCode::CONFLICT, "pin", pin_hint(refused)),
+            WalletError::Refund(_) => (
+                StatusCode::CONFLICT,
+                "refund",
+                "see the payment and what was refunded: blepay show",
+            ),
+            WalletError::Limit { .. } => (
+                StatusCode::CONFLICT,
+                "limit",
+                "nothing has moved; blepay status shows the limits",
+            ),
+            WalletError::Revoked(_) => (
+                StatusCode::CONFLICT,
+                "revoked",
+                "blepay sync while online, then ask the provider; withdraw what the device holds",
             ),
             WalletError::Memo(_) => (
                 StatusCode::BAD_REQUEST,
@@ -190,4 +213,15 @@ impl From<WalletError> for ApiError {
 
         Self::new(status, code, &error, hint)
     }
+}
+
+fn pin_hint(refused: TaRefused) -> &'static str {
+    if refused == TaRefused::PinBlocked {
+        return "blepay withdraw --all, blepay retire, then blepay sync makes a new one";
+    }
+    if refused == TaRefused::PinForm {
+        return "choose 4 to 12 digits";
+    }
+
+    "nothing has moved; blepay status shows the tries that are left"
 }

@@ -3,9 +3,11 @@
 //! Amounts are integers of minor units with their currency, and a text for people; never floats. Keys,
 //! hashes and messages are lower-case hex. Ids are text: they may exceed what a JSON number keeps.
 
+use ops_proto::contract::Pin;
 use ops_proto::{Amount, Balance, Currency};
 use serde::{Deserialize, Serialize};
 
+use super::guard::{LimitWarning, PinStatus};
 use super::money;
 
 /// Money as the API writes it: `{"minor_units":1250,"currency":"EUR","text":"12.50"}`.
@@ -79,6 +81,9 @@ pub struct Status {
     pub ta: TaStatus,
     /// What the provider last said of the online account.
     pub account: Option<AccountStatus>,
+    /// What TAs of before held and the provider has not paid yet.
+    #[serde(default)]
+    pub waiting: Vec<Waiting>,
     /// Whether there is a radio.
     pub radio: RadioStatus,
     /// Requests that may still be paid.
@@ -111,7 +116,7 @@ pub struct Identity {
 /// What the trusted application says of itself (`Inspect`).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TaStatus {
-    /// `none` (a payee without a TA), `unreachable`, `uncertified`, `ready`, or `dead`.
+    /// `none` (a payee without a TA), `unreachable`, `uncertified`, `ready`, `retired`, or `dead`.
     pub state: TaCondition,
     /// Why, where the state is not `ready` or `none`.
     pub reason: Option<String>,
@@ -121,6 +126,9 @@ pub struct TaStatus {
     pub balance: Option<Money>,
     /// The deposit that is open.
     pub deposit_open: Option<Money>,
+    /// The withdrawal that the TA is debited for and that has no acknowledgement yet.
+    #[serde(default)]
+    pub withdraw_open: Option<Money>,
     /// The sum that open requests reserve.
     pub reserved: Option<Money>,
     /// Number of the last statement.
@@ -137,6 +145,12 @@ pub struct TaStatus {
     pub balance_max: Option<Money>,
     /// The largest payment.
     pub payment_max: Option<Money>,
+    /// What the TA says of its PIN.
+    #[serde(default)]
+    pub pin: Option<PinStatus>,
+    /// What to hear of before the TA refuses.
+    #[serde(default)]
+    pub warnings: Vec<LimitWarning>,
 }
 
 /// The condition of a trusted application.
@@ -153,6 +167,102 @@ pub enum TaCondition {
     Ready,
     /// It will never sign again: rolled back, or the journal was restored.
     Dead,
+    /// It has signed its last statement, or was reported dead; a new one may take its place.
+    Retired,
+}
+
+/// What a TA of before held and the provider has not paid yet.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Waiting {
+    /// The TA's key.
+    pub ta: String,
+    /// What waits; payments of the TA that still turn up are paid from it first.
+    pub held: Money,
+    /// What was paid from it so far.
+    pub paid: Money,
+    /// From when on it is paid, in milliseconds since 1970; unknown for a TA that retired.
+    pub payable_from_ms: Option<u64>,
+}
+
+/// `POST /v1/withdrawals`: exactly one of `amount` and `all`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct WithdrawalOrder {
+    /// What to move from the device to the online account.
+    #[serde(default)]
+    pub amount: Option<MoneyOrder>,
+    /// Everything that the device holds.
+    #[serde(default)]
+    pub all: bool,
+}
+
+/// A withdrawal and how far it is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Withdrawal {
+    /// What left the device.
+    pub amount: Money,
+    /// How far it is.
+    pub state: WithdrawalState,
+    /// Why the provider has not booked it yet.
+    pub reason: Option<String>,
+    /// The TA's number of it, among deposits and withdrawals.
+    pub i: Option<u64>,
+}
+
+/// How far a withdrawal is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum WithdrawalState {
+    /// It has left the device; the provider books it when it can be reached, and never refuses it.
+    Open,
+    /// It is in the online account.
+    Booked,
+}
+
+/// `POST /v1/retirement`: what became of the TA, and of what it held.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Retirement {
+    /// The TA's key.
+    pub ta: String,
+    /// How far it is.
+    pub state: EndState,
+    /// Why the provider has not booked it yet.
+    pub reason: Option<String>,
+    /// What was paid to the online account at once.
+    pub paid: Option<Money>,
+    /// What waits: a suspended TA's, or what the books cannot know yet.
+    pub held: Option<Money>,
+}
+
+/// `POST /v1/recovery`: reports a TA dead that will never work again.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RecoveryOrder {
+    /// The key of the TA, as `GET /v1/status` shows it: nobody means another one.
+    pub ta: String,
+}
+
+/// What became of a dead TA, and of what it held.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Recovery {
+    /// The TA's key.
+    pub ta: String,
+    /// How far it is.
+    pub state: EndState,
+    /// Why the provider has not booked it yet.
+    pub reason: Option<String>,
+    /// What waits for the owner, once the provider said so.
+    pub waiting: Option<Waiting>,
+}
+
+/// How far the end of a TA is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum EndState {
+    /// The TA is not used any more; the provider books it when it can be reached.
+    Open,
+    /// The provider has booked it.
+    Booked,
 }
 
 /// What the provider last said of the online account.
@@ -188,6 +298,9 @@ pub struct Unsynced {
     pub waiting: u64,
     /// Whether a deposit has no answer yet.
     pub deposit_open: bool,
+    /// Withdrawals that the TA is debited for and that are not booked yet.
+    #[serde(default)]
+    pub withdrawals: u64,
 }
 
 /// The last run of sync.
@@ -212,7 +325,8 @@ pub struct SyncStatus {
 /// What one part of a sync did.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SyncPart {
-    /// `register_client`, `register_ta`, `report`, `deposit`, `claim`, `status`, `account`.
+    /// `provider`, `lives`, `register_client`, `register_ta`, `renew`, `report`, `deposit`, `withdraw`,
+    /// `retire`, `death`, `mailbox`, `hand_in`, `claim`, `status`, `settlement` or `account`.
     pub part: String,
     /// Whether it succeeded, nothing to do included.
     pub succeeded: bool,
@@ -322,6 +436,9 @@ pub struct Request {
     pub code: Option<String>,
     /// The payment that paid it.
     pub payment: Option<String>,
+    /// The id of the payment that it would refund.
+    #[serde(default)]
+    pub refund_of: Option<String>,
     /// The request that stands in its place: strangers flooded this one, or the owner replaced it.
     #[serde(default)]
     pub replaced_by: Option<String>,
@@ -356,6 +473,9 @@ pub struct Nearby {
     pub provider: String,
     /// What is asked.
     pub amount: Money,
+    /// The id of the payment that it would refund.
+    #[serde(default)]
+    pub refund_of: Option<String>,
     /// Signal strength in dBm, where the radio tells.
     pub signal_dbm: Option<i16>,
 }
@@ -382,6 +502,9 @@ pub struct PaymentOrder {
     /// Gives up after this many seconds without a payee.
     #[serde(default)]
     pub timeout_s: Option<u64>,
+    /// The PIN, where nobody will be asked for it. It goes to the TA and is kept nowhere else.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pin: Option<Pin>,
 }
 
 /// A payment of this wallet, in or out.
@@ -424,6 +547,15 @@ pub struct Payment {
     pub settlement: Option<String>,
     /// Whether that is final.
     pub settled: bool,
+    /// The tries that are left, when the approval takes the PIN.
+    #[serde(default)]
+    pub pin_tries_left: Option<u8>,
+    /// The id of the payment that this one refunds.
+    #[serde(default)]
+    pub refund_of: Option<String>,
+    /// What was refunded of this one so far; told by `GET /v1/payments/{id}` alone.
+    #[serde(default)]
+    pub refunded: Option<Money>,
     /// When it began, in milliseconds since 1970.
     pub at_ms: u64,
 }

@@ -4,13 +4,14 @@ use ops_proto::certificate::Certificate;
 use ops_proto::message::{ItemOutcome, SettlementState};
 use ops_proto::{Balance, Currency, Signed};
 
+use super::guard::{LimitWarning, PinStatus};
 use super::state::ApiState;
 use super::types::{
     AccountStatus, Direction, Identity, Money, Nearby, Payment, PaymentState, RadioStatus, Request,
-    RequestState, Status, TaCondition, TaStatus, Unsynced,
+    RequestState, Status, TaCondition, TaStatus, Unsynced, Waiting,
 };
 use crate::journal::Book;
-use crate::journal::book::RequestShown;
+use crate::journal::book::{EndedTa, Held, RequestShown};
 use crate::radio::RadioState;
 use crate::ta::TaAccess;
 use crate::wallet::{self, Offer, PaymentView, Registration, RequestView, WalletStatus};
@@ -21,16 +22,23 @@ pub(super) async fn status(state: &ApiState) -> Status {
     let sync = state.sync.status().borrow().clone();
     let requests = state.wallet.requests();
     let requests_open = requests.iter().filter(|request| is_open(request)).count();
-    let (identity, account, unsynced) = state
-        .wallet
-        .journal()
-        .view(|book| (identity(book, &wallet), account(book), unsynced(book)));
+    let (identity, account, unsynced, waiting) = state.wallet.journal().view(|book| {
+        let waiting = waiting(book, wallet.currency);
+
+        (
+            identity(book, &wallet),
+            account(book),
+            unsynced(book),
+            waiting,
+        )
+    });
 
     Status {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         identity,
         ta: ta(&wallet, state.ta_use.is_used()),
         account,
+        waiting,
         radio: radio(&wallet.radio),
         requests_open: count(requests_open),
         unsynced,
@@ -69,6 +77,28 @@ fn account(book: &Book) -> Option<AccountStatus> {
     })
 }
 
+/// Returns what TAs of before held and the provider has not paid yet.
+fn waiting(book: &Book, currency: Option<Currency>) -> Vec<Waiting> {
+    let Some(currency) = currency else {
+        return Vec::new();
+    };
+    let held = book.ended().iter().filter_map(EndedTa::held);
+
+    held.filter(|held| held.held > Balance::ZERO)
+        .map(|held| self::held(&held, currency))
+        .collect()
+}
+
+/// Writes what a TA of before held.
+pub(super) fn held(held: &Held, currency: Currency) -> Waiting {
+    Waiting {
+        ta: held.ta.to_string(),
+        held: Money::rest(held.held, currency),
+        paid: Money::rest(held.paid, currency),
+        payable_from_ms: held.payable_from.map(|at| at.as_ms()),
+    }
+}
+
 /// Returns what has not reached the server.
 pub(super) fn unsynced(book: &Book) -> Unsynced {
     let outgoing = book
@@ -89,6 +119,7 @@ pub(super) fn unsynced(book: &Book) -> Unsynced {
         claims: count(claims.count()),
         waiting: count(reports.iter().filter(is_waiting).count()),
         deposit_open: book.deposit_open().is_some(),
+        withdrawals: count(book.withdrawals_open().count()),
     }
 }
 
@@ -108,6 +139,9 @@ fn ta(wallet: &WalletStatus, is_used: bool) -> TaStatus {
         deposit_open: inspected
             .and_then(|ta| ta.deposit_open)
             .and_then(|amount| currency.map(|currency| Money::of(amount, currency))),
+        withdraw_open: inspected
+            .and_then(|ta| ta.withdraw_open)
+            .and_then(|amount| currency.map(|currency| Money::of(amount, currency))),
         reserved: inspected.and_then(|ta| rest(Balance::from_minor_units(ta.reserved))),
         n: chain.map_or(0, |chain| chain.n),
         i: chain.map_or(0, |chain| chain.i),
@@ -120,6 +154,10 @@ fn ta(wallet: &WalletStatus, is_used: bool) -> TaStatus {
         payment_max: limits
             .zip(currency)
             .map(|(limits, currency)| Money::of(limits.payment_max, currency)),
+        pin: inspected
+            .zip(currency)
+            .map(|(ta, currency)| PinStatus::of(ta.pin, currency)),
+        warnings: inspected.map(LimitWarning::all).unwrap_or_default(),
     }
 }
 
@@ -135,6 +173,14 @@ fn condition(wallet: &WalletStatus, is_used: bool) -> (TaCondition, Option<Strin
         ),
         Some(TaAccess::Unreachable(reason)) => (TaCondition::Unreachable, Some(reason.clone())),
         Some(TaAccess::Halted(refused)) => (TaCondition::Dead, Some(refused.to_string())),
+        Some(TaAccess::Ended) => (
+            TaCondition::Retired,
+            Some("it has ended; put a new one in its place to pay again".to_owned()),
+        ),
+        Some(TaAccess::Open) if wallet.retiring => (
+            TaCondition::Retired,
+            Some("the provider has not booked its end yet".to_owned()),
+        ),
         Some(TaAccess::Open) => match wallet.registration {
             Registration::Complete => (TaCondition::Ready, None),
             Registration::NotEnrolled | Registration::Enrolled | Registration::Client => {
@@ -179,6 +225,7 @@ pub(super) fn request(api: &ApiState, view: &RequestView) -> Request {
         uri: view.uri.as_ref().map(|uri| uri.to_string()),
         code: view.code.as_ref().map(ToString::to_string),
         payment: view.payments.first().map(ToString::to_string),
+        refund_of: view.refund_of.map(|hash| hash.to_string()),
         replaced_by: view.replaced_by.as_ref().map(ToString::to_string),
     }
 }
@@ -208,6 +255,7 @@ pub(super) fn nearby(offer: &Offer) -> Nearby {
         payee_key: offer.payee_key.to_string(),
         provider: offer.provider.to_string(),
         amount: Money::of(offer.amount, offer.currency),
+        refund_of: offer.refund_of.map(|hash| hash.to_string()),
         signal_dbm: offer.rssi,
     }
 }
@@ -220,6 +268,10 @@ pub(super) fn payment(api: &ApiState, view: &PaymentView) -> Payment {
         .id
         .is_some_and(|hash| api.sessions.was_interrupted(&hash));
     let position = view.pair.as_ref().map(|pair| &pair.payment.body().position);
+    let refund_of = view
+        .pair
+        .as_ref()
+        .and_then(|pair| pair.request.body().refund_of);
 
     Payment {
         id: hash.clone().unwrap_or_else(fallback),
@@ -243,8 +295,19 @@ pub(super) fn payment(api: &ApiState, view: &PaymentView) -> Payment {
         reported: view.outcome.is_some(),
         settlement: view.outcome.map(settlement),
         settled: matches!(view.state, wallet::PaymentState::Settled),
+        pin_tries_left: None,
+        refund_of: refund_of.map(|hash| hash.to_string()),
+        refunded: None,
         at_ms: view.at.as_ms(),
     }
+}
+
+/// Returns what was refunded of a payment, if anything was.
+pub(super) fn refunded(api: &ApiState, view: &PaymentView) -> Option<Money> {
+    let minor_units = api.wallet.refunded(&view.id?);
+    let refunded = Balance::from_minor_units(minor_units);
+
+    (minor_units > 0).then(|| Money::rest(refunded, view.currency))
 }
 
 const fn payment_state(view: &PaymentView) -> PaymentState {

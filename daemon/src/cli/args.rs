@@ -59,6 +59,9 @@ pub enum Command {
     /// Move money from the online account onto this device (online)
     #[command(after_help = DEPOSIT)]
     Deposit(Deposit),
+    /// Move money from this device back to the online account (online)
+    #[command(after_help = WITHDRAW)]
+    Withdraw(Withdraw),
     /// Ask for a payment, and show the code or QR code of it
     #[command(after_help = REQUEST)]
     Request(Request),
@@ -84,6 +87,12 @@ pub enum Command {
         after_help = "Examples:\n  blepay sync\n\nThe daemon does this by itself when the network is back."
     )]
     Sync,
+    /// End the trusted application, and pay what it holds to the online account (online)
+    #[command(after_help = RETIRE)]
+    Retire(End),
+    /// Report a trusted application dead that will never work again
+    #[command(after_help = RECOVER)]
+    Recover(End),
     /// Say what may be paid without a person
     #[command(after_help = POLICY)]
     Policy(Policy),
@@ -130,6 +139,32 @@ pub struct Deposit {
     /// How much, such as 50.00
     #[arg(allow_hyphen_values = true)]
     pub amount: String,
+}
+
+/// `blepay withdraw`.
+#[derive(Debug, Args)]
+#[command(group(clap::ArgGroup::new("how_much").required(true).args(["amount", "all"])))]
+pub struct Withdraw {
+    /// How much, such as 50.00
+    #[arg(allow_hyphen_values = true)]
+    pub amount: Option<String>,
+    /// All that the device holds
+    #[arg(long)]
+    pub all: bool,
+    /// Wait until the provider has booked it, however long the network is away
+    #[arg(long)]
+    pub wait: bool,
+    /// Stop waiting after this time; the withdrawal goes on
+    #[arg(long, value_name = "TIME", value_parser = seconds, requires = "wait")]
+    pub timeout: Option<u64>,
+}
+
+/// `blepay retire`, `blepay recover`.
+#[derive(Debug, Args)]
+pub struct End {
+    /// Do not ask
+    #[arg(short, long)]
+    pub yes: bool,
 }
 
 /// `blepay request`.
@@ -356,6 +391,39 @@ Examples:
   blepay deposit 50.00
 
 Without an answer of the server the deposit stays open (exit code 4); the daemon finishes it.";
+
+const WITHDRAW: &str = "\
+Examples:
+  blepay withdraw 50.00
+  blepay withdraw --all --wait
+
+The device is debited first. Without an answer of the provider the withdrawal stays open (exit
+code 4): the daemon carries it on until it is booked, and the provider never refuses it.";
+
+const RETIRE: &str = "\
+Examples:
+  blepay retire
+  blepay retire --yes --json
+
+The trusted application signs its last statement; what it holds is paid to the online account at
+once. For a new one in its place:
+  sudo systemctl stop blepay-ta.socket blepay-ta
+  sudo mv /var/lib/blepay-ta /var/lib/blepay-ta.ended
+  sudo systemctl start blepay-ta.socket
+The daemon registers it by itself when the server can be reached.";
+
+const RECOVER: &str = "\
+Examples:
+  blepay recover
+  blepay recover --yes --json
+
+For a trusted application that is lost, broken or rolled back; one that works: blepay retire. What
+it held waits at the provider until its certificate and the time for claims are over; blepay
+status says from when it is paid. For a new one in its place:
+  sudo systemctl stop blepay-ta.socket blepay-ta
+  sudo mv /var/lib/blepay-ta /var/lib/blepay-ta.ended
+  sudo systemctl start blepay-ta.socket
+The daemon registers it by itself when the server can be reached.";
 
 const REQUEST: &str = "\
 Examples:

@@ -5,11 +5,12 @@ use std::fmt;
 use ble_proto::gatt::RequestTag;
 use ble_proto::message::Memo;
 use ops_proto::certificate::{Certificate, Kind};
-use ops_proto::contract::{Command, Output, RequestTerms, TaRefused};
+use ops_proto::contract::{RequestTerms, TaRefused};
 use ops_proto::id::CommandId;
 use ops_proto::message::{
-    AccountAnswer, CertificateChain, DepositAnswer, DepositOpen, ItemOutcome, ReceivedPayment,
-    RequestPayment, Status, SyncToken,
+    AccountAnswer, BatchAnswer, CertificateChain, DeathAnswer, DepositAnswer, DepositOpen,
+    ItemOutcome, ReceivedPayment, RequestPayment, Retire, RetireAnswer, Status, SyncToken,
+    Withdraw, WithdrawAck,
 };
 use ops_proto::{Amount, Balance, Digest, Name, PaymentPair, PublicKey, RequestId, Signed};
 use serde::{Deserialize, Serialize};
@@ -166,6 +167,75 @@ pub enum Fact {
     } = 28,
     /// The TA's operations moved on without anything else to say.
     TaMoved = 29,
+    /// The owner wants to move money back to the online account; written before the TA debits itself.
+    WithdrawIntent {
+        /// Names the TA's command.
+        command: CommandId,
+        /// How much.
+        amount: Amount,
+    } = 30,
+    /// The TA debited itself and signed W.
+    Withdrawn {
+        /// The intent.
+        command: CommandId,
+        /// W.
+        withdraw: Signed<Withdraw>,
+    } = 31,
+    /// The server booked W; the TA may not have taken the acknowledgement yet.
+    WithdrawAcknowledged(Signed<WithdrawAck>) = 32,
+    /// The TA took the acknowledgement.
+    WithdrawClosed {
+        /// The counter of the withdrawal.
+        i: u64,
+        /// The balance after it.
+        balance: Balance,
+    } = 33,
+    /// The owner wants the TA to sign its last statement.
+    RetireIntent {
+        /// The TA's key.
+        ta: PublicKey,
+        /// The nonce of the TA's command.
+        nonce: [u8; 16],
+    } = 34,
+    /// The TA signed its last statement.
+    Retired(Box<Signed<Retire>>) = 35,
+    /// The server booked the TA's end.
+    RetireAnswered(Signed<RetireAnswer>) = 36,
+    /// The owner says that the TA is dead: this device never uses it again.
+    DeathIntent {
+        /// The TA's key.
+        ta: PublicKey,
+    } = 37,
+    /// The server said what the dead TA held and from when it is paid.
+    DeathAnswered(Signed<DeathAnswer>) = 38,
+    /// Everything in the TA's mailbox up to here is in the journal.
+    MailboxRead {
+        /// The TA's key.
+        ta: PublicKey,
+        /// Where to go on asking.
+        next: u64,
+    } = 39,
+    /// The server took a payment by this device for its payee, who never answered.
+    HandedIn {
+        /// The hash of P.
+        payment: Digest,
+        /// What became of it.
+        outcome: ItemOutcome,
+    } = 40,
+    /// The provider has a newer certificate, checked against the root.
+    ProviderSeen(Box<Signed<Certificate>>) = 41,
+    /// The server answers in this life of its.
+    LifeSeen {
+        /// The incarnation of its answers.
+        incarnation: u32,
+    } = 42,
+    /// The server has, in this life, all that it had answered in the ones before.
+    LifeRemembered {
+        /// The incarnation.
+        incarnation: u32,
+    } = 43,
+    /// The server's signed word on where payments are; it stands in for a receipt that never came.
+    Settled(Box<Signed<BatchAnswer>>) = 44,
 }
 
 /// What an enrolment file says.
@@ -274,6 +344,15 @@ impl Fact {
         }
     }
 
+    /// Returns whether it begins what debits the TA, or ends it: no such thing is begun without room to
+    /// record what comes of it.
+    pub(super) const fn begins_debit(&self) -> bool {
+        matches!(
+            self,
+            Self::PayIntent(_) | Self::WithdrawIntent { .. } | Self::RetireIntent { .. }
+        )
+    }
+
     /// Returns the kind, as the journal stores it beside the bytes.
     #[must_use]
     pub const fn kind(&self) -> u8 {
@@ -308,105 +387,22 @@ impl Fact {
             Self::PayeeApproved { .. } => 27,
             Self::PayeeApprovalEnded { .. } => 28,
             Self::TaMoved => 29,
+            Self::WithdrawIntent { .. } => 30,
+            Self::Withdrawn { .. } => 31,
+            Self::WithdrawAcknowledged(_) => 32,
+            Self::WithdrawClosed { .. } => 33,
+            Self::RetireIntent { .. } => 34,
+            Self::Retired(_) => 35,
+            Self::RetireAnswered(_) => 36,
+            Self::DeathIntent { .. } => 37,
+            Self::DeathAnswered(_) => 38,
+            Self::MailboxRead { .. } => 39,
+            Self::HandedIn { .. } => 40,
+            Self::ProviderSeen(_) => 41,
+            Self::LifeSeen { .. } => 42,
+            Self::LifeRemembered { .. } => 43,
+            Self::Settled(_) => 44,
         }
-    }
-
-    /// Returns the fact that a TA's operation is, the same whether the answer came at once or is told
-    /// after a restart: it depends on command and output alone.
-    #[must_use]
-    pub fn of_operation(command: &Command, output: &Output) -> Self {
-        let fact = match output {
-            Output::Initialised { ta } => Some(Self::TaInitialised { ta: *ta }),
-            Output::Certified => Self::of_certificate(command),
-            Output::DepositOpened(open) => Self::of_deposit(command, open),
-            Output::DepositClosed { balance } => Self::of_deposit_answer(command, *balance),
-            Output::RequestPrepared(request) => Self::of_request(command, request),
-            Output::Paid(pair) => Self::of_payment(command, pair),
-            Output::Collected(receipt) => Some(Self::Collected {
-                payment: receipt.body().payment,
-                receipt: receipt.clone(),
-            }),
-            Output::StatusOpened(status) => Some(Self::StatusOpened(status.clone())),
-            Output::Synced => Self::of_token(command),
-            Output::Attested { .. }
-            | Output::Acknowledged
-            | Output::Operations(_)
-            | Output::State(_)
-            | Output::Withdrawn(_)
-            | Output::WithdrawAcknowledged { .. }
-            | Output::Renewal(_)
-            | Output::Retired(_)
-            | Output::PinSet => None,
-        };
-
-        fact.unwrap_or(Self::TaMoved)
-    }
-
-    fn of_certificate(command: &Command) -> Option<Self> {
-        let Command::CertInit {
-            provider,
-            certificate,
-            ..
-        } = command
-        else {
-            return None;
-        };
-
-        Some(Self::TaCertified(Box::new(CertificateChain {
-            provider: provider.clone(),
-            leaf: certificate.clone(),
-        })))
-    }
-
-    fn of_deposit(command: &Command, open: &Signed<DepositOpen>) -> Option<Self> {
-        let Command::DepositOpen { command, .. } = command else {
-            return None;
-        };
-
-        Some(Self::DepositOpened {
-            command: *command,
-            open: open.clone(),
-        })
-    }
-
-    fn of_deposit_answer(command: &Command, balance: Balance) -> Option<Self> {
-        let Command::DepositClose { answer } = command else {
-            return None;
-        };
-        let i = answer.body().i;
-
-        Some(Self::DepositClosed { i, balance })
-    }
-
-    fn of_request(command: &Command, request: &Signed<RequestPayment>) -> Option<Self> {
-        let Command::PrepareRequest { command, .. } = command else {
-            return None;
-        };
-
-        Some(Self::RequestIssued {
-            command: *command,
-            request: request.clone(),
-        })
-    }
-
-    fn of_payment(command: &Command, pair: &PaymentPair) -> Option<Self> {
-        let Command::Pay { payee_provider, .. } = command else {
-            return None;
-        };
-
-        Some(Self::PaymentSigned {
-            pair: Box::new(pair.clone()),
-            payee_provider: payee_provider.clone(),
-        })
-    }
-
-    fn of_token(command: &Command) -> Option<Self> {
-        let Command::Sync { token } = command else {
-            return None;
-        };
-        let status = token.body().status;
-
-        Some(Self::TokenTaken { status })
     }
 }
 
@@ -480,6 +476,10 @@ mod tests {
                 payee: PublicKey([1; 32]),
             },
             Fact::TaMoved,
+            Fact::DeathIntent {
+                ta: PublicKey([1; 32]),
+            },
+            Fact::LifeRemembered { incarnation: 2 },
         ];
         for fact in facts {
             let bytes = ops_proto::signed::encode(&fact);

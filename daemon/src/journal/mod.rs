@@ -11,6 +11,7 @@
 pub mod book;
 pub mod entry;
 pub mod fact;
+mod operation;
 mod reserve;
 mod store;
 mod writer;

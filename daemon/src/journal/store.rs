@@ -102,16 +102,14 @@ impl Store {
         entries: &[&(Fact, Option<Mark>)],
         at: Time,
     ) -> Result<Vec<Recorded>, JournalError> {
-        // a payment is begun only while there is room to record that it was signed
-        let begins_payment = entries
-            .iter()
-            .any(|(fact, _)| fact.request_to_pay().is_some());
-        if begins_payment && !self.reserve.hold() {
+        // a debit is begun only while there is room to record what the TA signed
+        let begins_debit = entries.iter().any(|(fact, _)| fact.begins_debit());
+        if begins_debit && !self.reserve.hold() {
             return Err(JournalError::Full);
         }
         match self.commit(entries, at) {
             // the reserve is for what cannot be refused any more
-            Err(JournalError::Full) if !begins_payment && self.reserve.release() => {
+            Err(JournalError::Full) if !begins_debit && self.reserve.release() => {
                 self.commit(entries, at)
             }
             outcome => outcome,

@@ -5,8 +5,14 @@
 //! has taken into the journal whatever the TA was ahead, so that with the session open the journal
 //! knows every payment, request and receipt that the TA ever signed.
 
+mod movement;
 #[cfg(test)]
 mod tests;
+
+pub use movement::{
+    DeathFacts, DeathStep, DepositFacts, DepositStep, RetireFacts, RetireStep, WithdrawFacts,
+    WithdrawStep, death, deposit, retire, withdraw,
+};
 
 /// Whether the TA's session is open, so that what is not in the journal has not happened in the TA.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,6 +21,8 @@ pub enum Session {
     Open,
     /// It is not: the TA may be ahead of the journal.
     Shut,
+    /// The TA retired or is dead. What it may have signed beyond the journal has never left this device.
+    Ended,
 }
 
 /// What the journal says of a payment by this device.
@@ -60,25 +68,36 @@ pub const fn outgoing(facts: OutgoingFacts) -> OutgoingStep {
         session,
     } = facts;
     match (intent, signed, answered, settled, session) {
-        (false, false, false, false, Session::Open | Session::Shut) => OutgoingStep::Nothing,
-        (true, false, false, false, Session::Open) => OutgoingStep::Abandon,
+        (false, false, false, false, Session::Open | Session::Shut | Session::Ended) => {
+            OutgoingStep::Nothing
+        }
+        (true, false, false, false, Session::Open | Session::Ended) => OutgoingStep::Abandon,
         (true, false, false, false, Session::Shut) => OutgoingStep::AwaitTa,
         // only the TA remembered the intent: it paid, so it was asked
-        (false, true, false, false, Session::Open | Session::Shut) => OutgoingStep::Resume,
-        (true, true, false, false, Session::Open | Session::Shut) => OutgoingStep::Resume,
-        (false, true, true, false, Session::Open | Session::Shut) => OutgoingStep::Done,
-        (true, true, true, false, Session::Open | Session::Shut) => OutgoingStep::Done,
-        (false, true, false, true, Session::Open | Session::Shut) => OutgoingStep::Done,
-        (true, true, false, true, Session::Open | Session::Shut) => OutgoingStep::Done,
-        (false, true, true, true, Session::Open | Session::Shut) => OutgoingStep::Done,
-        (true, true, true, true, Session::Open | Session::Shut) => OutgoingStep::Done,
+        (false | true, true, false, false, Session::Open | Session::Shut | Session::Ended) => {
+            OutgoingStep::Resume
+        }
+        (
+            false | true,
+            true,
+            true,
+            false | true,
+            Session::Open | Session::Shut | Session::Ended,
+        ) => OutgoingStep::Done,
+        (false | true, true, false, true, Session::Open | Session::Shut | Session::Ended) => {
+            OutgoingStep::Done
+        }
         // an answer, or the server's word, to a payment that nobody signed
-        (false, false, true, false, Session::Open | Session::Shut) => OutgoingStep::Contradiction,
-        (true, false, true, false, Session::Open | Session::Shut) => OutgoingStep::Contradiction,
-        (false, false, false, true, Session::Open | Session::Shut) => OutgoingStep::Contradiction,
-        (true, false, false, true, Session::Open | Session::Shut) => OutgoingStep::Contradiction,
-        (false, false, true, true, Session::Open | Session::Shut) => OutgoingStep::Contradiction,
-        (true, false, true, true, Session::Open | Session::Shut) => OutgoingStep::Contradiction,
+        (
+            false | true,
+            false,
+            true,
+            false | true,
+            Session::Open | Session::Shut | Session::Ended,
+        ) => OutgoingStep::Contradiction,
+        (false | true, false, false, true, Session::Open | Session::Shut | Session::Ended) => {
+            OutgoingStep::Contradiction
+        }
     }
 }
 
@@ -117,6 +136,8 @@ pub enum IncomingStep {
     Collect,
     /// Sign the receipt with the client key.
     Sign,
+    /// The TA that it is for has ended: record that it will not credit it.
+    GiveUp,
     /// The TA will not credit it: sync claims it online.
     Claim,
     /// Nothing is left to do but what sync does.
@@ -136,34 +157,56 @@ pub const fn incoming(facts: IncomingFacts) -> IncomingStep {
         session,
     } = facts;
     match (received, receipt, refused, creditor, session) {
-        (false, false, false, Creditor::Ta | Creditor::Client, Session::Open | Session::Shut) => {
-            IncomingStep::Nothing
-        }
+        (
+            false,
+            false,
+            false,
+            Creditor::Ta | Creditor::Client,
+            Session::Open | Session::Shut | Session::Ended,
+        ) => IncomingStep::Nothing,
         (true, false, false, Creditor::Ta, Session::Open) => IncomingStep::Collect,
         (true, false, false, Creditor::Ta, Session::Shut) => IncomingStep::AwaitTa,
-        (true, false, false, Creditor::Client, Session::Open | Session::Shut) => IncomingStep::Sign,
-        (true, false, true, Creditor::Ta, Session::Open | Session::Shut) => IncomingStep::Claim,
+        (true, false, false, Creditor::Ta, Session::Ended) => IncomingStep::GiveUp,
+        (true, false, false, Creditor::Client, Session::Open | Session::Shut | Session::Ended) => {
+            IncomingStep::Sign
+        }
+        (true, false, true, Creditor::Ta, Session::Open | Session::Shut | Session::Ended) => {
+            IncomingStep::Claim
+        }
         // a refusal that a later success overtook: the money is in the TA
-        (true, true, true, Creditor::Ta, Session::Open | Session::Shut) => IncomingStep::Done,
-        (true, true, false, Creditor::Ta, Session::Open | Session::Shut) => IncomingStep::Done,
-        (true, true, false, Creditor::Client, Session::Open | Session::Shut) => IncomingStep::Done,
+        (
+            true,
+            true,
+            false | true,
+            Creditor::Ta,
+            Session::Open | Session::Shut | Session::Ended,
+        ) => IncomingStep::Done,
+        (true, true, false, Creditor::Client, Session::Open | Session::Shut | Session::Ended) => {
+            IncomingStep::Done
+        }
         // the client key refuses nothing
-        (true, false, true, Creditor::Client, Session::Open | Session::Shut) => {
-            IncomingStep::Contradiction
-        }
-        (true, true, true, Creditor::Client, Session::Open | Session::Shut) => {
-            IncomingStep::Contradiction
-        }
+        (
+            true,
+            false | true,
+            true,
+            Creditor::Client,
+            Session::Open | Session::Shut | Session::Ended,
+        ) => IncomingStep::Contradiction,
         // a receipt, or a refusal, for a payment that is not here
-        (false, true, false, Creditor::Ta | Creditor::Client, Session::Open | Session::Shut) => {
-            IncomingStep::Contradiction
-        }
-        (false, false, true, Creditor::Ta | Creditor::Client, Session::Open | Session::Shut) => {
-            IncomingStep::Contradiction
-        }
-        (false, true, true, Creditor::Ta | Creditor::Client, Session::Open | Session::Shut) => {
-            IncomingStep::Contradiction
-        }
+        (
+            false,
+            true,
+            false | true,
+            Creditor::Ta | Creditor::Client,
+            Session::Open | Session::Shut | Session::Ended,
+        ) => IncomingStep::Contradiction,
+        (
+            false,
+            false,
+            true,
+            Creditor::Ta | Creditor::Client,
+            Session::Open | Session::Shut | Session::Ended,
+        ) => IncomingStep::Contradiction,
     }
 }
 

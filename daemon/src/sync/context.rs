@@ -5,8 +5,9 @@ use std::collections::BTreeSet;
 use ops_proto::{Digest, RequestId};
 
 use super::error::SyncError;
-use super::server::Server;
+use super::server::{Life, Server};
 use crate::api::types::PoisonedItem;
+use crate::clock;
 use crate::journal::{Fact, Journal};
 use crate::ta::{TaError, TaHandle};
 use crate::wallet::Wallet;
@@ -35,6 +36,30 @@ impl Context {
             .ta()
             .filter(|_| self.uses_ta)
             .ok_or(TaError::Absent)
+    }
+
+    /// Takes note of what the journal knows of the provider, and of the server's life.
+    pub(super) fn know(&mut self, life: Life) {
+        self.know_keys();
+        self.server.know_life(life);
+    }
+
+    /// Takes note of the keys under which the provider answers.
+    pub(super) fn know_keys(&mut self) {
+        let keys = self.journal().view(|book| book.answer_keys(clock::now()));
+        self.server.know_keys(keys);
+    }
+
+    /// Sets anything else aside that fails alone.
+    pub(super) fn note_poisoned(&mut self, item: String, error: &SyncError) {
+        tracing::warn!(item, %error, "Set aside what the server does not take");
+        let item = PoisonedItem {
+            item,
+            reason: error.to_string(),
+        };
+        if !self.poisoned.contains(&item) {
+            self.poisoned.push(item);
+        }
     }
 
     pub(super) async fn record(&self, facts: Vec<Fact>) -> Result<(), SyncError> {

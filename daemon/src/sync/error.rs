@@ -33,6 +33,24 @@ pub enum SyncError {
     /// A deposit is open already.
     #[error("a deposit is open already")]
     DepositPending,
+    /// A withdrawal is open already.
+    #[error("a withdrawal is on its way already")]
+    WithdrawPending,
+    /// The device holds nothing.
+    #[error("the device holds nothing")]
+    NothingHeld,
+    /// The server was restored and is told first what it had answered.
+    #[error("the server was restored; it is told first what it had answered")]
+    NewLife,
+    /// The answer is of a life of the server before its restore.
+    #[error("the answer is of the server's life before its restore")]
+    OldLife,
+    /// The TA works; what is for a dead one was asked.
+    #[error("the trusted application works")]
+    TaWorks,
+    /// There is no such TA in use.
+    #[error("this is not the trusted application that this wallet uses")]
+    OtherTa,
     /// The system has no randomness.
     #[error("the system gives no randomness")]
     Randomness,
@@ -55,7 +73,7 @@ impl SyncError {
     pub(super) const fn is_of_items(&self) -> bool {
         matches!(
             self,
-            Self::Refused(_) | Self::ServerFailed(_) | Self::NotBelieved(_)
+            Self::Refused(_) | Self::ServerFailed(_) | Self::NotBelieved(_) | Self::OldLife
         )
     }
 
@@ -76,7 +94,11 @@ impl SyncError {
             Self::Ta(TaError::Refused(refused)) => ("ta-refused", ta_hint(*refused)),
             Self::Ta(TaError::Halted(_)) => (
                 "ta-halted",
-                "this TA never signs with this journal again; see blepay doctor",
+                "this TA never signs with this journal again: blepay recover",
+            ),
+            Self::Ta(TaError::Ended) => (
+                "ta-ended",
+                "blepay recover --help says how to put a new one in its place",
             ),
             Self::Ta(TaError::Absent) => (
                 "no-ta",
@@ -101,6 +123,21 @@ impl SyncError {
                 "deposit-pending",
                 "it is finished by itself when the server can be reached; see blepay status",
             ),
+            Self::WithdrawPending => (
+                "withdraw-pending",
+                "it is finished by itself when the server can be reached; see blepay status",
+            ),
+            Self::NothingHeld => ("nothing-held", "see blepay status"),
+            Self::NewLife => ("server-restored", "it goes on by itself; nothing is lost"),
+            Self::OldLife => (
+                "answer-refused",
+                "the provider runs a copy of its server that it must not; nothing was changed",
+            ),
+            Self::TaWorks => (
+                "ta-works",
+                "blepay retire ends it and pays what it holds at once",
+            ),
+            Self::OtherTa => ("other-ta", "see blepay status"),
             Self::Randomness => ("randomness", "see the kernel's log"),
             Self::Enrolment(_) => ("enrolment", "ask the provider for a new enrolment file"),
             Self::Stopped => ("stopping", "try again when the daemon runs"),
@@ -120,6 +157,12 @@ fn ta_hint(refused: TaRefused) -> &'static str {
     }
     if refused == TaRefused::DepositPending {
         return "blepay sync finishes the open deposit";
+    }
+    if refused == TaRefused::WithdrawPending {
+        return "blepay sync finishes the withdrawal";
+    }
+    if refused == TaRefused::Balance {
+        return "blepay withdraw --all takes what is there";
     }
     if refused == TaRefused::OfflineLimit {
         return "blepay sync while online";

@@ -1,10 +1,11 @@
 //! Sync: carries the journal to the server and its answers back.
 //!
 //! ```text
-//!  network hint ─┐                                       ┌► register client ► register TA ► report
-//!  new fact ─────┼─► runner (one run at a time) ─► run ──┤  ► deposit ► claim ► status and token
-//!  on demand ────┤                                       └► settlements ► account
-//!  timer ────────┘                        every answer: verified ► journal ► acted on
+//!  network hint ─┐                                       ┌► provider ► life ► register ► renew ► report
+//!  new fact ─────┼─► runner (one run at a time) ─► run ──┤  ► deposit ► withdraw ► retire ► death
+//!  on demand ────┤                                       │  ► mailbox ► hand in ► claim ► status, token
+//!  timer ────────┘                                       └► settlements ► account ► lists
+//!                                        every answer: verified ► journal ► acted on
 //! ```
 //!
 //! Each part finds in the journal what is left to do, so it can be repeated, interrupted and left out
@@ -15,23 +16,26 @@
 mod context;
 mod enrol;
 mod error;
+mod orders;
 mod parts;
 mod runner;
 mod schedule;
 mod server;
+mod stamp;
 
 pub use enrol::{EnrolmentChecked, EnrolmentFault, check_enrolment};
 pub use error::SyncError;
 
-use ops_proto::Amount;
+use ops_proto::{Amount, PublicKey};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::api::types::SyncStatus;
 use crate::connectivity::Hints;
-use crate::journal::book::Deposit;
+use crate::journal::book::{Deposit, Held, Withdrawal};
 use crate::shutdown::Shutdown;
 use crate::wallet::Wallet;
-use runner::{Order, Runner};
+use orders::Order;
+use runner::Runner;
 
 /// Orders that wait for the run under way.
 pub const ORDERS_QUEUED_MAX: usize = 16;
@@ -87,6 +91,45 @@ impl Sync {
         outcome.await.map_err(|_gone| SyncError::Stopped)?
     }
 
+    /// Has the TA debit itself and carries the withdrawal to the server; `None` takes all that the
+    /// device holds.
+    ///
+    /// # Errors
+    ///
+    /// [`SyncError`], with nothing moved. A withdrawal that the server has not booked yet is no error: it
+    /// is sent until it is, and never refused.
+    pub async fn withdraw(&self, amount: Option<Amount>) -> Result<Withdrawn, SyncError> {
+        let (done, outcome) = oneshot::channel();
+        self.order(Order::Withdraw { amount, done }).await?;
+
+        outcome.await.map_err(|_gone| SyncError::Stopped)?
+    }
+
+    /// Ends the TA: everything is carried, then it signs its last statement, which is handed in.
+    ///
+    /// # Errors
+    ///
+    /// [`SyncError`], with the TA as it was. One that the server has not booked yet is no error.
+    pub async fn retire(&self) -> Result<Ended, SyncError> {
+        let (done, outcome) = oneshot::channel();
+        self.order(Order::Retire { done }).await?;
+
+        outcome.await.map_err(|_gone| SyncError::Stopped)?
+    }
+
+    /// Reports a TA dead that will never work again, and never uses it from here on.
+    ///
+    /// # Errors
+    ///
+    /// [`SyncError::TaWorks`], [`SyncError::OtherTa`] and others, with the TA in use as before. A death
+    /// that the server has not booked yet is no error.
+    pub async fn recover(&self, ta: PublicKey) -> Result<Ended, SyncError> {
+        let (done, outcome) = oneshot::channel();
+        self.order(Order::Recover { ta, done }).await?;
+
+        outcome.await.map_err(|_gone| SyncError::Stopped)?
+    }
+
     /// Returns what the last run did; a watch, for who waits.
     #[must_use]
     pub fn status(&self) -> watch::Receiver<SyncStatus> {
@@ -107,5 +150,25 @@ pub struct Deposited {
     /// How far it is.
     pub deposit: Deposit,
     /// Why it has no answer yet.
+    pub pending: Option<SyncError>,
+}
+
+/// A withdrawal that the TA is debited for.
+#[derive(Debug)]
+pub struct Withdrawn {
+    /// How far it is.
+    pub withdrawal: Withdrawal,
+    /// Why the server has not booked it yet.
+    pub pending: Option<SyncError>,
+}
+
+/// A TA that is used no more.
+#[derive(Debug)]
+pub struct Ended {
+    /// Its key.
+    pub ta: PublicKey,
+    /// What the server said of what it held, once it did.
+    pub held: Option<Held>,
+    /// Why the server has not booked its end yet.
     pub pending: Option<SyncError>,
 }

@@ -3,19 +3,21 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use ops_proto::Amount;
 use ops_proto::message::ItemOutcome;
 use tokio::sync::broadcast::error::RecvError;
-use tokio::sync::{broadcast, mpsc, oneshot, watch};
+use tokio::sync::{broadcast, mpsc, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::Deposited;
 use super::context::Context;
 use super::error::SyncError;
-use super::parts::{account, claim, deposit, register, report, status};
+use super::orders::Order;
+use super::parts::{
+    account, claim, death, deposit, hand_in, lists, lives, mailbox, register, renew, report,
+    retire, status, withdraw,
+};
 use super::schedule::{Left, Schedule};
-use super::server::Server;
+use super::server::{Life, Server};
 use crate::api::types::{PoisonedItem, SyncPart, SyncStatus};
 use crate::clock;
 use crate::connectivity::Hints;
@@ -24,18 +26,6 @@ use crate::wallet::Wallet;
 
 /// How long to gather facts before a run: a payment makes several.
 const FACTS_DELAY: Duration = Duration::from_millis(400);
-
-/// What somebody wants done.
-#[derive(Debug)]
-pub(super) enum Order {
-    Run {
-        done: oneshot::Sender<SyncStatus>,
-    },
-    Deposit {
-        amount: Amount,
-        done: oneshot::Sender<Result<Deposited, SyncError>>,
-    },
-}
 
 /// Why a run begins.
 enum Reason {
@@ -47,7 +37,7 @@ enum Reason {
 }
 
 pub(super) struct Runner {
-    wallet: Wallet,
+    pub(super) wallet: Wallet,
     uses_ta: watch::Receiver<bool>,
     status: watch::Sender<SyncStatus>,
     schedule: Schedule,
@@ -136,9 +126,8 @@ impl Runner {
                 self.run_once().await;
                 let _nobody_waits = done.send(self.status.borrow().clone());
             }
-            Reason::Order(Order::Deposit { amount, done }) => {
-                let outcome = self.deposit(amount).await;
-                let _nobody_waits = done.send(outcome);
+            Reason::Order(order) => {
+                self.carry_out(order).await;
                 self.next = Instant::now();
             }
         }
@@ -146,23 +135,8 @@ impl Runner {
         true
     }
 
-    async fn deposit(&mut self, amount: Amount) -> Result<Deposited, SyncError> {
-        let cx = self.context()?.ok_or(SyncError::NotRegistered)?;
-        let command = deposit::open(&cx, amount).await?;
-        let pending = deposit::finish(&cx).await.err();
-        let deposit = cx
-            .journal()
-            .view(|book| {
-                let mut deposits = book.deposits().iter();
-                deposits.find(|deposit| deposit.command == command).cloned()
-            })
-            .ok_or(SyncError::NotRegistered)?;
-
-        Ok(Deposited { deposit, pending })
-    }
-
     /// Returns what a run works with, `None` before enrolment.
-    fn context(&mut self) -> Result<Option<Context>, SyncError> {
+    pub(super) fn context(&mut self) -> Result<Option<Context>, SyncError> {
         let enrolled = self.wallet.journal().view(|book| book.enrolled().cloned());
         let Some(enrolled) = enrolled else {
             return Ok(None);
@@ -173,17 +147,20 @@ impl Runner {
         };
         self.server = Some(server.clone());
 
-        Ok(Some(Context {
+        let mut cx = Context {
             wallet: self.wallet.clone(),
             server,
             uses_ta: *self.uses_ta.borrow() && self.wallet.ta().is_some(),
             set_aside: std::collections::BTreeSet::new(),
             poisoned: Vec::new(),
-            closed: std::mem::take(&mut self.closed),
-        }))
+            closed: self.closed.clone(),
+        };
+        cx.know(self.wallet.journal().view(life));
+
+        Ok(Some(cx))
     }
 
-    async fn run_once(&mut self) {
+    pub(super) async fn run_once(&mut self) {
         self.status.send_modify(|status| status.running = true);
         let mut log = Log::default();
         let mut poisoned = Vec::new();
@@ -265,6 +242,11 @@ impl Log {
     }
 }
 
+/// Returns what the journal knows of the server's life.
+fn life(book: &Book) -> Life {
+    book.lives().seen().map_or(Life::Unknown, Life::Known)
+}
+
 /// Runs every part, each whatever became of the one before, as long as the server is there.
 async fn all_parts(cx: &mut Context, log: &mut Log) {
     if let Err(error) = cx.server.reach().await {
@@ -272,14 +254,32 @@ async fn all_parts(cx: &mut Context, log: &mut Log) {
         return;
     }
     log.reachable = true;
+    log.note("provider", renew::provider(cx).await);
+    cx.know(cx.journal().view(life));
+    let met = lives::meet(cx).await;
+    let is_told = met.is_ok();
+    log.note("lives", met);
     log.note("register_client", register::client(cx).await);
     log.note("register_ta", register::ta(cx).await);
+    log.note("renew", renew::due(cx).await);
+    cx.know_keys();
     log.note("report", report::unseen(cx).await);
-    log.note("deposit", deposit::finish(cx).await);
+    // What stands on the books comes after what the books may have lost.
+    if is_told {
+        log.note("deposit", deposit::finish(cx).await);
+        log.note("withdraw", withdraw::finish(cx).await);
+        log.note("retire", retire::finish(cx).await);
+        log.note("death", death::finish(cx).await);
+    }
+    log.note("mailbox", mailbox::read(cx).await);
+    log.note("hand_in", hand_in::undelivered(cx).await);
     log.note("claim", claim::due(cx).await);
-    log.note("status", status::run(cx).await);
+    if is_told {
+        log.note("status", status::run(cx).await);
+    }
     log.note("settlement", report::waiting(cx).await);
     log.note("account", account::query(cx).await);
+    log.note("lists", lists::fetch(cx).await);
 }
 
 /// Whether a fact gives sync something to carry.
@@ -288,6 +288,9 @@ const fn is_reason(fact: &Fact) -> bool {
         fact,
         Fact::Enrolled(_)
             | Fact::DepositOpened { .. }
+            | Fact::Withdrawn { .. }
+            | Fact::Retired(_)
+            | Fact::DeathIntent { .. }
             | Fact::RequestCancelled { .. }
             | Fact::PaymentSigned { .. }
             | Fact::PaymentReceived { .. }

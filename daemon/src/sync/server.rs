@@ -1,9 +1,10 @@
 //! The server, as a device reaches it: HTTPS with the enrolment's anchor alone, answers verified.
 
+use std::cmp::Ordering;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ops_proto::certificate::{Kind, Role, verify_chain};
+use ops_proto::certificate::{Certificate, Kind, Role, verify_chain, verify_provider};
 use ops_proto::message::CertificateChain;
 use ops_proto::signed::{Body, decode_canonical};
 use ops_proto::{PublicKey, Signed};
@@ -13,12 +14,13 @@ use rustls::pki_types::pem::PemObject as _;
 use rustls::{ClientConfig, RootCertStore};
 
 use super::error::SyncError;
+use super::stamp::Stamped;
 use crate::api::types::ErrorBody;
 use crate::clock;
 use crate::journal::Enrolled;
 
 /// Largest answer that is read, in bytes.
-pub(super) const ANSWER_SIZE_MAX: usize = 128 * 1024;
+pub(super) const ANSWER_SIZE_MAX: usize = 256 * 1024;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
@@ -29,8 +31,36 @@ pub(super) struct Server {
     http: reqwest::Client,
     url: String,
     root: PublicKey,
-    answer_key: PublicKey,
+    answer_keys: Vec<PublicKey>,
+    life: Life,
     enrolled: Enrolled,
+}
+
+/// What is known of the life that the server answers in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Life {
+    /// No answer of it was ever seen.
+    Unknown,
+    /// The journal's highest; the server has not shown in this run that it is in it.
+    Known(u32),
+    /// The server answered in it in this run.
+    Confirmed(u32),
+}
+
+impl Life {
+    const fn incarnation(self) -> Option<u32> {
+        match self {
+            Self::Unknown => None,
+            Self::Known(incarnation) | Self::Confirmed(incarnation) => Some(incarnation),
+        }
+    }
+
+    const fn is_confirmed(self) -> bool {
+        match self {
+            Self::Unknown | Self::Known(_) => false,
+            Self::Confirmed(_) => true,
+        }
+    }
 }
 
 impl Server {
@@ -55,7 +85,8 @@ impl Server {
             http,
             url: enrolled.url.trim_end_matches('/').to_owned(),
             root: enrolled.root,
-            answer_key,
+            answer_keys: vec![answer_key],
+            life: Life::Unknown,
             enrolled: enrolled.clone(),
         })
     }
@@ -63,6 +94,34 @@ impl Server {
     /// Whether this is the way to the server of that enrolment.
     pub(super) fn is_for(&self, enrolled: &Enrolled) -> bool {
         self.enrolled == *enrolled
+    }
+
+    /// Takes note of the keys under which the provider answers.
+    pub(super) fn know_keys(&mut self, answer_keys: Vec<PublicKey>) {
+        if !answer_keys.is_empty() {
+            self.answer_keys = answer_keys;
+        }
+    }
+
+    /// Takes note of the life that the server answers in.
+    pub(super) const fn know_life(&mut self, life: Life) {
+        self.life = life;
+    }
+
+    /// Asks for the provider's present certificate, and checks it.
+    pub(super) async fn provider(&self) -> Result<Signed<Certificate>, SyncError> {
+        let answer = self.answer(self.http.get(self.at("/v1/provider"))).await?;
+        let provider = Signed::<Certificate>::decode(&answer)
+            .map_err(|_| SyncError::NotBelieved("the provider's certificate does not decode"))?;
+        let _verified = verify_provider(&self.root, &provider, clock::now())
+            .map_err(|_| SyncError::NotBelieved("the root did not certify the provider"))?;
+        if provider.body().provider != self.enrolled.provider.body().provider {
+            return Err(SyncError::NotBelieved(
+                "the certificate is of another provider",
+            ));
+        }
+
+        Ok(provider)
     }
 
     /// Asks whether the server is there.
@@ -107,8 +166,27 @@ impl Server {
         Ok(chain)
     }
 
-    /// Sends a message and returns the answer, whose signature is the provider's.
-    pub(super) async fn ask<T: Body>(
+    /// Sends a message and returns the answer, whose signature is the provider's, and which is of the
+    /// server's present life, or of an earlier one that the present one still stands by.
+    pub(super) async fn ask<T: Stamped>(
+        &self,
+        path: &str,
+        body: Vec<u8>,
+    ) -> Result<Signed<T>, SyncError> {
+        let signed: Signed<T> = self.ask_any(path, body).await?;
+        let Some(known) = self.life.incarnation() else {
+            return Ok(signed);
+        };
+        match signed.body().stamp().incarnation.cmp(&known) {
+            Ordering::Equal => Ok(signed),
+            Ordering::Greater => Err(SyncError::NewLife),
+            Ordering::Less if T::KEPT && self.life.is_confirmed() => Ok(signed),
+            Ordering::Less => Err(SyncError::OldLife),
+        }
+    }
+
+    /// As [`Self::ask`], of whatever life.
+    pub(super) async fn ask_any<T: Body>(
         &self,
         path: &str,
         body: Vec<u8>,
@@ -116,14 +194,16 @@ impl Server {
         let answer = self.post(path, body).await?;
         let signed = Signed::<T>::decode(&answer)
             .map_err(|_| SyncError::NotBelieved("it does not decode"))?;
-        signed
-            .verify(&self.answer_key)
-            .map_err(|_| SyncError::NotBelieved("it is not signed by the provider"))?;
+        let is_signed = |key: &PublicKey| signed.verify(key).is_ok();
+        if !self.answer_keys.iter().any(is_signed) {
+            return Err(SyncError::NotBelieved("it is not signed by the provider"));
+        }
 
         Ok(signed)
     }
 
-    async fn post(&self, path: &str, body: Vec<u8>) -> Result<Vec<u8>, SyncError> {
+    /// Sends bytes and returns the answer's.
+    pub(super) async fn post(&self, path: &str, body: Vec<u8>) -> Result<Vec<u8>, SyncError> {
         let request = self
             .http
             .post(self.at(path))

@@ -35,6 +35,7 @@ pub(super) fn start(
         access,
         session: None,
         acknowledged: 0,
+        ended: 0,
     };
     let _detached = std::thread::Builder::new()
         .name("ta".to_owned())
@@ -50,6 +51,8 @@ struct Actor {
     session: Option<Box<dyn AnyTa>>,
     /// The last operation that the TA was told to forget.
     acknowledged: u64,
+    /// How many TAs had ended when this one was last looked at.
+    ended: usize,
 }
 
 impl Actor {
@@ -77,6 +80,7 @@ impl Actor {
     }
 
     fn idle(&mut self) {
+        self.leave_ended();
         if self.session.is_none() {
             let _tried_again = self.open();
             return;
@@ -123,6 +127,7 @@ impl Actor {
 
     /// Opens a session if none is open, and takes into the journal what the TA is ahead.
     fn open(&mut self) -> Result<(), TaError> {
+        self.leave_ended();
         if let TaAccess::Halted(refused) = &*self.access.borrow() {
             return Err(TaError::Halted(*refused));
         }
@@ -135,6 +140,7 @@ impl Actor {
             TaError::Unreachable(error.0)
         })?;
         self.session = Some(session);
+        self.refuse_ended()?;
         let mark = self.journal.view(|book| book.mark());
         let answer = match self.ask(&Command::OperationsSince { mark })? {
             Ok(answer) => answer,
@@ -146,6 +152,46 @@ impl Actor {
         };
         self.take(mark, operations)?;
         self.access.send_replace(TaAccess::Open);
+
+        Ok(())
+    }
+
+    /// Looks at the TA anew when one has ended: what answers may be that one, or one in its place.
+    fn leave_ended(&mut self) {
+        let ended = self.journal.view(|book| book.ended().len());
+        if ended == self.ended {
+            return;
+        }
+        self.ended = ended;
+        self.session = None;
+        self.acknowledged = 0;
+        self.access.send_replace(TaAccess::Opening);
+    }
+
+    /// Refuses a TA that has ended, before it is asked anything: with an empty mark it would tell its
+    /// life anew.
+    fn refuse_ended(&mut self) -> Result<(), TaError> {
+        if self.ended == 0 {
+            return Ok(());
+        }
+        let Ok(Answer {
+            output: Output::State(state),
+            ..
+        }) = self.ask(&Command::Inspect)?
+        else {
+            self.end_session("it does not say which one it is");
+            return Err(TaError::OtherAnswer);
+        };
+        let is_ended = |key| self.journal.view(|book| book.is_ended(&key));
+        if state.ta.is_some_and(is_ended) {
+            self.session = None;
+            self.access.send_if_modified(|access| {
+                let news = *access != TaAccess::Ended;
+                *access = TaAccess::Ended;
+                news
+            });
+            return Err(TaError::Ended);
+        }
 
         Ok(())
     }

@@ -4,7 +4,8 @@
 //! A thread of its own holds the session. For each command:
 //!
 //! ```text
-//! session open? ─no─► connect, OperationsSince(journal's mark), append all of it, Acknowledge
+//! session open? ─no─► connect (never to a TA that has ended), OperationsSince(journal's mark),
+//!      │              append all of it, Acknowledge
 //!      │yes
 //! invoke ──► append (fact, mark) ──► answer the caller ──► Acknowledge when idle
 //!      └─ no answer: open a session again, which tells whether it took effect; then the same command
@@ -19,6 +20,7 @@ use ops_proto::contract::{Command, Output, TaRefused};
 use tokio::sync::{oneshot, watch};
 
 use crate::journal::{Journal, JournalError};
+use crate::recovery::Session;
 use actor::Call;
 
 /// Commands that wait for the TA; beyond that the daemon is busy.
@@ -83,6 +85,21 @@ pub enum TaAccess {
     /// The TA does not belong to this journal: rolled back, restored or another. It never signs again
     /// with this journal; see `blepay doctor`.
     Halted(TaRefused),
+    /// The TA that answers is one that retired or was reported dead. This heals when a new one answers
+    /// in its place.
+    Ended,
+}
+
+impl TaAccess {
+    /// Returns what recovery has to know of it.
+    #[must_use]
+    pub const fn session(&self) -> Session {
+        match self {
+            Self::Open => Session::Open,
+            Self::Opening | Self::Unreachable(_) | Self::Halted(_) => Session::Shut,
+            Self::Ended => Session::Ended,
+        }
+    }
 }
 
 /// A command to the TA failed.
@@ -97,6 +114,9 @@ pub enum TaError {
     /// The TA does not belong to this journal.
     #[error("the trusted application cannot be used with this journal: {0}")]
     Halted(TaRefused),
+    /// The TA retired or was reported dead; it is not asked.
+    #[error("the trusted application has ended; put a new one in its place")]
+    Ended,
     /// The TA answered, and the journal could not record it; it is recorded when a session opens again.
     #[error("the journal could not record the answer: {0}")]
     Journal(#[from] JournalError),

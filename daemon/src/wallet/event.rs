@@ -31,6 +31,8 @@ pub enum WalletEvent {
     PaymentFailed,
     /// A deposit moved on.
     DepositChanged,
+    /// A withdrawal moved on.
+    WithdrawalChanged,
     /// The registration moved on.
     RegistrationChanged,
     /// The server's word on the account or a token came.
@@ -89,16 +91,25 @@ fn of_fact(shared: &Shared, recorded: &Recorded) {
         | Fact::ClientRegistered(_)
         | Fact::TaInitialised { .. }
         | Fact::TaRegistered(_)
-        | Fact::TaCertified(_) => WalletEvent::RegistrationChanged,
+        | Fact::TaCertified(_)
+        | Fact::Retired(_)
+        | Fact::RetireAnswered(_)
+        | Fact::DeathIntent { .. }
+        | Fact::DeathAnswered(_) => WalletEvent::RegistrationChanged,
         Fact::DepositIntent { .. }
         | Fact::DepositOpened { .. }
         | Fact::DepositAnswered(_)
         | Fact::DepositClosed { .. } => WalletEvent::DepositChanged,
+        Fact::WithdrawIntent { .. }
+        | Fact::Withdrawn { .. }
+        | Fact::WithdrawAcknowledged(_)
+        | Fact::WithdrawClosed { .. } => WalletEvent::WithdrawalChanged,
         Fact::PaymentSigned { pair, .. } => WalletEvent::PaymentChanged(pair.hash()),
         Fact::ReceiptReceived(receipt) => WalletEvent::PaymentChanged(receipt.body().payment),
         Fact::HeldByPayee { payment }
         | Fact::CollectRefused { payment, .. }
         | Fact::Reported { payment, .. }
+        | Fact::HandedIn { payment, .. }
         | Fact::Claimed { payment, .. } => WalletEvent::PaymentChanged(*payment),
         Fact::Collected { payment, .. } => {
             let amount = shared.journal.view(|book| {
@@ -123,6 +134,12 @@ fn of_fact(shared: &Shared, recorded: &Recorded) {
         | Fact::PayAbandoned { .. }
         | Fact::StatusOpened(_)
         | Fact::TokenReceived(_)
+        | Fact::RetireIntent { .. }
+        | Fact::MailboxRead { .. }
+        | Fact::ProviderSeen(_)
+        | Fact::LifeSeen { .. }
+        | Fact::LifeRemembered { .. }
+        | Fact::Settled(_)
         | Fact::PayeeApproved { .. }
         | Fact::PayeeApprovalEnded { .. }
         | Fact::TaMoved => return,

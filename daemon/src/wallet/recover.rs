@@ -3,11 +3,17 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use ops_proto::Digest;
+use ops_proto::certificate::Kind;
+use ops_proto::contract::TaRefused;
+
 use super::Shared;
 use super::payee::collect_pending;
 use crate::journal::Fact;
 use crate::journal::book::Outgoing;
-use crate::recovery::{self, OutgoingFacts, OutgoingStep, Session};
+use crate::recovery::{
+    self, Creditor, IncomingFacts, IncomingStep, OutgoingFacts, OutgoingStep, Session,
+};
 use crate::ta::TaAccess;
 
 /// How often payments that are held are looked for: their payers heard `Held` and do not come again.
@@ -36,9 +42,17 @@ async fn recover_always(shared: &Shared) {
         match now {
             TaAccess::Open => {
                 if !*shared.recovered.borrow() {
-                    abandon_unpaid(shared).await;
+                    abandon_unpaid(shared, Session::Open).await;
                 }
                 collect_pending(shared, Session::Open).await;
+                shared.recovered.send_replace(true);
+            }
+            TaAccess::Ended => {
+                if !*shared.recovered.borrow() {
+                    abandon_unpaid(shared, Session::Ended).await;
+                }
+                give_up_collecting(shared).await;
+                collect_pending(shared, Session::Ended).await;
                 shared.recovered.send_replace(true);
             }
             TaAccess::Opening | TaAccess::Unreachable(_) | TaAccess::Halted(_) => {
@@ -57,11 +71,11 @@ async fn recover_always(shared: &Shared) {
 
 /// Records that the TA did not pay what was approved before the start. Only at the start: later, an
 /// intent without a payment is one that is being paid.
-async fn abandon_unpaid(shared: &Shared) {
+async fn abandon_unpaid(shared: &Shared, session: Session) {
     let unpaid: Vec<Fact> = shared.journal.view(|book| {
         book.outgoing()
             .filter(|(_, payment)| payment.abandoned.is_none())
-            .filter(|(_, payment)| step(payment) == OutgoingStep::Abandon)
+            .filter(|(_, payment)| step(payment, session) == OutgoingStep::Abandon)
             .map(|(key, _)| Fact::PayAbandoned {
                 payee: key.payee,
                 request_id: key.request_id,
@@ -75,12 +89,39 @@ async fn abandon_unpaid(shared: &Shared) {
     }
 }
 
-fn step(payment: &Outgoing) -> OutgoingStep {
+/// Records that a TA that has ended will not credit what came for it, so that sync claims it.
+async fn give_up_collecting(shared: &Shared) {
+    let given_up: Vec<Digest> = shared.journal.view(|book| {
+        book.incoming()
+            .filter(|(_, incoming)| incoming.pair.payment.body().receiver.kind == Kind::Ta)
+            .filter(|(_, incoming)| {
+                let step = recovery::incoming(IncomingFacts {
+                    received: true,
+                    receipt: incoming.receipt.is_some(),
+                    refused: incoming.collect_refused.is_some(),
+                    creditor: Creditor::Ta,
+                    session: Session::Ended,
+                });
+
+                step == IncomingStep::GiveUp
+            })
+            .map(|(payment, _)| *payment)
+            .collect()
+    });
+    for payment in given_up {
+        let refused = TaRefused::Retired;
+        shared
+            .append_surely(Fact::CollectRefused { payment, refused })
+            .await;
+    }
+}
+
+fn step(payment: &Outgoing, session: Session) -> OutgoingStep {
     recovery::outgoing(OutgoingFacts {
         intent: true,
         signed: payment.pair.is_some(),
         answered: payment.receipt.is_some() || payment.held,
         settled: payment.is_settled(),
-        session: Session::Open,
+        session,
     })
 }

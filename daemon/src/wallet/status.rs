@@ -40,6 +40,8 @@ pub struct WalletStatus {
     pub to_report: usize,
     /// Whether a deposit is open.
     pub deposit_open: bool,
+    /// Whether the TA has signed its last statement and the server has not booked it.
+    pub retiring: bool,
     /// When the last token was taken.
     pub last_token: Option<Time>,
 }
@@ -107,6 +109,7 @@ pub(super) async fn status(shared: &Shared) -> WalletStatus {
                 .count(),
             to_report: book.reports_due().len(),
             deposit_open: book.deposit_open().is_some(),
+            retiring: book.retire_open().is_some(),
             last_token: book.status().last_token(),
         }
     })

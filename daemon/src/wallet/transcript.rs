@@ -8,6 +8,8 @@ use crate::journal::Fact;
 pub(super) fn line(fact: &Fact) -> Option<String> {
     registration(fact)
         .or_else(|| deposit(fact))
+        .or_else(|| withdraw(fact))
+        .or_else(|| end(fact))
         .or_else(|| payment(fact))
         .or_else(|| settlement(fact))
 }
@@ -46,6 +48,50 @@ fn deposit(fact: &Fact) -> Option<String> {
     }
     if let Fact::DepositClosed { balance, .. } = fact {
         return Some(format!("Deposit: T.bal ← {balance}"));
+    }
+
+    None
+}
+
+fn withdraw(fact: &Fact) -> Option<String> {
+    if let Fact::Withdrawn { withdraw, .. } = fact {
+        let (i, x) = (withdraw.body().position.i, withdraw.body().amount);
+        return Some(format!(
+            "Withdraw: T.bal ← T.bal − {x}; T.i ← {i}; T → S: W = Sign_T(x = {x}, i = {i})"
+        ));
+    }
+    if let Fact::WithdrawAcknowledged(ack) = fact {
+        let i = ack.body().i;
+        return Some(format!(
+            "Withdraw: S → T: ack for i = {i}; S.bal ← S.bal + x"
+        ));
+    }
+    if let Fact::WithdrawClosed { i, .. } = fact {
+        return Some(format!("Withdraw: T took the ack for i = {i}"));
+    }
+
+    None
+}
+
+/// The paper has no end of a TA; the notation is the same.
+fn end(fact: &Fact) -> Option<String> {
+    if let Fact::Retired(retire) = fact {
+        let last = &retire.body().last;
+        let (n, balance) = (last.position.n, last.balance);
+        return Some(format!(
+            "Retire: T signs its last statement, n = {n}, bal = {balance}; T signs nothing more"
+        ));
+    }
+    if let Fact::RetireAnswered(answer) = fact {
+        let (paid, held) = (answer.body().paid, answer.body().held);
+        return Some(format!("Retire: S.bal ← S.bal + {paid}; held(T) = {held}"));
+    }
+    if let Fact::DeathIntent { ta } = fact {
+        return Some(format!("ReportDeath: C says that T = {} is dead", ta.id()));
+    }
+    if let Fact::DeathAnswered(answer) = fact {
+        let (held, paid) = (answer.body().held, answer.body().paid);
+        return Some(format!("ReportDeath: S: held(T) = {held}; paid = {paid}"));
     }
 
     None
@@ -96,6 +142,20 @@ fn settlement(fact: &Fact) -> Option<String> {
     }
     if let Fact::Claimed { payment, outcome } = fact {
         return Some(format!("Claim: S on H(P) = {payment}: {}", said(outcome)));
+    }
+    if let Fact::HandedIn { payment, outcome } = fact {
+        return Some(format!(
+            "Claim: A hands H(P) = {payment} in for B: S: {}",
+            said(outcome)
+        ));
+    }
+    if let Fact::LifeSeen { incarnation } = fact {
+        return Some(format!("S answers in its life {incarnation}"));
+    }
+    if let Fact::LifeRemembered { incarnation } = fact {
+        return Some(format!(
+            "S has in its life {incarnation} what it answered in the lives before"
+        ));
     }
     if let Fact::StatusOpened(status) = fact {
         let (position, balance) = (status.body().position, status.body().balance);

@@ -83,7 +83,11 @@ fn ta(status: &Status) -> Check {
         TaCondition::Unreachable => Err((reason, "systemctl status blepay-ta blepay-ta.socket")),
         TaCondition::Dead => Err((
             reason,
-            "it never signs with this journal again; ask the provider for the way of a dead TA",
+            "it never signs with this journal again: blepay recover reports it dead, and says what waits",
+        )),
+        TaCondition::Retired => Err((
+            reason,
+            "blepay recover --help says how to put a new one in its place",
         )),
     };
 

@@ -97,6 +97,7 @@ fn of_wallet(api: &ApiState, event: &WalletEvent) -> Option<Event> {
         }),
         WalletEvent::PaymentFailed
         | WalletEvent::DepositChanged
+        | WalletEvent::WithdrawalChanged
         | WalletEvent::RegistrationChanged
         | WalletEvent::Synced
         | WalletEvent::Ta(_)

@@ -1,11 +1,14 @@
 //! What the API answers, by path.
 
 mod doctor;
+mod ending;
 mod events;
+mod guard;
 mod init;
 mod money;
 mod payments;
 mod policy;
+mod refund;
 mod requests;
 
 use std::sync::Arc;
@@ -33,6 +36,9 @@ pub(super) fn all() -> Router<Arc<ApiState>> {
         .route("/v1/status", get(status))
         .route("/v1/init", post(init::init))
         .route("/v1/deposits", post(money::deposit))
+        .route("/v1/withdrawals", get(ending::list).post(ending::withdraw))
+        .route("/v1/retirement", post(ending::retire))
+        .route("/v1/recovery", post(ending::recover))
         .route("/v1/sync", post(money::sync))
         .route("/v1/requests", get(requests::list).post(requests::open))
         .route(
@@ -46,11 +52,14 @@ pub(super) fn all() -> Router<Arc<ApiState>> {
         .route("/v1/payments/{id}/approve", post(payments::approve))
         .route("/v1/payments/{id}/decline", post(payments::decline))
         .route("/v1/payments/{id}/receipt", get(payments::receipt))
+        .route("/v1/payments/{id}/refund", post(refund::ask))
         .route("/v1/policy", get(policy::show))
         .route(
             "/v1/policy/payees/{key}",
             put(policy::approve).delete(policy::end),
         )
+        .route("/v1/pin", put(guard::set_pin))
+        .route("/v1/lists", get(guard::lists))
         .route("/v1/events", get(events::all))
         .route("/v1/radio", post(radio))
         .route("/v1/doctor", get(doctor::doctor))

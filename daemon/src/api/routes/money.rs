@@ -19,7 +19,9 @@ pub(super) async fn deposit(State(api): Api, Body(order): Body<DepositOrder>) ->
             let pending = deposited.pending.map(|error| error.to_string());
             (DepositState::Open, pending, None)
         }
-        DepositStage::Closed { answer, balance } => {
+        DepositStage::Closed {
+            answer, balance, ..
+        } => {
             let balance = Some(Money::rest(*balance, currency));
             match answer.body().outcome {
                 DepositOutcome::Granted => (DepositState::Granted, None, balance),

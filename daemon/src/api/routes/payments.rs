@@ -3,14 +3,16 @@
 use std::time::Duration;
 
 use axum::Json;
+use axum::body::Bytes;
 use axum::extract::{Path, State};
 use ble_proto::gatt::RequestTag;
 use ble_proto::uri::PaymentUri;
-use ops_proto::PublicKey;
+use ops_proto::{Digest, PublicKey};
 use serde::Deserialize;
 
 use super::super::error::ApiError;
 use super::super::extract::{Body, Params};
+use super::super::guard::ApproveOrder;
 use super::super::sessions::{Approval, Approved, Session};
 use super::super::state::ApiState;
 use super::super::types::{Nearby, Payment, PaymentOrder, Receipt};
@@ -95,6 +97,7 @@ pub(super) async fn start(State(api): Api, Body(order): Body<PaymentOrder>) -> A
                 .map_or(wallet::PaymentOrder::SEARCH_DEFAULT, |seconds| {
                     Duration::from_secs(seconds.min(SEARCH_S_MAX))
                 }),
+            pin: order.pin,
         })
         .await?;
 
@@ -102,17 +105,45 @@ pub(super) async fn start(State(api): Api, Body(order): Body<PaymentOrder>) -> A
 }
 
 pub(super) async fn show(State(api): Api, Path(id): Path<String>) -> Answer<Payment> {
-    find(&api, &id).map(Json)
+    let mut payment = find(&api, &id)?;
+    if let Some(view) = payment
+        .hash
+        .as_ref()
+        .and_then(|hash| durable(&api, hash).ok())
+    {
+        payment.refunded = views::refunded(&api, &view);
+    }
+
+    Ok(Json(payment))
 }
 
-pub(super) async fn approve(State(api): Api, Path(id): Path<String>) -> Answer<Payment> {
+pub(super) async fn approve(
+    State(api): Api,
+    Path(id): Path<String>,
+    body: Bytes,
+) -> Answer<Payment> {
+    let order: ApproveOrder = match body.as_ref() {
+        [] => ApproveOrder::default(),
+        // what was sent is not repeated: there may be a PIN in it
+        body => serde_json::from_slice(body).map_err(|_| {
+            ApiError::malformed(
+                "the approval is not understood",
+                "send {} or {\"pin\": \"…\"}",
+            )
+        })?,
+    };
     let session = session(&api, &id)?;
-    match session.approve() {
+    match session.approve(order.pin) {
         Approval::Taken => Ok(Json(session.payment())),
         Approval::NotYet => Err(ApiError::conflict(
             "not-yet",
             "nothing is shown yet that could be approved",
             "wait until the payment awaits approval: GET /v1/payments/ID/events",
+        )),
+        Approval::NoPin => Err(ApiError::conflict(
+            "pin",
+            "the trusted application asks for the PIN before it pays this",
+            "approve with the PIN: {\"pin\": \"…\"}",
         )),
         Approval::TooLate => Err(decided()),
     }
@@ -175,6 +206,17 @@ pub(super) fn find(api: &ApiState, id: &str) -> Result<Payment, ApiError> {
     }
 
     durable(api, id).map(|view| views::payment(api, &view))
+}
+
+/// Returns the hash of the one payment whose id begins so.
+pub(super) fn hash(api: &ApiState, id: &str) -> Result<Digest, ApiError> {
+    durable(api, id)?.id.ok_or_else(|| {
+        ApiError::conflict(
+            "not-paid",
+            "nothing was paid, so there is nothing to refund",
+            "see it: blepay show",
+        )
+    })
 }
 
 /// Returns the payment that began with this id and is still known under it.

@@ -58,7 +58,7 @@ pub(super) async fn cancel(State(api): Api, Path(id): Path<String>) -> Answer<Re
     find(&api, id).map(Json)
 }
 
-fn find(api: &ApiState, id: RequestId) -> Result<Request, ApiError> {
+pub(super) fn find(api: &ApiState, id: RequestId) -> Result<Request, ApiError> {
     let request = api.wallet.request(id).ok_or_else(|| unknown(&id))?;
 
     Ok(views::request(api, &request))

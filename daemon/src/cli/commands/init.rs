@@ -40,7 +40,10 @@ fn text(status: &Status) -> String {
     let ready = match status.ta.state {
         TaCondition::None => identity.registered,
         TaCondition::Ready => true,
-        TaCondition::Unreachable | TaCondition::Uncertified | TaCondition::Dead => false,
+        TaCondition::Unreachable
+        | TaCondition::Uncertified
+        | TaCondition::Dead
+        | TaCondition::Retired => false,
     };
     let who = format!(
         "{} at {}, {}",
@@ -50,7 +53,9 @@ fn text(status: &Status) -> String {
         return format!("Enrolled: {who}.");
     }
     let reason = match (&status.ta.state, &status.ta.reason) {
-        (TaCondition::Unreachable | TaCondition::Dead, Some(reason)) => reason.clone(),
+        (TaCondition::Unreachable | TaCondition::Dead | TaCondition::Retired, Some(reason)) => {
+            reason.clone()
+        }
         (_, _) => format!("{} has not answered yet", identity.server),
     };
 

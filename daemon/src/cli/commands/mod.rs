@@ -2,6 +2,7 @@
 
 pub(super) mod deposit;
 pub(super) mod doctor;
+pub(super) mod ending;
 pub(super) mod history;
 pub(super) mod init;
 pub(super) mod man;
@@ -13,6 +14,7 @@ pub(super) mod request;
 pub(super) mod status;
 pub(super) mod sync;
 pub(super) mod watch;
+pub(super) mod withdraw;
 
 use ops_proto::{Amount, Currency};
 

@@ -2,10 +2,10 @@
 
 use super::super::failure::Failure;
 use super::super::terminal::Terminal;
-use super::super::when::{ago, now_ms};
-use super::columns;
+use super::super::when::{ago, now_ms, utc};
+use super::{columns, short};
 use crate::api::client::Client;
-use crate::api::types::{Status, SyncStatus, TaCondition, TaStatus, Unsynced};
+use crate::api::types::{Status, SyncStatus, TaCondition, TaStatus, Unsynced, Waiting};
 
 pub(crate) async fn run(client: &Client, terminal: &mut Terminal) -> Result<(), Failure> {
     let status: Status = client.get("/v1/status").await?;
@@ -35,6 +35,9 @@ fn text(status: &Status) -> String {
         let asked = ago(account.at_ms, now_ms());
         rows.push(("Online account", format!("{} ({asked})", account.online)));
     }
+    for waiting in &status.waiting {
+        rows.push(("Waiting", held(waiting)));
+    }
     rows.push(("Radio", radio(status)));
     rows.push(("Open requests", status.requests_open.to_string()));
     rows.push(("To be synced", unsynced(&status.unsynced)));
@@ -42,7 +45,7 @@ fn text(status: &Status) -> String {
     for item in &status.sync.poisoned {
         rows.push((
             "  refused",
-            format!("{}: {}", super::short(&item.item), item.reason),
+            format!("{}: {}", short(&item.item), item.reason),
         ));
     }
 
@@ -61,13 +64,29 @@ fn device(ta: &TaStatus) -> String {
         .as_ref()
         .map(|amount| format!(", deposit of {amount} not finished"))
         .unwrap_or_default();
+    let withdrawing = ta
+        .withdraw_open
+        .as_ref()
+        .map(|amount| format!(", withdrawal of {amount} on its way"))
+        .unwrap_or_default();
     match ta.state {
         TaCondition::None => "no trusted application: can be paid, cannot pay".to_owned(),
-        TaCondition::Ready => format!("{}{pending}", balance()),
+        TaCondition::Ready => format!("{}{pending}{withdrawing}", balance()),
         TaCondition::Unreachable => format!("unknown: {reason}"),
         TaCondition::Uncertified => "not certified yet: needs the network once".to_owned(),
         TaCondition::Dead => format!("stopped for ever: {reason}"),
+        TaCondition::Retired => format!("nothing: {reason}"),
     }
+}
+
+/// Says what a TA of before held, and from when it is paid.
+pub(crate) fn held(waiting: &Waiting) -> String {
+    let from = waiting
+        .payable_from_ms
+        .map(|at| format!(", paid from {} on", utc(at)))
+        .unwrap_or_default();
+
+    format!("{} of TA {}{from}", waiting.held, short(&waiting.ta))
 }
 
 fn radio(status: &Status) -> String {
@@ -92,6 +111,9 @@ pub(crate) fn unsynced(unsynced: &Unsynced) -> String {
             let word = if count == 1 { one } else { more };
             parts.push(format!("{count} {word}"));
         }
+    }
+    if unsynced.withdrawals > 0 {
+        parts.push("a withdrawal".to_owned());
     }
     if unsynced.deposit_open {
         parts.push("a deposit".to_owned());

@@ -31,6 +31,8 @@ pub enum DepositStage {
     Answered(Signed<DepositOpen>, Signed<DepositAnswer>),
     /// The TA took the answer.
     Closed {
+        /// The statement.
+        open: Signed<DepositOpen>,
         /// The answer.
         answer: Signed<DepositAnswer>,
         /// The balance after it.
@@ -51,10 +53,9 @@ impl Deposit {
     fn i(&self) -> Option<u64> {
         match &self.stage {
             DepositStage::Intended => None,
-            DepositStage::Open(open) | DepositStage::Answered(open, _) => {
-                Some(open.body().position.i)
-            }
-            DepositStage::Closed { answer, .. } => Some(answer.body().i),
+            DepositStage::Open(open)
+            | DepositStage::Answered(open, _)
+            | DepositStage::Closed { open, .. } => Some(open.body().position.i),
         }
     }
 }
@@ -66,15 +67,19 @@ impl Book {
         &self.deposits
     }
 
-    /// Returns the deposit that the TA has open, if there is one: sync finishes it.
+    /// Returns the deposit that the TA has open, if there is one: sync finishes it. The server closes
+    /// that of a TA that has ended.
     #[must_use]
     pub fn deposit_open(&self) -> Option<&Deposit> {
-        self.deposits.iter().rev().find(|deposit| {
-            matches!(
-                deposit.stage,
-                DepositStage::Open(_) | DepositStage::Answered(..)
-            )
-        })
+        self.deposits
+            .iter()
+            .rev()
+            .find(|deposit| match &deposit.stage {
+                DepositStage::Open(open) | DepositStage::Answered(open, _) => {
+                    !self.is_ended(&open.body().ta)
+                }
+                DepositStage::Intended | DepositStage::Closed { .. } => false,
+            })
     }
 
     pub(super) fn fold_deposit_intent(
@@ -119,6 +124,7 @@ impl Book {
     }
 
     pub(super) fn fold_deposit_answered(&mut self, answer: &Signed<DepositAnswer>) -> Option<()> {
+        self.stamped(answer.body().stamp);
         let deposit = self.deposit_mut(answer.body().i)?;
         match &deposit.stage {
             DepositStage::Intended => return None,
@@ -137,8 +143,9 @@ impl Book {
         let deposit = self.deposit_mut(i)?;
         match &deposit.stage {
             DepositStage::Intended | DepositStage::Open(_) => None,
-            DepositStage::Answered(_, answer) => {
+            DepositStage::Answered(open, answer) => {
                 deposit.stage = DepositStage::Closed {
+                    open: open.clone(),
                     answer: answer.clone(),
                     balance,
                 };
@@ -149,8 +156,10 @@ impl Book {
     }
 
     fn deposit_mut(&mut self, i: u64) -> Option<&mut Deposit> {
+        // the newest: a TA of before may have used the same i
         self.deposits
             .iter_mut()
+            .rev()
             .find(|deposit| deposit.i() == Some(i))
     }
 }

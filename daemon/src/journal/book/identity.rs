@@ -3,7 +3,7 @@
 use ops_proto::message::CertificateChain;
 use ops_proto::{Name, PublicKey};
 
-use super::Book;
+use super::{Book, RetireStage};
 use crate::journal::fact::Enrolled;
 
 /// The client, as far as it is registered.
@@ -26,6 +26,8 @@ pub struct TaStanding {
     pub chain: Option<CertificateChain>,
     /// The certificate that the TA has taken.
     pub certified: Option<CertificateChain>,
+    /// How far its end is, once its owner asked for it.
+    pub retire: Option<RetireStage>,
 }
 
 impl TaStanding {
@@ -52,10 +54,14 @@ impl Book {
         self.ta.as_ref()
     }
 
-    /// Returns the chain under which this device pays: the TA's.
+    /// Returns the chain under which this device pays: the TA's, until it retires.
     #[must_use]
     pub fn sender_chain(&self) -> Option<&CertificateChain> {
-        self.ta.as_ref()?.certified.as_ref()
+        let ta = self.ta.as_ref()?;
+        match ta.retire {
+            Some(RetireStage::Signed(_)) => None,
+            Some(RetireStage::Intended { .. }) | None => ta.certified.as_ref(),
+        }
     }
 
     /// Returns the chain under which this device asks: the TA's if there is one, else the client's.
@@ -94,7 +100,9 @@ impl Book {
         if chain.leaf.body().subject != client.key {
             return None;
         }
-        client.chain = Some(chain.clone());
+        if is_newer(chain, client.chain.as_ref()) {
+            client.chain = Some(chain.clone());
+        }
 
         Some(())
     }
@@ -103,10 +111,14 @@ impl Book {
         if let Some(ta) = self.ta.as_ref() {
             return (ta.key == key).then_some(());
         }
+        if self.is_ended(&key) {
+            return None;
+        }
         self.ta = Some(TaStanding {
             key,
             chain: None,
             certified: None,
+            retire: None,
         });
 
         Some(())
@@ -118,7 +130,9 @@ impl Book {
         if chain.leaf.body().subject != ta.key {
             return None;
         }
-        ta.chain = Some(chain.clone());
+        if is_newer(chain, ta.chain.as_ref()) {
+            ta.chain = Some(chain.clone());
+        }
 
         Some(())
     }
@@ -133,4 +147,9 @@ impl Book {
 
         Some(())
     }
+}
+
+/// Whether a certificate takes the place of the one held: a renewal has a higher number.
+fn is_newer(chain: &CertificateChain, held: Option<&CertificateChain>) -> bool {
+    held.is_none_or(|held| held.leaf.body().number <= chain.leaf.body().number)
 }

@@ -1,24 +1,34 @@
 //! The fold: what all facts together say. Pure; every state shown to people comes from here.
 
 mod deposit;
+mod ended;
+mod fold;
 mod identity;
+mod life;
 mod payment;
 mod policy;
+mod provider;
 mod request;
 mod status;
+mod withdraw;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
-use ops_proto::certificate::{Certificate, Role};
+use ops_proto::certificate::Certificate;
 use ops_proto::contract::Mark;
-use ops_proto::{Digest, Signed, Time};
+use ops_proto::message::BatchAnswer;
+use ops_proto::{Digest, PublicKey, Signed, Time};
 
 pub use deposit::{Deposit, DepositStage};
+pub use ended::{EndedTa, Held, RetireStage, TaEnd};
 pub use identity::{ClientStanding, TaStanding};
+pub use life::{Lives, REMEMBER_MS};
 pub use payment::{Incoming, Outgoing, PaymentKey};
 pub use policy::ApprovedPayee;
 pub use request::{Request, RequestShown};
 pub use status::StatusStanding;
+pub use withdraw::{WithdrawStage, Withdrawal};
 
 use super::entry::Recorded;
 use super::fact::{Enrolled, Fact};
@@ -30,15 +40,20 @@ pub struct Book {
     enrolled: Option<Enrolled>,
     client: Option<ClientStanding>,
     ta: Option<TaStanding>,
+    ended: Vec<EndedTa>,
     deposits: Vec<Deposit>,
+    withdrawals: Vec<Withdrawal>,
     requests: BTreeMap<ops_proto::id::CommandId, Request>,
     outgoing: BTreeMap<PaymentKey, Outgoing>,
     outgoing_by_hash: BTreeMap<Digest, PaymentKey>,
     incoming: BTreeMap<Digest, Incoming>,
     status: StatusStanding,
     account: Option<(Time, ops_proto::message::AccountAnswer)>,
-    approved: BTreeMap<ops_proto::PublicKey, ApprovedPayee>,
+    approved: BTreeMap<PublicKey, ApprovedPayee>,
     providers: BTreeMap<Digest, Signed<Certificate>>,
+    lives: Lives,
+    mailboxes: BTreeMap<PublicKey, u64>,
+    settlements: BTreeMap<Digest, Arc<Signed<BatchAnswer>>>,
     contradictions: Vec<u64>,
 }
 
@@ -59,70 +74,52 @@ impl Book {
     fn fold(&mut self, recorded: &Recorded) -> Option<()> {
         let at = recorded.at;
         match &recorded.fact {
-            Fact::Enrolled(enrolled) => {
-                self.fold_enrolled(enrolled);
-                Some(())
-            }
-            Fact::ClientKeyMade { client, name } => self.fold_client_key(*client, name),
-            Fact::ClientRegistered(chain) => self.fold_client_chain(chain),
-            Fact::TaInitialised { ta } => self.fold_ta_key(*ta),
-            Fact::TaRegistered(chain) => self.fold_ta_registered(chain),
-            Fact::TaCertified(chain) => self.fold_ta_certified(chain),
-            Fact::DepositIntent { command, amount } => {
-                self.fold_deposit_intent(*command, *amount, at)
-            }
-            Fact::DepositOpened { command, open } => self.fold_deposit_opened(*command, open, at),
-            Fact::DepositAnswered(answer) => self.fold_deposit_answered(answer),
-            Fact::DepositClosed { i, balance } => self.fold_deposit_closed(*i, *balance),
+            Fact::Enrolled(_)
+            | Fact::ClientKeyMade { .. }
+            | Fact::ClientRegistered(_)
+            | Fact::TaInitialised { .. }
+            | Fact::TaRegistered(_)
+            | Fact::TaCertified(_)
+            | Fact::ProviderSeen(_)
+            | Fact::PayeeApproved { .. }
+            | Fact::PayeeApprovalEnded { .. } => self.fold_identity(&recorded.fact),
+            Fact::DepositIntent { .. }
+            | Fact::DepositOpened { .. }
+            | Fact::DepositAnswered(_)
+            | Fact::DepositClosed { .. }
+            | Fact::WithdrawIntent { .. }
+            | Fact::Withdrawn { .. }
+            | Fact::WithdrawAcknowledged(_)
+            | Fact::WithdrawClosed { .. } => self.fold_movement(&recorded.fact, at),
             Fact::RequestIntent(intent) => self.fold_request_intent(intent, at),
             Fact::RequestIssued { command, request } => self.fold_request_issued(*command, request),
             Fact::RequestCancelled { payee, request_id } => {
                 self.fold_request_cancelled(payee, *request_id)
             }
-            Fact::PayIntent(intent) => self.fold_pay_intent(intent, at),
-            Fact::PayAbandoned {
-                payee,
-                request_id,
-                refused,
-            } => self.fold_pay_abandoned(PaymentKey::new(*payee, *request_id), *refused),
-            Fact::PaymentSigned {
-                pair,
-                payee_provider,
-            } => self.fold_payment_signed(pair, payee_provider, at),
-            Fact::ReceiptReceived(receipt) => self.fold_receipt_received(receipt, at),
-            Fact::HeldByPayee { payment } => self.fold_held(*payment),
-            Fact::PaymentReceived {
-                pair,
-                sender_provider,
-            } => {
-                self.fold_payment_received(pair, sender_provider, at);
-                Some(())
-            }
-            Fact::Collected { payment, receipt } => self.fold_collected(*payment, receipt),
-            Fact::CollectRefused { payment, refused } => {
-                self.fold_collect_refused(*payment, *refused)
-            }
-            Fact::Reported { payment, outcome } => self.fold_reported(*payment, *outcome),
-            Fact::Claimed { payment, outcome } => self.fold_claimed(*payment, *outcome),
+            Fact::PayIntent(_)
+            | Fact::PayAbandoned { .. }
+            | Fact::PaymentSigned { .. }
+            | Fact::ReceiptReceived(_)
+            | Fact::HeldByPayee { .. }
+            | Fact::PaymentReceived { .. }
+            | Fact::Collected { .. }
+            | Fact::CollectRefused { .. } => self.fold_payment(&recorded.fact, at),
+            Fact::RetireIntent { ta, nonce } => self.fold_retire_intent(*ta, *nonce),
+            Fact::Retired(retire) => self.fold_retired(retire),
+            Fact::DeathIntent { ta } => self.fold_death_intent(*ta, at),
             Fact::StatusOpened(status) => self.status.opened(status),
-            Fact::TokenReceived(token) => {
-                self.status.token_received(token);
-                Some(())
-            }
             Fact::TokenTaken { status } => self.status.token_taken(*status, at),
-            Fact::AccountAnswered(answer) => {
-                self.account = Some((at, answer.body().clone()));
-                Some(())
-            }
-            Fact::PayeeApproved {
-                payee,
-                name,
-                daily_max,
-            } => {
-                self.fold_payee_approved(*payee, name, *daily_max);
-                Some(())
-            }
-            Fact::PayeeApprovalEnded { payee } => self.approved.remove(payee).map(|_| ()),
+            Fact::TokenReceived(_)
+            | Fact::AccountAnswered(_)
+            | Fact::Reported { .. }
+            | Fact::Claimed { .. }
+            | Fact::HandedIn { .. }
+            | Fact::Settled(_)
+            | Fact::RetireAnswered(_)
+            | Fact::DeathAnswered(_)
+            | Fact::MailboxRead { .. }
+            | Fact::LifeSeen { .. }
+            | Fact::LifeRemembered { .. } => self.fold_answer(&recorded.fact, at),
             Fact::TaMoved => Some(()),
         }
     }
@@ -145,34 +142,11 @@ impl Book {
         self.account.as_ref()
     }
 
-    /// Returns every provider's certificate that was seen and checked.
-    pub fn providers(&self) -> impl Iterator<Item = &Signed<Certificate>> {
-        self.providers.values()
-    }
-
-    /// Returns the certificate of the provider that certified `leaf`, if it was seen.
-    #[must_use]
-    pub fn provider_of(&self, leaf: &Certificate) -> Option<&Signed<Certificate>> {
-        self.providers.values().find(|provider| {
-            let body = provider.body();
-            body.provider == leaf.provider && body.subject.id() == leaf.issuer
-        })
-    }
-
     /// Returns the numbers of facts that do not fit the facts before them; empty unless something is
     /// broken, in which case `doctor` shows them.
     #[must_use]
     pub fn contradictions(&self) -> &[u64] {
         &self.contradictions
-    }
-
-    fn remember_provider(&mut self, provider: &Signed<Certificate>) {
-        match provider.body().role {
-            Role::Provider { .. } => {
-                let _same = self.providers.insert(provider.hash(), provider.clone());
-            }
-            Role::Client | Role::Ta { .. } => {}
-        }
     }
 }
 

@@ -1,9 +1,13 @@
 //! Payments, both ways: P never stands without its R.
 
+use std::sync::Arc;
+
 use ops_proto::certificate::{Certificate, Kind};
 use ops_proto::contract::TaRefused;
 use ops_proto::limits::BATCH_PAIRS_MAX;
-use ops_proto::message::{ItemOutcome, ReceivedPayment, RequestPayment, SettlementState};
+use ops_proto::message::{
+    BatchAnswer, ItemOutcome, ReceivedPayment, RequestPayment, SettlementState,
+};
 use ops_proto::statement::Statement;
 use ops_proto::{Amount, Digest, PaymentPair, PublicKey, RequestId, Signed, Time};
 
@@ -44,6 +48,11 @@ pub struct Outgoing {
     pub abandoned: Option<Option<TaRefused>>,
     /// What the server said last.
     pub report: Option<ItemOutcome>,
+    /// In which of its lives the server said so.
+    pub reported_in: u32,
+    /// What the server said when this device handed P in for a payee that did not answer, and in which
+    /// of its lives.
+    pub handed_in: Option<(u32, ItemOutcome)>,
 }
 
 /// A payment to this device.
@@ -61,8 +70,12 @@ pub struct Incoming {
     pub collect_refused: Option<TaRefused>,
     /// What the server said to the last report.
     pub report: Option<ItemOutcome>,
+    /// In which of its lives the server said so.
+    pub reported_in: u32,
     /// What the server said to the last claim.
     pub claim: Option<ItemOutcome>,
+    /// In which of its lives the server said so.
+    pub claimed_in: u32,
 }
 
 impl PaymentKey {
@@ -114,7 +127,12 @@ impl Outgoing {
     /// Tells whether the server said that the money has arrived.
     #[must_use]
     pub const fn is_settled(&self) -> bool {
-        is_settled(self.report)
+        let handed_in = match self.handed_in {
+            Some((_, outcome)) => Some(outcome),
+            None => None,
+        };
+
+        is_settled(self.report) || is_settled(handed_in)
     }
 }
 
@@ -210,38 +228,67 @@ impl Book {
             .filter(|payment| payment.is_to_resume())
     }
 
-    /// Returns pairs to report, both ways, at most one batch: those that the server has not seen
-    /// first, then those that it said are waiting.
+    /// Returns pairs to report, both ways, at most one batch: those that the server has not seen, in
+    /// this life of its, first, then those that it said are waiting.
     #[must_use]
     pub fn reports_due(&self) -> Vec<PaymentPair> {
+        let life = self.life();
         let both = || {
-            let outgoing = self
-                .outgoing
-                .values()
-                .filter_map(|payment| Some((payment.pair.as_ref()?, payment.report)));
+            let outgoing = self.outgoing.values().filter_map(|payment| {
+                let pair = payment.pair.as_ref()?;
+                Some((pair, payment.report, payment.reported_in))
+            });
             let incoming = self
                 .incoming
                 .values()
-                .map(|payment| (&payment.pair, payment.report));
+                .map(|payment| (&payment.pair, payment.report, payment.reported_in));
             outgoing.chain(incoming)
         };
-        let unseen = both().filter(|(_, report)| report.is_none());
-        let waiting = both().filter(|(_, report)| report.is_some() && is_due(*report));
+        let is_seen =
+            |report: Option<ItemOutcome>, reported_in| report.is_some() && reported_in >= life;
+        let unseen = both().filter(|(_, report, reported_in)| !is_seen(*report, *reported_in));
+        let waiting = both()
+            .filter(|(_, report, reported_in)| is_seen(*report, *reported_in) && is_due(*report));
 
         unseen
             .chain(waiting)
-            .map(|(pair, _)| pair.clone())
+            .map(|(pair, _, _)| pair.clone())
             .take(BATCH_PAIRS_MAX)
             .collect()
+    }
+
+    /// Tells whether the server has answered a report of this payment in this life of its.
+    #[must_use]
+    pub fn is_reported(&self, payment: &Digest) -> bool {
+        let life = self.life();
+        let incoming = self.incoming.get(payment);
+        let incoming = incoming.map(|held| held.report.is_some() && held.reported_in >= life);
+        let outgoing = self.outgoing_by_hash(payment);
+        let outgoing = outgoing.map(|held| held.report.is_some() && held.reported_in >= life);
+
+        [incoming, outgoing].into_iter().flatten().all(|seen| seen)
+    }
+
+    /// Tells whether the server has answered a claim of this payment in this life of its.
+    #[must_use]
+    pub fn is_claimed(&self, payment: &Digest) -> bool {
+        let life = self.life();
+
+        self.incoming
+            .get(payment)
+            .is_some_and(|held| held.claim.is_some() && held.claimed_in >= life)
     }
 
     /// Returns pairs to claim, at most one batch: those never claimed first.
     #[must_use]
     pub fn claims_due(&self) -> Vec<PaymentPair> {
+        let life = self.life();
         let due = || {
-            self.incoming
-                .values()
-                .filter(|payment| payment.is_claim_due())
+            self.incoming.values().filter(|payment| {
+                let lost = payment.claim.is_some() && payment.claimed_in < life;
+
+                payment.is_claim_due() || (payment.is_for_claim() && lost)
+            })
         };
         let first = due().filter(|payment| payment.claim.is_none());
         let again = due().filter(|payment| payment.claim.is_some());
@@ -251,6 +298,36 @@ impl Book {
             .map(|payment| payment.pair.clone())
             .take(BATCH_PAIRS_MAX)
             .collect()
+    }
+
+    /// Returns payments by this device to a payee of its own provider who has not answered for
+    /// `answer_ms`, and that the server was not handed yet, at most one batch.
+    #[must_use]
+    pub fn undelivered(&self, now: Time, answer_ms: u64) -> Vec<PaymentPair> {
+        let life = self.life();
+        let own = self
+            .enrolled
+            .as_ref()
+            .map(|enrolled| enrolled.provider.body().provider);
+        self.outgoing
+            .values()
+            .filter(|payment| payment.is_to_resume() && now.ms_since(payment.at) >= answer_ms)
+            .filter(|payment| payment.handed_in.is_none_or(|(told, _)| told < life))
+            .filter_map(|payment| payment.pair.clone())
+            .filter(|pair| Some(pair.payment.body().receiver.provider) == own)
+            .take(BATCH_PAIRS_MAX)
+            .collect()
+    }
+
+    /// Returns the server's signed word that holds the last state of a payment: anyone can verify it
+    /// with the provider's answer key.
+    #[must_use]
+    pub fn settlement_of(&self, payment: &Digest) -> Option<&Signed<BatchAnswer>> {
+        self.settlements.get(payment).map(|answer| &**answer)
+    }
+
+    fn life(&self) -> u32 {
+        self.lives.seen().unwrap_or(0)
     }
 
     pub(super) fn fold_pay_intent(&mut self, intent: &PayIntent, at: Time) -> Option<()> {
@@ -284,6 +361,8 @@ impl Book {
                 held: false,
                 abandoned: None,
                 report: None,
+                reported_in: 0,
+                handed_in: None,
             },
         );
 
@@ -324,6 +403,8 @@ impl Book {
             held: false,
             abandoned: None,
             report: None,
+            reported_in: 0,
+            handed_in: None,
         });
         if let Some(held) = &payment.pair {
             return (held == pair).then_some(());
@@ -378,7 +459,9 @@ impl Book {
             receipt: None,
             collect_refused: None,
             report: None,
+            reported_in: 0,
             claim: None,
+            claimed_in: 0,
         });
         self.request_paid(&payee, request_id, hash);
     }
@@ -409,13 +492,16 @@ impl Book {
 
     /// A device may be both ends of a payment (client and TA of one owner): the answer is both's.
     pub(super) fn fold_reported(&mut self, payment: Digest, outcome: ItemOutcome) -> Option<()> {
+        let life = self.life();
         let mut known = None;
         if let Some(incoming) = self.incoming.get_mut(&payment) {
             incoming.report = Some(outcome);
+            incoming.reported_in = life;
             known = Some(());
         }
         if let Some(outgoing) = self.outgoing_mut(payment) {
             outgoing.report = Some(outcome);
+            outgoing.reported_in = life;
             known = Some(());
         }
 
@@ -423,9 +509,27 @@ impl Book {
     }
 
     pub(super) fn fold_claimed(&mut self, payment: Digest, outcome: ItemOutcome) -> Option<()> {
-        self.incoming.get_mut(&payment)?.claim = Some(outcome);
+        let life = self.life();
+        let incoming = self.incoming.get_mut(&payment)?;
+        incoming.claim = Some(outcome);
+        incoming.claimed_in = life;
 
         Some(())
+    }
+
+    pub(super) fn fold_handed_in(&mut self, payment: Digest, outcome: ItemOutcome) -> Option<()> {
+        let life = self.life();
+        self.outgoing_mut(payment)?.handed_in = Some((life, outcome));
+
+        Some(())
+    }
+
+    pub(super) fn fold_settled(&mut self, answer: &Signed<BatchAnswer>) {
+        self.stamped(answer.body().stamp);
+        let shared = Arc::new(answer.clone());
+        for (payment, _) in answer.body().items.iter() {
+            let _before = self.settlements.insert(*payment, Arc::clone(&shared));
+        }
     }
 
     fn outgoing_mut(&mut self, payment: Digest) -> Option<&mut Outgoing> {

@@ -7,6 +7,7 @@ use ops_proto::statement::Statement;
 use ops_proto::{Digest, Signed, Time};
 
 use super::Book;
+use super::life::REMEMBER_MS;
 
 /// The TA's chain since the last token.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -15,6 +16,7 @@ pub struct StatusStanding {
     open: Option<Signed<Status>>,
     token: Option<Signed<SyncToken>>,
     last_token: Option<Time>,
+    kept: Vec<(Time, Signed<Status>, Signed<SyncToken>)>,
 }
 
 impl StatusStanding {
@@ -77,25 +79,52 @@ impl StatusStanding {
             .position(|statement| statement.hash() == status)?;
         let after = position.saturating_add(1).min(self.statements.len());
         self.statements.drain(..after);
-        if self.open.as_ref().is_some_and(|open| open.hash() == status) {
-            self.open = None;
-            self.token = None;
+        if let Some(open) = self.open.take_if(|open| open.hash() == status)
+            && let Some(token) = self.token.take()
+        {
+            let since = at.saturating_sub_ms(REMEMBER_MS);
+            self.kept.retain(|(at, _, _)| *at >= since);
+            self.kept.push((at, open, token));
         }
         self.last_token = Some(at);
 
         Some(())
     }
 
+    /// The TA has ended; the next one begins with an empty chain. Its tokens are kept for the server.
+    pub(super) fn ended(&mut self) {
+        *self = Self {
+            kept: std::mem::take(&mut self.kept),
+            ..Self::default()
+        };
+    }
+
+    /// Returns every statement since the last token, oldest first.
+    pub(super) fn chain(&self) -> Vec<Statement> {
+        self.statements
+            .iter()
+            .take(CHAIN_STATEMENTS_MAX)
+            .cloned()
+            .collect()
+    }
+
+    /// Returns the statuses that were answered in the last [`REMEMBER_MS`], with their tokens, and when
+    /// the TA took them, oldest first.
+    pub(super) fn tokens_kept(
+        &self,
+    ) -> impl Iterator<Item = &(Time, Signed<Status>, Signed<SyncToken>)> {
+        self.kept.iter()
+    }
+
     fn order(&self) -> Option<StatusOrder> {
         let status = self.open.as_ref()?;
         let hash = status.hash();
-        let chain: Vec<Statement> = self
-            .statements
+        let mut chain = self.chain();
+        let before = chain
             .iter()
-            .take_while(|statement| statement.hash() != hash)
-            .take(CHAIN_STATEMENTS_MAX)
-            .cloned()
-            .collect();
+            .position(|statement| statement.hash() == hash)
+            .unwrap_or(chain.len());
+        chain.truncate(before);
 
         Some(StatusOrder {
             chain: List::try_from(chain).ok()?,

@@ -21,13 +21,14 @@ const BATCHES_MAX: usize = 64;
 pub(super) enum Purpose {
     Report,
     Claim,
+    HandIn,
 }
 
 impl Purpose {
     const fn path(self) -> &'static str {
         match self {
             Self::Report => "/v1/reports",
-            Self::Claim => "/v1/claims",
+            Self::Claim | Self::HandIn => "/v1/claims",
         }
     }
 
@@ -35,6 +36,7 @@ impl Purpose {
         match self {
             Self::Report => Fact::Reported { payment, outcome },
             Self::Claim => Fact::Claimed { payment, outcome },
+            Self::HandIn => Fact::HandedIn { payment, outcome },
         }
     }
 }
@@ -83,6 +85,9 @@ async fn send(cx: &Context, purpose: Purpose, pairs: &[PaymentPair]) -> Result<u
                 tracing::info!(target: "ops", payment = %hash, "C → S: Report(P, R)");
             }
             Purpose::Claim => tracing::info!(target: "ops", payment = %hash, "C → S: Claim(P, R)"),
+            Purpose::HandIn => {
+                tracing::info!(target: "ops", payment = %hash, "C → S: Claim(P, R), for the payee");
+            }
         }
     }
     let answer: Signed<BatchAnswer> = cx.server.ask(purpose.path(), encode(&batch)).await?;
@@ -95,12 +100,13 @@ async fn send(cx: &Context, purpose: Purpose, pairs: &[PaymentPair]) -> Result<u
     if !fits {
         return Err(SyncError::NotBelieved("it is for other payments"));
     }
-    let facts: Vec<Fact> = items
+    let mut facts: Vec<Fact> = items
         .iter()
         .filter(|(payment, outcome)| is_news(cx, purpose, payment, *outcome))
         .map(|(payment, outcome)| purpose.fact(*payment, *outcome))
         .collect();
     if !facts.is_empty() {
+        facts.push(Fact::Settled(Box::new(answer.clone())));
         cx.record(facts).await?;
     }
 
@@ -113,10 +119,13 @@ fn is_news(cx: &Context, purpose: Purpose, payment: &Digest, outcome: ItemOutcom
         let incoming = book.incoming_by_hash(payment);
         let outgoing = book.outgoing_by_hash(payment);
         let known = match purpose {
+            Purpose::Claim if !book.is_claimed(payment) => None,
             Purpose::Claim => incoming.map(|payment| payment.claim),
+            Purpose::Report if !book.is_reported(payment) => None,
             Purpose::Report => incoming
                 .map(|payment| payment.report)
                 .or_else(|| outgoing.map(|payment| payment.report)),
+            Purpose::HandIn => None,
         };
 
         known != Some(Some(outcome))
@@ -142,12 +151,13 @@ fn split_by_providers(cx: &Context, pairs: Vec<PaymentPair>) -> Vec<Vec<PaymentP
 fn providers(cx: &Context, pairs: &[PaymentPair]) -> Vec<Signed<Certificate>> {
     cx.journal().view(|book| {
         let named = pairs.iter().flat_map(|pair| {
+            let request = pair.request.body();
             let sender = pair.payment.body().sender.body();
-            let payee = pair.request.body().payee.body();
-            [sender, payee]
+            let payee = request.payee.body();
+            [(sender, request.issued), (payee, request.issued)]
         });
         let found: BTreeMap<Digest, Signed<Certificate>> = named
-            .filter_map(|leaf| book.provider_of(leaf))
+            .filter_map(|(leaf, issued)| book.provider_of_at(leaf, issued))
             .map(|provider| (provider.hash(), provider.clone()))
             .collect();
 

@@ -8,8 +8,10 @@ use ops_proto::{Amount, Signed};
 
 use super::super::context::{Context, random};
 use super::super::error::SyncError;
-use crate::journal::Fact;
+use super::withdraw;
 use crate::journal::book::DepositStage;
+use crate::journal::{Book, Fact};
+use crate::recovery::{self, DepositFacts, DepositStep};
 use crate::ta::TaError;
 
 /// Opens a deposit and returns the command that names it.
@@ -24,6 +26,11 @@ pub(in super::super) async fn open(cx: &Context, amount: Amount) -> Result<Comma
     }
     // A deposit that is open keeps withdrawals waiting: without the server none is begun.
     cx.server.reach().await?;
+    let _carried = withdraw::finish(cx).await?;
+    let is_withdrawing = |book: &Book| book.withdrawals_open().next().is_some();
+    if cx.journal().view(is_withdrawing) {
+        return Err(SyncError::WithdrawPending);
+    }
     let command = CommandId(random()?);
     cx.record(vec![Fact::DepositIntent { command, amount }])
         .await?;
@@ -40,10 +47,25 @@ pub(in super::super) async fn finish(cx: &Context) -> Result<u64, SyncError> {
     let stage = cx
         .journal()
         .view(|book| book.deposit_open().map(|deposit| deposit.stage.clone()));
-    let answer = match stage {
-        Some(DepositStage::Open(open)) => ask(cx, open).await?,
-        Some(DepositStage::Answered(_, answer)) => answer,
-        Some(DepositStage::Intended | DepositStage::Closed { .. }) | None => return Ok(0),
+    let Some(stage) = stage else {
+        return Ok(0);
+    };
+    let answer = match (step(cx, &stage), stage) {
+        (DepositStep::Send, DepositStage::Open(open)) => ask(cx, open).await?,
+        (DepositStep::Take, DepositStage::Answered(_, answer)) => answer,
+        (
+            DepositStep::Nothing
+            | DepositStep::AwaitTa
+            | DepositStep::Forget
+            | DepositStep::Send
+            | DepositStep::Take
+            | DepositStep::Done
+            | DepositStep::Contradiction,
+            DepositStage::Intended
+            | DepositStage::Open(_)
+            | DepositStage::Answered(..)
+            | DepositStage::Closed { .. },
+        ) => return Ok(0),
     };
     let close = Command::DepositClose { answer };
     let Output::DepositClosed { .. } = cx.ta()?.invoke(close).await? else {
@@ -51,6 +73,23 @@ pub(in super::super) async fn finish(cx: &Context) -> Result<u64, SyncError> {
     };
 
     Ok(1)
+}
+
+fn step(cx: &Context, stage: &DepositStage) -> DepositStep {
+    let (opened, answered, closed) = match stage {
+        DepositStage::Intended => (false, false, false),
+        DepositStage::Open(_) => (true, false, false),
+        DepositStage::Answered(..) => (true, true, false),
+        DepositStage::Closed { .. } => (true, true, true),
+    };
+
+    recovery::deposit(DepositFacts {
+        intent: true,
+        opened,
+        answered,
+        closed,
+        session: cx.session(),
+    })
 }
 
 async fn ask(cx: &Context, open: Signed<DepositOpen>) -> Result<Signed<DepositAnswer>, SyncError> {

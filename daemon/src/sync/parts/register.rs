@@ -91,7 +91,8 @@ async fn ask(cx: &Context) -> Result<(), SyncError> {
     cx.record(vec![Fact::TaRegistered(Box::new(chain))]).await
 }
 
-async fn take(cx: &Context) -> Result<(), SyncError> {
+/// Hands the TA the certificate that it has still to take.
+pub(super) async fn take(cx: &Context) -> Result<(), SyncError> {
     let chain = cx
         .journal()
         .view(|book| book.ta().and_then(|ta| ta.to_take().cloned()));

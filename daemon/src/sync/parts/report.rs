@@ -14,7 +14,7 @@ const ROUNDS_MAX: usize = 32;
 pub(in super::super) async fn unseen(cx: &mut Context) -> Result<u64, SyncError> {
     let mut carried = 0_u64;
     for _ in 0..ROUNDS_MAX {
-        let pairs = due(cx, |book, pair| !is_reported(book, pair));
+        let pairs = due(cx, |book, pair| !book.is_reported(&pair.hash()));
         if pairs.is_empty() {
             break;
         }
@@ -26,7 +26,7 @@ pub(in super::super) async fn unseen(cx: &mut Context) -> Result<u64, SyncError>
 
 /// Asks where the money is of what the server said is waiting.
 pub(in super::super) async fn waiting(cx: &mut Context) -> Result<u64, SyncError> {
-    let pairs = due(cx, is_reported);
+    let pairs = due(cx, |book, pair| book.is_reported(&pair.hash()));
     if pairs.is_empty() {
         return Ok(0);
     }
@@ -41,15 +41,4 @@ fn due(cx: &Context, wanted: impl Fn(&Book, &PaymentPair) -> bool) -> Vec<Paymen
 
         pairs
     })
-}
-
-fn is_reported(book: &Book, pair: &PaymentPair) -> bool {
-    let hash = pair.hash();
-    let incoming = book.incoming_by_hash(&hash).map(|payment| payment.report);
-    let outgoing = book.outgoing_by_hash(&hash).map(|payment| payment.report);
-
-    [incoming, outgoing]
-        .into_iter()
-        .flatten()
-        .all(|report| report.is_some())
 }

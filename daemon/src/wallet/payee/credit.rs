@@ -87,6 +87,7 @@ fn is_pending(incoming: &Incoming, session: Session) -> bool {
         IncomingStep::Collect | IncomingStep::Sign => true,
         IncomingStep::Nothing
         | IncomingStep::AwaitTa
+        | IncomingStep::GiveUp
         | IncomingStep::Claim
         | IncomingStep::Done
         | IncomingStep::Contradiction => false,
@@ -132,7 +133,7 @@ async fn collect(
             refuse(shared, payment, refused).await;
             Err(NotYet::Never)
         }
-        Err(TaError::Absent | TaError::OtherAnswer) => Err(NotYet::Never),
+        Err(TaError::Absent | TaError::Ended | TaError::OtherAnswer) => Err(NotYet::Never),
         Err(TaError::Unreachable(_) | TaError::Journal(_) | TaError::Busy | TaError::Stopped) => {
             Err(NotYet::Later)
         }

@@ -1,0 +1,37 @@
+//! PIN and deny-lists.
+
+use axum::Json;
+use axum::extract::State;
+
+use super::super::error::ApiError;
+use super::super::extract::Body;
+use super::super::guard::{DenyList, PinOrder, PinStatus};
+use super::{Answer, Api};
+use crate::wallet::PinChange;
+
+pub(super) async fn set_pin(State(api): Api, Body(order): Body<PinOrder>) -> Answer<PinStatus> {
+    let currency = api.currency()?;
+    let floor = order.floor.map(|floor| {
+        if floor.currency == currency.as_str() {
+            return Ok(floor.minor_units);
+        }
+        Err(ApiError::malformed(
+            format!("the wallet's currency is {currency}"),
+            format!("give the floor in {currency}"),
+        ))
+    });
+    let change = PinChange {
+        old: order.old,
+        new: order.new,
+        floor: floor.transpose()?,
+    };
+    let pin = api.wallet.set_pin(change).await?;
+
+    Ok(Json(PinStatus::of(pin, currency)))
+}
+
+pub(super) async fn lists(State(api): Api) -> Json<Vec<DenyList>> {
+    let lists = api.wallet.lists().view();
+
+    Json(lists.iter().map(DenyList::from).collect())
+}
