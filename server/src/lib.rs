@@ -3,13 +3,17 @@
 //! [`run::Server::start`] runs one in this process; [`provider::init`] makes the data directory that it
 //! needs. The rules of the books are in [`ledger`], without SQL and without HTTP.
 
+mod accept;
 pub mod admin;
 pub mod bench;
 pub mod cli;
+mod forward;
 mod http;
 mod idle;
 pub mod ledger;
 pub mod limits;
+mod lock;
+mod meter;
 pub mod oem;
 pub mod provider;
 pub mod refusal;
@@ -18,5 +22,6 @@ mod service;
 pub mod store;
 mod writer;
 
+pub use accept::{AdminListen, NoAdminListen};
 pub use provider::{InitOptions, init};
 pub use run::{Durability, RunOptions, RunningServer, Server};

@@ -44,6 +44,9 @@ pub const CONNECTIONS_MAX: usize = 1024;
 /// Requests at a time; more are told to come back.
 pub const REQUESTS_MAX: usize = 256;
 
+/// Pairs in one answer of a mailbox, so that it is never larger than its message may be.
+pub const MAILBOX_PAGE: i64 = 32;
+
 /// Requests of one host at a time; more of it are told to come back.
 pub const REQUESTS_PER_HOST_MAX: usize = 32;
 
@@ -79,12 +82,50 @@ pub const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
 /// How long requests that are under way may take when the server stops.
 pub const DRAIN_TIMEOUT: Duration = Duration::from_secs(20);
 
+/// Connections of administrators at a time.
+pub const ADMIN_CONNECTIONS_MAX: usize = 32;
+
+/// Admin requests at a time; each opens the books beside the writer.
+pub const ADMIN_REQUESTS_MAX: usize = 4;
+
+/// Largest body of an admin request, in bytes.
+pub const ADMIN_BODY_SIZE_MAX: usize = 16 * 1024;
+
+/// Wrong tokens that one host may send in a second.
+pub const ADMIN_WRONG_TOKENS_PER_SECOND: u32 = 5;
+
+/// Faults of an audit that the admin API shows.
+pub const AUDIT_FAULTS_SHOWN_MAX: usize = 100;
+
 /// Addresses whose rate is remembered.
 pub const ADDRESSES_MAX: usize = 10_000;
+
+/// Largest body with which another provider presents payments, in bytes.
+pub const FORWARD_SIZE_MAX: usize = 1024 * 1024;
+
+/// Pairs presented or handed over to another provider at a time.
+pub const PEER_PAIRS_MAX: usize = 500;
+
+/// How often to look for something to say to other providers.
+pub const OUTBOX_INTERVAL: Duration = Duration::from_millis(500);
+
+/// How long to leave another provider alone that was not understood once, in milliseconds.
+pub const PEER_PAUSE_MIN_MS: u64 = 1000;
+
+/// How long to leave it alone at most, in milliseconds.
+pub const PEER_PAUSE_MAX_MS: u64 = 5 * 60 * 1000;
+
+/// How long until a payment is presented again of which its provider cannot say yet, in milliseconds.
+pub const FORWARD_AGAIN_MS: u64 = 60 * 1000;
+
+/// Payments that were kept back and are presented at a time.
+pub const KEPT_BACK_MAX: i64 = 500;
 
 const _: () = {
     assert!(LARGE_BODIES_MAX * STATUS_SIZE_MAX < 128 * 1024 * 1024);
     assert!(GROUP_MAX <= QUEUE_MAX);
+    assert!(PEER_PAIRS_MAX <= BATCH_PAIRS_MAX);
+    assert!(PEER_PAIRS_MAX * PAIR_SIZE_MAX <= FORWARD_SIZE_MAX);
     assert!(CONNECTIONS_PER_HOST_MAX <= CONNECTIONS_MAX / 8);
     assert!(REQUESTS_PER_HOST_MAX <= REQUESTS_MAX / 8);
     assert!(LARGE_BODIES_PER_HOST_MAX <= LARGE_BODIES_MAX / 4);

@@ -7,6 +7,8 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
+use crate::meter;
+
 /// What a refused request is told. Nothing was changed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
@@ -65,10 +67,32 @@ pub enum Code {
     ChainGap,
     /// The status is older than the last that was accepted.
     Superseded,
+    /// The TA has retired or is dead.
+    TaEnded,
+    /// Deposits or withdrawals are missing before this one.
+    CounterGap,
+    /// The key is registered as nothing that has a certificate.
+    SubjectUnknown,
+    /// Another certificate of the key is the newest.
+    CertificateNumber,
     /// A payment that the status covers is not known here.
     ReportFirst,
     /// The status does not fit the books.
     BooksDiffer,
+    /// The token of an administrator is missing or another.
+    Unauthorized,
+    /// A value is not one that the field may have.
+    Value,
+    /// Several clients have the name.
+    Ambiguous,
+    /// The reference was used for something else.
+    ReferenceUsed,
+    /// What is asked for does not fit what the TA is.
+    Standing,
+    /// Something of the kind is under way.
+    UnderWay,
+    /// The books are kept by a program that this machine lacks a tool for, or that says no.
+    Tool,
     /// Too many requests.
     TooMany,
     /// The server has too much to do.
@@ -103,8 +127,19 @@ impl Code {
             Self::Suspended => "suspended",
             Self::ChainGap => "chain-gap",
             Self::Superseded => "superseded",
+            Self::TaEnded => "ta-ended",
+            Self::CounterGap => "counter-gap",
+            Self::SubjectUnknown => "subject-unknown",
+            Self::CertificateNumber => "certificate-number",
             Self::ReportFirst => "report-first",
             Self::BooksDiffer => "books-differ",
+            Self::Unauthorized => "unauthorized",
+            Self::Value => "value",
+            Self::Ambiguous => "client-ambiguous",
+            Self::ReferenceUsed => "reference-used",
+            Self::Standing => "standing",
+            Self::UnderWay => "under-way",
+            Self::Tool => "tool",
             Self::TooMany => "too-many",
             Self::Busy => "busy",
             Self::Timeout => "timeout",
@@ -118,8 +153,12 @@ impl Code {
     pub const fn status(self) -> StatusCode {
         match self {
             Self::Malformed | Self::KeyRefused => StatusCode::BAD_REQUEST,
+            Self::Unauthorized => StatusCode::UNAUTHORIZED,
+            Self::Value => StatusCode::UNPROCESSABLE_ENTITY,
             Self::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
-            Self::NotFound | Self::ClientUnknown | Self::TaUnknown => StatusCode::NOT_FOUND,
+            Self::NotFound | Self::ClientUnknown | Self::TaUnknown | Self::SubjectUnknown => {
+                StatusCode::NOT_FOUND
+            }
             Self::Method => StatusCode::METHOD_NOT_ALLOWED,
             Self::Signature | Self::Quote => StatusCode::FORBIDDEN,
             Self::Challenge
@@ -130,7 +169,15 @@ impl Code {
             | Self::Suspended
             | Self::ChainGap
             | Self::Superseded
+            | Self::TaEnded
+            | Self::CounterGap
+            | Self::CertificateNumber
             | Self::ReportFirst
+            | Self::Ambiguous
+            | Self::ReferenceUsed
+            | Self::Standing
+            | Self::UnderWay
+            | Self::Tool
             | Self::BooksDiffer => StatusCode::CONFLICT,
             Self::TooMany => StatusCode::TOO_MANY_REQUESTS,
             Self::Busy | Self::Timeout | Self::OutcomeUnknown => StatusCode::SERVICE_UNAVAILABLE,
@@ -159,10 +206,27 @@ impl Code {
             Self::Suspended => "ask the provider",
             Self::ChainGap => "send every statement after the last token's status",
             Self::Superseded => "send the newest status",
+            Self::TaEnded => {
+                "register a new TA; what this one held is its owner's, at once or after the claim window"
+            }
+            Self::CounterGap => {
+                "send the deposits and withdrawals that come before, oldest first, and this one again"
+            }
+            Self::SubjectUnknown => "register the key first",
+            Self::CertificateNumber => "renew the newest certificate; ask for it by its number less one",
             Self::ReportFirst => {
                 "report every payment, sent and collected, and send the status again"
             }
             Self::BooksDiffer => "the TA is suspended; ask the provider",
+            Self::Unauthorized => {
+                "send `Authorization: Bearer TOKEN` with the token of the file admin-token"
+            }
+            Self::Value => "see /openapi.json for what the field may be",
+            Self::Ambiguous => "name the client by its key",
+            Self::ReferenceUsed => "choose another reference for another credit",
+            Self::Standing => "look at the account first",
+            Self::UnderWay => "wait until it ends",
+            Self::Tool => "install the tool on the server's machine, or back the database up by its own means",
             Self::TooMany => "wait as long as Retry-After says",
             Self::Busy => "wait as long as Retry-After says",
             Self::Timeout => "send the same message again; a repeat is recognised",
@@ -193,31 +257,52 @@ impl Code {
             | Self::Suspended
             | Self::ChainGap
             | Self::Superseded
+            | Self::TaEnded
+            | Self::CounterGap
+            | Self::SubjectUnknown
+            | Self::CertificateNumber
             | Self::ReportFirst
             | Self::BooksDiffer
+            | Self::Unauthorized
+            | Self::Value
+            | Self::Ambiguous
+            | Self::ReferenceUsed
+            | Self::Standing
+            | Self::UnderWay
+            | Self::Tool
             | Self::Internal => None,
         }
     }
 }
 
-#[derive(Serialize)]
-struct Body<'a> {
+/// The body of a refusal. Nothing was changed.
+#[derive(Serialize, utoipa::ToSchema)]
+#[schema(as = Refusal)]
+pub(crate) struct RefusalBody {
+    /// The stable code.
     code: &'static str,
-    message: &'a str,
+    /// What is wrong, in one sentence.
+    message: String,
+    /// What to do.
     hint: &'static str,
 }
 
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
-        let body = Json(Body {
+        let body = Json(RefusalBody {
             code: self.code.as_str(),
-            message: &self.message,
+            message: self.message,
             hint: self.code.hint(),
         });
         let mut response = (self.code.status(), body).into_response();
         if let Some(wait) = self.code.retry_after() {
             let seconds = HeaderValue::from(wait.as_secs());
             response.headers_mut().insert(header::RETRY_AFTER, seconds);
+            meter::told_to_wait(self.code.as_str());
+        }
+        if self.code == Code::Unauthorized {
+            let bearer = HeaderValue::from_static("Bearer");
+            response.headers_mut().insert(header::WWW_AUTHENTICATE, bearer);
         }
 
         response

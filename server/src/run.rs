@@ -5,25 +5,18 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use axum::Router;
-use axum::extract::ConnectInfo;
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use hyper_util::server::conn::auto;
-use hyper_util::server::graceful::GracefulShutdown;
-use hyper_util::service::TowerToHyperService;
-use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
+use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use tower::ServiceExt as _;
 
-use crate::http::{Guests, Host, Shared, router};
-use crate::idle::Activity;
-use crate::limits::{
-    CONNECTIONS_MAX, CONNECTIONS_PER_HOST_MAX, DRAIN_TIMEOUT, HANDSHAKE_TIMEOUT, IDLE_TIMEOUT,
-    STREAMS_MAX,
-};
+use crate::accept::{Acceptor, AdminListen, Listener, NoAdminListen};
+use crate::forward::Outbox;
+use crate::http::admin::{AdminShared, AdminToken};
+use crate::http::{Shared, admin, router};
+use crate::limits::{ADMIN_CONNECTIONS_MAX, CONNECTIONS_MAX, CONNECTIONS_PER_HOST_MAX};
+use crate::lock::{DataLock, NotLocked};
+use crate::meter;
 use crate::provider::{FileError, Layout, Provider, TlsError, server_config};
 use crate::store::{Store, StoreAddress, StoreError};
 use crate::writer::{WriterWatch, writer};
@@ -35,6 +28,8 @@ pub struct RunOptions {
     pub data: PathBuf,
     /// Where to listen instead of where `server.toml` says; port 0 is any that is free.
     pub listen: Option<SocketAddr>,
+    /// Where administrators are answered instead of where `server.toml` says.
+    pub admin_listen: Option<AdminListen>,
     /// Where the books are instead of where `server.toml` says.
     pub store: Option<StoreAddress>,
     /// What is demanded of the database.
@@ -57,6 +52,7 @@ impl RunOptions {
         Self {
             data: data.to_owned(),
             listen: Some(SocketAddr::from(([127, 0, 0, 1], 0))),
+            admin_listen: None,
             store: None,
             durability: Durability::Demanded,
         }
@@ -89,6 +85,18 @@ impl Server {
             Some(address) => address.clone(),
             None => provider.config().store_address(&layout)?,
         };
+        let lock = match &address {
+            StoreAddress::File(_) => Some(DataLock::take(&options.data).map_err(StartError::of)?),
+            StoreAddress::Postgres(_) => None,
+        };
+        let token = AdminToken::load(&options.data)?;
+        let admin_listen = match (&options.admin_listen, &provider.config().admin_listen) {
+            (Some(listen), _) => listen.clone(),
+            (None, Some(text)) => text.parse().map_err(StartError::AdminListen)?,
+            (None, None) => AdminListen::beside(listen),
+        };
+        meter::meter();
+        let books = address.clone();
         let mut store = Store::open(&address).await?;
         if options.durability == Durability::Demanded {
             store.check_durable().await?;
@@ -103,24 +111,45 @@ impl Server {
         let writer_watch = writer.watch();
         let tasks = TaskTracker::new();
         let stop = CancellationToken::new();
-        let acceptor = Acceptor {
-            listener,
-            tls,
-            router: router(Shared::new(provider, writer, tasks.clone())),
-            connections: Arc::new(Semaphore::new(CONNECTIONS_MAX)),
-            guests: Guests::new(CONNECTIONS_PER_HOST_MAX),
-            tasks: tasks.clone(),
-            graceful: GracefulShutdown::new(),
-            stop: stop.clone(),
-            abort: CancellationToken::new(),
-        };
+        let (admin_listener, admin_address) = Listener::bind_admin(&admin_listen, &tls)
+            .await
+            .map_err(|source| StartError::BindAdmin(admin_listen, source))?;
+        let admin = AdminShared::new(
+            options.data.clone(),
+            books.clone(),
+            token,
+            writer.watch(),
+            tasks.clone(),
+            stop.clone(),
+        );
+        let outbox = Outbox::new(books, Arc::clone(&provider), writer.clone(), stop.clone());
+        let acceptor = Acceptor::new(
+            Listener::Tls(listener, tls),
+            router(Shared::new(provider, writer, tasks.clone())),
+            CONNECTIONS_MAX,
+            CONNECTIONS_PER_HOST_MAX,
+            &tasks,
+            &stop,
+        );
+        let admin_acceptor = Acceptor::new(
+            admin_listener,
+            admin::router(admin),
+            ADMIN_CONNECTIONS_MAX,
+            ADMIN_CONNECTIONS_MAX,
+            &tasks,
+            &stop,
+        );
+        tasks.spawn(admin_acceptor.run());
         tasks.spawn(writer_task.run());
+        tasks.spawn(outbox.run());
         tasks.spawn(acceptor.run());
         tasks.close();
-        tracing::info!(%address, "Listening");
+        tracing::info!(%address, admin = %admin_address, "Listening");
 
         Ok(RunningServer {
+            _lock: lock,
             address,
+            admin_address,
             writer: writer_watch,
             tasks,
             stop,
@@ -131,7 +160,10 @@ impl Server {
 /// A server that answers until it is shut down.
 #[derive(Debug)]
 pub struct RunningServer {
+    /// Given back when the writer has ended.
+    _lock: Option<DataLock>,
     address: SocketAddr,
+    admin_address: AdminListen,
     writer: WriterWatch,
     tasks: TaskTracker,
     stop: CancellationToken,
@@ -142,6 +174,12 @@ impl RunningServer {
     #[must_use]
     pub const fn addr(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Returns where administrators are answered.
+    #[must_use]
+    pub const fn admin_addr(&self) -> &AdminListen {
+        &self.admin_address
     }
 
     /// Returns whether messages are still booked: what a watchdog wants to know.
@@ -163,112 +201,6 @@ impl RunningServer {
     }
 }
 
-struct Acceptor {
-    listener: TcpListener,
-    tls: TlsAcceptor,
-    router: Router,
-    connections: Arc<Semaphore>,
-    guests: Guests,
-    tasks: TaskTracker,
-    graceful: GracefulShutdown,
-    stop: CancellationToken,
-    /// Ends the connections that did not end in time.
-    abort: CancellationToken,
-}
-
-impl Acceptor {
-    async fn run(self) {
-        loop {
-            let Ok(permit) = Arc::clone(&self.connections).acquire_owned().await else {
-                break;
-            };
-            // Both are cancel safe: a connection is either accepted or not.
-            let accepted = tokio::select! {
-                biased; // a stop is never starved by a flood of connections
-                () = self.stop.cancelled() => break,
-                accepted = self.listener.accept() => accepted,
-            };
-            match accepted {
-                Ok((stream, peer)) => {
-                    let Some(guest) = self.guests.admit(Host::of(peer.ip())) else {
-                        tracing::debug!(%peer, "An address has too many connections");
-                        continue;
-                    };
-                    let connection = self.serve(stream, peer);
-                    self.tasks.spawn(async move {
-                        connection.await;
-                        drop((permit, guest));
-                    });
-                }
-                Err(error) => {
-                    // Mostly "too many open files": what helps is to let connections end.
-                    tracing::warn!(%error, "A connection was not accepted");
-                    tokio::time::sleep(std::time::Duration::from_millis(100)).await;
-                }
-            }
-        }
-        drop(self.listener);
-        drop(self.router);
-        if tokio::time::timeout(DRAIN_TIMEOUT, self.graceful.shutdown())
-            .await
-            .is_err()
-        {
-            tracing::info!("Some requests did not end in time");
-            self.abort.cancel();
-        }
-    }
-
-    fn serve(&self, stream: TcpStream, peer: SocketAddr) -> impl Future<Output = ()> + use<> {
-        let tls = self.tls.clone();
-        let router = self.router.clone();
-        let watcher = self.graceful.watcher();
-        let stop = self.stop.clone();
-        let abort = self.abort.clone();
-        async move {
-            let handshake = tokio::time::timeout(HANDSHAKE_TIMEOUT, tls.accept(stream));
-            let stream = tokio::select! {
-                () = stop.cancelled() => return,
-                handshake = handshake => handshake,
-            };
-            let Ok(Ok(stream)) = stream else {
-                tracing::debug!(%peer, "A TLS handshake failed");
-                return;
-            };
-            let activity = Activity::default();
-            let idle = activity.idle(IDLE_TIMEOUT);
-            let service = router
-                .into_service()
-                .map_request(
-                    move |mut request: axum::http::Request<hyper::body::Incoming>| {
-                        request.extensions_mut().insert(ConnectInfo(peer));
-                        request.map(axum::body::Body::new)
-                    },
-                )
-                .map_future(move |answer| activity.during(answer));
-            let service = TowerToHyperService::new(service);
-            let mut builder = auto::Builder::new(TokioExecutor::new());
-            builder
-                .http1()
-                .timer(TokioTimer::new())
-                .header_read_timeout(HANDSHAKE_TIMEOUT);
-            builder
-                .http2()
-                .timer(TokioTimer::new())
-                .max_concurrent_streams(STREAMS_MAX)
-                .keep_alive_interval(HANDSHAKE_TIMEOUT);
-            let connection = builder.serve_connection(TokioIo::new(stream), service);
-            let served = tokio::select! {
-                () = abort.cancelled() => return,
-                () = idle => return,
-                served = watcher.watch(connection.into_owned()) => served,
-            };
-            if let Err(error) = served {
-                tracing::debug!(%peer, error, "A connection ended early");
-            }
-        }
-    }
-}
-
 /// A server cannot start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
@@ -281,6 +213,18 @@ pub enum StartError {
     /// The books cannot be opened.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// Another server runs on the same file of books.
+    #[error(
+        "another blepay-server runs on these books, and a file has one: stop that one, or keep the books \
+         in PostgreSQL, on which any number can run"
+    )]
+    InUse,
+    /// `admin_listen` is no address.
+    #[error(transparent)]
+    AdminListen(NoAdminListen),
+    /// The admin listener's address cannot be had.
+    #[error("{0} cannot be had for administrators: choose another with --admin-listen")]
+    BindAdmin(AdminListen, #[source] io::Error),
     /// `listen` is no address.
     #[error("{0:?} is no address: write one such as 127.0.0.1:8443 as `listen` in server.toml")]
     Listen(String),
@@ -294,4 +238,13 @@ pub enum StartError {
         /// What the system says.
         source: io::Error,
     },
+}
+
+impl StartError {
+    fn of(error: NotLocked) -> Self {
+        match error {
+            NotLocked::Taken => Self::InUse,
+            NotLocked::Io(path, source) => Self::File(FileError::Io { path, source }),
+        }
+    }
 }

@@ -4,12 +4,13 @@
 //! refused undoes only itself; one commit makes all of them durable, and only then do answers leave.
 
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use ops_proto::Time;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::limits::{ATTEMPTS_MAX, GROUP_MAX, PAUSE_MAX, PAUSE_MIN, QUEUE_MAX};
+use crate::meter;
 use crate::provider::Provider;
 use crate::refusal::{Code, Refusal};
 use crate::service::{Desk, Order, Stop};
@@ -89,6 +90,7 @@ impl WriterTask {
     pub(crate) async fn run(mut self) {
         let mut jobs = Vec::with_capacity(GROUP_MAX);
         while self.queue.recv_many(&mut jobs, GROUP_MAX).await > 0 {
+            meter::queued(self.queue.len());
             let answers = self.book_group(&jobs).await;
             for (job, answer) in jobs.drain(..).zip(answers) {
                 // Who does not wait any more asks again.
@@ -131,6 +133,7 @@ impl WriterTask {
                 Err(error) => error,
             };
             let source = std::error::Error::source(&error).map(ToString::to_string);
+            meter::store_failed();
             self.is_lost |= error.is_connection_lost();
             if error.is_unknown() {
                 tracing::warn!(%error, source, "Whether messages were booked is not known");
@@ -165,7 +168,9 @@ impl WriterTask {
                 }
             }
         }
+        let begun = Instant::now();
         unit.commit().await?;
+        meter::committed(jobs.len(), begun.elapsed());
 
         Ok(answers)
     }

@@ -1,23 +1,43 @@
 //! What the people of a provider do with its books, while the server runs or while it does not.
 
+mod accounts;
 mod audit;
+mod backup;
+mod findings;
+mod restore;
+mod standing;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use ops_proto::enrolment::Enrolment;
 use ops_proto::{Amount, PublicKey};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::ledger::{Account, Reason, Transfer};
 use crate::provider::{FileError, HexKey, Layout};
-use crate::store::{ClientRow, Store, StoreError, TaRow, Totals, Unit};
+use crate::store::{ClientRow, Store, StoreAddress, StoreError, Totals, Unit};
 use crate::writer::now;
 
+pub(crate) use accounts::ACCOUNTS_PAGE_MAX;
+pub use accounts::{AccountPage, AccountView, TaView};
 pub use audit::{Audit, audit};
+pub use backup::{BackupView, backup};
+pub(crate) use findings::FINDINGS_PAGE_MAX;
+pub use findings::{FindingPage, FindingView, PositionView};
+pub use restore::{Force, RestoreView, restore};
+pub use standing::Standing;
+
+/// Largest reference of a credit, in bytes.
+pub const REFERENCE_SIZE_MAX: usize = 128;
+
+/// How often a transaction is tried that failed only because of others beside it.
+const ATTEMPTS_MAX: usize = 8;
 
 /// A provider's books, opened for one task.
 #[derive(Debug)]
 pub struct Office {
+    data: PathBuf,
     layout: Layout,
     store: Store,
 }
@@ -29,11 +49,26 @@ impl Office {
     ///
     /// [`AdminError`] when there are none.
     pub async fn open(data: &Path) -> Result<Self, AdminError> {
+        let address = Layout::new(data).store_address()?;
+
+        Self::open_at(data, &address).await
+    }
+
+    /// Opens the books of a data directory at an address of their own.
+    ///
+    /// # Errors
+    ///
+    /// [`AdminError`] when there are none.
+    pub async fn open_at(data: &Path, address: &StoreAddress) -> Result<Self, AdminError> {
         let layout = Layout::new(data);
         layout.provider_certificate()?;
-        let store = Store::open(&layout.store_address()?).await?;
+        let store = Store::open(address).await?;
 
-        Ok(Self { layout, store })
+        Ok(Self {
+            data: data.to_owned(),
+            layout,
+            store,
+        })
     }
 
     /// Returns how many decimals amounts have.
@@ -54,6 +89,23 @@ impl Office {
     ///
     /// [`AdminError`] when no client or several are meant, or the reference was used for something else.
     pub async fn credit(
+        &mut self,
+        client: &str,
+        amount: Amount,
+        reference: &str,
+    ) -> Result<Credited, AdminError> {
+        check_reference(reference)?;
+        for _ in 1..ATTEMPTS_MAX {
+            match self.try_credit(client, amount, reference).await {
+                Err(AdminError::Store(error)) if error.may_be_repeated() => {}
+                credited => return credited,
+            }
+        }
+
+        self.try_credit(client, amount, reference).await
+    }
+
+    async fn try_credit(
         &mut self,
         client: &str,
         amount: Amount,
@@ -95,35 +147,6 @@ impl Office {
         })
     }
 
-    /// Returns every client's account, by name.
-    ///
-    /// # Errors
-    ///
-    /// [`AdminError`] when the books cannot be read.
-    pub async fn accounts(&mut self) -> Result<Vec<AccountView>, AdminError> {
-        let mut unit = self.store.begin_reading().await?;
-        let tas = unit.tas().await?;
-        let mut views = Vec::new();
-        for client in unit.clients(None).await? {
-            views.push(view(&mut unit, client, &tas).await?);
-        }
-
-        Ok(views)
-    }
-
-    /// Returns one client's account.
-    ///
-    /// # Errors
-    ///
-    /// [`AdminError`] when no client or several are meant.
-    pub async fn account(&mut self, client: &str) -> Result<AccountView, AdminError> {
-        let mut unit = self.store.begin_reading().await?;
-        let client = find(&mut unit, client).await?;
-        let tas = unit.tas().await?;
-
-        view(&mut unit, client, &tas).await
-    }
-
     /// Returns where all money is.
     ///
     /// # Errors
@@ -154,7 +177,19 @@ impl Office {
     }
 }
 
+/// Demands that a reference is a text that can be kept, shown and compared.
+fn check_reference(reference: &str) -> Result<(), AdminError> {
+    let is_good = !reference.trim().is_empty()
+        && reference.len() <= REFERENCE_SIZE_MAX
+        && !reference.chars().any(char::is_control);
+
+    is_good.then_some(()).ok_or(AdminError::Reference)
+}
+
 async fn find(unit: &mut Unit<'_>, client: &str) -> Result<ClientRow, AdminError> {
+    if client.chars().any(char::is_control) {
+        return Err(AdminError::ClientUnknown(client.escape_debug().to_string()));
+    }
     if let Ok(HexKey(key)) = client.parse()
         && let Some(client) = unit.client(&key).await?
     {
@@ -171,41 +206,6 @@ async fn find(unit: &mut Unit<'_>, client: &str) -> Result<ClientRow, AdminError
     }
 }
 
-async fn view(
-    unit: &mut Unit<'_>,
-    client: ClientRow,
-    tas: &[TaRow],
-) -> Result<AccountView, AdminError> {
-    let online = unit.balance(&Account::Online(client.key)).await?;
-    let mut views = Vec::new();
-    for ta in tas.iter().filter(|ta| ta.owner == client.key) {
-        let open = unit
-            .grants(&ta.key)
-            .await?
-            .iter()
-            .fold(0, |sum: u64, grant| {
-                sum.saturating_add(grant.amount.minor_units())
-            });
-        let findings = unit.findings(&ta.key).await?;
-        views.push(TaView {
-            ta: ta.key.to_string(),
-            standing: ta.standing.as_str(),
-            shadow: unit.balance(&Account::Shadow(ta.key)).await?.minor_units(),
-            open,
-            held: unit.balance(&Account::Held(ta.key)).await?.minor_units(),
-            advanced: ta.advanced_by_owner.saturating_add(ta.advanced_by_loss),
-            findings: findings.into_iter().map(|(reason, _)| reason).collect(),
-        });
-    }
-
-    Ok(AccountView {
-        client: client.key.to_string(),
-        name: client.name,
-        online: online.minor_units(),
-        tas: views,
-    })
-}
-
 /// Returns how many decimals an ISO 4217 currency has.
 #[must_use]
 pub fn exponent_of(code: &str) -> Option<u8> {
@@ -217,7 +217,7 @@ pub fn exponent_of(code: &str) -> Option<u8> {
 }
 
 /// A credit, made or repeated. Amounts are minor units.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct Credited {
     /// The client's key.
     pub client: String,
@@ -233,40 +233,8 @@ pub struct Credited {
     pub online: u64,
 }
 
-/// A client's account. Amounts are minor units.
-#[derive(Clone, Debug, Serialize)]
-pub struct AccountView {
-    /// The client's key.
-    pub client: String,
-    /// Its name.
-    pub name: String,
-    /// What the online account holds.
-    pub online: u64,
-    /// Its TAs, those that ended too.
-    pub tas: Vec<TaView>,
-}
-
-/// A client's TA. Amounts are minor units.
-#[derive(Clone, Debug, Serialize)]
-pub struct TaView {
-    /// The TA's key.
-    pub ta: String,
-    /// live, suspended or ended.
-    pub standing: &'static str,
-    /// What the books know to be on it.
-    pub shadow: u64,
-    /// What was granted and is not known to be taken.
-    pub open: u64,
-    /// What waits for the owner.
-    pub held: u64,
-    /// What owner and provider stood in for.
-    pub advanced: u64,
-    /// Why it is suspended.
-    pub findings: Vec<String>,
-}
-
 /// Where all money is. Amounts are minor units.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct LedgerView {
     /// All that was ever issued.
     pub issued: i64,
@@ -349,6 +317,48 @@ pub enum AdminError {
         /// With how much.
         amount: Amount,
     },
+    /// The reference is no text that can be kept.
+    #[error("a reference has 1 to {REFERENCE_SIZE_MAX} bytes and no control characters")]
+    Reference,
+    /// No TA has this key.
+    #[error("no TA has the key {0}: see `blepay-server account list`")]
+    TaUnknown(String),
+    /// The TA is not such that this can be done with it.
+    #[error("the TA is {is}, so it cannot be {asked}")]
+    Standing {
+        /// What it is.
+        is: &'static str,
+        /// What was asked.
+        asked: &'static str,
+    },
+    /// A TA that evidence convicts stays suspended.
+    #[error("evidence convicts the TA: it stays suspended, and its owner gets another")]
+    Convicted,
+    /// A program of PostgreSQL is missing or failed.
+    #[error("{0}")]
+    Tool(String),
+    /// The books that are there have what the backup has not.
+    #[error(
+        "the books here are newer (life {incarnation}, answer {sequence}) than the backup: what happened \
+         since would be forgotten. Make a backup of them first, and say --force"
+    )]
+    NewerBooks {
+        /// The life of the books that are here.
+        incarnation: i64,
+        /// Their newest answer.
+        sequence: i64,
+    },
+    /// The file holds no books, or another provider's.
+    #[error("{file} cannot be restored: {why}", file = file.display())]
+    NoBackup {
+        /// The file.
+        file: PathBuf,
+        /// What is wrong.
+        why: &'static str,
+    },
+    /// A server runs on these books.
+    #[error("a server runs on these books: stop it first")]
+    InUse,
     /// The currency has no known number of decimals.
     #[error("{0} is not a currency of ISO 4217 with a number of decimals")]
     Currency(String),

@@ -11,6 +11,7 @@ use std::path::PathBuf;
 use clap::{Args, CommandFactory, Parser, Subcommand};
 use ops_proto::{Currency, Name};
 
+use crate::accept::AdminListen;
 use crate::provider::{HexDigest, HexKey};
 use crate::store::StoreAddress;
 
@@ -58,6 +59,10 @@ BLEPAY_LOG sets what is logged to the error output, such as info or blepay_serve
         /// Where to listen instead of where server.toml says; port 0 is any that is free
         #[arg(long, value_name = "ADDRESS")]
         listen: Option<SocketAddr>,
+        /// Where administrators are answered: an address, or unix:PATH; on loopback at the next port when
+        /// neither this nor server.toml names one
+        #[arg(long, value_name = "ADDRESS")]
+        admin_listen: Option<AdminListen>,
         /// The books, instead of where server.toml says: postgresql://USER@HOST/DATABASE
         #[arg(long, value_name = "URL")]
         store: Option<StoreAddress>,

@@ -14,6 +14,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use super::{AccountCommand, ca, Command, bench, Init, command, output};
 use crate::admin::{Office, audit, exponent_of};
+use crate::http::admin::token_file;
 use crate::provider::{Config, InitOptions, Layout, init};
 use crate::run::{Durability, RunOptions, Server};
 use crate::writer::now;
@@ -32,6 +33,7 @@ pub async fn execute(command: Command) -> anyhow::Result<ExitCode> {
         Command::Run {
             data,
             listen,
+            admin_listen,
             store,
             allow_loss_of_answers,
         } => {
@@ -43,6 +45,7 @@ pub async fn execute(command: Command) -> anyhow::Result<ExitCode> {
             serve(RunOptions {
                 data: data.data,
                 listen,
+                admin_listen,
                 store,
                 durability,
             })
@@ -111,6 +114,7 @@ async fn make(options: Init) -> anyhow::Result<()> {
         now: now(),
     };
     let made = init(&data, &init_options).await?;
+    token_file(&data)?;
     let made = Made {
         data: data.display().to_string(),
         root: made.root.to_string(),
@@ -148,6 +152,8 @@ async fn serve(options: RunOptions) -> anyhow::Result<()> {
     let mut interrupt = signal(SignalKind::interrupt())?;
     let server = Server::start(&options).await?;
     output::line(&format!("listening {}", server.addr()))?;
+    // Who reads no further than the first line may have closed the pipe.
+    drop(output::line(&format!("admin {}", server.admin_addr())));
     notify(&[NotifyState::Ready]);
     tokio::select! {
         _ = terminate.recv() => {}

@@ -1,7 +1,10 @@
 //! The HTTP side: paths, bounds, rates. Bodies are the signed bytes as they flew.
 
+pub(crate) mod admin;
 mod body;
 mod guests;
+mod messages;
+pub(crate) mod openapi;
 mod rate;
 
 use std::net::SocketAddr;
@@ -10,7 +13,7 @@ use std::time::Instant;
 
 use axum::Router;
 use axum::body::{Body, HttpBody as _};
-use axum::extract::{ConnectInfo, DefaultBodyLimit, Request, State};
+use axum::extract::{ConnectInfo, DefaultBodyLimit, MatchedPath, Request, State};
 use axum::http::header;
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
@@ -19,13 +22,15 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::task::TaskTracker;
 
 use crate::limits::{
-    BATCH_SIZE_MAX, BODY_SIZE_MAX, LARGE_BODIES_MAX, LARGE_BODIES_PER_HOST_MAX, REQUEST_TIMEOUT,
-    REQUESTS_MAX, REQUESTS_PER_HOST_MAX, STATUS_SIZE_MAX,
+    BODY_SIZE_MAX, LARGE_BODIES_MAX, LARGE_BODIES_PER_HOST_MAX, REQUEST_TIMEOUT, REQUESTS_MAX,
+    REQUESTS_PER_HOST_MAX,
 };
+use crate::meter;
 use crate::provider::Provider;
 use crate::refusal::{Code, Refusal};
-use crate::service::{Announced, MessageKind, Order};
+use crate::service::{Announced, ChainKind, MessageKind, Order};
 use crate::writer::{Writer, now};
+use messages::{MESSAGES, size_max};
 use rate::Rates;
 
 pub(crate) use guests::{Guest, Guests, Host};
@@ -36,7 +41,7 @@ pub(crate) struct Shared {
     provider: Arc<Provider>,
     writer: Writer,
     tasks: TaskTracker,
-    rates: Arc<Rates>,
+    rates: Arc<Rates<Host>>,
     requests: Arc<Semaphore>,
     requests_of: Guests,
     large_bodies: Arc<Semaphore>,
@@ -60,18 +65,15 @@ impl Shared {
     }
 }
 
-/// Returns the paths of the server.
+/// Returns the paths of the server: those of [`MESSAGES`], and what anybody may read.
 pub(crate) fn router(shared: Shared) -> Router {
-    Router::new()
-        .route("/v1/challenge", message(MessageKind::Challenge))
-        .route("/v1/clients", message(MessageKind::RegisterClient))
-        .route("/v1/tas", message(MessageKind::RegisterTa))
-        .route("/v1/deposits", message(MessageKind::Deposit))
-        .route("/v1/claims", message(MessageKind::Batch))
-        .route("/v1/reports", message(MessageKind::Batch))
-        .route("/v1/statuses", message(MessageKind::Status))
-        .route("/v1/account", message(MessageKind::Account))
+    let messages = MESSAGES.iter().fold(Router::new(), |router, message| {
+        router.route(message.path, take(message.kind))
+    });
+
+    messages
         .route("/v1/provider", get(provider_certificate))
+        .route("/openapi.json", get(openapi::public_json))
         .fallback(async || Refusal::new(Code::NotFound, "there is nothing at this path"))
         .method_not_allowed_fallback(async || {
             Refusal::new(Code::Method, "the path takes another method")
@@ -86,18 +88,9 @@ pub(crate) fn router(shared: Shared) -> Router {
         .with_state(shared)
 }
 
-fn message(kind: MessageKind) -> MethodRouter<Shared> {
-    let size_max = match kind {
-        MessageKind::Batch => BATCH_SIZE_MAX,
-        MessageKind::Status => STATUS_SIZE_MAX,
-        MessageKind::Challenge
-        | MessageKind::RegisterClient
-        | MessageKind::RegisterTa
-        | MessageKind::Deposit
-        | MessageKind::Account => BODY_SIZE_MAX,
-    };
+fn take(kind: MessageKind) -> MethodRouter<Shared> {
     let handler = async move |State(shared): State<Shared>, request: Request| {
-        answer(kind, size_max, shared, request).await
+        answer(kind, size_max(kind), shared, request).await
     };
 
     post(handler).layer(DefaultBodyLimit::disable())
@@ -133,13 +126,29 @@ async fn answer(
 }
 
 async fn book(kind: MessageKind, body: Vec<u8>, shared: &Shared) -> Result<Vec<u8>, Refusal> {
-    let order = if kind == MessageKind::Status {
-        let announced = Announced::open(body).await?;
-        shared.writer.book(Order::Knock(announced.knock())).await?;
-        Order::Status(announced.check(&shared.provider).await?)
-    } else {
-        Order::prepare(kind, body, &shared.provider, now()).await?
+    let chain = match kind {
+        MessageKind::Status => ChainKind::Status,
+        MessageKind::Retire => ChainKind::Retire,
+        MessageKind::Challenge
+        | MessageKind::RegisterClient
+        | MessageKind::RegisterTa
+        | MessageKind::Deposit
+        | MessageKind::Withdraw
+        | MessageKind::Batch
+        | MessageKind::Death
+        | MessageKind::Renew
+        | MessageKind::Mailbox
+        | MessageKind::Lists
+        | MessageKind::Forward
+        | MessageKind::Settlement
+        | MessageKind::Account => {
+            let order = Order::prepare(kind, body, &shared.provider, now()).await?;
+            return shared.writer.book(order).await;
+        }
     };
+    let announced = Announced::open(chain, body).await?;
+    shared.writer.book(Order::Knock(announced.knock())).await?;
+    let order = announced.check(&shared.provider).await?;
 
     shared.writer.book(order).await
 }
@@ -203,7 +212,7 @@ async fn ready(State(shared): State<Shared>) -> Result<&'static str, Refusal> {
 async fn bound(State(shared): State<Shared>, request: Request, next: Next) -> Response {
     let begun = Instant::now();
     let method = request.method().clone();
-    let path = request.uri().path().to_owned();
+    let path = route(&request);
     let response = admit(&shared, request, next)
         .await
         .unwrap_or_else(IntoResponse::into_response);
@@ -214,8 +223,18 @@ async fn bound(State(shared): State<Shared>, request: Request, next: Next) -> Re
         ms = begun.elapsed().as_millis(),
         "Answered a request"
     );
+    meter::answered(&path, response.status().as_u16(), begun.elapsed());
 
     response
+}
+
+/// Returns the path that took the request; what a peer made up is one path.
+fn route(request: &Request) -> String {
+    request
+        .extensions()
+        .get::<MatchedPath>()
+        .map_or("other", MatchedPath::as_str)
+        .to_owned()
 }
 
 async fn admit(shared: &Shared, request: Request, next: Next) -> Result<Response, Refusal> {

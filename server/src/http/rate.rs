@@ -1,21 +1,21 @@
-//! How many requests one host may send.
+//! How many requests one host, or one key, may send.
 
 use std::collections::HashMap;
+use std::hash::Hash;
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
-use super::guests::Host;
 use crate::limits::ADDRESSES_MAX;
 
 /// Short bursts may be this many times what a second allows.
 const BURST_SECONDS: u32 = 4;
 
-/// A token bucket for each host.
+/// A token bucket for each sender.
 #[derive(Debug)]
-pub(super) struct Rates {
+pub(super) struct Rates<Sender> {
     per_second: f64,
     burst: f64,
-    buckets: Mutex<HashMap<Host, Bucket>>,
+    buckets: Mutex<HashMap<Sender, Bucket>>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -24,7 +24,7 @@ struct Bucket {
     at: Instant,
 }
 
-impl Rates {
+impl<Sender: Copy + Eq + Hash> Rates<Sender> {
     pub(super) fn new(per_second: u32) -> Self {
         Self {
             per_second: f64::from(per_second),
@@ -33,16 +33,16 @@ impl Rates {
         }
     }
 
-    /// Returns whether a host may send one more request.
-    pub(super) fn admit(&self, host: Host, now: Instant) -> bool {
+    /// Returns whether a sender may send one more request.
+    pub(super) fn admit(&self, sender: Sender, now: Instant) -> bool {
         let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
-        if buckets.len() >= ADDRESSES_MAX && !buckets.contains_key(&host) {
+        if buckets.len() >= ADDRESSES_MAX && !buckets.contains_key(&sender) {
             buckets.retain(|_, bucket| self.filled(bucket, now) < self.burst);
             if buckets.len() >= ADDRESSES_MAX {
                 return false;
             }
         }
-        let bucket = buckets.entry(host).or_insert(Bucket {
+        let bucket = buckets.entry(sender).or_insert(Bucket {
             tokens: self.burst,
             at: now,
         });
@@ -70,6 +70,7 @@ mod tests {
     use std::net::{IpAddr, Ipv4Addr};
     use std::time::Duration;
 
+    use super::super::guests::Host;
     use super::*;
 
     fn host(address: Ipv4Addr) -> Host {

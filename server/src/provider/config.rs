@@ -9,6 +9,9 @@ use serde::{Deserialize, Serialize};
 use super::files::{FileError, Layout};
 use crate::store::StoreAddress;
 
+/// The claim window unless `server.toml` says another one.
+pub(super) const CLAIM_WINDOW_DAYS: u64 = 30;
+
 /// What a provider is told in `server.toml`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -17,10 +20,18 @@ pub struct Config {
     pub url: String,
     /// Where the server listens.
     pub listen: String,
+    /// Where administrators are answered: an address, or `unix:` and a path; when not named, on loopback
+    /// at the port after that of `listen`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub admin_listen: Option<String>,
     /// How long a client's certificate is valid.
     pub client_validity_days: u64,
     /// How long a TA's certificate is valid: weeks.
     pub ta_validity_days: u64,
+    /// How long after the end of a dead TA's certificate its owner is paid what it held; and how long after
+    /// a restore the books are put right.
+    #[serde(default = "claim_window_days")]
+    pub claim_window_days: u64,
     /// The books, as `postgresql://USER@HOST/DATABASE`; in the data directory when none are named.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub store: Option<String>,
@@ -80,6 +91,10 @@ impl Config {
     pub fn measurements(&self) -> Vec<Digest> {
         self.measurements.iter().map(|hex| hex.0).collect()
     }
+}
+
+const fn claim_window_days() -> u64 {
+    CLAIM_WINDOW_DAYS
 }
 
 /// The limits of a TA certificate unless `server.toml` says others, in minor units.

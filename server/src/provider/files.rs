@@ -136,7 +136,7 @@ impl Layout {
     }
 
     /// Reads a secret file, which nobody but its owner may read.
-    pub(super) fn read_secret(&self, path: &Path) -> Result<Zeroizing<String>, FileError> {
+    pub(crate) fn read_secret(&self, path: &Path) -> Result<Zeroizing<String>, FileError> {
         let metadata = fs::metadata(path).map_err(|source| self.unreadable(path, source))?;
         if metadata.permissions().mode() & 0o077 != 0 {
             return Err(FileError::ReadableByOthers(path.to_owned()));
@@ -268,13 +268,13 @@ pub(super) fn seed_back(text: &str) -> Option<Zeroizing<[u8; 32]>> {
 
 /// Whether others may read a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Access {
+pub(crate) enum Access {
     Public,
     Secret,
 }
 
 /// Makes a file that was not there, durably.
-pub(super) fn make_file(path: &Path, content: &[u8], access: Access) -> Result<(), FileError> {
+pub(crate) fn make_file(path: &Path, content: &[u8], access: Access) -> Result<(), FileError> {
     let mode = match access {
         Access::Public => 0o644,
         Access::Secret => 0o600,

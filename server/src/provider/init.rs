@@ -7,7 +7,7 @@ use ops_proto::signed::Signed;
 use ops_proto::{Currency, Digest, Name, ProviderId, PublicKey, Time};
 
 use super::ca::{CaError, Holder, Root, Terms, make_request, random_key};
-use super::config::{Config, HexDigest, HexKey, limits_default};
+use super::config::{CLAIM_WINDOW_DAYS, Config, HexDigest, HexKey, limits_default};
 use super::files::{Access, FileError, Layout, make_file};
 use super::keys::KeyRing;
 use super::tls::{TlsError, TlsFiles, make_tls};
@@ -188,8 +188,10 @@ fn make_config(layout: &Layout, options: &InitOptions) -> Result<(), InitError> 
     let config = Config {
         url: options.url.clone(),
         listen: options.listen.clone(),
+        admin_listen: None,
         client_validity_days: 5 * 365,
         ta_validity_days: 28,
+        claim_window_days: CLAIM_WINDOW_DAYS,
         store: options.store.clone(),
         requests_per_second: 200,
         oem_root: HexKey(options.oem_root.unwrap_or(OEM_TEST_ROOT)),

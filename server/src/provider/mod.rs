@@ -19,11 +19,12 @@ use keys::{ANSWER, CERTIFY, KeyRing, LIST};
 
 pub use ca::CaError;
 pub use config::{Config, HexDigest, HexKey, NotHex, limits_max_default};
+pub(crate) use files::{Access, make_file};
 pub use files::{FileError, Layout};
 pub use init::{InitError, InitOptions, Initialised, init};
 pub use tls::{TlsError, server_config};
 
-const DAY_MS: u64 = 24 * 3600 * 1000;
+pub(crate) const DAY_MS: u64 = 24 * 3600 * 1000;
 
 /// How far a certificate's validity begins before it was issued: devices' clocks differ.
 const CLOCK_SKEW_MS: u64 = DAY_MS;
@@ -160,6 +161,19 @@ impl Provider {
         Signed::sign(body, &known.unwrap_or(&self.newest).answer)
     }
 
+    /// Returns the epoch of the key that signs our deny-list, as the root's directory has it; 1 while the
+    /// directory does not say.
+    pub(crate) fn list_epoch(&self) -> u32 {
+        let list_key = self.newest.list.public_key();
+        let directory = self.directory.as_ref().map(Signed::body);
+
+        directory
+            .into_iter()
+            .flat_map(|directory| directory.providers.iter())
+            .find(|entry| entry.provider == self.id() && entry.list_key == list_key)
+            .map_or(1, |entry| entry.epoch)
+    }
+
     /// Signs a piece of the deny-list.
     pub(crate) fn sign_list<T: Body>(&self, body: T) -> Signed<T> {
         Signed::sign(body, &self.newest.list)
@@ -212,6 +226,21 @@ impl Provider {
         self.issue(key, name, Role::Ta { limits }, days, now)
     }
 
+    /// Issues the next certificate of a client or TA, with what the settings allow now.
+    pub(crate) fn renew(&self, held: &Certificate, number: u64, now: Time) -> Signed<Certificate> {
+        let (role, days) = match held.role {
+            Role::Ta { .. } => {
+                let limits = self.config.limits;
+                (Role::Ta { limits }, self.config.ta_validity_days)
+            }
+            Role::Provider { .. } | Role::Client => {
+                (Role::Client, self.config.client_validity_days)
+            }
+        };
+
+        self.issue_number(number, held.subject, held.name.clone(), role, days, now)
+    }
+
     fn issue(
         &self,
         subject: PublicKey,
@@ -220,9 +249,21 @@ impl Provider {
         days: u64,
         now: Time,
     ) -> Signed<Certificate> {
+        self.issue_number(1, subject, name, role, days, now)
+    }
+
+    fn issue_number(
+        &self,
+        number: u64,
+        subject: PublicKey,
+        name: Name,
+        role: Role,
+        days: u64,
+        now: Time,
+    ) -> Signed<Certificate> {
         let provider = self.certificate().body();
         let body = Certificate {
-            number: 1,
+            number,
             provider: provider.provider,
             subject,
             name,
