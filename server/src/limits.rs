@@ -50,6 +50,9 @@ pub const MAILBOX_PAGE: i64 = 32;
 /// Requests of one host at a time; more of it are told to come back.
 pub const REQUESTS_PER_HOST_MAX: usize = 32;
 
+/// A key may sign as many messages in a second as a host may send, divided by this.
+pub const KEYS_PER_HOST: u32 = 4;
+
 /// Requests on one HTTP/2 connection at a time.
 pub const STREAMS_MAX: u32 = 32;
 

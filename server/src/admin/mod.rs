@@ -3,7 +3,10 @@
 mod accounts;
 mod audit;
 mod backup;
+mod evidence;
 mod findings;
+mod measurements;
+mod positions;
 mod restore;
 mod standing;
 
@@ -24,7 +27,10 @@ pub use accounts::{AccountPage, AccountView, TaView};
 pub use audit::{Audit, audit};
 pub use backup::{BackupView, backup};
 pub(crate) use findings::FINDINGS_PAGE_MAX;
+pub use evidence::{ConvictionView, EvidenceError, StatementView, conviction_view};
 pub use findings::{FindingPage, FindingView, PositionView};
+pub use positions::{PeerView, PositionDetail, PositionError, SettlementView};
+pub use measurements::{add_measurement, measurements, remove_measurement};
 pub use restore::{Force, RestoreView, restore};
 pub use standing::Standing;
 
@@ -334,6 +340,9 @@ pub enum AdminError {
     /// A TA that evidence convicts stays suspended.
     #[error("evidence convicts the TA: it stays suspended, and its owner gets another")]
     Convicted,
+    /// The list of measurements cannot be changed so.
+    #[error("{0}")]
+    Measurement(&'static str),
     /// A program of PostgreSQL is missing or failed.
     #[error("{0}")]
     Tool(String),

@@ -2,7 +2,10 @@
 
 mod bench;
 mod ca;
+mod evidence;
+mod office;
 mod output;
+mod positions;
 mod run;
 
 use std::net::SocketAddr;
@@ -16,6 +19,7 @@ use crate::provider::{HexDigest, HexKey};
 use crate::store::StoreAddress;
 
 pub use self::bench::Bench;
+pub use self::office::{BackupArgs, MeasurementCommand, RestoreArgs, StandingArgs};
 pub use run::execute;
 
 /// The OPS server of a wallet provider: certificates, ledger and claims.
@@ -134,12 +138,52 @@ The same reference again changes nothing, so that a credit can be repeated safel
         #[arg(long)]
         json: bool,
     },
+    /// Suspend a TA: no grants and no tokens, and its money waits
+    #[command(after_help = "Example:
+  blepay-server suspend 5f0c…(64 hex digits) --reason 'reported stolen' --data ./data")]
+    Suspend(StandingArgs),
+    /// Let a suspended TA live again, unless evidence convicts it or it is on the deny-list
+    #[command(after_help = "Example:
+  blepay-server unsuspend 5f0c…(64 hex digits) --reason 'found again' --data ./data")]
+    Unsuspend(StandingArgs),
+    /// Suspend a TA and put it on the deny-list, from which it does not come back
+    #[command(after_help = "Example:
+  blepay-server revoke 5f0c…(64 hex digits) --reason 'taken apart by a thief' --data ./data")]
+    Revoke(StandingArgs),
+    /// Write the books into a file while the server runs
+    #[command(after_help = "Example:
+  blepay-server backup --data ./data --out /mnt/safe/books-2031-05-01.backup
+
+The file holds the books alone. Keys and server.toml stay in the data directory: copy them once, into
+another safe. Books in PostgreSQL are written by pg_dump, in its custom format.")]
+    Backup(BackupArgs),
+    /// Put a backup back while the server does not run, and begin the server's next life
+    #[command(after_help = "Example:
+  blepay-server restore --data ./data --from /mnt/safe/books-2031-05-01.backup
+
+What happened after the backup is sent again by the devices. Books that are newer are replaced with
+--force only.")]
+    Restore(RestoreArgs),
+    /// Show or change which TAs may be registered
+    #[command(subcommand)]
+    Measurement(MeasurementCommand),
     /// Measure claims a second against what the signatures alone allow
     #[command(after_help = bench::EXAMPLES)]
     Bench(Bench),
     /// Make a root, and certify providers with it
     #[command(subcommand)]
     Ca(ca::CaCommand),
+    /// Take payments of other providers' TAs
+    #[command(subcommand)]
+    Peers(positions::PeersCommand),
+    /// Show what other providers owe and are owed, and settle it
+    #[command(after_help = "Examples:
+  blepay-server positions --data ./data --json
+  blepay-server positions settle Ferry --data ./data --amount 250.00 --reference transfer-117")]
+    Positions(positions::Positions),
+    /// Show, export and check what convicts a TA
+    #[command(subcommand)]
+    Evidence(evidence::EvidenceCommand),
     /// Print completions for a shell
     Completions {
         /// The shell

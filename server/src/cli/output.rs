@@ -4,7 +4,7 @@ use std::io::{self, Write as _};
 
 use serde::Serialize;
 
-use crate::admin::{AccountView, Audit, Credited, LedgerView};
+use crate::admin::{AccountView, Audit, Credited, LedgerView, TaView};
 
 /// Prints one line of JSON.
 pub(super) fn json<T: Serialize>(value: &T) -> io::Result<()> {
@@ -60,19 +60,25 @@ pub(super) fn account(view: &AccountView, exponent: u8) -> io::Result<()> {
         view.name,
         money(view.online, exponent)
     ))?;
-    for ta in &view.tas {
-        line(&format!(
-            "  TA {}  {}  shadow {}  open {}  held {}  advanced {}",
-            ta.ta,
-            ta.standing,
-            money(ta.shadow, exponent),
-            money(ta.open, exponent),
-            money(ta.held, exponent),
-            money(ta.advanced, exponent)
-        ))?;
-        for finding in &ta.findings {
-            line(&format!("    {finding}"))?;
-        }
+    for each in &view.tas {
+        ta(each, exponent)?;
+    }
+
+    Ok(())
+}
+
+pub(super) fn ta(ta: &TaView, exponent: u8) -> io::Result<()> {
+    line(&format!(
+        "  TA {}  {}  shadow {}  open {}  held {}  advanced {}",
+        ta.ta,
+        ta.standing,
+        money(ta.shadow, exponent),
+        money(ta.open, exponent),
+        money(ta.held, exponent),
+        money(ta.advanced, exponent)
+    ))?;
+    for finding in &ta.findings {
+        line(&format!("    {finding}"))?;
     }
 
     Ok(())

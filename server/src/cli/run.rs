@@ -12,8 +12,8 @@ use sd_notify::NotifyState;
 use serde::Serialize;
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::{AccountCommand, ca, Command, bench, Init, command, output};
-use crate::admin::{Office, audit, exponent_of};
+use super::{AccountCommand, Command, Init, bench, ca, command, evidence, office, output, positions};
+use crate::admin::{Office, Standing, audit, exponent_of};
 use crate::http::admin::token_file;
 use crate::provider::{Config, InitOptions, Layout, init};
 use crate::run::{Durability, RunOptions, Server};
@@ -65,7 +65,16 @@ pub async fn execute(command: Command) -> anyhow::Result<ExitCode> {
         }
         Command::Ledger { data, json } => ledger(&data.data, json).await?,
         Command::Ca(command) => ca::execute(command).await?,
+        Command::Peers(command) => positions::peers(command).await?,
+        Command::Positions(args) => positions::positions(args).await?,
+        Command::Evidence(command) => return evidence::execute(command).await,
         Command::Audit { data, json } => return run_audit(&data.data, json).await,
+        Command::Suspend(args) => office::set_standing(args, Standing::Suspended).await?,
+        Command::Unsuspend(args) => office::set_standing(args, Standing::Live).await?,
+        Command::Revoke(args) => office::set_standing(args, Standing::Revoked).await?,
+        Command::Backup(args) => office::make_backup(args).await?,
+        Command::Restore(args) => office::restore_backup(args).await?,
+        Command::Measurement(command) => office::measurement(command)?,
         Command::Bench(args) => bench::execute(args).await?,
         Command::Completions { shell } => {
             generate(

@@ -6,6 +6,7 @@ mod guests;
 mod messages;
 pub(crate) mod openapi;
 mod rate;
+mod signer;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -18,11 +19,12 @@ use axum::http::header;
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, get, post};
+use ops_proto::PublicKey;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::task::TaskTracker;
 
 use crate::limits::{
-    BODY_SIZE_MAX, LARGE_BODIES_MAX, LARGE_BODIES_PER_HOST_MAX, REQUEST_TIMEOUT, REQUESTS_MAX,
+    BODY_SIZE_MAX, KEYS_PER_HOST, LARGE_BODIES_MAX, LARGE_BODIES_PER_HOST_MAX, REQUEST_TIMEOUT, REQUESTS_MAX,
     REQUESTS_PER_HOST_MAX,
 };
 use crate::meter;
@@ -32,6 +34,7 @@ use crate::service::{Announced, ChainKind, MessageKind, Order};
 use crate::writer::{Writer, now};
 use messages::{MESSAGES, size_max};
 use rate::Rates;
+use signer::signer_of;
 
 pub(crate) use guests::{Guest, Guests, Host};
 
@@ -42,6 +45,7 @@ pub(crate) struct Shared {
     writer: Writer,
     tasks: TaskTracker,
     rates: Arc<Rates<Host>>,
+    rates_of_keys: Arc<Rates<PublicKey>>,
     requests: Arc<Semaphore>,
     requests_of: Guests,
     large_bodies: Arc<Semaphore>,
@@ -50,18 +54,32 @@ pub(crate) struct Shared {
 
 impl Shared {
     pub(crate) fn new(provider: Arc<Provider>, writer: Writer, tasks: TaskTracker) -> Self {
-        let rates = Rates::new(provider.config().requests_per_second);
+        let per_second = provider.config().requests_per_second;
+        let of_a_key = per_second.checked_div(KEYS_PER_HOST).unwrap_or(0).max(1);
 
         Self {
             provider,
             writer,
             tasks,
-            rates: Arc::new(rates),
+            rates: Arc::new(Rates::new(per_second)),
+            rates_of_keys: Arc::new(Rates::new(of_a_key)),
             requests: Arc::new(Semaphore::new(REQUESTS_MAX)),
             requests_of: Guests::new(REQUESTS_PER_HOST_MAX),
             large_bodies: Arc::new(Semaphore::new(LARGE_BODIES_MAX)),
             large_bodies_of: Guests::new(LARGE_BODIES_PER_HOST_MAX),
         }
+    }
+}
+
+impl Shared {
+    /// Admits a message whose signature fits: one key may send only so many, from however many hosts.
+    fn admit_signer(&self, signer: Option<PublicKey>) -> Result<(), Refusal> {
+        if signer.is_some_and(|key| !self.rates_of_keys.admit(key, Instant::now())) {
+            let message = "this key signs too many messages";
+            return Err(Refusal::new(Code::TooMany, message));
+        }
+
+        Ok(())
     }
 }
 
@@ -142,11 +160,16 @@ async fn book(kind: MessageKind, body: Vec<u8>, shared: &Shared) -> Result<Vec<u
         | MessageKind::Forward
         | MessageKind::Settlement
         | MessageKind::Account => {
+            let begun = Instant::now();
+            let signer = signer_of(kind, &body);
             let order = Order::prepare(kind, body, &shared.provider, now()).await?;
+            meter::verified(begun.elapsed());
+            shared.admit_signer(signer)?;
             return shared.writer.book(order).await;
         }
     };
     let announced = Announced::open(chain, body).await?;
+    shared.admit_signer(Some(announced.ta()))?;
     shared.writer.book(Order::Knock(announced.knock())).await?;
     let order = announced.check(&shared.provider).await?;
 

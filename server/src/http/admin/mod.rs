@@ -212,6 +212,7 @@ impl From<AdminError> for Refusal {
             | AdminError::Store(_)
             | AdminError::NewerBooks { .. }
             | AdminError::NoBackup { .. }
+            | AdminError::Measurement(_)
             | AdminError::Currency(_) => Code::Internal,
         };
         if code == Code::Internal {
