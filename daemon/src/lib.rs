@@ -15,6 +15,7 @@ pub mod config;
 pub mod connectivity;
 pub mod identity;
 pub mod journal;
+pub mod lists;
 pub mod radio;
 pub mod recovery;
 pub mod shutdown;

@@ -177,6 +177,7 @@ async fn a_stop_while_the_ta_pays_does_not_say_that_nothing_left() {
         expected: None,
         policy: false,
         search: PaymentOrder::SEARCH_DEFAULT,
+        pin: None,
     };
     let mut handle = payer.wallet.start_payment(order).await.expect("started");
     while let Some(event) = handle.next().await {

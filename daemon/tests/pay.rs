@@ -24,6 +24,7 @@ async fn a_heard_request_is_paid_with_the_same_code_on_both_screens() {
         expected: Some(request.amount),
         policy: false,
         search: PaymentOrder::SEARCH_DEFAULT,
+        pin: None,
     };
 
     let mut handle = payer.wallet.start_payment(order).await.expect("started");
@@ -35,7 +36,9 @@ async fn a_heard_request_is_paid_with_the_same_code_on_both_screens() {
                 assert_eq!(offer.amount, request.amount);
             }
             PaymentEvent::Code(shown) => code = Some(shown),
-            PaymentEvent::Locked { memo, by_policy } => {
+            PaymentEvent::Locked {
+                memo, by_policy, ..
+            } => {
                 assert_eq!(memo.as_str(), "two coffees");
                 assert!(!by_policy);
                 let view = payee.wallet.request(request.request_id).expect("known");
@@ -150,6 +153,7 @@ async fn another_amount_than_expected_is_not_paid() {
         expected: Some(crate::kit::amount(1249)),
         policy: false,
         search: PaymentOrder::SEARCH_DEFAULT,
+        pin: None,
     };
 
     let mut handle = payer.wallet.start_payment(order).await.expect("started");
@@ -176,6 +180,7 @@ async fn who_declines_or_walks_away_pays_nothing_and_the_request_stays_open() {
         expected: None,
         policy: false,
         search: PaymentOrder::SEARCH_DEFAULT,
+        pin: None,
     };
 
     let mut handle = payer.wallet.start_payment(order()).await.expect("started");
@@ -299,6 +304,7 @@ async fn radio_silence_ends_and_the_next_payment_works_without_a_restart() {
         expected: None,
         policy: false,
         search: PaymentOrder::SEARCH_DEFAULT,
+        pin: None,
     };
     let mut handle = payer.wallet.start_payment(order).await.expect("started");
     while let Some(event) = handle.next().await {

@@ -156,6 +156,7 @@ async fn an_approval_before_the_offer_was_shown_counts_for_nothing() {
         expected: None,
         policy: false,
         search: PaymentOrder::SEARCH_DEFAULT,
+        pin: None,
     };
 
     let mut handle = payer.wallet.start_payment(order).await.expect("started");
@@ -188,6 +189,7 @@ async fn follow(payer: &Device, target: Target) -> Vec<PaymentEvent> {
         expected: None,
         policy: true,
         search: PaymentOrder::SEARCH_DEFAULT,
+        pin: None,
     };
     let mut handle = payer.wallet.start_payment(order).await.expect("started");
     let mut events = Vec::new();

@@ -1,6 +1,6 @@
 //! The local API: HTTP on a Unix socket, JSON, server-sent events. There is no second way in.
 //!
-//! - [`types`]: the bodies; [`error`]: refusals;
+//! - [`types`], [`guard`]: the bodies; [`error`]: refusals;
 //! - [`server`]: listens and answers; [`state`]: with what;
 //! - [`client`]: the way in, for the command line;
 //! - [`money`]: amounts between people and integers; [`access`]: who may.
@@ -9,6 +9,7 @@ pub mod access;
 pub mod client;
 pub mod error;
 mod extract;
+pub mod guard;
 pub mod money;
 mod routes;
 pub mod server;

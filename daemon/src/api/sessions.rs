@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use ops_proto::Digest;
+use ops_proto::contract::Pin;
 use tokio::sync::watch;
 
 use super::types::{Direction, Money, Payment, PaymentState};
@@ -101,10 +102,14 @@ impl Session {
     }
 
     /// The person says yes to what is shown.
-    pub(super) fn approve(&self) -> Approval {
-        match self.view.borrow().state {
+    pub(super) fn approve(&self, pin: Option<Pin>) -> Approval {
+        let payment = self.view.borrow();
+        match payment.state {
             PaymentState::Searching => Approval::NotYet,
-            PaymentState::AwaitsApproval if self.controls.approve(None) => Approval::Taken,
+            PaymentState::AwaitsApproval if payment.pin_tries_left.is_some() && pin.is_none() => {
+                Approval::NoPin
+            }
+            PaymentState::AwaitsApproval if self.controls.approve(pin) => Approval::Taken,
             PaymentState::AwaitsApproval
             | PaymentState::Paying
             | PaymentState::Resuming
@@ -129,6 +134,8 @@ pub(super) enum Approval {
     Taken,
     /// Name, amount, memo and code are not shown yet: there is nothing to approve.
     NotYet,
+    /// The TA asks for the PIN, and it was not given.
+    NoPin,
     /// There is nothing to decide any more.
     TooLate,
 }
@@ -148,7 +155,7 @@ async fn follow(
     approved: Approved,
     interrupted: &Mutex<BTreeSet<Digest>>,
 ) {
-    let mut forbidden = false;
+    let mut forbidden = None;
     while let Some(event) = handle.next().await {
         if let PaymentEvent::Interrupted { payment } = &event {
             let _new = lock(interrupted).insert(*payment);
@@ -156,17 +163,19 @@ async fn follow(
         if let (
             Approved::ByPolicy,
             PaymentEvent::Locked {
-                by_policy: false, ..
+                by_policy: false,
+                pin,
+                ..
             },
         ) = (approved, &event)
         {
-            forbidden = true;
+            forbidden = Some(if pin.is_some() { PIN_NEEDED } else { FORBIDDEN });
             let _ended_already = session.controls.decline();
         }
         session.view.send_modify(|payment| {
             apply(payment, event);
-            if forbidden {
-                forbid(payment);
+            if let Some(reason) = forbidden {
+                fail(payment, PaymentState::Failed, reason);
             }
         });
     }
@@ -186,10 +195,10 @@ async fn follow(
 }
 
 /// Nobody may approve without a person here, so nothing is paid.
-fn forbid(payment: &mut Payment) {
-    let reason = "the policy does not allow this without a person: name the payee with blepay trust, or raise its daily sum";
-    fail(payment, PaymentState::Failed, reason);
-}
+const FORBIDDEN: &str = "the policy does not allow this without a person: name the payee with blepay trust, or raise its daily sum";
+
+/// The TA asks for what only a person knows.
+const PIN_NEEDED: &str = "the PIN is asked for: give it with --pin-file, or pay without --yes";
 
 fn apply(payment: &mut Payment, event: PaymentEvent) {
     match event {
@@ -198,7 +207,12 @@ fn apply(payment: &mut Payment, event: PaymentEvent) {
         }
         PaymentEvent::Offer(offer) => show(payment, &offer),
         PaymentEvent::Code(code) => payment.code = Some(code.to_string()),
-        PaymentEvent::Locked { memo, by_policy } => {
+        PaymentEvent::Locked {
+            memo,
+            by_policy,
+            pin,
+        } => {
+            payment.pin_tries_left = pin;
             payment.memo = Some(memo.as_str().to_owned());
             payment.state = if by_policy {
                 PaymentState::Paying
@@ -251,6 +265,7 @@ fn show(payment: &mut Payment, offer: &Offer) {
     payment.peer_provider = Some(offer.provider.to_string());
     payment.amount = Some(Money::of(offer.amount, offer.currency));
     payment.request_id = Some(offer.request_id.to_string());
+    payment.refund_of = offer.refund_of.map(|hash| hash.to_string());
 }
 
 fn name(payment: &mut Payment, hash: &Digest) {
@@ -283,6 +298,9 @@ fn begun(id: &str) -> Payment {
         reported: false,
         settlement: None,
         settled: false,
+        pin_tries_left: None,
+        refund_of: None,
+        refunded: None,
         at_ms: clock::now().as_ms(),
     }
 }

@@ -1,8 +1,11 @@
 //! Why the wallet did not do what was asked.
 
+use ble_proto::gossip::Revoked;
 use ble_proto::message::MemoRefused;
 use ble_proto::payment::payee::OpenRefused;
+use ops_proto::contract::TaRefused;
 
+use super::refund::RefundRefused;
 use crate::journal::JournalError;
 use crate::radio::RadioError;
 use crate::ta::TaError;
@@ -13,12 +16,34 @@ pub enum WalletError {
     /// There is no certificate yet.
     #[error("this device is not registered; run `blepay init` and `blepay sync` while online")]
     NotRegistered,
+    /// The deny-lists name this device's certificate, or its provider.
+    #[error("this wallet can no longer ask or pay: {0}; what is under way still settles")]
+    Revoked(Revoked),
     /// The memo cannot be shown.
     #[error(transparent)]
     Memo(#[from] MemoRefused),
     /// The TA refused or cannot be reached.
     #[error(transparent)]
     Ta(#[from] TaError),
+    /// The TA refused a PIN.
+    #[error("{refused}{}", tries(*tries_left))]
+    Pin {
+        /// Why.
+        refused: TaRefused,
+        /// Tries until it blocks, where the TA says so.
+        tries_left: Option<u8>,
+    },
+    /// A refund cannot be asked for.
+    #[error(transparent)]
+    Refund(#[from] RefundRefused),
+    /// A limit of the TA is reached.
+    #[error("{sentence}")]
+    Limit {
+        /// The TA's word.
+        refused: TaRefused,
+        /// The same with numbers and what to do.
+        sentence: String,
+    },
     /// The journal could not be written.
     #[error(transparent)]
     Journal(#[from] JournalError),
@@ -52,4 +77,12 @@ pub enum WalletError {
     /// The daemon is stopping.
     #[error("the daemon is stopping")]
     Stopped,
+}
+
+fn tries(left: Option<u8>) -> String {
+    match left {
+        Some(1) => "; 1 try is left".to_owned(),
+        Some(left) => format!("; {left} tries are left"),
+        None => String::new(),
+    }
 }

@@ -7,11 +7,14 @@ mod error;
 mod event;
 mod flood;
 mod history;
+mod limit;
 mod offer;
 mod payee;
 mod payer;
 mod payment;
+mod pin;
 mod recover;
+mod refund;
 mod request;
 mod status;
 mod transcript;
@@ -19,10 +22,13 @@ mod transcript;
 pub use error::WalletError;
 pub use event::{WALLET_EVENTS_MAX, WalletEvent};
 pub use history::{Direction, PaymentState, PaymentView};
+pub use limit::{LimitWarning, warnings};
 pub use offer::Offer;
 pub use payment::{
     FailureClass, PaymentControls, PaymentEvent, PaymentHandle, PaymentOrder, Target,
 };
+pub use pin::PinChange;
+pub use refund::{RefundOrder, RefundRefused};
 pub use request::{Mode, OpenRequest, OpenedRequest, RequestView};
 pub use status::{Registration, WalletStatus};
 
@@ -30,12 +36,15 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use ble_proto::session::ENTROPY_SIZE;
+use ops_proto::contract::PinState;
+use ops_proto::message::CertificateChain;
 use ops_proto::{Amount, Digest, Name, PublicKey, RequestId};
 use tokio::sync::{Semaphore, broadcast, mpsc, watch};
 
 use crate::identity::Identity;
 use crate::journal::book::PaymentKey;
 use crate::journal::{Fact, Journal, JournalError};
+use crate::lists::Lists;
 use crate::radio::Radio;
 use crate::shutdown::Shutdown;
 use crate::ta::{TaConnector, TaHandle};
@@ -48,6 +57,8 @@ pub struct WalletParts {
     pub identity: Identity,
     /// How to reach the TA; `None` for a payee without one.
     pub ta: Option<TaConnector>,
+    /// The deny-lists.
+    pub lists: Lists,
     /// The radio.
     pub radio: Arc<dyn Radio>,
     /// Who owns the wallet's tasks.
@@ -66,6 +77,7 @@ struct Shared {
     journal: Journal,
     identity: Identity,
     ta: Option<TaHandle>,
+    lists: Lists,
     radio: Arc<dyn Radio>,
     shutdown: Shutdown,
     scan_daily_max: Option<Amount>,
@@ -100,6 +112,7 @@ impl Wallet {
             journal: parts.journal,
             identity: parts.identity,
             ta,
+            lists: parts.lists,
             radio: parts.radio,
             shutdown: parts.shutdown,
             scan_daily_max: parts.scan_daily_max,
@@ -193,13 +206,13 @@ impl Wallet {
     ///
     /// # Errors
     ///
-    /// [`WalletError::NotRegistered`] without a certified TA, [`WalletError::NotReady`] before the TA
-    /// has told what it did before the start, [`WalletError::TooManyPayments`].
+    /// [`WalletError::NotRegistered`] without a certified TA, [`WalletError::Revoked`] when the
+    /// deny-lists name it, [`WalletError::NotReady`] before the TA has told what it did before the start,
+    /// [`WalletError::TooManyPayments`].
     pub async fn start_payment(&self, order: PaymentOrder) -> Result<PaymentHandle, WalletError> {
         let shared = &self.shared;
-        if shared.journal.view(|book| book.sender_chain().is_none()) {
-            return Err(WalletError::NotRegistered);
-        }
+        let own = shared.journal.view(|book| book.sender_chain().cloned());
+        shared.check_not_revoked(&own.ok_or(WalletError::NotRegistered)?)?;
         shared.ready(READY_WAIT).await?;
         let permit = Arc::clone(&shared.payments)
             .try_acquire_owned()
@@ -212,6 +225,33 @@ impl Wallet {
         });
 
         Ok(handle)
+    }
+
+    /// Opens a request for the refund of a payment that this device made.
+    ///
+    /// # Errors
+    ///
+    /// [`WalletError::Refund`] says why not; else as [`Self::open_request`].
+    pub async fn ask_refund(&self, order: RefundOrder) -> Result<OpenedRequest, WalletError> {
+        refund::ask(&self.shared, order).await
+    }
+
+    /// Returns what was refunded of a payment so far, either way, in minor units; what is being paid
+    /// counts.
+    #[must_use]
+    pub fn refunded(&self, payment: &Digest) -> u64 {
+        self.shared
+            .journal
+            .view(|book| refund::refunded(book, payment))
+    }
+
+    /// Sets or changes the PIN that the TA asks for. It goes to the TA and is kept nowhere.
+    ///
+    /// # Errors
+    ///
+    /// [`WalletError::Pin`] when the TA refuses, with the tries that are left; [`WalletError::Ta`].
+    pub async fn set_pin(&self, change: PinChange) -> Result<PinState, WalletError> {
+        pin::set(&self.shared, change).await
     }
 
     /// Returns every payment, both ways, newest first.
@@ -278,6 +318,12 @@ impl Wallet {
         &self.shared.identity
     }
 
+    /// Returns the deny-lists, for sync and for reading.
+    #[must_use]
+    pub fn lists(&self) -> &Lists {
+        &self.shared.lists
+    }
+
     /// Returns the journal, for sync's own facts and for reading.
     #[must_use]
     pub fn journal(&self) -> &Journal {
@@ -301,6 +347,14 @@ impl Shared {
             book.outgoing_of(key)
                 .is_some_and(|payment| payment.pair.is_some())
         })
+    }
+
+    /// Refuses what is new under a certificate that the deny-lists name; what is under way goes on.
+    fn check_not_revoked(&self, own: &CertificateChain) -> Result<(), WalletError> {
+        match self.lists.denied().borrow().revoked(own.leaf.body()) {
+            Some(revoked) => Err(WalletError::Revoked(revoked)),
+            None => Ok(()),
+        }
     }
 
     /// Returns the root, once this device is enrolled. Cancel safe.

@@ -3,7 +3,7 @@
 use ble_proto::gatt::RequestTag;
 use ble_proto::message::Standing;
 use ble_proto::payment::payer::Offered;
-use ops_proto::{Amount, Currency, Name, ProviderId, PublicKey, RequestId};
+use ops_proto::{Amount, Currency, Digest, Name, ProviderId, PublicKey, RequestId};
 
 /// A request that was heard and read. Memo and code come only after it is chosen.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,6 +22,8 @@ pub struct Offer {
     pub amount: Amount,
     /// Of what.
     pub currency: Currency,
+    /// The hash of the payment that it would refund.
+    pub refund_of: Option<Digest>,
     /// The advertised tag.
     pub tag: RequestTag,
     /// Whether another payer holds it at present.
@@ -43,6 +45,7 @@ impl Offer {
             request_id: offered.request_id,
             amount: offered.amount,
             currency: offered.currency,
+            refund_of: offered.request.body().refund_of,
             tag,
             busy: match offered.standing {
                 Standing::Open => false,

@@ -25,6 +25,8 @@ pub struct PaymentOrder {
     pub policy: bool,
     /// How long to look for a payee that is not heard; [`Self::SEARCH_DEFAULT`] if nothing is said.
     pub search: Duration,
+    /// The PIN, where nobody will be asked for it.
+    pub pin: Option<Pin>,
 }
 
 impl PaymentOrder {
@@ -60,6 +62,8 @@ pub enum PaymentEvent {
         memo: Memo,
         /// Whether the policy approves, so that nobody is asked.
         by_policy: bool,
+        /// The tries that are left, when the TA asks for the PIN and it was not given.
+        pin: Option<u8>,
     },
     /// Approved; the TA pays.
     Paying,

@@ -16,6 +16,7 @@ use ops_proto::{Amount, Currency, Digest, RequestId, Signed, Time};
 use tokio::sync::oneshot;
 use zeroize::Zeroizing;
 
+use super::limit::{self, Wanted};
 use super::payee::PayeeCommand;
 use super::{Shared, WalletError, WalletEvent, fresh};
 use crate::clock;
@@ -92,6 +93,8 @@ pub struct RequestView {
     pub uri: Option<Zeroizing<String>>,
     /// Hashes of the payments that came for it.
     pub payments: Vec<Digest>,
+    /// The hash of the payment that it would refund.
+    pub refund_of: Option<Digest>,
     /// The request that stands in its place, if there is one.
     pub replaced_by: Option<RequestId>,
     /// The code that payer and payee compare, while a payer has locked the request.
@@ -113,10 +116,13 @@ pub(super) async fn open(
         .journal
         .view(|book| book.payee_chain().cloned())
         .ok_or(WalletError::NotRegistered)?;
+    shared.check_not_revoked(&chain)?;
     if count_open(shared) >= REQUESTS_MAX {
         return Err(WalletError::TooManyRequests);
     }
-    let intent = intend(&order, memo, chain.leaf.body().kind())?;
+    let payee = chain.leaf.body();
+    let lists_held = shared.lists.held(Some(payee.provider));
+    let intent = intend(&order, memo, lists_held, payee.kind())?;
     let command = intent.command;
     match intent.signer {
         Kind::Ta => prepare(shared, intent).await?,
@@ -192,6 +198,7 @@ pub(super) fn view(
         tag: request.intent.tag,
         uri: uri(request),
         payments: request.payments.clone(),
+        refund_of: issued.refund_of,
         replaced_by: replaced_by(book, request),
         code: shared.screen().get(&request.intent.tag).copied(),
     })
@@ -206,7 +213,12 @@ fn count_open(shared: &Shared) -> usize {
     })
 }
 
-fn intend(order: &OpenRequest, memo: Memo, signer: Kind) -> Result<RequestIntent, WalletError> {
+fn intend(
+    order: &OpenRequest,
+    memo: Memo,
+    lists_held: ListsHeld,
+    signer: Kind,
+) -> Result<RequestIntent, WalletError> {
     let mut entropy = Entropy::new(fresh()?);
     let noise_secret = NoiseSecret::generate(&mut entropy);
     let salt: [u8; 16] = entropy.take();
@@ -217,7 +229,7 @@ fn intend(order: &OpenRequest, memo: Memo, signer: Kind) -> Result<RequestIntent
         noise_key: noise_secret.public(),
         issued: clock::now(),
         validity,
-        lists_held: ListsHeld::default(),
+        lists_held,
         replaces: order.replaces,
         refund_of: order.refund_of,
     };
@@ -248,6 +260,7 @@ fn validity_default() -> Validity {
 /// The TA issues; its answer is in the journal when it returns.
 async fn prepare(shared: &Shared, intent: RequestIntent) -> Result<(), WalletError> {
     let ta = shared.ta.as_ref().ok_or(TaError::Absent)?;
+    let amount = intent.terms.amount;
     let command = Command::PrepareRequest {
         command: intent.command,
         terms: intent.terms.clone(),
@@ -256,7 +269,14 @@ async fn prepare(shared: &Shared, intent: RequestIntent) -> Result<(), WalletErr
         .journal
         .append(vec![Fact::RequestIntent(Box::new(intent))])
         .await?;
-    let answer = ta.invoke(command).await?;
+    let answer = match ta.invoke(command).await {
+        Err(TaError::Refused(refused)) => {
+            let state = super::pin::inspect(shared).await;
+            let sentence = limit::refusal(refused, state.as_ref(), Wanted::Ask(amount));
+            return Err(WalletError::Limit { refused, sentence });
+        }
+        answer => answer?,
+    };
     if !matches!(answer, Output::RequestPrepared(_)) {
         return Err(TaError::OtherAnswer.into());
     }

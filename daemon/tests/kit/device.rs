@@ -14,6 +14,7 @@ use std::time::Duration;
 use blepayd::clock;
 use blepayd::identity::Identity;
 use blepayd::journal::{Fact, Journal, PowerCut};
+use blepayd::lists::Lists;
 use blepayd::radio::sim::{SimAir, SimRadio};
 use blepayd::shutdown::Shutdown;
 use blepayd::ta::{AnyTa, TaConnector, TaUnreachable};
@@ -104,6 +105,7 @@ impl Device {
             journal,
             identity: Identity::open(&dir).expect("a key"),
             ta: (kind == Kind::WithTa).then(|| connector(dir.join("ta"), faults.ta)),
+            lists: Lists::open(&dir).expect("the lists"),
             radio: Arc::<SimRadio>::clone(&radio),
             shutdown: shutdown.clone(),
             scan_daily_max: Some(amount(5000)),
@@ -261,6 +263,7 @@ pub(crate) async fn pay(payer: &Device, target: Target) -> PaymentEvent {
         expected: None,
         policy: false,
         search: PaymentOrder::SEARCH_DEFAULT,
+        pin: None,
     };
     let mut handle = payer.wallet.start_payment(order).await.expect("started");
     let controls = handle.controls();

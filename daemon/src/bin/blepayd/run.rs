@@ -21,6 +21,7 @@ use blepayd::config::{Config, RadioConfig, TaConfig};
 use blepayd::connectivity;
 use blepayd::identity::Identity;
 use blepayd::journal::Journal;
+use blepayd::lists::Lists;
 use blepayd::radio::Radio;
 use blepayd::radio::bluez::{BluezConfig, BluezRadio};
 use blepayd::radio::sim::SimRadio;
@@ -50,6 +51,7 @@ pub(crate) async fn run(config: Config) -> anyhow::Result<()> {
         ta: ta_use
             .is_used()
             .then(|| connector(&config.ta, &config.state_directory)),
+        lists: Lists::open(&config.state_directory).context("cannot use the deny-lists")?,
         radio,
         shutdown: shutdown.clone(),
         scan_daily_max: Amount::try_from(config.policy.scanned_daily_max).ok(),

@@ -17,6 +17,7 @@ use std::sync::Arc;
 use ble_proto::durable::Seq;
 use ble_proto::frame::ChunkSize;
 use ble_proto::gatt::RequestTag;
+use ble_proto::gossip::GossipItem;
 use ble_proto::info::Info;
 use ble_proto::limits::REQUESTS_MAX;
 use ble_proto::payment::payee::{
@@ -31,6 +32,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::{Shared, WalletEvent};
 use crate::clock;
 use crate::journal::Fact;
+use crate::lists::Heard;
 use crate::radio::{Peripheral, PeripheralEvent, RadioError, limits::ADVERTISED_TAGS_MAX};
 use links::Links;
 use open::Standing;
@@ -68,8 +70,13 @@ pub(super) async fn run(shared: Arc<Shared>, mut commands: mpsc::Receiver<PayeeC
         order: Vec::new(),
         appends: FuturesOrdered::new(),
         credits: FuturesUnordered::new(),
+        gossip: FuturesOrdered::new(),
         shared,
     };
+    let mut denied = driver.shared.lists.denied();
+    driver
+        .machine
+        .set_denied(denied.borrow_and_update().clone());
     driver.reopen();
     let mut ticks = tokio::time::interval(TICK);
     loop {
@@ -85,6 +92,14 @@ pub(super) async fn run(shared: Arc<Shared>, mut commands: mpsc::Receiver<PayeeC
             }
             Some((credit, answer)) = driver.credits.next(), if !driver.credits.is_empty() => {
                 driver.machine.handle_credited(credit, answer, clock::monotonic());
+            }
+            Some((link, heard)) = driver.gossip.next(), if !driver.gossip.is_empty() => {
+                if let Heard::Refused(_) = heard {
+                    driver.machine.handle_gossip_refused(link);
+                }
+            }
+            Ok(()) = denied.changed() => {
+                driver.machine.set_denied(denied.borrow_and_update().clone());
             }
             Some(command) = commands.recv() => driver.handle_command(command),
             event = next_event(&mut driver.peripheral) => match event {
@@ -116,6 +131,8 @@ struct Driver {
     order: Vec<ShownRequest>,
     appends: FuturesOrdered<BoxFuture<'static, Seq>>,
     credits: FuturesUnordered<BoxFuture<'static, (CreditId, CreditAnswer)>>,
+    /// Deny-lists that payers passed on, on their way through the lists' thread.
+    gossip: FuturesOrdered<BoxFuture<'static, (LinkId, Heard)>>,
 }
 
 impl Driver {
@@ -276,7 +293,13 @@ impl Driver {
                 Effect::PaymentRefused { link, reason } => {
                     tracing::warn!(link = link.0, %reason, "Refused a payer or its payment");
                 }
-                Effect::GossipAsked { .. } | Effect::GossipHeard { .. } => {}
+                Effect::GossipAsked { link, held } => {
+                    let lists = &self.shared.lists;
+                    let (items, own) = (lists.missing(&held), lists.holding());
+                    let now = clock::monotonic();
+                    self.machine.handle_gossip_answer(link, items, own, now);
+                }
+                Effect::GossipHeard { link, item } => self.hear(link, item),
                 Effect::Advertise(tags) => advertised = Some(tags),
                 Effect::FloodedUseUri { tag } => {
                     self.replace_flooded(tag);
@@ -328,6 +351,15 @@ impl Driver {
             }
 
             seq
+        }));
+    }
+
+    fn hear(&mut self, link: LinkId, item: GossipItem) {
+        let shared = Arc::clone(&self.shared);
+        self.gossip.push_back(Box::pin(async move {
+            let root = shared.root().await;
+
+            (link, shared.lists.hear(root, item).await)
         }));
     }
 

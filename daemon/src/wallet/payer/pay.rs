@@ -39,13 +39,14 @@ pub(in crate::wallet) async fn run(
     events: mpsc::Sender<PaymentEvent>,
     decisions: mpsc::Receiver<Decision>,
 ) {
-    let aim = Aim::of(order);
+    let mut aim = Aim::of(order);
+    let pin = aim.order.pin.take();
     let paid_requests = match aim.order.target {
         Target::Payee(_) => PaidRequests::PassOver,
         Target::Tag(_) | Target::Uri(_) => PaidRequests::Fail,
     };
     let offer = (aim.order.expected, paid_requests);
-    let mut till = Till::new(events, decisions, (aim.found(), aim.policy), offer);
+    let mut till = Till::new(events, decisions, (aim.found(), aim.policy), offer, pin);
     till.tell(PaymentEvent::Searching);
     let last = take_turn_and_pay(&shared, &aim, &mut till).await;
     let interrupted = match &last {
@@ -69,7 +70,7 @@ pub(in crate::wallet) async fn run(
             None
         }
     };
-    till.tell(last);
+    till.tell_end(last);
     if let Some(payment) = interrupted {
         shared.payer.wake.notify_waiters();
         follow(&shared, payment, &till).await;
@@ -208,6 +209,7 @@ async fn pay(shared: &Arc<Shared>, aim: &Aim, till: &mut Till) -> PaymentEvent {
             scanned @ Found::Scanned { .. } => scanned,
         };
         let purpose = aim.purpose(shared, seen.tag);
+        till.look_at_pin(shared).await;
         let visited = visit(shared, seen.peer, purpose, Some(till)).await;
         attempts = attempts.saturating_add(1);
         match next(shared, aim, till, visited).await {

@@ -7,8 +7,8 @@ use ble_proto::code::Code;
 use ble_proto::message::{Memo, Standing};
 use ble_proto::payment::payer::{Approval, Approver, Offered, Payer};
 use ops_proto::certificate::Certificate;
-use ops_proto::contract::{Command, Output, Pin, TaRefused};
-use ops_proto::message::{Payment, RequestPayment};
+use ops_proto::contract::{Command, Output, Pin, PinState, TaRefused};
+use ops_proto::message::{Payment, ReceivedPayment, RequestPayment};
 use ops_proto::{Amount, Digest, Signed};
 use tokio::sync::mpsc;
 
@@ -16,7 +16,9 @@ use crate::clock;
 use crate::journal::book::PaymentKey;
 use crate::journal::{ApprovedBy, Fact, Found, JournalError, PayIntent};
 use crate::ta::TaError;
+use crate::wallet::limit::{self, Wanted};
 use crate::wallet::payment::Decision;
+use crate::wallet::refund;
 use crate::wallet::{FailureClass, Offer, PaymentEvent, Shared};
 
 /// How often a TA that does not answer is asked to pay before the outcome is called unknown.
@@ -36,11 +38,15 @@ pub(super) struct Till {
     offered: Option<Box<Offered>>,
     approved_by: Option<ApprovedBy>,
     pin: Option<Pin>,
+    /// What the TA says of its PIN.
+    pin_state: Option<PinState>,
     memo: Option<Memo>,
     /// The TA was asked to pay and has not answered.
     is_asked: bool,
     failure: Option<(FailureClass, String)>,
     paid_requests: PaidRequests,
+    /// The person knows that it is paid; what follows is no concern of hers.
+    is_told_paid: bool,
 }
 
 /// What to do when the offer turns out to be a request that is paid already.
@@ -70,8 +76,8 @@ pub(super) enum Policy {
 pub(super) enum TaWord {
     /// It debited itself and signed; the journal holds it.
     Paid(Box<Signed<Payment>>),
-    /// It refused; nothing left.
-    Refused(TaRefused),
+    /// It refused, for this reason; nothing left.
+    Refused(String),
     /// It did not answer: whether it paid is found out when it does.
     Unknown,
 }
@@ -82,6 +88,7 @@ impl Till {
         decisions: mpsc::Receiver<Decision>,
         (found, policy): (Found, Policy),
         (expected, paid_requests): (Option<Amount>, PaidRequests),
+        pin: Option<Pin>,
     ) -> Self {
         Self {
             events,
@@ -91,17 +98,32 @@ impl Till {
             policy,
             offered: None,
             approved_by: None,
-            pin: None,
+            pin,
+            pin_state: None,
             memo: None,
             is_asked: false,
             failure: None,
             paid_requests,
+            is_told_paid: false,
         }
     }
 
     /// Tells the person; the queue has room for all events of a payment.
     pub(super) fn tell(&self, event: PaymentEvent) {
         let _nobody_follows = self.events.try_send(event);
+    }
+
+    /// Tells that it is paid, before deny-lists are passed on.
+    pub(super) fn receipt_held(&mut self, payment: Digest, receipt: Signed<ReceivedPayment>) {
+        self.is_told_paid = true;
+        self.tell(PaymentEvent::Paid { payment, receipt });
+    }
+
+    /// Tells how it ended, unless that is known.
+    pub(super) fn tell_end(&self, event: PaymentEvent) {
+        if !self.is_told_paid {
+            self.tell(event);
+        }
     }
 
     /// Returns when nobody follows any more.
@@ -175,7 +197,12 @@ impl Till {
             Some(ApprovedBy::Policy | ApprovedBy::Scan) => true,
             Some(ApprovedBy::Person) | None => false,
         };
-        self.tell(PaymentEvent::Locked { memo, by_policy });
+        let pin = self.asks_for_pin();
+        self.tell(PaymentEvent::Locked {
+            memo,
+            by_policy,
+            pin,
+        });
     }
 
     /// Takes the person's decision.
@@ -183,7 +210,7 @@ impl Till {
         self.decisions = None;
         match decision {
             Decision::Approve(pin) => {
-                self.pin = pin;
+                self.pin = pin.or_else(|| self.pin.take());
                 self.approve(ApprovedBy::Person, machine);
             }
             Decision::Decline => machine.handle_declined(),
@@ -245,8 +272,22 @@ impl Till {
         self.tell(PaymentEvent::Signed { payment });
     }
 
-    pub(super) fn refused(&mut self, refused: TaRefused) {
-        self.failure = Some((FailureClass::RefusedByTa, refused.to_string()));
+    pub(super) fn refused(&mut self, sentence: String) {
+        self.failure = Some((FailureClass::RefusedByTa, sentence));
+    }
+
+    /// Asks the TA whether it will ask for the PIN.
+    pub(super) async fn look_at_pin(&mut self, shared: &Shared) {
+        let state = crate::wallet::pin::inspect(shared).await;
+        self.pin_state = state.map(|state| state.pin);
+    }
+
+    /// Returns the tries that are left, if the TA will ask for a PIN that nobody has given.
+    fn asks_for_pin(&self) -> Option<u8> {
+        let (state, offered) = (self.pin_state.as_ref()?, self.offered.as_ref()?);
+        let asks = self.pin.is_none() && state.asks_for(offered.amount);
+
+        asks.then_some(state.tries_left)
     }
 
     pub(super) fn unknown(&mut self) {
@@ -303,9 +344,28 @@ impl Till {
             let message = "the payee used the number of this request for another one".to_owned();
             return Some((FailureClass::Untrusted, message));
         }
+        if let Some(revoked) = shared
+            .lists
+            .denied()
+            .borrow()
+            .revoked(request.body().payee.body())
+        {
+            let message = format!(
+                "do not pay {}: {revoked} ({})",
+                offered.payee_name, offered.provider_name
+            );
+            return Some((FailureClass::Untrusted, message));
+        }
         if self.expected.is_some_and(|amount| amount != offered.amount) {
             let message = format!("the payee asks {} {}", offered.amount, offered.currency);
             return Some((FailureClass::NotAsExpected, message));
+        }
+
+        let refund = shared
+            .journal
+            .view(|book| refund::check(book, request.body()));
+        if let Err(refused) = refund {
+            return Some((FailureClass::Untrusted, refused.to_string()));
         }
 
         is_paid.then(|| {
@@ -323,6 +383,9 @@ impl Till {
 
     fn policy_word(&self, shared: &Shared) -> Option<ApprovedBy> {
         let offered = self.offered.as_ref()?;
+        if self.asks_for_pin().is_some() {
+            return None;
+        }
         let now = clock::now();
         let (payee, amount) = (offered.payee, offered.amount);
         let named = || {
@@ -360,12 +423,13 @@ pub(super) async fn decision(till: &mut Option<&mut Till>) -> Decision {
 
 async fn ask_to_pay(shared: &Shared, command: Command) -> TaWord {
     let Some(ta) = &shared.ta else {
-        return TaWord::Refused(TaRefused::NotInitialised);
+        return TaWord::Refused(TaRefused::NotInitialised.to_string());
     };
     let Command::Pay { request, .. } = &command else {
-        return TaWord::Refused(TaRefused::Malformed);
+        return TaWord::Refused(TaRefused::Malformed.to_string());
     };
     let key = PaymentKey::of(request.body());
+    let amount = request.body().amount;
     for _ in 0..PAY_ATTEMPTS_MAX {
         match ta.invoke(command.clone()).await {
             Ok(Output::Paid(pair)) => return TaWord::Paid(Box::new(pair.payment)),
@@ -377,10 +441,13 @@ async fn ask_to_pay(shared: &Shared, command: Command) -> TaWord {
                     refused: Some(refused),
                 };
                 shared.append_surely(abandoned).await;
-                return TaWord::Refused(refused);
+                let state = crate::wallet::pin::inspect(shared).await;
+                let wanted = Wanted::Pay(amount);
+                return TaWord::Refused(limit::refusal(refused, state.as_ref(), wanted));
             }
             Err(
                 TaError::Absent
+                | TaError::Ended
                 | TaError::Stopped
                 | TaError::OtherAnswer
                 | TaError::Journal(JournalError::Closed),

@@ -9,6 +9,7 @@ use std::time::Duration;
 use ble_proto::durable::Seq;
 use ble_proto::error::Failure;
 use ble_proto::frame::ChunkSize;
+use ble_proto::gossip::GossipItem;
 use ble_proto::payment::payer::{
     Effect, Offered, Outcome, PayRefused, Payer, Purpose, Record, Visit,
 };
@@ -22,6 +23,7 @@ use super::till::{self, TaWord, Till};
 use super::unsettled;
 use crate::clock;
 use crate::journal::{Fact, JournalError};
+use crate::lists::Heard;
 use crate::radio::{CentralLink, PeerAddress};
 use crate::wallet::{Shared, WalletError};
 
@@ -59,7 +61,7 @@ pub(super) async fn visit(
         sender,
         purpose,
         unsettled: shared.journal.view(unsettled),
-        holding: None,
+        holding: Some(shared.lists.holding()),
         info: link.info().to_vec(),
         chunk,
         entropy,
@@ -79,6 +81,7 @@ pub(super) async fn visit(
         link: Some(link),
         till,
         offered: None,
+        gossips: false,
         work: FuturesOrdered::new(),
     };
 
@@ -91,6 +94,8 @@ struct Driver<'a> {
     link: Option<CentralLink>,
     till: Option<&'a mut Till>,
     offered: Option<Box<Offered>>,
+    /// The receipt is on disk; deny-lists follow as long as nobody waits for the radio.
+    gossips: bool,
     /// Records and the TA's answer, in the order in which they were asked for.
     work: FuturesOrdered<BoxFuture<'static, Done>>,
 }
@@ -102,6 +107,7 @@ enum Done {
     IntentFailed(JournalError),
     Asked(TaWord),
     Recorded,
+    Heard(Heard),
 }
 
 impl Driver<'_> {
@@ -146,6 +152,7 @@ impl Driver<'_> {
                     Some(frame) => self.machine.handle_frame(&frame, clock::monotonic()),
                     None => self.lose_link(),
                 },
+                () = wanted(&self.shared, self.gossips) => self.machine.handle_gossip_enough(),
                 () = sleep_until(deadline) => self.machine.handle_timeout(clock::monotonic()),
             }
         }
@@ -172,7 +179,8 @@ impl Driver<'_> {
                 self.machine.handle_declined();
             }
             Done::Asked(word) => self.handle_ta(word),
-            Done::Recorded => {}
+            Done::Heard(Heard::Refused(_)) => self.machine.handle_gossip_refused(),
+            Done::Recorded | Done::Heard(Heard::Kept(_) | Heard::Known) => {}
         }
     }
 
@@ -230,9 +238,17 @@ impl Driver<'_> {
                         .push_back(Box::pin(async move { Done::Asked(paying.await) }));
                 }
                 Effect::ResumeNotSettled { payment } => self.hold(payment),
-                Effect::ReceiptHeld { .. }
-                | Effect::GossipAsked { .. }
-                | Effect::GossipHeard { .. } => {}
+                Effect::ReceiptHeld { payment, receipt } => {
+                    self.gossips = true;
+                    if let Some(till) = self.till.as_deref_mut() {
+                        till.receipt_held(payment, *receipt);
+                    }
+                }
+                Effect::GossipAsked { held } => {
+                    let items = self.shared.lists.missing(&held);
+                    self.machine.handle_gossip_answer(items, clock::monotonic());
+                }
+                Effect::GossipHeard { item } => self.hear(item),
                 Effect::Disconnect => self.link = None,
                 Effect::Done(outcome) => return Some(outcome),
             }
@@ -291,6 +307,15 @@ impl Driver<'_> {
         self.work.push_back(work);
     }
 
+    fn hear(&mut self, item: GossipItem) {
+        let shared = Arc::clone(&self.shared);
+        self.work.push_back(Box::pin(async move {
+            let root = shared.root().await;
+
+            Done::Heard(shared.lists.hear(root, item).await)
+        }));
+    }
+
     /// The payee keeps the payment without a receipt: it is settled online and not sent again.
     fn hold(&mut self, payment: Digest) {
         let shared = Arc::clone(&self.shared);
@@ -323,6 +348,20 @@ async fn receive(link: &mut Option<CentralLink>) -> Option<Vec<u8>> {
     match link {
         Some(link) => link.receive().await,
         None => std::future::pending().await,
+    }
+}
+
+/// Returns when somebody waits for the radio while only deny-lists are passed on. Cancel safe.
+async fn wanted(shared: &Shared, gossips: bool) {
+    if !gossips {
+        return std::future::pending().await;
+    }
+    loop {
+        let woken = shared.payer.wake.notified();
+        if shared.payer.is_wanted() {
+            return;
+        }
+        woken.await;
     }
 }
 
