@@ -272,3 +272,64 @@ pub enum NotCommitted {
     )]
     NewestDamaged,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    use NotCommitted::{NewestDamaged, RolledBack};
+
+    #[test]
+    fn of_every_pair_of_slots_the_one_that_the_tpm_holds_is_loaded_or_none() {
+        let nothing = || Found::Nothing;
+        let damage = || Found::Damage;
+        let whole = |before, after| move || found(before, after);
+        let rows: [(u8, &dyn Fn() -> Found, &dyn Fn() -> Found, Loaded); 17] = [
+            // The TPM never heard of a state: none counts, and more than one cannot be.
+            (0, &nothing, &nothing, Ok(None)),
+            (0, &damage, &nothing, Ok(None)),
+            (0, &whole(0, 1), &nothing, Ok(None)),
+            (0, &whole(1, 2), &nothing, Err(RolledBack)),
+            (0, &nothing, &whole(0, 1), Err(RolledBack)),
+            (0, &whole(0, 1), &whole(1, 2), Err(RolledBack)),
+            (0, &nothing, &damage, Err(NewestDamaged)),
+            (0, &damage, &damage, Err(NewestDamaged)),
+            // The state that it holds, whatever the other slot holds.
+            (1, &whole(0, 1), &nothing, Ok(Some(1))),
+            (1, &whole(0, 1), &whole(1, 2), Ok(Some(1))),
+            (2, &whole(0, 1), &whole(1, 2), Ok(Some(2))),
+            (2, &damage, &whole(1, 2), Ok(Some(2))),
+            // Another state.
+            (1, &nothing, &nothing, Err(RolledBack)),
+            (1, &damage, &nothing, Err(NewestDamaged)),
+            (1, &damage, &whole(1, 2), Err(NewestDamaged)),
+            (3, &whole(0, 1), &whole(1, 2), Err(RolledBack)),
+            (1, &whole(2, 3), &whole(1, 2), Err(RolledBack)),
+        ];
+
+        for (i, (value, first, second, expected)) in rows.into_iter().enumerate() {
+            let loaded = committed_to(commitment(value), first(), second());
+            let loaded = loaded.map(|content| content.map(|content| content.after.0.0[0]));
+            assert_eq!(loaded, expected, "row {i}");
+        }
+    }
+
+    /// The first byte of the commitment of what is loaded.
+    type Loaded = Result<Option<u8>, NotCommitted>;
+
+    fn found(before: u8, after: u8) -> Found {
+        Found::Whole(Box::new(Content {
+            slot: Slot::First,
+            body: BodyIn {
+                generation: 0,
+                before: commitment(before),
+                state: State::new(),
+            },
+            after: commitment(after),
+        }))
+    }
+
+    const fn commitment(value: u8) -> Commitment {
+        Commitment(Digest([value; 32]))
+    }
+}

@@ -288,6 +288,20 @@ mod tests {
     }
 
     #[test]
+    fn every_seed_gives_another_key_and_another_authorisation() {
+        let derived = [
+            derive(KEY_LABEL, &[1; 32]),
+            *IndexAuthorisation::of(&[1; 32]).0,
+            derive(KEY_LABEL, &[2; 32]),
+            *IndexAuthorisation::of(&[2; 32]).0,
+        ];
+
+        for (i, one) in derived.iter().enumerate() {
+            assert!(!derived[..i].contains(one));
+        }
+    }
+
+    #[test]
     fn printing_the_indexs_authorisation_shows_no_secret() {
         let shown = format!("{:?}", IndexAuthorisation::of(&[1; 32]));
 
