@@ -29,6 +29,12 @@ impl Layout {
         }
     }
 
+    /// Returns the data directory.
+    #[must_use]
+    pub fn data(&self) -> &Path {
+        &self.data
+    }
+
     /// Returns the books.
     #[must_use]
     pub fn books_path(&self) -> PathBuf {
