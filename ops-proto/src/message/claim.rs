@@ -75,4 +75,7 @@ pub enum ItemRefused {
     /// Another payment has the same sender and j: evidence.
     #[error("the sender signed another payment with the same number")]
     Evidence = 3,
+    /// The deny-list that the request itself states named the sender.
+    #[error("the request's own deny-list already named the sender")]
+    Revoked = 4,
 }

@@ -4,7 +4,10 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use ops_proto::PublicKey;
-use ops_proto::message::{AccountAnswer, BatchAnswer, DepositAnswer, SyncToken};
+use ops_proto::message::{
+    AccountAnswer, BatchAnswer, DeathAnswer, DepositAnswer, RememberedAnswer, RetireAnswer, SyncToken,
+    WithdrawAck,
+};
 use ops_proto::signed::{Body, Signed, decode_canonical};
 use ops_proto::statement::Statement;
 use serde::Serialize;
@@ -176,6 +179,10 @@ async fn check_answers(
                 1 => is_signed::<BatchAnswer>(bytes, key),
                 2 => is_signed::<SyncToken>(bytes, key),
                 3 => is_signed::<AccountAnswer>(bytes, key),
+                4 => is_signed::<WithdrawAck>(bytes, key),
+                5 => is_signed::<RetireAnswer>(bytes, key),
+                6 => is_signed::<DeathAnswer>(bytes, key),
+                7 => is_signed::<RememberedAnswer>(bytes, key),
                 _ => false,
             };
             if !is_signed {

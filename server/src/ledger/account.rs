@@ -73,6 +73,36 @@ pub enum Reason {
     RepayLoss,
     /// The TA gave money back (12).
     Withdraw,
+    /// What a dead or suspended TA held waits for its owner (13).
+    Hold,
+    /// A payment of a TA that ended is paid from what waits (14).
+    FromHeld,
+    /// What waited is paid to the owner (15).
+    Release,
+    /// A TA retired: what it held is its owner's (16).
+    Retire,
+    /// After a restore: the books lacked what the TA shows to have (17).
+    RestoredShort,
+    /// After a restore: the books had more than the TA shows to have (18).
+    RestoredSurplus,
+    /// After a restore: a grant of before that the owner's account cannot pay again (19).
+    GrantByLoss,
+    /// After a restore: what an earlier life paid the owner of a retired TA (20).
+    RetireByLoss,
+    /// The receiver's TA collected from a TA that the request's own deny-list named (21).
+    CoverListed,
+    /// A payment of another provider's TA is presented to that provider (30).
+    Present,
+    /// That provider does not honour it (31).
+    TakeBack,
+    /// A payment that the receiver's provider presented is accepted (32).
+    Accept,
+    /// A TA here collected what the sender's provider does not honour (33).
+    CoverForeign,
+    /// What was owed to another provider was paid outside the books (34).
+    SettleOut,
+    /// What another provider owed was paid outside the books (35).
+    SettleIn,
 }
 
 impl Reason {
@@ -92,6 +122,21 @@ impl Reason {
             Self::RepayOwner => 10,
             Self::RepayLoss => 11,
             Self::Withdraw => 12,
+            Self::Hold => 13,
+            Self::FromHeld => 14,
+            Self::Release => 15,
+            Self::Retire => 16,
+            Self::RestoredShort => 17,
+            Self::RestoredSurplus => 18,
+            Self::GrantByLoss => 19,
+            Self::RetireByLoss => 20,
+            Self::CoverListed => 21,
+            Self::Present => 30,
+            Self::TakeBack => 31,
+            Self::Accept => 32,
+            Self::CoverForeign => 33,
+            Self::SettleOut => 34,
+            Self::SettleIn => 35,
         }
     }
 
@@ -101,7 +146,7 @@ impl Reason {
         Self::ALL.into_iter().find(|reason| reason.code() == code)
     }
 
-    const ALL: [Self; 12] = [
+    const ALL: [Self; 27] = [
         Self::Issue,
         Self::Grant,
         Self::TakeGrant,
@@ -114,5 +159,20 @@ impl Reason {
         Self::RepayOwner,
         Self::RepayLoss,
         Self::Withdraw,
+        Self::Hold,
+        Self::FromHeld,
+        Self::Release,
+        Self::Retire,
+        Self::RestoredShort,
+        Self::RestoredSurplus,
+        Self::GrantByLoss,
+        Self::RetireByLoss,
+        Self::CoverListed,
+        Self::Present,
+        Self::TakeBack,
+        Self::Accept,
+        Self::CoverForeign,
+        Self::SettleOut,
+        Self::SettleIn,
     ];
 }

@@ -24,6 +24,9 @@ pub struct SenderBooks {
     pub shadow: Balance,
     /// Grants that T is not known to have taken.
     pub grants: Vec<Grant>,
+    /// held(T), when T has ended or is suspended: its payments are paid from it first; zero while T
+    /// is live.
+    pub held: Balance,
     /// online(owner).
     pub online: Balance,
     /// Advances for T that are outstanding, in minor units.
@@ -58,7 +61,7 @@ pub fn grant(ta: PublicKey, owner: PublicKey, online: Balance, grant: Grant) -> 
 /// Returns what a valid payment does to the sender's side; `to` and `reason` are the receiver's side.
 #[must_use]
 pub fn honour(books: &SenderBooks, amount: Amount, to: Account, reason: Reason) -> Honour {
-    let (_, missing) = grants_taken(books, amount);
+    let (_, missing) = known_money(books, amount);
     if missing > room(books) {
         return Honour::BeyondLimit;
     }
@@ -71,7 +74,7 @@ pub fn honour(books: &SenderBooks, amount: Amount, to: Account, reason: Reason) 
 #[must_use]
 pub fn back(books: &SenderBooks, amount: Amount, to: Account, reason: Reason) -> Vec<Transfer> {
     let shadow = Account::Shadow(books.ta);
-    let (mut transfers, missing) = grants_taken(books, amount);
+    let (mut transfers, missing) = known_money(books, amount);
     let by_owner = missing.min(books.online.minor_units()).min(room(books));
     let by_loss = missing.saturating_sub(by_owner);
     let advances = [
@@ -100,6 +103,23 @@ pub fn back(books: &SenderBooks, amount: Amount, to: Account, reason: Reason) ->
     });
 
     transfers
+}
+
+/// Returns how the grants and what waits in held(T) reach the shadow, as far as a payment needs them, and
+/// what it needs beyond.
+fn known_money(books: &SenderBooks, amount: Amount) -> (Vec<Transfer>, u64) {
+    let (mut transfers, missing) = grants_taken(books, amount);
+    let from_held = missing.min(books.held.minor_units());
+    if let Ok(amount) = Amount::try_from(from_held) {
+        transfers.push(Transfer {
+            from: Account::Held(books.ta),
+            to: Account::Shadow(books.ta),
+            amount,
+            reason: Reason::FromHeld,
+        });
+    }
+
+    (transfers, missing.saturating_sub(from_held))
 }
 
 /// Returns the grants that a payment shows to be taken, and what it needs beyond them.

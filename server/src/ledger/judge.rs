@@ -30,6 +30,8 @@ pub struct StatusBooks {
     pub granted_after: u64,
     /// Sum of payments after the status that are booked already.
     pub paid_after: u64,
+    /// Sum of withdrawals after the status that are booked already.
+    pub withdrawn_after: u64,
     /// Withdrawals in the chain that are not booked.
     pub withdrawals: Vec<Amount>,
 }
@@ -99,6 +101,7 @@ fn expected_without_last(books: &StatusBooks) -> i128 {
         .saturating_add(before)
         .saturating_add(i128::from(books.unbacked))
         .saturating_add(i128::from(books.paid_after))
+        .saturating_add(i128::from(books.withdrawn_after))
         .saturating_sub(last_in_shadow)
         .saturating_sub(i128::from(books.granted_after))
         .saturating_sub(i128::from(books.advanced_by_owner))

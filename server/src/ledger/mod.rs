@@ -19,7 +19,15 @@
 //! | the same, P forged by T or beyond its limit | shadow(T), then owner of T, then loss → shadow(R) | `Collect` |
 //! | shadow(T) is too small for P | online(owner), then loss → shadow(T) | `AdvanceByOwner`, `AdvanceByLoss` |
 //! | a status of T, once everything in it is booked | shadow(T) → loss, then online(owner) | `RepayLoss`, `RepayOwner` |
-//! | Withdraw, in T's chain | shadow(T) → online(owner) | `Withdraw` |
+//! | Withdraw, when it arrives or in T's chain | shadow(T) → online(owner); held(T) while T is suspended or withdraws more than its shadow | `Withdraw` |
+//! | a status of T that fits the books | held(T) → online(owner) | `Release` |
+//! | Retire, once it fits the books | shadow(T) → online(owner) | `Retire` |
+//! | ReportDeath, or the Retire of a suspended TA | shadow(T) → held(T); what waits for T goes there too | `Hold` |
+//! | P of a TA that ended or is suspended | held(T) → shadow(T), before the owner stands in | `FromHeld` |
+//! | the dead TA's certificate has ended, and the claim window | held(T) → loss (advances), then online(owner) | `RepayLoss`, `Release` |
+//! | P of a TA that the request's own deny-list named was collected all the same | online(owner of R), then loss → shadow(R) | `CoverListed` |
+//! | after a restore, a status differs from the books | loss → shadow(T), or back | `RestoredShort`, `RestoredSurplus` |
+//! | after a restore, a grant or a retirement of before that cannot be paid again | loss → open(T, i), loss → online(owner) | `GrantByLoss`, `RetireByLoss` |
 //!
 //! An honest TA may spend what it collected before anybody reported it. Such a P is honoured at once by
 //! an **advance**, which is paid back when T's status lists what it collected. So for an honest TA
@@ -30,6 +38,7 @@
 //! always backed: the loss of a forged P lies with the provider of who forged it.
 
 mod account;
+mod ending;
 mod honour;
 mod judge;
 mod redeem;
@@ -41,6 +50,7 @@ mod redeem;
 mod tests;
 
 pub use account::{Account, Reason, Transfer};
+pub use ending::{TaBooks, Trust, Withdrawn, hold, release, retire, withdraw};
 pub use honour::{Grant, Honour, SenderBooks, back, grant, honour};
 pub use judge::{BooksDiffer, GrantPlace, Judged, LastGrant, StatusBooks, judge};
 pub use redeem::{IdState, Receiver, Redeem, redeem};

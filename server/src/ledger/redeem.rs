@@ -18,6 +18,11 @@ pub enum Receiver {
         /// The request id, as the TA's last status has it.
         id: IdState,
     },
+    /// A TA of this provider that was reported dead.
+    DeadTa {
+        /// The TA.
+        ta: PublicKey,
+    },
     /// Of another provider.
     Elsewhere,
 }
@@ -42,6 +47,8 @@ pub enum Redeem {
     Credit(Account),
     /// Onto the receiver's TA.
     Collect(Account),
+    /// To what waits for the owner of a dead TA.
+    Hold(Account),
     /// Nowhere yet.
     Wait,
 }
@@ -53,6 +60,7 @@ impl Redeem {
         match self {
             Self::Credit(account) => (account, Reason::Credit),
             Self::Collect(account) => (account, Reason::Collect),
+            Self::Hold(account) => (account, Reason::Hold),
             Self::Wait => (Account::Transit { sender, j }, Reason::Transit),
         }
     }
@@ -68,6 +76,7 @@ pub const fn redeem(receiver: &Receiver) -> Redeem {
             IdState::CollectedThis => Redeem::Collect(Account::Shadow(*ta)),
             IdState::CollectedOther | IdState::Closed => Redeem::Credit(Account::Online(*owner)),
         },
+        Receiver::DeadTa { ta } => Redeem::Hold(Account::Held(*ta)),
         Receiver::Elsewhere => Redeem::Wait,
     }
 }

@@ -269,6 +269,7 @@ fn sender(shadow: u64, online: u64, grants: &[(u64, u64)]) -> SenderBooks {
         owner: OWNER,
         shadow: Balance::from_minor_units(shadow),
         grants: grants.collect(),
+        held: Balance::ZERO,
         online: Balance::from_minor_units(online),
         advanced: 0,
         advanced_max: LIMIT,
@@ -288,6 +289,7 @@ fn status() -> StatusBooks {
         grant_last: None,
         granted_after: 0,
         paid_after: 0,
+        withdrawn_after: 0,
         withdrawals: Vec::new(),
     }
 }

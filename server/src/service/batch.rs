@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use ops_proto::PaymentPair;
+use ops_proto::certificate::Certificate;
 use ops_proto::list::List;
 use ops_proto::message::{self, BatchAnswer};
-use ops_proto::signed::decode_canonical;
+use ops_proto::signed::{Signed, decode_canonical};
 
 use super::verify::{Issuers, PayVerify, check_all, off_the_loop};
-use super::{Desk, Stop, malformed, payment, refuse};
+use super::{Desk, Stop, forward, malformed, payment, refuse};
 use crate::provider::Provider;
 use crate::refusal::{Code, Refusal};
 use crate::store::AnswerKind;
@@ -16,6 +17,7 @@ use crate::store::AnswerKind;
 /// Pairs, each with the result of `PayVerify`.
 #[derive(Debug)]
 pub(crate) struct Batch {
+    providers: Vec<Signed<Certificate>>,
     items: Vec<(PaymentPair, PayVerify)>,
 }
 
@@ -24,16 +26,19 @@ pub(super) async fn prepare(body: Vec<u8>, provider: &Arc<Provider>) -> Result<B
         .await?
         .map_err(malformed)?;
     let pairs = batch.pairs.into_vec();
-    let issuers = Issuers::new(provider, batch.providers.into_vec());
+    let providers = batch.providers.into_vec();
+    let issuers = Issuers::new(provider, providers.clone());
     let verified = check_all(pairs.clone(), move |pair| issuers.pay_verify(pair)).await?;
 
     Ok(Batch {
+        providers,
         items: pairs.into_iter().zip(verified).collect(),
     })
 }
 
 impl Batch {
     pub(super) async fn apply(&self, at: &mut Desk<'_, '_>) -> Result<Vec<u8>, Stop> {
+        forward::note_providers(at, &self.providers).await?;
         let mut items = Vec::with_capacity(self.items.len());
         for (pair, verified) in &self.items {
             let outcome = payment::book(at, pair, *verified).await?;

@@ -104,7 +104,9 @@ fn decide(ta: &TaRow, open: &DepositOpen, online: Balance) -> (DepositOutcome, O
     let refused = |why| (DepositOutcome::Refused(why), None);
     match ta.standing {
         TaStanding::Live => {}
-        TaStanding::Suspended | TaStanding::Ended => return refused(DepositRefusal::Suspended),
+        TaStanding::Suspended | TaStanding::Retired | TaStanding::Dead => {
+            return refused(DepositRefusal::Suspended);
+        }
     }
     // The last i that is known may be known from a chain and not be answered yet.
     if i != ta.i && ta.i.checked_add(1) != Some(i) {

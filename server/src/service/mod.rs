@@ -6,25 +6,40 @@
 
 mod account;
 mod batch;
+mod chain;
 mod challenge;
+mod death;
 mod deposit;
+mod ending;
+mod forward;
+mod lists;
+mod mailbox;
 mod payment;
 mod register;
+mod renew;
+mod restored;
+mod retire;
 mod seen;
+mod settlement;
 mod status;
 mod verify;
+mod withdraw;
 
 use std::sync::Arc;
 
+use ops_proto::message::DenyEntry;
 use ops_proto::signed::Malformed;
 use ops_proto::statement::Evidence;
 use ops_proto::{PublicKey, Time};
 
 use crate::provider::Provider;
 use crate::refusal::{Code, Refusal};
-use crate::store::{StoreError, Unit};
+use crate::store::{StoreError, TaRow, Unit};
 
-pub(crate) use status::Announced;
+pub(crate) use chain::{Announced, ChainKind};
+pub(crate) use ending::PayOut;
+pub(crate) use forward::{Answered, Delivered, PeerDue, release};
+pub(crate) use settlement::Acknowledged;
 
 /// A message whose form and signatures were checked.
 #[derive(Debug)]
@@ -34,8 +49,21 @@ pub(crate) enum Order {
     RegisterTa(register::Ta),
     Deposit(deposit::Deposit),
     Batch(batch::Batch),
-    Knock(status::Knock),
+    Withdraw(withdraw::WithdrawOrder),
+    Knock(chain::Knock),
     Status(status::StatusOrder),
+    Retire(retire::RetireOrder),
+    Death(death::DeathReport),
+    Renew(renew::RenewOrder),
+    Mailbox(mailbox::Query),
+    Lists(lists::Query),
+    PayOut(PayOut),
+    Forward(forward::Presented),
+    Settlement(settlement::Settled),
+    Answered(Answered),
+    Delivered(Delivered),
+    Acknowledged(Acknowledged),
+    PeerDue(PeerDue),
     Account(account::Query),
 }
 
@@ -46,13 +74,21 @@ pub(crate) enum MessageKind {
     RegisterClient,
     RegisterTa,
     Deposit,
+    Withdraw,
     Batch,
     Status,
+    Retire,
+    Death,
+    Renew,
+    Mailbox,
+    Lists,
+    Forward,
+    Settlement,
     Account,
 }
 
 impl Order {
-    /// Decodes a message and checks its signatures. A status goes through [`Announced`] instead.
+    /// Decodes a message and checks its signatures. A chain goes through [`Announced`] instead.
     pub(crate) async fn prepare(
         kind: MessageKind,
         body: Vec<u8>,
@@ -61,11 +97,21 @@ impl Order {
     ) -> Result<Self, Refusal> {
         match kind {
             MessageKind::Batch => return batch::prepare(body, provider).await.map(Self::Batch),
+            MessageKind::Forward => {
+                return forward::prepare(body, provider).await.map(Self::Forward);
+            }
             MessageKind::Status
+            | MessageKind::Settlement
+            | MessageKind::Retire
             | MessageKind::Challenge
             | MessageKind::RegisterClient
             | MessageKind::RegisterTa
             | MessageKind::Deposit
+            | MessageKind::Withdraw
+            | MessageKind::Death
+            | MessageKind::Renew
+            | MessageKind::Mailbox
+            | MessageKind::Lists
             | MessageKind::Account => {}
         }
         let provider = Arc::clone(provider);
@@ -86,8 +132,19 @@ impl Order {
                 register::prepare_ta(body, provider, now).map(Self::RegisterTa)
             }
             MessageKind::Deposit => deposit::prepare(body).map(Self::Deposit),
+            MessageKind::Withdraw => withdraw::prepare(body).map(Self::Withdraw),
+            MessageKind::Death => death::prepare(body).map(Self::Death),
+            MessageKind::Renew => renew::prepare(body).map(Self::Renew),
+            MessageKind::Mailbox => mailbox::prepare(body).map(Self::Mailbox),
+            MessageKind::Lists => lists::prepare(body).map(Self::Lists),
+            MessageKind::Settlement => {
+                settlement::prepare(body, provider).map(Self::Settlement)
+            }
             MessageKind::Account => account::prepare(body).map(Self::Account),
-            MessageKind::Batch | MessageKind::Status => Err(Refusal::new(
+            MessageKind::Batch
+            | MessageKind::Forward
+            | MessageKind::Status
+            | MessageKind::Retire => Err(Refusal::new(
                 Code::Internal,
                 "the message went the wrong way inside the server",
             )),
@@ -104,6 +161,19 @@ impl Order {
             Self::Batch(order) => order.apply(at).await,
             Self::Knock(order) => order.apply(at).await,
             Self::Status(order) => order.apply(at).await,
+            Self::Withdraw(order) => order.apply(at).await,
+            Self::Retire(order) => order.apply(at).await,
+            Self::Death(order) => order.apply(at).await,
+            Self::Renew(order) => order.apply(at).await,
+            Self::Mailbox(order) => order.apply(at).await,
+            Self::Lists(order) => order.apply(at).await,
+            Self::PayOut(order) => order.apply(at).await,
+            Self::Forward(order) => order.apply(at).await,
+            Self::Settlement(order) => order.apply(at).await,
+            Self::Answered(order) => order.apply(at).await,
+            Self::Delivered(order) => order.apply(at).await,
+            Self::Acknowledged(order) => order.apply(at).await,
+            Self::PeerDue(order) => order.apply(at).await,
             Self::Account(order) => order.apply(at).await,
         }
     }
@@ -131,10 +201,37 @@ impl Desk<'_, '_> {
         self.unit.suspend_ta(ta).await?;
         if let Some(evidence) = evidence {
             self.unit.put_statement(&evidence.second).await?;
+            if let Some(ta) = self.unit.ta(ta).await? {
+                self.revoke(&ta).await?;
+            }
         }
         tracing::info!(ta = %ta.id(), %reason, "Suspended a TA");
 
         Ok(())
+    }
+}
+
+impl Desk<'_, '_> {
+    /// Lists a TA as revoked, unless it is.
+    pub(crate) async fn revoke(&mut self, ta: &TaRow) -> Result<(), StoreError> {
+        let entry = DenyEntry {
+            key: ta.key,
+            not_after: ta.certificate.body().not_after,
+        };
+        let (ours, epoch) = (self.provider.id(), self.provider.list_epoch());
+        if let Some(version) = self.unit.revoke_key(&ours, epoch, &entry, self.now).await? {
+            self.unit.set_listed(&ta.key, version).await?;
+            tracing::info!(ta = %ta.key.id(), ?version, "Listed a TA as revoked");
+        }
+
+        Ok(())
+    }
+
+    /// Keeps what was done so far, whatever becomes of the message.
+    pub(crate) async fn keep_so_far(&mut self) -> Result<(), StoreError> {
+        self.unit.keep().await?;
+
+        self.unit.mark().await
     }
 }
 

@@ -1,16 +1,16 @@
 //! One payment reaches the books: from a claim, a report or a chain, once.
 
 use ops_proto::certificate::Kind;
-use ops_proto::message::{ItemOutcome, ItemRefused};
+use ops_proto::message::{ItemOutcome, ItemRefused, ListVersion};
 use ops_proto::statement::Statement;
-use ops_proto::{PaymentPair, PublicKey};
+use ops_proto::{Amount, Balance, PaymentPair, PublicKey};
 
 use super::verify::PayVerify;
-use super::{Conviction, Desk, Stop};
+use super::{Conviction, Desk, Stop, forward};
 use crate::ledger::{
-    self, Account, Honour, Reason, Receiver, Redeem, SenderBooks, Transfer, redeem,
+    self, Account, Honour, IdState, Reason, Receiver, Redeem, SenderBooks, Transfer, redeem,
 };
-use crate::store::{PaymentRow, PaymentState, Standing, TaRow};
+use crate::store::{PaymentRow, PaymentState, Standing, TaRow, TaStanding};
 
 /// Books a pair, or tells what became of it before. A repeat is recognised before anything else.
 pub(super) async fn book(
@@ -19,7 +19,11 @@ pub(super) async fn book(
     verified: PayVerify,
 ) -> Result<ItemOutcome, Stop> {
     if let Some(known) = at.unit.payment(&pair.hash()).await? {
-        return Ok(outcome(&known));
+        return if known.standing == Standing::Foreign {
+            forward::outcome(at, &known).await
+        } else {
+            Ok(outcome_of(&known))
+        };
     }
     if verified == PayVerify::Failed {
         return Ok(ItemOutcome::Refused(ItemRefused::PayVerify));
@@ -39,21 +43,40 @@ pub(super) async fn book(
     if at.unit.has_payment_for(&row.sender, row.j).await? {
         row.standing = Standing::Conflict;
     } else if let Some(sender) = sender {
-        honour(at, &sender, &receiver, &mut row).await?;
+        if is_listed(&sender, pair) {
+            row.standing = Standing::Listed;
+        } else {
+            honour(at, &sender, &receiver, &mut row).await?;
+        }
     }
     at.unit.put_payment(&row, at.now).await?;
     tracing::info!(payment = %row.hash, standing = ?row.standing, state = ?row.state, "Took note of a payment");
+    if !is_ours(at, pair) {
+        forward::open(at, &row).await?;
+    } else if receiver == Receiver::Elsewhere {
+        forward::deliver(at, &row, &pair.payment.body().receiver.provider).await?;
+    }
 
-    Ok(outcome(&row))
+    Ok(outcome_of(&row))
 }
 
-const fn outcome(row: &PaymentRow) -> ItemOutcome {
+pub(super) const fn outcome_of(row: &PaymentRow) -> ItemOutcome {
     match row.standing {
         Standing::Conflict => ItemOutcome::Refused(ItemRefused::Evidence),
+        Standing::Listed => ItemOutcome::Refused(ItemRefused::Revoked),
         Standing::Honoured | Standing::BeyondLimit | Standing::Foreign => {
             ItemOutcome::Held(row.state.settlement())
         }
     }
+}
+
+/// Returns whether the deny-list that the request states named the sender: its payee knew.
+fn is_listed(sender: &TaRow, pair: &PaymentPair) -> bool {
+    let provider = sender.certificate.body().provider;
+    let mut held = pair.request.body().lists_held.providers.iter();
+
+    sender.listed > ListVersion::default()
+        && held.any(|list| list.provider == provider && list.version >= sender.listed)
 }
 
 fn is_ours(at: &Desk<'_, '_>, pair: &PaymentPair) -> bool {
@@ -73,7 +96,7 @@ async fn receiver(at: &mut Desk<'_, '_>, pair: &PaymentPair) -> Result<Option<Re
 }
 
 /// Returns what the books say of a receiver that is of this provider, if it is known.
-async fn receiver_here(at: &mut Desk<'_, '_>, row: &PaymentRow) -> Result<Option<Receiver>, Stop> {
+pub(super) async fn receiver_here(at: &mut Desk<'_, '_>, row: &PaymentRow) -> Result<Option<Receiver>, Stop> {
     match row.receiver_kind {
         Kind::Provider => Ok(None),
         Kind::Client => {
@@ -90,10 +113,21 @@ async fn receiver_here(at: &mut Desk<'_, '_>, row: &PaymentRow) -> Result<Option
                 .id_state(&ta.key, row.request_id, ta.mark, &row.hash)
                 .await?;
 
-            Ok(Some(Receiver::Ta {
-                ta: ta.key,
-                owner: ta.owner,
-                id,
+            Ok(Some(match (ta.standing, id) {
+                (TaStanding::Dead, IdState::Open | IdState::CollectedThis) => {
+                    Receiver::DeadTa { ta: ta.key }
+                }
+                (
+                    TaStanding::Live
+                    | TaStanding::Suspended
+                    | TaStanding::Retired
+                    | TaStanding::Dead,
+                    id,
+                ) => Receiver::Ta {
+                    ta: ta.key,
+                    owner: ta.owner,
+                    id,
+                },
             }))
         }
     }
@@ -143,10 +177,13 @@ async fn honour(
             at.unit.post(&transfers, &row.hash.0, at.now).await?;
             row.standing = Standing::Honoured;
             row.state = match place {
-                Redeem::Credit(_) => PaymentState::Credited,
+                Redeem::Credit(_) | Redeem::Hold(_) => PaymentState::Credited,
                 Redeem::Collect(_) => PaymentState::Collected,
                 Redeem::Wait => PaymentState::Waiting,
             };
+            if let (Redeem::Wait, Receiver::Ta { .. }) = (place, receiver) {
+                at.unit.put_mail(&row.receiver, &row.hash).await?;
+            }
         }
         Honour::BeyondLimit => {
             row.standing = Standing::BeyondLimit;
@@ -158,11 +195,19 @@ async fn honour(
 }
 
 async fn sender_books(at: &mut Desk<'_, '_>, sender: &TaRow) -> Result<SenderBooks, Stop> {
+    let held = match sender.standing {
+        TaStanding::Live => Balance::ZERO,
+        TaStanding::Suspended | TaStanding::Retired | TaStanding::Dead => {
+            at.unit.balance(&Account::Held(sender.key)).await?
+        }
+    };
+
     Ok(SenderBooks {
         ta: sender.key,
         owner: sender.owner,
         shadow: at.unit.balance(&Account::Shadow(sender.key)).await?,
         grants: at.unit.grants(&sender.key).await?,
+        held,
         online: at.unit.balance(&Account::Online(sender.owner)).await?,
         advanced: sender
             .advanced_by_owner
@@ -197,17 +242,51 @@ pub(super) async fn back(at: &mut Desk<'_, '_>, row: &mut PaymentRow) -> Result<
 
             ledger::back(&books, row.amount, to, Reason::Collect)
         }
-        None => vec![Transfer {
-            from: Account::Position(row.provider),
-            to,
-            amount: row.amount,
-            reason: Reason::CollectForeign,
-        }],
+        None => {
+            let (from, reason) = forward::collect(at, row).await?;
+            vec![Transfer {
+                from,
+                to,
+                amount: row.amount,
+                reason,
+            }]
+        }
     };
     at.unit.post(&transfers, &row.hash.0, at.now).await?;
     if row.standing == Standing::BeyondLimit {
         row.standing = Standing::Honoured;
     }
+
+    Ok(())
+}
+
+/// Backs a payment that a TA has collected although its own request stated the deny-list that named the
+/// sender: the owner of that TA knew, and pays as far as there is money; the provider has the rest.
+pub(super) async fn back_listed(
+    at: &mut Desk<'_, '_>,
+    receiver: &TaRow,
+    row: &PaymentRow,
+) -> Result<(), Stop> {
+    let owner = Account::Online(receiver.owner);
+    let online = at.unit.balance(&owner).await?.minor_units();
+    let asked = row.amount.minor_units();
+    let by_owner = asked.min(online);
+    for (from, minor_units) in [
+        (owner, by_owner),
+        (Account::Loss, asked.saturating_sub(by_owner)),
+    ] {
+        let Ok(amount) = Amount::try_from(minor_units) else {
+            continue;
+        };
+        let transfer = Transfer {
+            from,
+            to: Account::Shadow(receiver.key),
+            amount,
+            reason: Reason::CoverListed,
+        };
+        at.unit.post(&[transfer], &row.hash.0, at.now).await?;
+    }
+    tracing::warn!(ta = %receiver.key.id(), payment = %row.hash, "A TA collected from one that its own request's list named");
 
     Ok(())
 }

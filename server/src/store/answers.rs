@@ -15,6 +15,12 @@ pub(crate) enum AnswerKind {
     Batch,
     Token,
     Account,
+    Withdraw,
+    Retire,
+    Death,
+    Remembered,
+    Forward,
+    Settlement,
 }
 
 impl AnswerKind {
@@ -24,6 +30,12 @@ impl AnswerKind {
             Self::Batch => 1,
             Self::Token => 2,
             Self::Account => 3,
+            Self::Withdraw => 4,
+            Self::Retire => 5,
+            Self::Death => 6,
+            Self::Remembered => 7,
+            Self::Forward => 8,
+            Self::Settlement => 9,
         }
     }
 }

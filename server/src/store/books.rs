@@ -269,7 +269,13 @@ const fn advance_of(reason: Reason, amount: i64) -> (i64, i64) {
         | Reason::RestoredSurplus
         | Reason::GrantByLoss
         | Reason::RetireByLoss
-        | Reason::CoverListed => (0, 0),
+        | Reason::CoverListed
+        | Reason::Present
+        | Reason::TakeBack
+        | Reason::Accept
+        | Reason::CoverForeign
+        | Reason::SettleOut
+        | Reason::SettleIn => (0, 0),
     }
 }
 

@@ -5,17 +5,27 @@
 
 mod address;
 mod answers;
+mod backup;
 mod books;
+mod certificates;
 mod challenges;
 mod column;
 mod connect;
 mod deposits;
+mod ends;
 mod error;
+mod forwards;
+mod life;
+mod lists;
+mod mailbox;
 mod migrate;
+mod office;
 mod payments;
+mod positions;
 mod sql;
 mod statements;
 mod subjects;
+mod withdrawals;
 
 use sqlx::{Connection as _, PgConnection, Postgres, Sqlite, SqliteConnection, Transaction};
 
@@ -23,9 +33,15 @@ pub use address::{NoStoreAddress, StoreAddress};
 pub(crate) use answers::AnswerKind;
 pub use books::{AccountRow, EntryRow, Totals};
 pub use deposits::DepositRow;
+pub use ends::{DeathRow, RetirementRow};
 pub use error::StoreError;
+pub(crate) use forwards::PeerAnswerKind;
+pub use forwards::{ForwardRow, ForwardState};
+pub use office::FindingRow;
 pub use payments::{PaymentRow, PaymentState, Standing};
+pub use positions::{PeerRow, SettlementRow};
 pub use subjects::{ClientRow, SubjectKind, TaRow, TaStanding};
+pub use withdrawals::WithdrawalRow;
 
 use answers::Stamps;
 use connect::Connected;

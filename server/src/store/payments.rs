@@ -322,7 +322,7 @@ const fn state_code(state: PaymentState) -> i64 {
     }
 }
 
-fn payment_back(row: &Row) -> Result<PaymentRow, StoreError> {
+pub(super) fn payment_back(row: &Row) -> Result<PaymentRow, StoreError> {
     Ok(PaymentRow {
         hash: digest_back(row.try_get("hash")?)?,
         sender: key_back(row.try_get("sender")?)?,

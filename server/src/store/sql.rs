@@ -69,6 +69,12 @@ impl Query {
         self
     }
 
+    /// Binds the next values.
+    pub(crate) fn bind_all(mut self, values: Vec<Value>) -> Self {
+        self.values.extend(values);
+        self
+    }
+
     /// Runs it and returns how many rows it changed.
     pub(crate) async fn execute(self, at: Sql<'_>) -> Result<Done, StoreError> {
         let rows_affected = match at {
@@ -189,6 +195,10 @@ pub(crate) enum Value {
     Bytes(Option<Vec<u8>>),
     /// A text.
     Text(Option<String>),
+    /// Integers in an array, for PostgreSQL.
+    Integers(Vec<Option<i64>>),
+    /// Many times bytes in an array, for PostgreSQL.
+    ManyBytes(Vec<Option<Vec<u8>>>),
 }
 
 macro_rules! into_value {
@@ -226,6 +236,9 @@ fn sqlite_arguments(values: Vec<Value>) -> Result<SqliteArguments, sqlx::Error> 
             Value::Integer(value) => arguments.add(value),
             Value::Bytes(value) => arguments.add(value),
             Value::Text(value) => arguments.add(value),
+            Value::Integers(_) | Value::ManyBytes(_) => {
+                Err("SQLite has no arrays: write rows instead".into())
+            }
         }
         .map_err(sqlx::Error::Encode)?;
     }
@@ -240,6 +253,8 @@ fn postgres_arguments(values: Vec<Value>) -> Result<PgArguments, sqlx::Error> {
             Value::Integer(value) => arguments.add(value),
             Value::Bytes(value) => arguments.add(value),
             Value::Text(value) => arguments.add(value),
+            Value::Integers(values) => arguments.add(values),
+            Value::ManyBytes(values) => arguments.add(values),
         }
         .map_err(sqlx::Error::Encode)?;
     }

@@ -110,6 +110,15 @@ impl TaStanding {
         }
     }
 
+    pub(super) const fn code(self) -> i64 {
+        match self {
+            Self::Live => 0,
+            Self::Suspended => 1,
+            Self::Retired => 2,
+            Self::Dead => 3,
+        }
+    }
+
     fn back(code: i64) -> Result<Self, StoreError> {
         match code {
             0 => Ok(Self::Live),
@@ -288,7 +297,7 @@ fn compared(name: &str) -> String {
     folded.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-fn client_back(row: &Row) -> Result<ClientRow, StoreError> {
+pub(super) fn client_back(row: &Row) -> Result<ClientRow, StoreError> {
     Ok(ClientRow {
         key: key_back(row.try_get("key")?)?,
         name: row.try_get("name")?,
@@ -296,7 +305,7 @@ fn client_back(row: &Row) -> Result<ClientRow, StoreError> {
     })
 }
 
-fn ta_back(row: &Row) -> Result<TaRow, StoreError> {
+pub(super) fn ta_back(row: &Row) -> Result<TaRow, StoreError> {
     Ok(TaRow {
         key: key_back(row.try_get("key")?)?,
         owner: key_back(row.try_get("owner")?)?,

@@ -1,0 +1,421 @@
+//! Claims by the hundred: what their rules need to know, and what they change, in a few statements.
+
+use std::collections::HashMap;
+
+use ops_proto::message::AnswerStamp;
+use ops_proto::statement::Position;
+use ops_proto::{Balance, Digest, PublicKey, Time};
+
+use super::answers::AnswerKind;
+use super::column::{
+    amount, balance_back, counter, counter_back, digest_back, instant, key_back, units,
+};
+use super::payments::{PaymentRow, kind_code, standing_back, standing_code, state_back, state_code};
+use super::rows::{Column, Rows};
+use super::sql::Value;
+use super::{PaymentState, Standing, StoreError, Unit};
+use crate::ledger::Reason;
+
+/// A TA that is live and that no list names, with its shadow.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct LiveTa {
+    pub(crate) owner: PublicKey,
+    /// The number of shadow(T) in the entries.
+    pub(crate) shadow_id: i64,
+    pub(crate) shadow: Balance,
+}
+
+/// Where a stored statement stands on its TA's chain.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct StoredPosition {
+    pub(crate) n: u64,
+    pub(crate) i: u64,
+    pub(crate) j: u64,
+    pub(crate) hash: Digest,
+}
+
+/// The statements of a TA on both sides of others.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Neighbours {
+    /// The last one before.
+    pub(crate) before: Option<StoredPosition>,
+    /// The first one that is not before.
+    pub(crate) after: Option<StoredPosition>,
+}
+
+/// A payment that is credited to a client.
+#[derive(Clone, Debug)]
+pub(crate) struct PlainPayment {
+    pub(crate) row: PaymentRow,
+    pub(crate) position: Position,
+    /// The statement as it is stored.
+    pub(crate) bytes: Vec<u8>,
+    /// The numbers of the accounts that the entry debits and credits.
+    pub(crate) debited: i64,
+    pub(crate) credited: i64,
+    pub(crate) reason: Reason,
+}
+
+const KEYS_AND_NUMBERS: &[Column] = &[Column::Bytes, Column::Bytes];
+
+impl Unit<'_> {
+    /// Returns what is known of payments by (sender, j): their hashes, standings and states.
+    pub(crate) async fn payments_known(
+        &mut self,
+        wanted: &[(PublicKey, u64)],
+    ) -> Result<Vec<(PublicKey, u64, Digest, Standing, PaymentState)>, StoreError> {
+        let mut rows = Rows::new(KEYS_AND_NUMBERS);
+        for (sender, j) in wanted {
+            rows.push([sender.0.as_slice().into(), counter(*j).into()]);
+        }
+        let found = self
+            .fetch_rows(
+                "SELECT payments.sender, payments.j, payments.hash, payments.standing, payments.state
+                 FROM {rows} CROSS JOIN payments
+                 WHERE payments.sender = rows.column1 AND payments.j = rows.column2",
+                rows,
+            )
+            .await?;
+
+        found
+            .iter()
+            .map(|row| {
+                Ok((
+                    key_back(row.try_get("sender")?)?,
+                    counter_back(row.try_get("j")?)?,
+                    digest_back(row.try_get("hash")?)?,
+                    standing_back(row.try_get("standing")?)?,
+                    state_back(row.try_get("state")?)?,
+                ))
+            })
+            .collect()
+    }
+
+    /// Returns those of these TAs that are live and not listed, and that have a shadow.
+    pub(crate) async fn live_tas(
+        &mut self,
+        wanted: &[PublicKey],
+    ) -> Result<HashMap<PublicKey, LiveTa>, StoreError> {
+        let found = self
+            .fetch_rows(
+                "SELECT tas.key, tas.owner, accounts.id, accounts.balance
+                 FROM {rows} CROSS JOIN tas CROSS JOIN accounts
+                 WHERE tas.key = rows.column1 AND tas.standing = 0
+                   AND tas.listed_epoch = 0 AND tas.listed_number = 0
+                   AND accounts.kind = 2 AND accounts.owner = tas.key
+                   AND accounts.number = rows.column2",
+                keys_without_number(wanted),
+            )
+            .await?;
+
+        found
+            .iter()
+            .map(|row| {
+                let ta = LiveTa {
+                    owner: key_back(row.try_get("owner")?)?,
+                    shadow_id: row.try_get("id")?,
+                    shadow: balance_back(row.try_get("balance")?)?,
+                };
+
+                Ok((key_back(row.try_get("key")?)?, ta))
+            })
+            .collect()
+    }
+
+    /// Returns the numbers of these clients' online accounts, for those that are clients here.
+    pub(crate) async fn online_accounts(
+        &mut self,
+        wanted: &[PublicKey],
+    ) -> Result<HashMap<PublicKey, i64>, StoreError> {
+        let found = self.online_accounts_there(wanted).await?;
+        if found.len() == wanted.len() {
+            return Ok(found);
+        }
+        self.execute_rows(
+            "INSERT INTO accounts (kind, owner, number)
+             SELECT 1, clients.key, rows.column2 FROM {rows} CROSS JOIN clients
+             WHERE clients.key = rows.column1
+             ON CONFLICT DO NOTHING",
+            keys_without_number(wanted),
+        )
+        .await?;
+
+        self.online_accounts_there(wanted).await
+    }
+
+    async fn online_accounts_there(
+        &mut self,
+        wanted: &[PublicKey],
+    ) -> Result<HashMap<PublicKey, i64>, StoreError> {
+        let found = self
+            .fetch_rows(
+                "SELECT clients.key, accounts.id
+                 FROM {rows} CROSS JOIN clients CROSS JOIN accounts
+                 WHERE clients.key = rows.column1 AND accounts.kind = 1
+                   AND accounts.owner = clients.key AND accounts.number = rows.column2",
+                keys_without_number(wanted),
+            )
+            .await?;
+
+        found
+            .iter()
+            .map(|row| Ok((key_back(row.try_get("key")?)?, row.try_get("id")?)))
+            .collect()
+    }
+
+    /// Returns the stored statements on both sides of number n, for each TA.
+    pub(crate) async fn neighbours(
+        &mut self,
+        wanted: &[(PublicKey, u64)],
+    ) -> Result<HashMap<PublicKey, Neighbours>, StoreError> {
+        let rows = || {
+            let mut rows = Rows::new(KEYS_AND_NUMBERS);
+            for (ta, n) in wanted {
+                rows.push([ta.0.as_slice().into(), counter(*n).into()]);
+            }
+            rows
+        };
+        let mut neighbours: HashMap<PublicKey, Neighbours> = HashMap::new();
+        let before = self
+            .fetch_rows(
+                "SELECT ta, n, i, j, hash FROM (
+                     SELECT rows.column1 AS of_ta, (SELECT max(n) FROM statements
+                         WHERE ta = rows.column1 AND n < rows.column2) AS nearest FROM {rows}
+                 ) AS wanted CROSS JOIN statements WHERE ta = of_ta AND n = nearest",
+                rows(),
+            )
+            .await?;
+        for row in &before {
+            let place = neighbours.entry(key_back(row.try_get("ta")?)?).or_default();
+            place.before = Some(position_back(row)?);
+        }
+        let after = self
+            .fetch_rows(
+                "SELECT ta, n, i, j, hash FROM (
+                     SELECT rows.column1 AS of_ta, (SELECT min(n) FROM statements
+                         WHERE ta = rows.column1 AND n >= rows.column2) AS nearest FROM {rows}
+                 ) AS wanted CROSS JOIN statements WHERE ta = of_ta AND n = nearest",
+                rows(),
+            )
+            .await?;
+        for row in &after {
+            let place = neighbours.entry(key_back(row.try_get("ta")?)?).or_default();
+            place.after = Some(position_back(row)?);
+        }
+
+        Ok(neighbours)
+    }
+
+    /// Stores payments that are credited: statements, payments, entries, and the accounts' balances.
+    pub(crate) async fn put_plain_payments(
+        &mut self,
+        payments: Vec<PlainPayment>,
+        now: Time,
+    ) -> Result<(), StoreError> {
+        let mut moved: HashMap<i64, i64> = HashMap::new();
+        for payment in &payments {
+            let amount = amount(payment.row.amount)?;
+            let debited = moved.entry(payment.debited).or_default();
+            *debited = debited.saturating_sub(amount);
+            let credited = moved.entry(payment.credited).or_default();
+            *credited = credited.saturating_add(amount);
+        }
+        self.move_balances(moved).await?;
+        self.put_entries(&payments, now).await?;
+        self.put_payment_rows(&payments, now).await?;
+
+        self.put_payment_statements(payments).await
+    }
+
+    async fn move_balances(&mut self, moved: HashMap<i64, i64>) -> Result<(), StoreError> {
+        let mut moved: Vec<(i64, i64)> = moved.into_iter().collect();
+        // Always in the same order, so that processes do not wait for each other in a circle.
+        moved.sort_unstable();
+        let mut rows = Rows::new(&[Column::Integer, Column::Integer]);
+        let count = moved.len();
+        for (account, by) in moved {
+            rows.push([account.into(), by.into()]);
+        }
+        let changed = self
+            .execute_rows(
+                "UPDATE accounts SET balance = balance + rows.column2 FROM {rows}
+                 WHERE accounts.id = rows.column1",
+                rows,
+            )
+            .await?;
+
+        all_of(count, changed)
+    }
+
+    async fn put_entries(
+        &mut self,
+        payments: &[PlainPayment],
+        now: Time,
+    ) -> Result<(), StoreError> {
+        let mut rows = Rows::new(&[
+            Column::Integer,
+            Column::Integer,
+            Column::Integer,
+            Column::Integer,
+            Column::Integer,
+            Column::Bytes,
+        ]);
+        for payment in payments {
+            rows.push([
+                instant(now).into(),
+                payment.reason.code().into(),
+                payment.debited.into(),
+                payment.credited.into(),
+                amount(payment.row.amount)?.into(),
+                payment.row.hash.0.as_slice().into(),
+            ]);
+        }
+        let put = self
+            .execute_rows(
+                "INSERT INTO entries (at_ms, reason, debited, credited, amount, cause)
+                 SELECT column1, column2, column3, column4, column5, column6 FROM {rows}",
+                rows,
+            )
+            .await?;
+
+        all_of(payments.len(), put)
+    }
+
+    async fn put_payment_rows(
+        &mut self,
+        payments: &[PlainPayment],
+        now: Time,
+    ) -> Result<(), StoreError> {
+        let mut rows = Rows::new(&[
+            Column::Bytes,
+            Column::Bytes,
+            Column::Bytes,
+            Column::Integer,
+            Column::Bytes,
+            Column::Integer,
+            Column::Bytes,
+            Column::Bytes,
+            Column::Integer,
+            Column::Integer,
+            Column::Integer,
+        ]);
+        for payment in payments {
+            let row = &payment.row;
+            rows.push([
+                row.sender.0.as_slice().into(),
+                counter(row.j).into(),
+                row.hash.0.as_slice().into(),
+                amount(row.amount)?.into(),
+                row.provider.0.as_slice().into(),
+                kind_code(row.receiver_kind).into(),
+                row.receiver.0.as_slice().into(),
+                counter(row.request_id.0).into(),
+                standing_code(row.standing).into(),
+                state_code(row.state).into(),
+                instant(now).into(),
+            ]);
+        }
+        let put = self
+            .execute_rows(
+                "INSERT INTO payments (sender, j, rival, hash, amount, provider, receiver_kind,
+                     receiver, request_id, standing, state, received_ms, named)
+                 SELECT column1, column2, 0, column3, column4, column5, column6, column7, column8,
+                     column9, column10, column11, 0 FROM {rows}",
+                rows,
+            )
+            .await?;
+
+        all_of(payments.len(), put)
+    }
+
+    async fn put_payment_statements(
+        &mut self,
+        payments: Vec<PlainPayment>,
+    ) -> Result<(), StoreError> {
+        let mut rows = Rows::new(&[
+            Column::Bytes,
+            Column::Bytes,
+            Column::Bytes,
+            Column::Bytes,
+            Column::Bytes,
+            Column::Bytes,
+        ]);
+        let count = payments.len();
+        for payment in payments {
+            rows.push([
+                payment.row.sender.0.as_slice().into(),
+                counter(payment.position.n).into(),
+                payment.row.hash.0.as_slice().into(),
+                counter(payment.position.i).into(),
+                counter(payment.position.j).into(),
+                payment.bytes.into(),
+            ]);
+        }
+        let put = self
+            .execute_rows(
+                "INSERT INTO statements (ta, n, hash, kind, i, j, bytes)
+                 SELECT column1, column2, column3, 2, column4, column5, column6 FROM {rows}",
+                rows,
+            )
+            .await?;
+
+        all_of(count, put)
+    }
+
+    /// Stores answers to batches.
+    pub(crate) async fn put_batch_answers(
+        &mut self,
+        answers: &[(AnswerStamp, Vec<u8>)],
+    ) -> Result<(), StoreError> {
+        let mut rows = Rows::new(&[
+            Column::Integer,
+            Column::Integer,
+            Column::Integer,
+            Column::Bytes,
+        ]);
+        for (stamp, bytes) in answers {
+            rows.push([
+                i64::from(stamp.incarnation).into(),
+                units(stamp.sequence)?.into(),
+                AnswerKind::Batch.code().into(),
+                bytes.as_slice().into(),
+            ]);
+        }
+        let put = self
+            .execute_rows(
+                "INSERT INTO answers (incarnation, sequence, kind, bytes)
+                 SELECT column1, column2, column3, column4 FROM {rows}",
+                rows,
+            )
+            .await?;
+
+        all_of(answers.len(), put)
+    }
+}
+
+/// Keys, each with the number of an account that has none.
+fn keys_without_number(keys: &[PublicKey]) -> Rows {
+    let mut rows = Rows::new(KEYS_AND_NUMBERS);
+    for key in keys {
+        rows.push([key.0.as_slice().into(), Value::from(Vec::<u8>::new())]);
+    }
+
+    rows
+}
+
+fn position_back(row: &super::sql::Row) -> Result<StoredPosition, StoreError> {
+    Ok(StoredPosition {
+        n: counter_back(row.try_get("n")?)?,
+        i: counter_back(row.try_get("i")?)?,
+        j: counter_back(row.try_get("j")?)?,
+        hash: digest_back(row.try_get("hash")?)?,
+    })
+}
+
+fn all_of(wanted: usize, changed: u64) -> Result<(), StoreError> {
+    if u64::try_from(wanted) == Ok(changed) {
+        return Ok(());
+    }
+
+    Err(StoreError::Damaged("a statement did not change every row"))
+}

@@ -1,0 +1,238 @@
+//! Deny-lists: ours, row by row, and every provider's, in the pieces that were signed.
+
+use ops_proto::limits::DENY_LIST_ENTRIES_MAX;
+use ops_proto::message::{DenyEntry, DenyListPiece, ListVersion};
+use ops_proto::signed::Signed;
+use ops_proto::{ProviderId, PublicKey, Time};
+
+use super::column::{instant, key_back, provider_back, signed_back, units_back};
+use super::sql::{self, Row};
+use super::{StoreError, Unit};
+
+impl Unit<'_> {
+    /// Returns the version of a provider's list; (0, 0) when there is none.
+    pub(crate) async fn list_version(
+        &mut self,
+        provider: &ProviderId,
+    ) -> Result<ListVersion, StoreError> {
+        let row = sql::query("SELECT epoch, number FROM deny_lists WHERE provider = $1")
+            .bind(provider.0.as_slice())
+            .fetch_optional(self.sql())
+            .await?;
+
+        row.as_ref()
+            .map_or(Ok(ListVersion::default()), version_back)
+    }
+
+    /// Returns every provider whose list there is, with its version, by provider.
+    pub(crate) async fn list_versions(
+        &mut self,
+    ) -> Result<Vec<(ProviderId, ListVersion)>, StoreError> {
+        let rows = sql::query("SELECT provider, epoch, number FROM deny_lists ORDER BY provider")
+            .fetch_all(self.sql())
+            .await?;
+
+        rows.iter()
+            .map(|row| Ok((provider_back(row.try_get("provider")?)?, version_back(row)?)))
+            .collect()
+    }
+
+    /// Says which version of a provider's list is the newest.
+    pub(crate) async fn set_list_version(
+        &mut self,
+        provider: &ProviderId,
+        version: ListVersion,
+    ) -> Result<(), StoreError> {
+        sql::query(
+            "INSERT INTO deny_lists (provider, epoch, number) VALUES ($1, $2, $3)
+             ON CONFLICT (provider) DO UPDATE SET epoch = $2, number = $3",
+        )
+        .bind(provider.0.as_slice())
+        .bind(version.epoch)
+        .bind(version.number)
+        .execute(self.sql())
+        .await?;
+
+        Ok(())
+    }
+
+    /// Puts a key on our list; returns whether it was not there.
+    pub(crate) async fn put_deny_entry(&mut self, entry: &DenyEntry) -> Result<bool, StoreError> {
+        let put = sql::query(
+            "INSERT INTO deny_entries (key, not_after_ms) VALUES ($1, $2) ON CONFLICT DO NOTHING",
+        )
+        .bind(entry.key.0.as_slice())
+        .bind(instant(entry.not_after))
+        .execute(self.sql())
+        .await?;
+
+        Ok(put.rows_affected() == 1)
+    }
+
+    /// Takes the keys off our list whose certificates have ended.
+    pub(crate) async fn drop_expired_entries(&mut self, now: Time) -> Result<(), StoreError> {
+        sql::query("DELETE FROM deny_entries WHERE not_after_ms < $1")
+            .bind(instant(now))
+            .execute(self.sql())
+            .await?;
+
+        Ok(())
+    }
+
+    /// Returns how many keys our list has.
+    pub(crate) async fn deny_entry_count(&mut self) -> Result<i64, StoreError> {
+        sql::query_scalar("SELECT count(*) FROM deny_entries")
+            .fetch_one(self.sql())
+            .await
+    }
+
+    /// Returns our list, by key.
+    pub(crate) async fn deny_entries(&mut self) -> Result<Vec<DenyEntry>, StoreError> {
+        let rows = sql::query("SELECT key, not_after_ms FROM deny_entries ORDER BY key")
+            .fetch_all(self.sql())
+            .await?;
+
+        rows.iter()
+            .map(|row| {
+                Ok(DenyEntry {
+                    key: key_back(row.try_get("key")?)?,
+                    not_after: Time::from_ms(units_back(row.try_get("not_after_ms")?)?),
+                })
+            })
+            .collect()
+    }
+
+    /// Puts a key on our list, in a version of its own; returns that version, or nothing when the key was
+    /// there, its certificate has ended or the list is full.
+    pub(crate) async fn revoke_key(
+        &mut self,
+        ours: &ProviderId,
+        epoch: u32,
+        entry: &DenyEntry,
+        now: Time,
+    ) -> Result<Option<ListVersion>, StoreError> {
+        if entry.not_after < now {
+            return Ok(None);
+        }
+        self.drop_expired_entries(now).await?;
+        let most = i64::try_from(DENY_LIST_ENTRIES_MAX).unwrap_or(i64::MAX);
+        if self.deny_entry_count().await? >= most {
+            tracing::error!(key = %entry.key.id(), "The deny-list is full");
+            return Ok(None);
+        }
+        if !self.put_deny_entry(entry).await? {
+            return Ok(None);
+        }
+        let newest = self.list_version(ours).await?;
+        let version = ListVersion {
+            epoch: newest.epoch.max(epoch),
+            number: newest.number.saturating_add(1),
+        };
+        self.set_list_version(ours, version).await?;
+
+        Ok(Some(version))
+    }
+
+    /// Notes with which version a TA came onto our list.
+    pub(crate) async fn set_listed(
+        &mut self,
+        ta: &PublicKey,
+        version: ListVersion,
+    ) -> Result<(), StoreError> {
+        sql::query("UPDATE tas SET listed_epoch = $2, listed_number = $3 WHERE key = $1")
+            .bind(ta.0.as_slice())
+            .bind(version.epoch)
+            .bind(version.number)
+            .execute(self.sql())
+            .await?;
+
+        Ok(())
+    }
+
+    /// Stores a piece whose signature was checked.
+    pub(crate) async fn put_piece(
+        &mut self,
+        piece: &Signed<DenyListPiece>,
+    ) -> Result<(), StoreError> {
+        let body = piece.body();
+        sql::query(
+            "INSERT INTO deny_pieces (provider, epoch, number, piece, bytes)
+             VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING",
+        )
+        .bind(body.provider.0.as_slice())
+        .bind(body.version.epoch)
+        .bind(body.version.number)
+        .bind(i64::from(body.piece))
+        .bind(piece.to_wire())
+        .execute(self.sql())
+        .await?;
+
+        Ok(())
+    }
+
+    /// Returns how many pieces of a version there are.
+    pub(crate) async fn piece_count(
+        &mut self,
+        provider: &ProviderId,
+        version: ListVersion,
+    ) -> Result<i64, StoreError> {
+        sql::query_scalar(
+            "SELECT count(*) FROM deny_pieces WHERE provider = $1 AND epoch = $2 AND number = $3",
+        )
+        .bind(provider.0.as_slice())
+        .bind(version.epoch)
+        .bind(version.number)
+        .fetch_one(self.sql())
+        .await
+    }
+
+    /// Returns up to `limit` pieces of a version from number `from` on.
+    pub(crate) async fn pieces(
+        &mut self,
+        provider: &ProviderId,
+        version: ListVersion,
+        from: i64,
+        limit: i64,
+    ) -> Result<Vec<Signed<DenyListPiece>>, StoreError> {
+        let stored: Vec<Vec<u8>> = sql::query_scalar(
+            "SELECT bytes FROM deny_pieces
+             WHERE provider = $1 AND epoch = $2 AND number = $3 AND piece >= $4
+             ORDER BY piece LIMIT $5",
+        )
+        .bind(provider.0.as_slice())
+        .bind(version.epoch)
+        .bind(version.number)
+        .bind(from)
+        .bind(limit)
+        .fetch_all(self.sql())
+        .await?;
+
+        stored.iter().map(|bytes| signed_back(bytes)).collect()
+    }
+
+    /// Forgets the pieces of a provider's older versions.
+    pub(crate) async fn drop_older_pieces(
+        &mut self,
+        provider: &ProviderId,
+        version: ListVersion,
+    ) -> Result<(), StoreError> {
+        sql::query(
+            "DELETE FROM deny_pieces
+             WHERE provider = $1 AND (epoch < $2 OR (epoch = $2 AND number < $3))",
+        )
+        .bind(provider.0.as_slice())
+        .bind(version.epoch)
+        .bind(version.number)
+        .execute(self.sql())
+        .await?;
+
+        Ok(())
+    }
+}
+
+fn version_back(row: &Row) -> Result<ListVersion, StoreError> {
+    Ok(ListVersion {
+        epoch: row.try_get("epoch")?,
+        number: row.try_get("number")?,
+    })
+}
