@@ -284,7 +284,7 @@ mod tests {
         let nothing = || Found::Nothing;
         let damage = || Found::Damage;
         let whole = |before, after| move || found(before, after);
-        let rows: [(u8, &dyn Fn() -> Found, &dyn Fn() -> Found, Loaded); 17] = [
+        let rows: [(u8, Holds<'_>, Holds<'_>, Loaded); 17] = [
             // The TPM never heard of a state: none counts, and more than one cannot be.
             (0, &nothing, &nothing, Ok(None)),
             (0, &damage, &nothing, Ok(None)),
@@ -313,6 +313,9 @@ mod tests {
             assert_eq!(loaded, expected, "row {i}");
         }
     }
+
+    /// What a slot holds.
+    type Holds<'a> = &'a dyn Fn() -> Found;
 
     /// The first byte of the commitment of what is loaded.
     type Loaded = Result<Option<u8>, NotCommitted>;
