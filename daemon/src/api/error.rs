@@ -139,21 +139,9 @@ impl From<WalletError> for ApiError {
                 "blepay init FILE, then blepay sync while online",
             ),
             WalletError::Pin { refused, .. } => (StatusCode::CONFLICT, "pin", pin_hint(refused)),
-            WalletError::Refund(_) => (
-                StatusCode::CONFLICT,
-                "refund",
-                "see the payment and what was refunded: blepay show",
-            ),
-            WalletError::Limit { .. } => (
-                StatusCode::CONFLICT,
-                "limit",
-                "nothing has moved; blepay status shows the limits",
-            ),
-            WalletError::Revoked(_) => (
-                StatusCode::CONFLICT,
-                "revoked",
-                "blepay sync while online, then ask the provider; withdraw what the device holds",
-            ),
+            WalletError::Refund(_) => (StatusCode::CONFLICT, "refund", REFUND_HINT),
+            WalletError::Limit { .. } => (StatusCode::CONFLICT, "limit", LIMIT_HINT),
+            WalletError::Revoked(_) => (StatusCode::CONFLICT, "revoked", REVOKED_HINT),
             WalletError::Memo(_) => (
                 StatusCode::BAD_REQUEST,
                 "memo",
@@ -214,6 +202,11 @@ impl From<WalletError> for ApiError {
         Self::new(status, code, &error, hint)
     }
 }
+
+const REFUND_HINT: &str = "see the payment and what was refunded: blepay show";
+const LIMIT_HINT: &str = "nothing has moved; blepay status shows the limits";
+const REVOKED_HINT: &str =
+    "blepay sync while online, then ask the provider; withdraw what the device holds";
 
 fn pin_hint(refused: TaRefused) -> &'static str {
     if refused == TaRefused::PinBlocked {
