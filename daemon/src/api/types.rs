@@ -84,6 +84,9 @@ pub struct Status {
     /// What TAs of before held and the provider has not paid yet.
     #[serde(default)]
     pub waiting: Vec<Waiting>,
+    /// Why nothing new can be asked or paid, where the deny-lists name this wallet or its provider.
+    #[serde(default)]
+    pub revoked: Option<String>,
     /// Whether there is a radio.
     pub radio: RadioStatus,
     /// Requests that may still be paid.

@@ -39,6 +39,7 @@ pub(super) async fn status(state: &ApiState) -> Status {
         ta: ta(&wallet, state.ta_use.is_used()),
         account,
         waiting,
+        revoked: state.wallet.revoked().map(|revoked| revoked.to_string()),
         radio: radio(&wallet.radio),
         requests_open: count(requests_open),
         unsynced,

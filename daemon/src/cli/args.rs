@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
+use super::guard_args::{PIN, Pin, REFUND, Refund};
+
 /// Where the daemon listens unless told otherwise.
 pub const SOCKET_DEFAULT: &str = "/run/blepay/api.sock";
 
@@ -82,6 +84,15 @@ pub enum Command {
     /// Write a payment, its request and its receipt, for anyone to verify offline
     #[command(after_help = "Examples:\n  blepay receipt 5f0c3a > receipt.json")]
     Receipt(Show),
+    /// Ask for money of a payment back, from whoever received it
+    #[command(after_help = REFUND)]
+    Refund(Refund),
+    /// Set or change the PIN that payments ask for
+    #[command(after_help = PIN)]
+    Pin(Pin),
+    /// Show the deny-lists on this device: whom nobody may pay or be paid by
+    #[command(after_help = "Examples:\n  blepay lists\n  blepay lists --json")]
+    Lists,
     /// Carry everything to the server now, instead of when the network returns
     #[command(
         after_help = "Examples:\n  blepay sync\n\nThe daemon does this by itself when the network is back."
@@ -171,10 +182,10 @@ pub struct End {
 #[derive(Debug, Args)]
 #[command(group(clap::ArgGroup::new("what").required(true).args(["amount", "list", "cancel"])))]
 pub struct Request {
-    /// How much, such as 12.50
+    /// How much to ask for, such as 12.50
     #[arg(allow_hyphen_values = true)]
     pub amount: Option<String>,
-    /// What for, at most 64 bytes
+    /// What it is for, at most 64 bytes; the payer sees it after choosing
     #[arg(
         long,
         default_value = "",
@@ -185,10 +196,10 @@ pub struct Request {
     /// How long it may be paid: 90s, 15m, 2h or 7d [default: 1d]
     #[arg(long, value_name = "TIME", value_parser = seconds, requires = "amount")]
     pub validity: Option<u64>,
-    /// Only for who scans or types its URI; shows it as a QR code
+    /// Open it only to whoever scans or types its URI, shown as a QR code; else whoever is near sees it
     #[arg(long, requires = "amount")]
     pub uri: bool,
-    /// The request that this one replaces
+    /// The id of an earlier request that this one replaces: whoever paid that one cannot pay this one
     #[arg(long, value_name = "ID", requires = "amount")]
     pub replaces: Option<String>,
     /// Wait until it is paid
@@ -197,10 +208,10 @@ pub struct Request {
     /// Stop waiting after this time; the request stays open
     #[arg(long, value_name = "TIME", value_parser = seconds, requires = "wait")]
     pub timeout: Option<u64>,
-    /// List requests instead
+    /// Show every request of this wallet, and ask for nothing
     #[arg(long)]
     pub list: bool,
-    /// Cancel a request instead
+    /// Stop showing the request with this id, and ask for nothing
     #[arg(long, value_name = "ID")]
     pub cancel: Option<String>,
 }
@@ -225,6 +236,9 @@ pub struct Pay {
     /// Approve without asking: only with a URI, or a payee named by `blepay trust`
     #[arg(short, long, requires = "payee")]
     pub yes: bool,
+    /// Read the PIN from this file instead of asking; `-` is stdin
+    #[arg(long, value_name = "FILE")]
+    pub pin_file: Option<PathBuf>,
     /// How long to look for the payee
     #[arg(long, value_name = "TIME", value_parser = seconds, default_value = "30s")]
     pub timeout: u64,
@@ -322,7 +336,7 @@ pub struct Man {
     pub folder: Option<PathBuf>,
 }
 
-fn seconds(text: &str) -> Result<u64, String> {
+pub(super) fn seconds(text: &str) -> Result<u64, String> {
     let refusal = || "write a time as 90s, 15m, 2h or 7d".to_owned();
     let (number, unit) = match text.char_indices().next_back() {
         Some((at, unit)) if unit.is_ascii_alphabetic() => (text.get(..at), unit),
@@ -494,6 +508,43 @@ mod tests {
     #[test]
     fn help_and_man_page_name_the_same_exit_codes() {
         assert!(OVERVIEW.ends_with(EXIT_CODES));
+    }
+
+    #[test]
+    fn every_example_of_the_help_is_understood() {
+        let mut examples = 0;
+        let mut cli = Cli::command();
+        cli.build();
+        let helps = cli.get_subcommands().map(clap::Command::get_after_help);
+        let helps: Vec<_> = std::iter::once(cli.get_after_help()).chain(helps).collect();
+        for help in helps.into_iter().flatten() {
+            let text = help.to_string();
+            for line in text.lines().filter(|line| line.starts_with("  blepay ")) {
+                let words = words(line);
+                let parsed = Cli::try_parse_from(&words);
+                assert!(parsed.is_ok(), "{line}: {:?}", parsed.err());
+                examples += 1;
+            }
+        }
+        assert!(examples > 25, "{examples} examples");
+    }
+
+    /// Splits a line as a shell does, up to a pipe, a redirection or what explains it.
+    fn words(line: &str) -> Vec<String> {
+        let line = line.trim_start();
+        let command = line.split("  ").next().unwrap_or(line);
+        let command = command.split(" | ").next().unwrap_or(command);
+        let command = command.split(" > ").next().unwrap_or(command);
+        let mut words = vec![String::new()];
+        let mut quoted = false;
+        for letter in command.chars() {
+            match letter {
+                '"' => quoted = !quoted,
+                ' ' if !quoted => words.push(String::new()),
+                letter => words.last_mut().expect("one word").push(letter),
+            }
+        }
+        words
     }
 
     #[test]

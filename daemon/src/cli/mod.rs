@@ -6,6 +6,7 @@ pub mod args;
 mod commands;
 pub mod demo;
 mod failure;
+pub mod guard_args;
 mod terminal;
 mod when;
 
@@ -59,6 +60,9 @@ async fn run(cli: Cli, terminal: &mut Terminal) -> Result<(), Failure> {
         Command::History(args) => commands::history::list(&client, terminal, args).await,
         Command::Show(args) => commands::history::show(&client, terminal, args).await,
         Command::Receipt(args) => commands::history::receipt(&client, terminal, args).await,
+        Command::Refund(args) => commands::refund::run(&client, terminal, args).await,
+        Command::Pin(args) => commands::pin::run(&client, terminal, args).await,
+        Command::Lists => commands::lists::run(&client, terminal).await,
         Command::Sync => commands::sync::run(&client, terminal).await,
         Command::Policy(args) => commands::policy::run(&client, terminal, args.change).await,
         Command::Trust(args) => {

@@ -1,10 +1,13 @@
 //! What people and programs see: data on stdout, everything else on stderr.
 
-use std::io::{self, BufRead as _, IsTerminal as _, Write as _};
+use std::io::{self, BufRead as _, IsTerminal as _, Read as _, Write as _};
 
 use indicatif::{ProgressBar, ProgressStyle};
+use ops_proto::contract::Pin;
+use rustix::termios::{LocalModes, OptionalActions, tcgetattr, tcsetattr};
 use serde::Serialize;
 use serde_json::json;
+use zeroize::Zeroizing;
 
 use super::failure::{Exit, Failure};
 
@@ -115,6 +118,39 @@ impl Terminal {
         Ok(answer.trim().to_owned())
     }
 
+    /// Asks a person for a PIN, which the terminal does not show.
+    ///
+    /// # Errors
+    ///
+    /// Where nobody can be asked.
+    pub(crate) fn ask_hidden(&mut self, question: &str) -> Result<Pin, Failure> {
+        self.done();
+        if !self.can_ask() {
+            return Err(Failure::new(
+                Exit::Refused,
+                "no-input",
+                format!("this needs an answer and nobody can be asked: {question}"),
+                "give --pin-file, or run it on a terminal without --json and --no-input",
+            ));
+        }
+        let mut err = io::stderr().lock();
+        write!(err, "{question} ").and_then(|()| err.flush())?;
+        let mut answer = Zeroizing::new(String::with_capacity(PIN_LINE_SIZE));
+        let stdin = io::stdin().lock();
+        let shown = tcgetattr(&stdin).map_err(io::Error::from)?;
+        let mut hidden = shown.clone();
+        hidden.local_modes.remove(LocalModes::ECHO);
+        tcsetattr(&stdin, OptionalActions::Flush, &hidden).map_err(io::Error::from)?;
+        let limit = u64::try_from(PIN_LINE_SIZE).unwrap_or(u64::MAX);
+        let mut line = io::BufReader::with_capacity(1, stdin).take(limit);
+        let read = line.read_line(&mut answer);
+        tcsetattr(io::stdin(), OptionalActions::Now, &shown).map_err(io::Error::from)?;
+        writeln!(err)?;
+        read?;
+
+        Ok(Pin::new(answer.trim().to_owned()))
+    }
+
     /// Says why the command ends.
     pub(crate) fn failure(&mut self, failure: &Failure) {
         self.done();
@@ -129,3 +165,6 @@ impl Terminal {
         }
     }
 }
+
+/// The longest line that is read for a PIN.
+const PIN_LINE_SIZE: usize = 64;

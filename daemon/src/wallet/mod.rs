@@ -35,6 +35,7 @@ pub use status::{Registration, WalletStatus};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use ble_proto::gossip::Revoked;
 use ble_proto::session::ENTROPY_SIZE;
 use ops_proto::contract::PinState;
 use ops_proto::message::CertificateChain;
@@ -316,6 +317,17 @@ impl Wallet {
     #[must_use]
     pub fn identity(&self) -> &Identity {
         &self.shared.identity
+    }
+
+    /// Returns why nothing new can be asked or paid, if the deny-lists name this device.
+    #[must_use]
+    pub fn revoked(&self) -> Option<Revoked> {
+        let own = self
+            .shared
+            .journal
+            .view(|book| book.payee_chain().cloned())?;
+
+        self.shared.lists.denied().borrow().revoked(own.leaf.body())
     }
 
     /// Returns the deny-lists, for sync and for reading.

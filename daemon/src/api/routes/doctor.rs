@@ -17,6 +17,7 @@ pub(super) async fn doctor(State(api): Api) -> Json<Doctor> {
         enrolment(&status),
         journal(&contradictions),
         ta(&status),
+        limits(&status),
         radio(&status),
         server(&status),
         items(&status),
@@ -92,6 +93,19 @@ fn ta(status: &Status) -> Check {
     };
 
     check("ta", found)
+}
+
+fn limits(status: &Status) -> Check {
+    let found = match (&status.revoked, status.ta.warnings.as_slice()) {
+        (Some(revoked), _) => Err((
+            revoked.clone(),
+            "blepay sync while online; ask the provider",
+        )),
+        (None, []) => Ok("none is near".to_owned()),
+        (None, [first, ..]) => Err((first.message.clone(), "blepay sync while online")),
+    };
+
+    check("limits", found)
 }
 
 fn radio(status: &Status) -> Check {

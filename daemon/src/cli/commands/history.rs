@@ -33,8 +33,19 @@ pub(crate) async fn show(
     match payment {
         Ok(payment) => terminal.data(&payment, &details(&payment)),
         Err(ClientError::Refused(body)) if body.code == "not-found" => {
-            let request: Request = client.get(&format!("/v1/requests/{id}")).await?;
-            terminal.data(&request, &request_details(&request))
+            let request: Result<Request, ClientError> =
+                client.get(&format!("/v1/requests/{id}")).await;
+            match request {
+                Ok(request) => terminal.data(&request, &request_details(&request)),
+                Err(ClientError::Refused(body)) if body.code == "not-found" => {
+                    Err(Failure::refused(
+                        "not-found",
+                        format!("there is no payment or request with the id {id}"),
+                        "see them: blepay history, blepay request --list",
+                    ))
+                }
+                Err(error) => Err(error.into()),
+            }
         }
         Err(error) => Err(error.into()),
     }
@@ -109,6 +120,11 @@ fn details(payment: &Payment) -> String {
         ("For", payment.memo.clone().filter(|memo| !memo.is_empty())),
         ("Request", payment.request_id.clone()),
         ("j", j),
+        ("Refund of", payment.refund_of.clone()),
+        (
+            "Refunded",
+            payment.refunded.as_ref().map(ToString::to_string),
+        ),
         ("Reason", payment.reason.clone()),
     ] {
         if let Some(value) = value {
@@ -151,6 +167,7 @@ fn request_details(request: &Request) -> String {
         ("URI", request.uri.clone()),
         ("Code", request.code.clone()),
         ("Payment", request.payment.clone()),
+        ("Refund of", request.refund_of.clone()),
     ] {
         if let Some(value) = value {
             rows.push((name, value));

@@ -5,20 +5,26 @@ pub(super) mod doctor;
 pub(super) mod ending;
 pub(super) mod history;
 pub(super) mod init;
+pub(super) mod lists;
 pub(super) mod man;
 pub(super) mod nearby;
 pub(super) mod pay;
+pub(super) mod pin;
 pub(super) mod policy;
 pub(super) mod radio;
+pub(super) mod refund;
 pub(super) mod request;
 pub(super) mod status;
 pub(super) mod sync;
 pub(super) mod watch;
 pub(super) mod withdraw;
 
+use ops_proto::amount::AmountTextRefused;
+use ops_proto::limits::AMOUNT_MAX;
 use ops_proto::{Amount, Currency};
 
-use super::failure::Failure;
+use super::failure::{Exit, Failure};
+use super::terminal::Terminal;
 use crate::api::client::Client;
 use crate::api::money;
 use crate::api::types::{MoneyOrder, Status};
@@ -45,13 +51,29 @@ async fn currency(client: &Client) -> Result<Currency, Failure> {
 
 /// Reads an amount as a person wrote it, in a currency.
 fn amount(text: &str, currency: Currency) -> Result<MoneyOrder, Failure> {
-    let amount = Amount::parse(text, money::exponent(currency))?;
+    let amount = match Amount::parse(text, money::exponent(currency)) {
+        Err(refused @ AmountTextRefused::OutOfRange) => {
+            let least = money::text(1, currency);
+            let most = money::text(AMOUNT_MAX, currency);
+            let hint = format!("write an amount from {least} to {most} {currency}");
+            return Err(Failure::new(Exit::Usage, "amount", refused, hint));
+        }
+        amount => amount?,
+    };
 
     Ok(MoneyOrder {
         minor_units: amount.minor_units(),
         currency: currency.to_string(),
         text: None,
     })
+}
+
+/// Says what to hear of before the trusted application refuses, if anything.
+async fn warn(client: &Client, terminal: &mut Terminal) {
+    let status: Result<Status, _> = client.get("/v1/status").await;
+    for warning in status.map(|status| status.ta.warnings).unwrap_or_default() {
+        terminal.note(&format!("Note: {}", warning.message));
+    }
 }
 
 /// Writes rows as aligned columns.

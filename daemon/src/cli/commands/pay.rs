@@ -6,9 +6,10 @@ use serde_json::json;
 use super::super::args::Pay as Args;
 use super::super::failure::{Exit, Failure};
 use super::super::terminal::Terminal;
-use super::{amount, currency, nearby, short};
+use super::{amount, currency, nearby, short, warn};
 use crate::api::client::{Client, Events};
 use crate::api::error::OUTCOME_UNKNOWN;
+use crate::api::guard::ApproveOrder;
 use crate::api::types::{Event, MoneyOrder, Nearby, Payment, PaymentOrder, PaymentState};
 
 pub(crate) async fn run(
@@ -32,12 +33,17 @@ pub(crate) async fn run(
             "give --yes with a blepay: URI or a payee named by blepay trust, or run it on a terminal",
         ));
     }
-    let order = target(client, terminal, &args, expected).await?;
+    let pin = args.pin_file.as_deref().map(super::pin::read).transpose()?;
+    let order = PaymentOrder {
+        pin,
+        ..target(client, terminal, &args, expected).await?
+    };
     let started: Payment = client.post("/v1/payments", &order).await?;
     let events = client
         .events(&format!("/v1/payments/{}/events", started.id))
         .await?;
     let payment = follow(client, terminal, events, &args, started).await?;
+    warn(client, terminal).await;
 
     ended(terminal, &payment)
 }
@@ -59,6 +65,13 @@ async fn target(
     if let Some(uri) = wanted.filter(|text| is_uri(text)) {
         return Ok(PaymentOrder {
             uri: Some(uri.to_owned()),
+            ..order
+        });
+    }
+    // nothing to choose: the daemon looks for this payee alone
+    if let Some(key) = wanted.filter(|text| args.yes && order.amount.is_none() && is_key(text)) {
+        return Ok(PaymentOrder {
+            payee_key: Some(key.to_ascii_lowercase()),
             ..order
         });
     }
@@ -96,6 +109,10 @@ fn is_uri(text: &str) -> bool {
         .is_some_and(|scheme| scheme.eq_ignore_ascii_case(ble_proto::uri::URI_SCHEME))
 }
 
+fn is_key(text: &str) -> bool {
+    text.len() == KEY_DIGITS && text.bytes().all(|digit| digit.is_ascii_hexdigit())
+}
+
 fn fits(nearby: &Nearby, wanted: Option<&str>, amount: Option<&MoneyOrder>) -> bool {
     let named = wanted.is_none_or(|wanted| {
         nearby.payee.to_lowercase() == wanted.to_lowercase()
@@ -125,18 +142,25 @@ fn choose(
         ));
     }
     terminal.note(&nearby::text(&found));
-    let answer = terminal.ask(&format!("Which one? [1-{}, empty for none]", found.len()))?;
-    if answer.is_empty() {
-        return Err(declined());
+    for _ in 0..QUESTIONS_MAX {
+        let answer = terminal.ask(&format!("Which one? [1-{}, empty for none]", found.len()))?;
+        if answer.is_empty() {
+            return Err(declined());
+        }
+        if let Some(chosen) = numbered(&answer, &found) {
+            return Ok(chosen.tag.clone());
+        }
+        terminal.note(&format!("{answer:?} is none of the numbers."));
     }
-    let chosen = answer
-        .parse::<usize>()
-        .ok()
-        .and_then(|number| number.checked_sub(1))
-        .and_then(|index| found.get(index))
-        .ok_or_else(|| Failure::usage("this is none of the numbers", "run blepay pay again"))?;
 
-    Ok(chosen.tag.clone())
+    Err(declined())
+}
+
+/// Returns who stands beside a number that a person wrote.
+fn numbered<'a>(answer: &str, found: &'a [Nearby]) -> Option<&'a Nearby> {
+    let number = answer.parse::<usize>().ok()?;
+
+    found.get(number.checked_sub(1)?)
 }
 
 /// Goes along with the payment until its last state.
@@ -209,10 +233,17 @@ async fn decide(
     terminal.note(&question(payment));
     let answer = terminal.ask("Pay? [y/N]")?;
     let yes = ["y", "yes"].contains(&answer.to_lowercase().as_str());
-    let verb = if yes { "approve" } else { "decline" };
-    let path = format!("/v1/payments/{}/{verb}", payment.id);
+    if !yes {
+        let path = format!("/v1/payments/{}/decline", payment.id);
+        return Ok(client.post(&path, &json!({})).await?);
+    }
+    let pin = match payment.pin_tries_left {
+        Some(left) => Some(terminal.ask_hidden(&format!("PIN ({left} tries left):"))?),
+        None => None,
+    };
+    let path = format!("/v1/payments/{}/approve", payment.id);
 
-    Ok(client.post(&path, &json!({})).await?)
+    Ok(client.post(&path, &ApproveOrder { pin }).await?)
 }
 
 fn question(payment: &Payment) -> String {
@@ -229,6 +260,9 @@ fn question(payment: &Payment) -> String {
                 .map_or_else(String::new, ToString::to_string),
         ),
     ];
+    if let Some(of) = &payment.refund_of {
+        rows.push(("Refund of", format!("payment {}", short(of))));
+    }
     if let Some(memo) = payment.memo.as_ref().filter(|memo| !memo.is_empty()) {
         rows.push(("For", memo.clone()));
     }
@@ -297,3 +331,7 @@ fn declined() -> Failure {
 
 const URI_SCHEME_SIZE: usize = ble_proto::uri::URI_SCHEME.len();
 const LISTEN_S: u64 = 4;
+/// Hex digits of a payee's key.
+const KEY_DIGITS: usize = 64;
+/// How often somebody who mistypes is asked.
+const QUESTIONS_MAX: usize = 5;

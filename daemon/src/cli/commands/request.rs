@@ -10,8 +10,8 @@ use super::super::args::Request as Args;
 use super::super::failure::Failure;
 use super::super::terminal::Terminal;
 use super::super::when::{ago, now_ms};
-use super::{amount, currency, short};
-use crate::api::client::Client;
+use super::{amount, currency, short, warn};
+use crate::api::client::{Client, Events};
 use crate::api::types::{Event, Payment, Request, RequestOrder, RequestState};
 
 pub(crate) async fn run(
@@ -41,13 +41,25 @@ pub(crate) async fn run(
         false => None,
     };
     let request: Request = client.post("/v1/requests", &order).await?;
+
+    show(client, terminal, request, events, args.timeout).await
+}
+
+/// Shows a request that is open; with events, waits until it is paid.
+pub(super) async fn show(
+    client: &Client,
+    terminal: &mut Terminal,
+    request: Request,
+    events: Option<Events>,
+    timeout: Option<u64>,
+) -> Result<(), Failure> {
+    warn(client, terminal).await;
     let Some(events) = events else {
         return terminal.data(&request, &opened(&request, terminal));
     };
     terminal.note(&opened(&request, terminal));
-    let deadline = args
-        .timeout
-        .and_then(|seconds| Instant::now().checked_add(Duration::from_secs(seconds)));
+    let deadline =
+        timeout.and_then(|seconds| Instant::now().checked_add(Duration::from_secs(seconds)));
 
     wait(client, terminal, events, request, deadline).await
 }
@@ -55,7 +67,7 @@ pub(crate) async fn run(
 async fn wait(
     client: &Client,
     terminal: &mut Terminal,
-    mut events: crate::api::client::Events,
+    mut events: Events,
     mut request: Request,
     deadline: Option<Instant>,
 ) -> Result<(), Failure> {
@@ -154,6 +166,9 @@ fn opened(request: &Request, terminal: &Terminal) -> String {
     let mut text = format!("Request {}: {}", request.id, request.amount);
     if !request.memo.is_empty() {
         text.push_str(&format!(" for {:?}", request.memo));
+    }
+    if let Some(of) = &request.refund_of {
+        text.push_str(&format!("\nrefund of payment {}", short(of)));
     }
     if let Some(uri) = &request.uri {
         if terminal.shows_pictures() {

@@ -38,6 +38,15 @@ fn text(status: &Status) -> String {
     for waiting in &status.waiting {
         rows.push(("Waiting", held(waiting)));
     }
+    if let Some(pin) = status.ta.pin.as_ref().filter(|pin| pin.is_set) {
+        rows.push(("PIN", super::pin::text(pin)));
+    }
+    for warning in &status.ta.warnings {
+        rows.push(("Note", warning.message.clone()));
+    }
+    if let Some(revoked) = &status.revoked {
+        rows.push(("REVOKED", revoked.clone()));
+    }
     rows.push(("Radio", radio(status)));
     rows.push(("Open requests", status.requests_open.to_string()));
     rows.push(("To be synced", unsynced(&status.unsynced)));
