@@ -1,9 +1,10 @@
 //! `blepay-ta`: the trusted application, simulated, behind a Unix socket.
 
-use std::io::{self, IsTerminal as _};
+use std::io::{self, IsTerminal as _, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
+use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
@@ -12,7 +13,8 @@ use listenfd::ListenFd;
 use sd_notify::NotifyState;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use ta_sim::service::{Access, Heartbeat, Service};
-use ta_sim::storage::tpm::{NvIndex, TpmAddress, TpmChoice};
+use ta_sim::storage::tpm::{NvIndex, TpmAddress, TpmChoice, TpmError};
+use ta_sim::storage::{Damaged, NotCommitted};
 use ta_sim::{FileStorage, OsEntropy, Storage, Ta, TpmStorage};
 use tracing_subscriber::EnvFilter;
 
@@ -53,7 +55,22 @@ struct Arguments {
     tpm_index: NvIndex,
 }
 
-fn main() -> anyhow::Result<()> {
+fn main() -> ExitCode {
+    match run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // A closed standard error is no reason to end in another way.
+            drop(writeln!(io::stderr(), "Error: {error:?}"));
+            if is_final(&error) {
+                ExitCode::from(EXIT_FINAL)
+            } else {
+                ExitCode::FAILURE
+            }
+        }
+    }
+}
+
+fn run() -> anyhow::Result<()> {
     let arguments = Arguments::parse();
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
     tracing_subscriber::fmt()
@@ -122,6 +139,23 @@ fn open<S: Storage>(storage: S, directory: &Path) -> anyhow::Result<Ta<S, OsEntr
     })
 }
 
+/// Returns whether another start would end in the same way, until a person has done something.
+fn is_final(error: &anyhow::Error) -> bool {
+    error.chain().any(|cause| {
+        // An I/O error does not count what it was made of among its sources.
+        let inner = cause
+            .downcast_ref::<io::Error>()
+            .and_then(io::Error::get_ref)
+            .and_then(|inner| inner.downcast_ref::<TpmError>());
+        cause.is::<Damaged>()
+            || cause.is::<NotCommitted>()
+            || cause
+                .downcast_ref::<TpmError>()
+                .or(inner)
+                .is_some_and(TpmError::is_final)
+    })
+}
+
 /// Returns the listener, and its path when this process made it.
 fn listen<'a>(path: &'a Path, access: &Access) -> anyhow::Result<(UnixListener, Option<&'a Path>)> {
     let passed = ListenFd::from_env()
@@ -168,5 +202,8 @@ fn notify(state: &[NotifyState<'_>]) {
         tracing::debug!(%error, "Could not notify systemd");
     }
 }
+
+/// The state and the TPM do not belong together: the unit does not start it again by itself.
+const EXIT_FINAL: u8 = 78;
 
 const HEARTBEAT_DEFAULT: Duration = Duration::from_secs(60);

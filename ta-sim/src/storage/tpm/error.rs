@@ -59,6 +59,24 @@ pub enum TpmError {
 }
 
 impl TpmError {
+    /// Returns whether asking again gives the same, until a person has done something.
+    #[must_use]
+    pub const fn is_final(&self) -> bool {
+        match self {
+            Self::OtherTpm
+            | Self::NotSealed
+            | Self::IndexRemoved(_)
+            | Self::IndexOfEarlierTa(_)
+            | Self::IndexReplaced(_) => true,
+            Self::NotOpened(_)
+            | Self::Gone(_)
+            | Self::Malformed(_)
+            | Self::Refused(_)
+            | Self::Files(_)
+            | Self::OwnerAuthorisation => false,
+        }
+    }
+
     /// Returns what a refusal means here, or the error as it is when it is no refusal of this kind.
     pub(super) fn when(self, is_kind: fn(Response) -> bool, meaning: Self) -> Self {
         if let Self::Refused(refusal) = &self
