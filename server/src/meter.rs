@@ -73,9 +73,9 @@ pub(crate) fn told_to_wait(bound: &'static str) {
     counter!(TOLD_TO_WAIT, "bound" => bound).increment(1);
 }
 
-/// Counts the pairs of a batch by their outcome.
-pub(crate) fn pairs(outcome: &'static str, count: u64) {
-    counter!(CLAIMS, "outcome" => outcome).increment(count);
+/// Counts a pair of a batch by its outcome.
+pub(crate) fn pair(outcome: &'static str) {
+    counter!(CLAIMS, "outcome" => outcome).increment(1);
 }
 
 /// Records how long a message took before the transaction.

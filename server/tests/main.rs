@@ -28,13 +28,23 @@ mod sqlite {
     const ENGINE: crate::Engine = crate::Engine::Sqlite;
 
     mod admin;
+    mod backup;
+    mod ca;
     mod claims;
     mod deposits;
     mod hostile;
+    mod http;
+    mod openapi;
     mod process;
+    mod providers;
+    mod lists;
+    mod mailbox;
     mod registration;
+    mod renew;
+    mod retire;
     mod statuses;
     mod story;
+    mod withdraw;
     mod world;
 }
 
@@ -43,13 +53,22 @@ mod postgres {
     const ENGINE: crate::Engine = crate::Engine::Postgres;
 
     mod admin;
+    mod backup;
+    mod ca;
     mod claims;
     mod deposits;
     mod hostile;
+    mod http;
     mod process;
+    mod providers;
     mod processes;
+    mod lists;
+    mod mailbox;
     mod registration;
+    mod renew;
+    mod retire;
     mod statuses;
     mod story;
+    mod withdraw;
     mod world;
 }

@@ -7,7 +7,7 @@ use std::process::{Child, Command, Output, Stdio};
 use ops_proto::enrolment::Enrolment;
 use serde_json::Value;
 
-use super::world::store_url;
+use super::world::{client, store_url};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_blepay-server");
 
@@ -110,4 +110,70 @@ fn wrong_arguments_are_refused_with_what_to_do_and_change_nothing() {
 
     let ledger = json(&run(data, &["ledger", "--json"]));
     assert_eq!(ledger["issued"], Value::from(0));
+}
+
+/// What a log line of a request may never hold.
+fn secrets(data: &Path) -> Vec<String> {
+    let read = |name: &str| std::fs::read_to_string(data.join(name)).unwrap();
+    let keys = read("provider.keys") + &read("root.key") + &read("admin-token");
+    let of_keys = keys
+        .lines()
+        .map(|line| line.rsplit('=').next().unwrap_or(line).to_owned());
+    let tls = read("tls.key") + &read("tls-anchor.key");
+    let of_tls = tls.lines().filter(|line| !line.starts_with("--")).map(str::to_owned);
+
+    of_keys.chain(of_tls).filter(|text| text.len() > 15).collect()
+}
+
+#[tokio::test]
+async fn no_log_line_holds_a_key_a_token_or_a_body_and_each_is_one_json_object() {
+    let directory = tempfile::tempdir().unwrap();
+    let data = directory.path().join("provider");
+    let store = store_url().await;
+    let mut args = vec!["init"];
+    args.extend(store.iter().flat_map(|url| ["--store", url]));
+    assert!(run(&data, &args).status.success());
+    let log = directory.path().join("log");
+    let mut server = Command::new(PROGRAM)
+        .args(["run", "--log-format", "json", "--listen", "127.0.0.1:0"])
+        .args(["--allow-loss-of-answers", "--data"])
+        .arg(&data)
+        .env("BLEPAY_LOG", "trace")
+        .stdout(Stdio::piped())
+        .stderr(std::fs::File::create(&log).unwrap())
+        .spawn()
+        .unwrap();
+    let mut out = BufReader::new(server.stdout.take().unwrap());
+    let mut lines = [String::new(), String::new()];
+    for line in &mut lines {
+        out.read_line(line).unwrap();
+    }
+    let [public, admin] = lines.map(|line| line.split_once(' ').unwrap().1.trim().to_owned());
+    let token = std::fs::read_to_string(data.join("admin-token")).unwrap();
+    let http = client(&std::fs::read_to_string(data.join("tls-anchor.pem")).unwrap());
+    let secret_body = b"a body that only its receiver reads";
+    for path in ["/v1/claims", "/v1/clients", "/v1/deposits", "/v1/statuses"] {
+        let url = format!("https://{public}{path}");
+        http.post(url).body(secret_body.to_vec()).send().await.unwrap();
+    }
+    let url = format!("https://{admin}/v1/admin/ledger");
+    let answer = http.get(&url).bearer_auth(token.trim()).send().await.unwrap();
+    assert_eq!(answer.status().as_u16(), 200);
+    http.get(&url).bearer_auth("a guess at the token").send().await.unwrap();
+    let id = i32::try_from(server.id()).unwrap();
+    Command::new("kill").arg(id.to_string()).status().unwrap();
+    assert!(server.wait().unwrap().success());
+
+    let log = std::fs::read_to_string(&log).unwrap();
+    assert!(log.lines().count() > 5, "{log}");
+    for line in log.lines() {
+        let line: Value = serde_json::from_str(line).unwrap();
+        assert!(line["level"].is_string(), "{line}");
+    }
+    for secret in secrets(&data) {
+        assert!(!log.contains(&secret), "the log holds {secret}");
+    }
+    assert!(!log.contains("a body that only"), "the log holds a body");
+    assert!(!log.contains(&hex::encode(secret_body)));
+    assert!(!log.contains("a guess at"), "the log holds a token");
 }

@@ -24,7 +24,7 @@ use crate::writer::now;
 
 pub(crate) use accounts::ACCOUNTS_PAGE_MAX;
 pub use accounts::{AccountPage, AccountView, TaView};
-pub use audit::{Audit, audit};
+pub use audit::{Audit, Overspent, Progress, audit, audit_with};
 pub use backup::{BackupView, backup};
 pub(crate) use findings::FINDINGS_PAGE_MAX;
 pub use evidence::{ConvictionView, EvidenceError, StatementView, conviction_view};
@@ -348,14 +348,16 @@ pub enum AdminError {
     Tool(String),
     /// The books that are there have what the backup has not.
     #[error(
-        "the books here are newer (life {incarnation}, answer {sequence}) than the backup: what happened \
+        "the books here are newer (life {incarnation}, answer {answer}, entry {entry}) than the backup: what happened \
          since would be forgotten. Make a backup of them first, and say --force"
     )]
     NewerBooks {
         /// The life of the books that are here.
         incarnation: i64,
-        /// Their newest answer.
-        sequence: i64,
+        /// The number of their newest answer.
+        answer: i64,
+        /// The number of their newest entry.
+        entry: i64,
     },
     /// The file holds no books, or another provider's.
     #[error("{file} cannot be restored: {why}", file = file.display())]

@@ -65,7 +65,7 @@ async fn restore_file(
     drop(std::fs::remove_file(&copy));
     let bytes = std::fs::read(from).map_err(|source| io(from.to_owned(), source))?;
     make_file(&copy, &bytes, Access::Secret)?;
-    let in_backup = life_in(layout, &copy, from).await;
+    let in_backup = reached_in(layout, &copy, from).await;
     let kept = match in_backup {
         Ok(kept) => kept,
         Err(error) => {
@@ -74,21 +74,18 @@ async fn restore_file(
         }
     };
     let here = if books.exists() {
-        Some(life_at(&StoreAddress::file(books)).await?)
+        Some(reached_at(&StoreAddress::file(books)).await?)
     } else {
         None
     };
-    if let Some((incarnation, sequence)) = here
-        && (incarnation, sequence) > kept
+    if let Some(here) = here
+        && here > kept
         && force == Force::No
     {
         drop(std::fs::remove_file(&copy));
-        return Err(AdminError::NewerBooks {
-            incarnation,
-            sequence,
-        });
+        return Err(newer(here));
     }
-    let next = here.map_or(kept.0, |(incarnation, _)| incarnation.max(kept.0));
+    let next = here.map_or(kept.0, |here| here.0.max(kept.0));
     let put_aside = put_aside(books)?;
     std::fs::rename(&copy, books).map_err(|source| io(books.to_owned(), source))?;
     settle(books)?;
@@ -105,13 +102,10 @@ async fn restore_database(
     from: &Path,
     force: Force,
 ) -> Result<RestoreView, AdminError> {
-    let here = life_at(address).await.ok();
-    if let (Some((incarnation, sequence)), Force::No) = (here, force) {
+    let here = reached_at(address).await.ok();
+    if let (Some(here), Force::No) = (here, force) {
         // What a dump holds is known only when it is restored: over books, it wants to be forced.
-        return Err(AdminError::NewerBooks {
-            incarnation,
-            sequence,
-        });
+        return Err(newer(here));
     }
     let mut tool = Command::new("pg_restore");
     tool.args([
@@ -123,8 +117,8 @@ async fn restore_database(
     .args(["--dbname", &address.url_without_password()])
     .arg(from);
     run_tool(tool, address, "pg_restore").await?;
-    let kept = life_at(address).await?;
-    let next = here.map_or(kept.0, |(incarnation, _)| incarnation.max(kept.0));
+    let kept = reached_at(address).await?;
+    let next = here.map_or(kept.0, |here| here.0.max(kept.0));
 
     Ok(RestoreView {
         incarnation: begin_next_life(address, next).await?,
@@ -132,8 +126,16 @@ async fn restore_database(
     })
 }
 
-/// Returns the life in a copy of a backup, if it is this provider's.
-async fn life_in(layout: &Layout, copy: &Path, from: &Path) -> Result<(i64, i64), AdminError> {
+const fn newer((incarnation, answer, entry): (i64, i64, i64)) -> AdminError {
+    AdminError::NewerBooks {
+        incarnation,
+        answer,
+        entry,
+    }
+}
+
+/// Returns how far a copy of a backup, if it is this provider's.
+async fn reached_in(layout: &Layout, copy: &Path, from: &Path) -> Result<(i64, i64, i64), AdminError> {
     let no_backup = |why| AdminError::NoBackup {
         file: from.to_owned(),
         why,
@@ -143,7 +145,7 @@ async fn life_in(layout: &Layout, copy: &Path, from: &Path) -> Result<(i64, i64)
         .map_err(|_| no_backup("it holds no books"))?;
     let mut unit = store.begin_reading().await?;
     let life = unit
-        .stamp_reached()
+        .reached()
         .await
         .map_err(|_| no_backup("it holds no books"))?;
     let certify = layout.provider_certificate()?.body().subject;
@@ -157,9 +159,9 @@ async fn life_in(layout: &Layout, copy: &Path, from: &Path) -> Result<(i64, i64)
     Ok(life)
 }
 
-async fn life_at(address: &StoreAddress) -> Result<(i64, i64), AdminError> {
+async fn reached_at(address: &StoreAddress) -> Result<(i64, i64, i64), AdminError> {
     let mut store = Store::open(address).await?;
-    let life = store.begin_reading().await?.stamp_reached().await?;
+    let life = store.begin_reading().await?.reached().await?;
     store.close().await?;
 
     Ok(life)

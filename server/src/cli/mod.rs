@@ -26,9 +26,21 @@ pub use run::execute;
 #[derive(Debug, Parser)]
 #[command(name = "blepay-server", version, after_help = EXAMPLES)]
 pub struct Cli {
+    /// How log lines look on the error output
+    #[arg(long, global = true, value_enum, default_value_t = LogFormat::Text, env = "BLEPAY_LOG_FORMAT")]
+    pub log_format: LogFormat,
     /// What to do.
     #[command(subcommand)]
     pub command: Command,
+}
+
+/// How log lines look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object each, for machines.
+    Json,
 }
 
 const EXAMPLES: &str = "Examples:
@@ -184,6 +196,15 @@ What happened after the backup is sent again by the devices. Books that are newe
     /// Show, export and check what convicts a TA
     #[command(subcommand)]
     Evidence(evidence::EvidenceCommand),
+    /// Print the description of an API, in OpenAPI
+    #[command(after_help = "Examples:
+  blepay-server openapi          what devices and other providers use
+  blepay-server openapi --admin  what administrators use")]
+    Openapi {
+        /// What administrators use
+        #[arg(long)]
+        admin: bool,
+    },
     /// Print completions for a shell
     Completions {
         /// The shell

@@ -76,6 +76,14 @@ pub async fn execute(command: Command) -> anyhow::Result<ExitCode> {
         Command::Restore(args) => office::restore_backup(args).await?,
         Command::Measurement(command) => office::measurement(command)?,
         Command::Bench(args) => bench::execute(args).await?,
+        Command::Openapi { admin } => {
+            let api = if admin {
+                crate::http::admin::description()
+            } else {
+                crate::http::openapi::public()
+            };
+            output::line(&serde_json::to_string_pretty(&api)?)?;
+        }
         Command::Completions { shell } => {
             generate(
                 shell,

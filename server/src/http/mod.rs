@@ -19,7 +19,8 @@ use axum::http::header;
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, get, post};
-use ops_proto::PublicKey;
+use ops_proto::message::{BatchAnswer, ItemOutcome, SettlementState};
+use ops_proto::{PublicKey, Signed};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::task::TaskTracker;
 
@@ -165,7 +166,11 @@ async fn book(kind: MessageKind, body: Vec<u8>, shared: &Shared) -> Result<Vec<u
             let order = Order::prepare(kind, body, &shared.provider, now()).await?;
             meter::verified(begun.elapsed());
             shared.admit_signer(signer)?;
-            return shared.writer.book(order).await;
+            let answer = shared.writer.book(order).await?;
+            if kind == MessageKind::Batch {
+                count_pairs(&answer);
+            }
+            return Ok(answer);
         }
     };
     let announced = Announced::open(chain, body).await?;
@@ -174,6 +179,22 @@ async fn book(kind: MessageKind, body: Vec<u8>, shared: &Shared) -> Result<Vec<u
     let order = announced.check(&shared.provider).await?;
 
     shared.writer.book(order).await
+}
+
+/// Counts what became of the pairs of a batch.
+fn count_pairs(answer: &[u8]) {
+    let Ok(answer) = Signed::<BatchAnswer>::decode(answer) else {
+        return;
+    };
+    for (_, outcome) in answer.body().items.iter() {
+        meter::pair(match outcome {
+            ItemOutcome::Held(SettlementState::Credited) => "credited",
+            ItemOutcome::Held(SettlementState::Collected) => "collected",
+            ItemOutcome::Held(SettlementState::Waiting) => "waiting",
+            ItemOutcome::Held(SettlementState::Waived) => "waived",
+            ItemOutcome::Refused(_) => "refused",
+        });
+    }
 }
 
 /// Room for a large body: few are in memory at a time, and fewer of one host.

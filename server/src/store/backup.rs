@@ -36,7 +36,7 @@ impl StoreAddress {
         };
         let mut url = options.to_url_lossy();
         // Neither fails for an address with a host, and this one has one.
-        drop(url.set_password(None));
+        url.set_password(None).ok();
         url.set_query(Some("connect_timeout=10"));
 
         url.to_string()

@@ -106,13 +106,22 @@ impl Unit<'_> {
             .collect()
     }
 
-    /// Returns how far the server's answers went: incarnation and the newest sequence.
-    pub(crate) async fn stamp_reached(&mut self) -> Result<(i64, i64), StoreError> {
-        let row = sql::query("SELECT incarnation, sequence FROM life WHERE id = 1")
-            .fetch_one(self.sql())
-            .await?;
+    /// Returns how far the books go: the incarnation, and the numbers of the newest answer and entry.
+    /// Stamps say less: they are drawn before there are answers.
+    pub(crate) async fn reached(&mut self) -> Result<(i64, i64, i64), StoreError> {
+        let row = sql::query(
+            "SELECT incarnation, (SELECT COALESCE(max(id), 0) FROM answers) AS answers,
+                 (SELECT COALESCE(max(id), 0) FROM entries) AS entries
+             FROM life WHERE id = 1",
+        )
+        .fetch_one(self.sql())
+        .await?;
 
-        Ok((row.try_get("incarnation")?, row.try_get("sequence")?))
+        Ok((
+            row.try_get("incarnation")?,
+            row.try_get("answers")?,
+            row.try_get("entries")?,
+        ))
     }
 
     /// Returns whether a key is registered, as whatever.

@@ -53,7 +53,7 @@ pub(crate) type SlowConnection = TlsStream<TcpStream>;
 pub(crate) struct World {
     pub(crate) data: TempDir,
     pub(crate) server: RunningServer,
-    http: reqwest::Client,
+    pub(crate) http: reqwest::Client,
     pub(crate) provider: Signed<Certificate>,
 }
 
@@ -399,7 +399,7 @@ pub(crate) fn decode<T: serde::Serialize + serde::de::DeserializeOwned>(bytes: &
     decode_canonical(bytes).unwrap()
 }
 
-fn client(anchor: &str) -> reqwest::Client {
+pub(crate) fn client(anchor: &str) -> reqwest::Client {
     // Whoever is second finds it installed.
     rustls::crypto::ring::default_provider()
         .install_default()
