@@ -66,8 +66,8 @@ CREATE TABLE entries (
     id       INTEGER PRIMARY KEY AUTOINCREMENT,
     at_ms    INTEGER NOT NULL,
     reason   INTEGER NOT NULL,
-    debited  INTEGER NOT NULL REFERENCES accounts (id),
-    credited INTEGER NOT NULL REFERENCES accounts (id),
+    debited  INTEGER NOT NULL,
+    credited INTEGER NOT NULL,
     amount   INTEGER NOT NULL CHECK (amount > 0),
     cause    BLOB    NOT NULL,
     ta       BLOB,
@@ -127,17 +127,21 @@ CREATE TABLE statements (
     i     BLOB    NOT NULL,
     j     BLOB    NOT NULL,
     bytes BLOB    NOT NULL,
-    UNIQUE (ta, n, hash)
+    UNIQUE (ta, n, hash, i, j)
 );
 CREATE INDEX statements_by_i ON statements (ta, i) WHERE kind IN (0, 1);
 CREATE INDEX statements_by_j ON statements (ta, j) WHERE kind = 2;
 
 -- Standing: 0 honoured, 1 another payment has this (sender, j), 2 beyond the sender's limit,
--- 3 the sender is of another provider, 4 the request's own deny-list named the sender. State: 0 credited, 1 collected, 2 waiting.
+-- 3 the sender is of another provider, 4 the request's own deny-list named the sender. State: 0 credited,
+-- 1 collected, 2 waiting. Rival: 0 for the first with its (sender, j), and the key lets one be that. Named:
+-- can be found by its hash alone; not what is credited to a client at once, which is most of all rows,
+-- since an index in the order of hashes costs a page for each.
 CREATE TABLE payments (
-    hash          BLOB    NOT NULL PRIMARY KEY CHECK (length(hash) = 32),
     sender        BLOB    NOT NULL,
     j             BLOB    NOT NULL,
+    rival         INTEGER NOT NULL,
+    hash          BLOB    NOT NULL CHECK (length(hash) = 32),
     amount        INTEGER NOT NULL CHECK (amount > 0),
     provider      BLOB    NOT NULL,
     receiver_kind INTEGER NOT NULL,
@@ -145,9 +149,11 @@ CREATE TABLE payments (
     request_id    BLOB    NOT NULL,
     standing      INTEGER NOT NULL CHECK (standing IN (0, 1, 2, 3, 4)),
     state         INTEGER NOT NULL CHECK (state IN (0, 1, 2)),
-    received_ms   INTEGER NOT NULL
-);
-CREATE UNIQUE INDEX one_payment_for_a_j ON payments (sender, j) WHERE standing <> 1;
+    received_ms   INTEGER NOT NULL,
+    named         INTEGER NOT NULL CHECK (named IN (0, 1)),
+    PRIMARY KEY (sender, j, rival)
+) WITHOUT ROWID;
+CREATE UNIQUE INDEX payments_by_name ON payments (hash) WHERE named = 1;
 CREATE INDEX payments_waiting ON payments (receiver) WHERE state = 2;
 
 -- What the accepted statuses of a TA say of its request ids.

@@ -13,7 +13,7 @@ use crate::limits::{ATTEMPTS_MAX, GROUP_MAX, PAUSE_MAX, PAUSE_MIN, QUEUE_MAX};
 use crate::meter;
 use crate::provider::Provider;
 use crate::refusal::{Code, Refusal};
-use crate::service::{Desk, Order, Stop};
+use crate::service::{Batch, Desk, Order, PlainBooked, Stop, bulk};
 use crate::store::{Store, StoreError, Unit};
 
 type Answer = Result<Vec<u8>, Refusal>;
@@ -157,17 +157,14 @@ impl WriterTask {
         }
         self.store.draw_stamps().await?;
         let mut unit = self.store.begin().await?;
-        let mut answers = Vec::with_capacity(jobs.len());
-        for job in jobs {
-            match book_one(&mut unit, &self.provider, &job.order).await {
-                Ok(answer) => answers.push(answer),
-                Err(error) => {
-                    // The next transaction would begin with it otherwise, while locks are held.
-                    unit.abandon().await.ok();
-                    return Err(error);
-                }
+        let answers = match book_all(&mut unit, &self.provider, jobs).await {
+            Ok(answers) => answers,
+            Err(error) => {
+                // The next transaction would begin with it otherwise, while locks are held.
+                unit.abandon().await.ok();
+                return Err(error);
             }
-        }
+        };
         let begun = Instant::now();
         unit.commit().await?;
         meter::committed(jobs.len(), begun.elapsed());
@@ -197,11 +194,59 @@ fn pause(attempt: u32) -> Duration {
     longest.saturating_mul(u32::from(random)) / 256
 }
 
+/// Books what is plain of all messages together, and the others one by one.
+async fn book_all(
+    unit: &mut Unit<'_>,
+    provider: &Provider,
+    jobs: &[Job],
+) -> Result<Vec<Answer>, StoreError> {
+    let batches: Vec<Option<&Batch>> = jobs.iter().map(|job| job.order.batch()).collect();
+    let (plain, mut ready) = book_plain(unit, provider, &batches).await?;
+    let mut answers = Vec::with_capacity(jobs.len());
+    for (number, job) in jobs.iter().enumerate() {
+        let answer = match ready.get_mut(number).and_then(Option::take) {
+            Some(bytes) => Ok(bytes),
+            None => book_one(unit, provider, &job.order, &plain).await?,
+        };
+        answers.push(answer);
+    }
+
+    Ok(answers)
+}
+
+/// Books what is plain behind a mark of its own. When the books refuse it, nothing was plain.
+async fn book_plain(
+    unit: &mut Unit<'_>,
+    provider: &Provider,
+    batches: &[Option<&Batch>],
+) -> Result<(PlainBooked, Vec<Option<Vec<u8>>>), StoreError> {
+    if batches.iter().all(Option::is_none) {
+        return Ok((PlainBooked::default(), Vec::new()));
+    }
+    unit.mark().await?;
+    let error = match bulk::book(unit, provider, batches, now()).await {
+        Ok(booked) => {
+            unit.keep().await?;
+            return Ok(booked);
+        }
+        Err(error) => error,
+    };
+    if error.ends_transaction() {
+        return Err(error);
+    }
+    let source = std::error::Error::source(&error).map(ToString::to_string);
+    tracing::warn!(%error, source, "Plain claims are taken one by one");
+    unit.undo().await?;
+
+    Ok((PlainBooked::default(), Vec::new()))
+}
+
 /// Books one message behind a mark of its own. An error ends the group.
 async fn book_one(
     unit: &mut Unit<'_>,
     provider: &Provider,
     order: &Order,
+    plain: &PlainBooked,
 ) -> Result<Answer, StoreError> {
     unit.mark().await?;
     let mut desk = Desk {
@@ -209,7 +254,7 @@ async fn book_one(
         provider,
         now: now(),
     };
-    let stop = match order.apply(&mut desk).await {
+    let stop = match order.apply(&mut desk, plain).await {
         Ok(bytes) => {
             desk.unit.keep().await?;
             return Ok(Ok(bytes));

@@ -6,8 +6,10 @@
 
 mod account;
 mod batch;
+pub(crate) mod bulk;
 mod chain;
 mod challenge;
+mod check;
 mod death;
 mod deposit;
 mod ending;
@@ -36,6 +38,9 @@ use crate::provider::Provider;
 use crate::refusal::{Code, Refusal};
 use crate::store::{StoreError, TaRow, Unit};
 
+pub(crate) use batch::Batch;
+pub(crate) use bulk::PlainBooked;
+pub(crate) use check::Checker;
 pub(crate) use chain::{Announced, ChainKind};
 pub(crate) use ending::PayOut;
 pub(crate) use forward::{Answered, Delivered, PeerDue, release};
@@ -48,7 +53,7 @@ pub(crate) enum Order {
     RegisterClient(register::Client),
     RegisterTa(register::Ta),
     Deposit(deposit::Deposit),
-    Batch(batch::Batch),
+    Batch(Batch),
     Withdraw(withdraw::WithdrawOrder),
     Knock(chain::Knock),
     Status(status::StatusOrder),
@@ -151,14 +156,46 @@ impl Order {
         }
     }
 
+    /// Returns the batch, if the message is one.
+    pub(crate) const fn batch(&self) -> Option<&Batch> {
+        match self {
+            Self::Batch(batch) => Some(batch),
+            Self::Challenge(_)
+            | Self::RegisterClient(_)
+            | Self::RegisterTa(_)
+            | Self::Deposit(_)
+            | Self::Knock(_)
+            | Self::Status(_)
+            | Self::Withdraw(_)
+            | Self::Retire(_)
+            | Self::Death(_)
+            | Self::Renew(_)
+            | Self::Mailbox(_)
+            | Self::Lists(_)
+            | Self::PayOut(_)
+            | Self::Forward(_)
+            | Self::Settlement(_)
+            | Self::Answered(_)
+            | Self::Delivered(_)
+            | Self::Acknowledged(_)
+            | Self::PeerDue(_)
+            | Self::Account(_) => None,
+        }
+    }
+
     /// Books the message and returns the bytes of the answer.
-    pub(crate) async fn apply(&self, at: &mut Desk<'_, '_>) -> Result<Vec<u8>, Stop> {
+    /// What was booked together with other messages is not booked again.
+    pub(crate) async fn apply(
+        &self,
+        at: &mut Desk<'_, '_>,
+        booked: &PlainBooked,
+    ) -> Result<Vec<u8>, Stop> {
         match self {
             Self::Challenge(order) => order.apply(at).await,
             Self::RegisterClient(order) => order.apply(at).await,
             Self::RegisterTa(order) => order.apply(at).await,
             Self::Deposit(order) => order.apply(at).await,
-            Self::Batch(order) => order.apply(at).await,
+            Self::Batch(order) => order.apply(at, booked).await,
             Self::Knock(order) => order.apply(at).await,
             Self::Status(order) => order.apply(at).await,
             Self::Withdraw(order) => order.apply(at).await,

@@ -18,7 +18,8 @@ pub(super) async fn book(
     pair: &PaymentPair,
     verified: PayVerify,
 ) -> Result<ItemOutcome, Stop> {
-    if let Some(known) = at.unit.payment(&pair.hash()).await? {
+    let (sender, j) = (pair.sender_key(), pair.payment.body().position.j);
+    if let Some(known) = at.unit.payment_of(&sender, j, &pair.hash()).await? {
         return if known.standing == Standing::Foreign {
             forward::outcome(at, &known).await
         } else {
@@ -145,7 +146,7 @@ async fn look_for_evidence(at: &mut Desk<'_, '_>, pair: &PaymentPair) -> Result<
     Ok(())
 }
 
-fn new_row(pair: &PaymentPair) -> PaymentRow {
+pub(super) fn new_row(pair: &PaymentPair) -> PaymentRow {
     let payment = pair.payment.body();
 
     PaymentRow {

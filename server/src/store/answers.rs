@@ -24,7 +24,7 @@ pub(crate) enum AnswerKind {
 }
 
 impl AnswerKind {
-    const fn code(self) -> i64 {
+    pub(super) const fn code(self) -> i64 {
         match self {
             Self::Deposit => 0,
             Self::Batch => 1,

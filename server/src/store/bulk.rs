@@ -10,10 +10,10 @@ use super::answers::AnswerKind;
 use super::column::{
     amount, balance_back, counter, counter_back, digest_back, instant, key_back, units,
 };
-use super::payments::{PaymentRow, kind_code, standing_back, standing_code, state_back, state_code};
+use super::payments::{PaymentRow, kind_code, payment_back, standing_code, state_code};
 use super::rows::{Column, Rows};
-use super::sql::Value;
-use super::{PaymentState, Standing, StoreError, Unit};
+use super::sql::{Row, Value};
+use super::{StoreError, Unit};
 use crate::ledger::Reason;
 
 /// A TA that is live and that no list names, with its shadow.
@@ -59,36 +59,24 @@ pub(crate) struct PlainPayment {
 const KEYS_AND_NUMBERS: &[Column] = &[Column::Bytes, Column::Bytes];
 
 impl Unit<'_> {
-    /// Returns what is known of payments by (sender, j): their hashes, standings and states.
+    /// Returns the payments that are known by (sender, j).
     pub(crate) async fn payments_known(
         &mut self,
         wanted: &[(PublicKey, u64)],
-    ) -> Result<Vec<(PublicKey, u64, Digest, Standing, PaymentState)>, StoreError> {
+    ) -> Result<Vec<PaymentRow>, StoreError> {
         let mut rows = Rows::new(KEYS_AND_NUMBERS);
         for (sender, j) in wanted {
             rows.push([sender.0.as_slice().into(), counter(*j).into()]);
         }
         let found = self
             .fetch_rows(
-                "SELECT payments.sender, payments.j, payments.hash, payments.standing, payments.state
-                 FROM {rows} CROSS JOIN payments
-                 WHERE payments.sender = rows.column1 AND payments.j = rows.column2",
+                "SELECT payments.* FROM {rows} CROSS JOIN payments
+                 WHERE payments.sender = given.column1 AND payments.j = given.column2",
                 rows,
             )
             .await?;
 
-        found
-            .iter()
-            .map(|row| {
-                Ok((
-                    key_back(row.try_get("sender")?)?,
-                    counter_back(row.try_get("j")?)?,
-                    digest_back(row.try_get("hash")?)?,
-                    standing_back(row.try_get("standing")?)?,
-                    state_back(row.try_get("state")?)?,
-                ))
-            })
-            .collect()
+        found.iter().map(payment_back).collect()
     }
 
     /// Returns those of these TAs that are live and not listed, and that have a shadow.
@@ -100,10 +88,10 @@ impl Unit<'_> {
             .fetch_rows(
                 "SELECT tas.key, tas.owner, accounts.id, accounts.balance
                  FROM {rows} CROSS JOIN tas CROSS JOIN accounts
-                 WHERE tas.key = rows.column1 AND tas.standing = 0
+                 WHERE tas.key = given.column1 AND tas.standing = 0
                    AND tas.listed_epoch = 0 AND tas.listed_number = 0
                    AND accounts.kind = 2 AND accounts.owner = tas.key
-                   AND accounts.number = rows.column2",
+                   AND accounts.number = given.column2",
                 keys_without_number(wanted),
             )
             .await?;
@@ -133,8 +121,8 @@ impl Unit<'_> {
         }
         self.execute_rows(
             "INSERT INTO accounts (kind, owner, number)
-             SELECT 1, clients.key, rows.column2 FROM {rows} CROSS JOIN clients
-             WHERE clients.key = rows.column1
+             SELECT 1, clients.key, given.column2 FROM {rows} CROSS JOIN clients
+             WHERE clients.key = given.column1
              ON CONFLICT DO NOTHING",
             keys_without_number(wanted),
         )
@@ -151,8 +139,8 @@ impl Unit<'_> {
             .fetch_rows(
                 "SELECT clients.key, accounts.id
                  FROM {rows} CROSS JOIN clients CROSS JOIN accounts
-                 WHERE clients.key = rows.column1 AND accounts.kind = 1
-                   AND accounts.owner = clients.key AND accounts.number = rows.column2",
+                 WHERE clients.key = given.column1 AND accounts.kind = 1
+                   AND accounts.owner = clients.key AND accounts.number = given.column2",
                 keys_without_number(wanted),
             )
             .await?;
@@ -179,8 +167,9 @@ impl Unit<'_> {
         let before = self
             .fetch_rows(
                 "SELECT ta, n, i, j, hash FROM (
-                     SELECT rows.column1 AS of_ta, (SELECT max(n) FROM statements
-                         WHERE ta = rows.column1 AND n < rows.column2) AS nearest FROM {rows}
+                     SELECT given.column1 AS of_ta, (SELECT n FROM statements
+                         WHERE ta = given.column1 AND n < given.column2
+                         ORDER BY n DESC LIMIT 1) AS nearest FROM {rows}
                  ) AS wanted CROSS JOIN statements WHERE ta = of_ta AND n = nearest",
                 rows(),
             )
@@ -192,8 +181,9 @@ impl Unit<'_> {
         let after = self
             .fetch_rows(
                 "SELECT ta, n, i, j, hash FROM (
-                     SELECT rows.column1 AS of_ta, (SELECT min(n) FROM statements
-                         WHERE ta = rows.column1 AND n >= rows.column2) AS nearest FROM {rows}
+                     SELECT given.column1 AS of_ta, (SELECT n FROM statements
+                         WHERE ta = given.column1 AND n >= given.column2
+                         ORDER BY n LIMIT 1) AS nearest FROM {rows}
                  ) AS wanted CROSS JOIN statements WHERE ta = of_ta AND n = nearest",
                 rows(),
             )
@@ -238,8 +228,8 @@ impl Unit<'_> {
         }
         let changed = self
             .execute_rows(
-                "UPDATE accounts SET balance = balance + rows.column2 FROM {rows}
-                 WHERE accounts.id = rows.column1",
+                "UPDATE accounts SET balance = balance + given.column2 FROM {rows}
+                 WHERE accounts.id = given.column1",
                 rows,
             )
             .await?;
@@ -403,7 +393,7 @@ fn keys_without_number(keys: &[PublicKey]) -> Rows {
     rows
 }
 
-fn position_back(row: &super::sql::Row) -> Result<StoredPosition, StoreError> {
+fn position_back(row: &Row) -> Result<StoredPosition, StoreError> {
     Ok(StoredPosition {
         n: counter_back(row.try_get("n")?)?,
         i: counter_back(row.try_get("i")?)?,

@@ -20,6 +20,13 @@ const LOCK_TIMEOUT_MS: u32 = 10_000;
 /// How long PostgreSQL keeps a transaction of a process that has gone silent, in milliseconds.
 const IDLE_TRANSACTION_TIMEOUT_MS: u32 = 30_000;
 
+/// Pages of the file that are kept in memory: as a negative number, in KiB.
+const CACHE_KIB: &str = "-65536";
+
+/// Pages in the log of writes before they are folded into the file: 32 MiB, so that a page that changes
+/// often is folded in once.
+const CHECKPOINT_PAGES: &str = "8192";
+
 /// Statements kept prepared.
 const STATEMENTS_MAX: usize = 256;
 
@@ -40,6 +47,8 @@ pub(super) async fn sqlite(path: &Path, to: Connected) -> Result<SqliteConnectio
         .synchronous(SqliteSynchronous::Full)
         .foreign_keys(true)
         .busy_timeout(BUSY_TIMEOUT)
+        .pragma("cache_size", CACHE_KIB)
+        .pragma("wal_autocheckpoint", CHECKPOINT_PAGES)
         .statement_cache_capacity(STATEMENTS_MAX)
         .disable_statement_logging()
         .connect()

@@ -157,7 +157,7 @@ impl Unit<'_> {
     ) -> Result<Vec<PaymentPair>, StoreError> {
         let rows: Vec<Vec<u8>> = sql::query_scalar(
             "SELECT statements.bytes FROM forwards
-             JOIN payments ON payments.hash = forwards.payment
+             JOIN payments ON payments.hash = forwards.payment AND payments.named = 1
              JOIN statements ON statements.ta = payments.sender AND statements.hash = payments.hash
              WHERE forwards.debtor = $1 AND forwards.state = 0 AND forwards.due_ms <= $2
              ORDER BY forwards.id LIMIT $3",
@@ -178,7 +178,7 @@ impl Unit<'_> {
         limit: i64,
     ) -> Result<Vec<PaymentRow>, StoreError> {
         let rows = sql::query(
-            "SELECT payments.* FROM forwards JOIN payments ON payments.hash = forwards.payment
+            "SELECT payments.* FROM forwards JOIN payments ON payments.hash = forwards.payment AND payments.named = 1
              WHERE forwards.debtor = $1 AND forwards.state = 3 ORDER BY forwards.id LIMIT $2",
         )
         .bind(debtor.0.as_slice())
@@ -315,7 +315,7 @@ impl Unit<'_> {
     ) -> Result<Vec<PaymentPair>, StoreError> {
         let rows: Vec<Vec<u8>> = sql::query_scalar(
             "SELECT statements.bytes FROM deliveries
-             JOIN payments ON payments.hash = deliveries.payment
+             JOIN payments ON payments.hash = deliveries.payment AND payments.named = 1
              JOIN statements ON statements.ta = payments.sender AND statements.hash = payments.hash
              WHERE deliveries.creditor = $1 AND deliveries.done = 0 AND deliveries.due_ms <= $2
              ORDER BY deliveries.due_ms, deliveries.payment LIMIT $3",
@@ -403,6 +403,32 @@ impl Unit<'_> {
         .await?;
 
         Ok(())
+    }
+
+    /// Returns every certificate of other providers.
+    pub(crate) async fn foreign_certificates(
+        &mut self,
+    ) -> Result<Vec<Signed<Certificate>>, StoreError> {
+        let rows: Vec<Vec<u8>> =
+            sql::query_scalar("SELECT bytes FROM provider_certificates ORDER BY provider, number")
+                .fetch_all(self.sql())
+                .await?;
+
+        rows.iter().map(|bytes| signed_back(bytes)).collect()
+    }
+
+    /// Returns the answer that decided on a forward.
+    pub(crate) async fn forward_answer(
+        &mut self,
+        payment: &Digest,
+    ) -> Result<Option<Vec<u8>>, StoreError> {
+        sql::query_scalar(
+            "SELECT peer_answers.bytes FROM forwards JOIN peer_answers ON peer_answers.id = forwards.answer
+             WHERE forwards.payment = $1",
+        )
+        .bind(payment.0.as_slice())
+        .fetch_optional(self.sql())
+        .await
     }
 
     /// Returns the certificates of another provider, newest first.

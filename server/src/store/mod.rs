@@ -5,8 +5,10 @@
 
 mod address;
 mod answers;
+mod audit;
 mod backup;
 mod books;
+mod bulk;
 mod certificates;
 mod challenges;
 mod column;
@@ -22,6 +24,7 @@ mod migrate;
 mod office;
 mod payments;
 mod positions;
+mod rows;
 mod sql;
 mod statements;
 mod subjects;
@@ -31,7 +34,12 @@ use sqlx::{Connection as _, PgConnection, Postgres, Sqlite, SqliteConnection, Tr
 
 pub use address::{NoStoreAddress, StoreAddress};
 pub(crate) use answers::AnswerKind;
+pub(crate) use audit::{
+    AccountAsItStands, AnswerAsItStands, DepositAsItStands, EntryAsItStands, PaymentAsItStands,
+    StatementAsItStands,
+};
 pub use books::{AccountRow, EntryRow, Totals};
+pub(crate) use bulk::{LiveTa, Neighbours, PlainPayment, StoredPosition};
 pub use deposits::DepositRow;
 pub use ends::{DeathRow, RetirementRow};
 pub use error::StoreError;

@@ -76,12 +76,30 @@ impl PaymentState {
 }
 
 impl Unit<'_> {
-    /// Returns a payment.
+    /// Returns a payment by its name alone. One that was credited to a client at once is not found so:
+    /// nobody names it without its sender.
     pub(crate) async fn payment(
         &mut self,
         hash: &Digest,
     ) -> Result<Option<PaymentRow>, StoreError> {
-        let row = sql::query("SELECT * FROM payments WHERE hash = $1")
+        let row = sql::query("SELECT * FROM payments WHERE hash = $1 AND named = 1")
+            .bind(hash.0.as_slice())
+            .fetch_optional(self.sql())
+            .await?;
+
+        row.as_ref().map(payment_back).transpose()
+    }
+
+    /// Returns a payment by its sender, j and name.
+    pub(crate) async fn payment_of(
+        &mut self,
+        sender: &PublicKey,
+        j: u64,
+        hash: &Digest,
+    ) -> Result<Option<PaymentRow>, StoreError> {
+        let row = sql::query("SELECT * FROM payments WHERE sender = $1 AND j = $2 AND hash = $3")
+            .bind(sender.0.as_slice())
+            .bind(counter(j))
             .bind(hash.0.as_slice())
             .fetch_optional(self.sql())
             .await?;
@@ -106,7 +124,7 @@ impl Unit<'_> {
         Ok(found.is_some())
     }
 
-    /// Stores a payment; a second one with its sender and j breaks the index, unless it is a conflict.
+    /// Stores a payment, which can be found by its name. Those with one sender and j are numbered.
     pub(crate) async fn put_payment(
         &mut self,
         payment: &PaymentRow,
@@ -114,8 +132,9 @@ impl Unit<'_> {
     ) -> Result<(), StoreError> {
         sql::query(
             "INSERT INTO payments (hash, sender, j, amount, provider, receiver_kind, receiver,
-                 request_id, standing, state, received_ms)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
+                 request_id, standing, state, received_ms, named, rival)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, 1,
+                 (SELECT coalesce(max(rival) + 1, 0) FROM payments WHERE sender = $2 AND j = $3))",
         )
         .bind(payment.hash.0.as_slice())
         .bind(payment.sender.0.as_slice())
@@ -138,8 +157,10 @@ impl Unit<'_> {
     pub(crate) async fn paid_after(&mut self, ta: &PublicKey, n: u64) -> Result<u64, StoreError> {
         let sum: Option<i64> = sql::query_scalar(
             "SELECT CAST(sum(payments.amount) AS BIGINT) FROM statements
-             JOIN payments ON payments.hash = statements.hash
-             WHERE statements.ta = $1 AND statements.n > $2 AND payments.standing = 0",
+             JOIN payments ON payments.sender = statements.ta AND payments.j = statements.j
+                 AND payments.hash = statements.hash
+             WHERE statements.ta = $1 AND statements.n > $2 AND statements.kind = 2
+               AND payments.standing = 0",
         )
         .bind(ta.0.as_slice())
         .bind(counter(n))
@@ -151,7 +172,7 @@ impl Unit<'_> {
 
     /// Writes what may change of a payment: standing and state.
     pub(crate) async fn update_payment(&mut self, payment: &PaymentRow) -> Result<(), StoreError> {
-        sql::query("UPDATE payments SET standing = $2, state = $3 WHERE hash = $1")
+        sql::query("UPDATE payments SET standing = $2, state = $3 WHERE hash = $1 AND named = 1")
             .bind(payment.hash.0.as_slice())
             .bind(standing_code(payment.standing))
             .bind(state_code(payment.state))
@@ -168,7 +189,8 @@ impl Unit<'_> {
     ) -> Result<Vec<PaymentRow>, StoreError> {
         let rows = sql::query(
             "SELECT payments.* FROM payments
-             JOIN statements ON statements.hash = payments.hash AND statements.ta = payments.sender
+             JOIN statements ON statements.ta = payments.sender AND statements.j = payments.j
+                 AND statements.kind = 2 AND statements.hash = payments.hash
              WHERE payments.sender = $1 AND payments.standing = 2 ORDER BY statements.n",
         )
         .bind(sender.0.as_slice())
@@ -184,7 +206,7 @@ impl Unit<'_> {
         hash: &Digest,
         state: PaymentState,
     ) -> Result<(), StoreError> {
-        sql::query("UPDATE payments SET state = $2 WHERE hash = $1")
+        sql::query("UPDATE payments SET state = $2 WHERE hash = $1 AND named = 1")
             .bind(hash.0.as_slice())
             .bind(state_code(state))
             .execute(self.sql())
@@ -296,7 +318,7 @@ impl Unit<'_> {
     }
 }
 
-const fn kind_code(kind: Kind) -> i64 {
+pub(super) const fn kind_code(kind: Kind) -> i64 {
     match kind {
         Kind::Provider => 0,
         Kind::Client => 1,
@@ -304,7 +326,7 @@ const fn kind_code(kind: Kind) -> i64 {
     }
 }
 
-const fn standing_code(standing: Standing) -> i64 {
+pub(super) const fn standing_code(standing: Standing) -> i64 {
     match standing {
         Standing::Honoured => 0,
         Standing::Conflict => 1,
@@ -314,7 +336,7 @@ const fn standing_code(standing: Standing) -> i64 {
     }
 }
 
-const fn state_code(state: PaymentState) -> i64 {
+pub(super) const fn state_code(state: PaymentState) -> i64 {
     match state {
         PaymentState::Credited => 0,
         PaymentState::Collected => 1,
@@ -337,19 +359,27 @@ pub(super) fn payment_back(row: &Row) -> Result<PaymentRow, StoreError> {
         },
         receiver: key_back(row.try_get("receiver")?)?,
         request_id: RequestId(counter_back(row.try_get("request_id")?)?),
-        standing: match row.try_get("standing")? {
-            0_i64 => Standing::Honoured,
-            1 => Standing::Conflict,
-            2 => Standing::BeyondLimit,
-            3 => Standing::Foreign,
-            4 => Standing::Listed,
-            _ => return Err(StoreError::Damaged("a payment has an unknown standing")),
-        },
-        state: match row.try_get("state")? {
-            0_i64 => PaymentState::Credited,
-            1 => PaymentState::Collected,
-            2 => PaymentState::Waiting,
-            _ => return Err(StoreError::Damaged("a payment has an unknown state")),
-        },
+        standing: standing_back(row.try_get("standing")?)?,
+        state: state_back(row.try_get("state")?)?,
     })
+}
+
+const fn standing_back(code: i64) -> Result<Standing, StoreError> {
+    match code {
+        0 => Ok(Standing::Honoured),
+        1 => Ok(Standing::Conflict),
+        2 => Ok(Standing::BeyondLimit),
+        3 => Ok(Standing::Foreign),
+        4 => Ok(Standing::Listed),
+        _ => Err(StoreError::Damaged("a payment has an unknown standing")),
+    }
+}
+
+const fn state_back(code: i64) -> Result<PaymentState, StoreError> {
+    match code {
+        0 => Ok(PaymentState::Credited),
+        1 => Ok(PaymentState::Collected),
+        2 => Ok(PaymentState::Waiting),
+        _ => Err(StoreError::Damaged("a payment has an unknown state")),
+    }
 }

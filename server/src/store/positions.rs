@@ -165,7 +165,7 @@ impl Unit<'_> {
     ) -> Result<u64, StoreError> {
         let sum: Option<i64> = sql::query_scalar(
             "SELECT CAST(sum(payments.amount) AS BIGINT) FROM forwards
-             JOIN payments ON payments.hash = forwards.payment
+             JOIN payments ON payments.hash = forwards.payment AND payments.named = 1
              WHERE forwards.debtor = $1 AND forwards.state IN (0, 3) AND forwards.booked = $2",
         )
         .bind(debtor.0.as_slice())

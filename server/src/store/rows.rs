@@ -1,6 +1,6 @@
 //! Many rows in one statement: what books claims by the thousand.
 //!
-//! A statement names its rows as `{rows}` and their columns as `rows.column1`, `rows.column2` …. SQLite is
+//! A statement names its rows as `{rows}` and their columns as `given.column1`, `given.column2` …. SQLite is
 //! given them as `VALUES`, a few sizes of it so that statements stay prepared; PostgreSQL as arrays.
 
 use super::sql::{self, Row, Sql, Value};
@@ -159,7 +159,7 @@ fn sqlite_rows(rows: usize, columns: usize) -> String {
     let row = format!("({}),", vec!["?"; columns].join(","));
     text.push_str(&row.repeat(rows));
     text.pop();
-    text.push_str(") AS rows");
+    text.push_str(") AS given");
 
     text
 }
@@ -178,7 +178,7 @@ fn postgres_rows(columns: &[Column]) -> String {
         .collect();
 
     format!(
-        "UNNEST({}) AS rows({})",
+        "UNNEST({}) AS given({})",
         arrays.join(", "),
         names.join(", ")
     )
@@ -202,11 +202,11 @@ mod tests {
         let postgres = rows().statements("SELECT * FROM {rows}", Engine::Postgres);
 
         assert_eq!(sqlite.len(), 2);
-        assert_eq!(sqlite[0].0, "SELECT * FROM (VALUES (?,?),(?,?)) AS rows");
+        assert_eq!(sqlite[0].0, "SELECT * FROM (VALUES (?,?),(?,?)) AS given");
         assert_eq!((sqlite[0].1.len(), sqlite[1].1.len()), (4, 2));
         assert_eq!(
             postgres[0].0,
-            "SELECT * FROM UNNEST($1::BIGINT[], $2::BYTEA[]) AS rows(column1, column2)"
+            "SELECT * FROM UNNEST($1::BIGINT[], $2::BYTEA[]) AS given(column1, column2)"
         );
         assert_eq!(postgres[0].1.len(), 2);
     }
