@@ -313,9 +313,12 @@ pub struct Radio {
 /// `blepay demo`.
 #[derive(Debug, Args)]
 pub struct Demo {
-    /// Also show each process's part in full: certificates, statements, every sync
+    /// Play everything: two providers under one root, PIN, refund, mailbox, a forger, and the ends of TAs
     #[arg(long)]
     pub full: bool,
+    /// Also show each process's part in full: certificates, statements, every sync
+    #[arg(long)]
+    pub verbose: bool,
     /// Keep the folder with state and logs, and print where
     #[arg(long)]
     pub keep: bool,

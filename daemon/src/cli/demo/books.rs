@@ -28,18 +28,43 @@ pub(super) struct Ledger {
     pub(super) balanced: bool,
 }
 
-/// What the demo ends with.
+/// What the demo ends with. Amounts are minor units, summed over all providers.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub(super) struct Outcome {
     pub(super) issued: u64,
     pub(super) online: u64,
     pub(super) ta: u64,
     pub(super) in_flight: u64,
+    pub(super) held: u64,
     pub(super) conserved: bool,
     pub(super) payments: Vec<Proven>,
     pub(super) currency: String,
+    pub(super) providers: Vec<Books>,
+    /// What each provider's books say of what it owes and is owed; below zero it is owed.
+    pub(super) positions: Vec<Position>,
+}
+
+/// One provider's books, and what the TAs that it certified say they hold.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub(super) struct Books {
+    pub(super) name: String,
     pub(super) ledger: Ledger,
+    pub(super) audit: String,
     pub(super) devices: Vec<Holding>,
+}
+
+/// What one provider's books say of the others.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub(super) struct Position {
+    pub(super) provider: String,
+    pub(super) position: i64,
+}
+
+/// A provider, and its devices that hold money.
+#[derive(Debug)]
+pub(super) struct Member<'a> {
+    pub(super) bank: &'a Provider,
+    pub(super) devices: Vec<&'a Device>,
 }
 
 /// A payment with what was found out about it.
@@ -64,42 +89,96 @@ pub(super) struct Holding {
 /// Asks everybody and adds up.
 pub(super) async fn close(
     stage: &mut Stage<'_>,
-    bank: &Provider,
-    devices: &[&Device],
+    members: &[Member<'_>],
     payments: Vec<Proven>,
 ) -> Result<Outcome, Failure> {
-    let ledger = bank.ledger()?;
-    let mut holdings = Vec::new();
-    for device in devices {
-        holdings.push(Holding {
+    let mut providers = Vec::new();
+    for member in members {
+        let books = books_of(member).await?;
+        show(stage, &books)?;
+        providers.push(books);
+    }
+    let total = |field: fn(&Ledger) -> u64| sum(providers.iter().map(|books| field(&books.ledger)));
+    let positions = providers.iter().map(|books| Position {
+        provider: books.name.clone(),
+        position: books.ledger.position,
+    });
+
+    Ok(Outcome {
+        issued: total(|ledger| ledger.issued),
+        online: total(|ledger| ledger.online),
+        ta: sum(providers.iter().map(Books::on_devices)),
+        in_flight: total(|ledger| ledger.transit.saturating_add(ledger.open)),
+        held: total(|ledger| ledger.held),
+        conserved: is_conserved(&providers),
+        payments,
+        currency: CURRENCY.to_owned(),
+        positions: positions.collect(),
+        providers,
+    })
+}
+
+impl Books {
+    fn on_devices(&self) -> u64 {
+        sum(self.devices.iter().map(|holding| holding.balance))
+    }
+
+    /// Whether each unit that was issued is in one place, by what the TAs themselves say.
+    fn adds_up(&self) -> bool {
+        let ledger = &self.ledger;
+        let places = [
+            ledger.online,
+            self.on_devices(),
+            ledger.open,
+            ledger.transit,
+            ledger.held,
+        ];
+        let found = i128::from(sum(places))
+            .saturating_add(i128::from(ledger.position))
+            .saturating_add(i128::from(ledger.loss));
+
+        ledger.balanced && self.audit == BALANCED && found == i128::from(ledger.issued)
+    }
+}
+
+fn is_conserved(providers: &[Books]) -> bool {
+    let positions = providers
+        .iter()
+        .map(|books| i128::from(books.ledger.position));
+
+    providers.iter().all(Books::adds_up) && positions.sum::<i128>() == 0
+}
+
+async fn books_of(member: &Member<'_>) -> Result<Books, Failure> {
+    let mut devices = Vec::new();
+    for device in &member.devices {
+        devices.push(Holding {
             name: device.name.to_owned(),
             balance: device.balance().await?,
         });
     }
-    let ta = sum(holdings.iter().map(|holding| holding.balance));
-    let in_flight = ledger.transit.saturating_add(ledger.open);
-    let found = [ledger.online, ta, in_flight, ledger.held];
-    let conserved = ledger.balanced
-        && ledger.issued == sum(found)
-        && ledger.shadow == ta
-        && (ledger.loss, ledger.position) == (0, 0);
-    show(stage, &ledger, &holdings)?;
+    let audit = member.bank.audit()?;
 
-    Ok(Outcome {
-        issued: ledger.issued,
-        online: ledger.online,
-        ta,
-        in_flight,
-        conserved,
-        payments,
-        currency: CURRENCY.to_owned(),
-        ledger,
-        devices: holdings,
+    Ok(Books {
+        name: member.bank.name.to_owned(),
+        ledger: member.bank.ledger()?,
+        audit: if audit.balanced {
+            BALANCED.to_owned()
+        } else {
+            audit.faults.join("; ")
+        },
+        devices,
     })
 }
 
-fn show(stage: &mut Stage<'_>, ledger: &Ledger, holdings: &[Holding]) -> Result<(), Failure> {
-    stage.say("The server's books            The devices' TAs")?;
+fn show(stage: &mut Stage<'_>, books: &Books) -> Result<(), Failure> {
+    let Books {
+        name,
+        ledger,
+        audit,
+        devices,
+    } = books;
+    stage.say(&format!("{name:<29} The devices' TAs"))?;
     let left = [
         ("issued", ledger.issued),
         ("online", ledger.online),
@@ -109,15 +188,25 @@ fn show(stage: &mut Stage<'_>, ledger: &Ledger, holdings: &[Holding]) -> Result<
         ("held", ledger.held),
     ];
     for (index, (name, amount)) in left.into_iter().enumerate() {
-        let right = holdings.get(index).map_or_else(String::new, |holding| {
+        let right = devices.get(index).map_or_else(String::new, |holding| {
             format!("{:<10} {:>8}", holding.name, text(holding.balance))
         });
         let line = format!("  {name:<18} {:>8}   {right}", text(amount));
         stage.say(line.trim_end())?;
     }
+    for (name, amount) in [("position", ledger.position), ("loss", ledger.loss)] {
+        if amount != 0 {
+            let sign = if amount < 0 { "-" } else { "" };
+            let amount = format!("{sign}{}", text(amount.unsigned_abs()));
+            stage.say(&format!("  {name:<18} {amount:>8}"))?;
+        }
+    }
 
-    Ok(())
+    stage.say(&format!("  blepay-server audit: {audit}"))
 }
+
+/// What an audit says that found nothing wrong.
+const BALANCED: &str = "balanced";
 
 /// Checks a receipt as a third party would, from its bytes alone, and sums up the payment.
 pub(super) async fn prove(payer: &Device, payment: &Payment) -> Result<Proven, Failure> {

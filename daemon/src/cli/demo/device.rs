@@ -22,14 +22,24 @@ pub(super) enum Kind {
     WithoutTa,
 }
 
-/// A running device.
+/// A part of a device with a disk of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Part {
+    /// The trusted application.
+    Ta,
+    /// The daemon, with its journal.
+    Daemon,
+}
+
+/// A device, switched on or off.
 #[derive(Debug)]
 pub(super) struct Device {
     pub(super) name: &'static str,
     pub(super) kind: Kind,
     pub(super) client: Client,
-    _ta: Option<Process>,
-    _daemon: Process,
+    folder: PathBuf,
+    ta: Option<Process>,
+    daemon: Option<Process>,
 }
 
 impl Device {
@@ -41,24 +51,60 @@ impl Device {
     ) -> Result<Self, Failure> {
         let folder = stage.folder().join(name.to_lowercase());
         fs::create_dir(&folder)?;
-        let ta = match kind {
-            Kind::WithTa => Some(start_ta(stage, name, &folder).await?),
-            Kind::WithoutTa => None,
-        };
-        let socket = folder.join("api.sock");
         let config = folder.join("blepayd.toml");
-        fs::write(&config, settings(stage.folder(), &folder)?)?;
-        let arguments = ["--config".into(), config.into_os_string()];
-        let mut daemon = Process::start(name, "blepayd", &folder.join("blepayd"), arguments)?;
-        stage.follow(name, daemon.log());
-        daemon.wait_for(|| socket.exists().then_some(())).await?;
-
-        Ok(Self {
+        fs::write(config, settings(stage.folder(), &folder)?)?;
+        let socket = folder.join("api.sock");
+        let mut device = Self {
             name,
             kind,
             client: Client::new(socket).with_timeout(ANSWER_TIMEOUT),
-            _ta: ta,
-            _daemon: daemon,
+            folder,
+            ta: None,
+            daemon: None,
+        };
+        device.switch_on(stage).await?;
+
+        Ok(device)
+    }
+
+    /// Starts the device's processes, and waits until it answers.
+    pub(super) async fn switch_on(&mut self, stage: &mut Stage<'_>) -> Result<(), Failure> {
+        if self.kind == Kind::WithTa {
+            self.ta = Some(start_ta(stage, self.name, &self.folder).await?);
+        }
+        let config = self.folder.join("blepayd.toml");
+        let arguments = ["--config".into(), config.into_os_string()];
+        let log = self.folder.join("blepayd");
+        let mut daemon = Process::start(self.name, "blepayd", &log, arguments)?;
+        stage.follow(self.name, daemon.log());
+        let socket = self.folder.join("api.sock");
+        daemon.wait_for(|| socket.exists().then_some(())).await?;
+        self.daemon = Some(daemon);
+
+        Ok(())
+    }
+
+    /// Stops the device's processes; its disk stays.
+    pub(super) async fn switch_off(&mut self) -> Result<(), Failure> {
+        for process in [self.daemon.take(), self.ta.take()].into_iter().flatten() {
+            process.stop().await?;
+        }
+        for socket in ["api.sock", "ta.sock"] {
+            match fs::remove_file(self.folder.join(socket)) {
+                Ok(()) => {}
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+
+        Ok(())
+    }
+
+    /// Returns the folder in which a part of the device keeps its state.
+    pub(super) fn part(&self, part: Part) -> PathBuf {
+        self.folder.join(match part {
+            Part::Ta => "ta",
+            Part::Daemon => "state",
         })
     }
 
@@ -100,11 +146,13 @@ impl Device {
         Ok(self.client.get(&format!("/v1/requests/{id}")).await?)
     }
 
-    /// Listens until a payee with this name asks for money.
-    pub(super) async fn hear(&self, payee: &str) -> Result<Nearby, Failure> {
+    /// Listens until a payee with this name asks for this much.
+    pub(super) async fn hear(&self, payee: &str, amount: u64) -> Result<Nearby, Failure> {
         for _ in 0..LISTEN_ROUNDS_MAX {
             let heard: Vec<Nearby> = self.client.get("/v1/nearby?seconds=2").await?;
-            if let Some(found) = heard.into_iter().find(|nearby| nearby.payee == payee) {
+            let is_meant =
+                |nearby: &Nearby| nearby.payee == payee && nearby.amount.minor_units == amount;
+            if let Some(found) = heard.into_iter().find(is_meant) {
                 return Ok(found);
             }
         }

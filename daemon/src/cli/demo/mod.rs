@@ -3,6 +3,8 @@
 
 mod books;
 mod device;
+mod full;
+mod payment;
 mod processes;
 mod provider;
 mod script;
@@ -21,9 +23,9 @@ use stage::Stage;
 /// Plays the demo; every process that it starts ends with it.
 pub(super) async fn run(terminal: &mut Terminal, args: Demo) -> Result<(), Failure> {
     let mut folder = Folder::make()?;
-    let mut stage = Stage::new(terminal, folder.path(), args.full);
+    let mut stage = Stage::new(terminal, folder.path(), args.verbose);
     let played = tokio::select! {
-        played = script::play(&mut stage) => played,
+        played = play(&mut stage, args.full) => played,
         () = interrupted() => Err(Failure::new(
             Exit::Refused,
             INTERRUPTED,
@@ -46,6 +48,14 @@ pub(super) async fn run(terminal: &mut Terminal, args: Demo) -> Result<(), Failu
     }
 
     ended
+}
+
+async fn play(stage: &mut Stage<'_>, is_full: bool) -> Result<Outcome, Failure> {
+    if is_full {
+        return full::play(stage).await;
+    }
+
+    script::play(stage).await
 }
 
 fn ended(terminal: &mut Terminal, outcome: &Outcome) -> Result<(), Failure> {

@@ -1,9 +1,11 @@
 //! A wallet provider of the demo: `blepay-server` with a data directory of its own.
 
 use std::fs;
+use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 
 use ops_proto::enrolment::Enrolment;
+use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use super::super::failure::Failure;
@@ -21,28 +23,64 @@ pub(super) struct Provider {
     server: Option<Process>,
 }
 
+/// What `blepay-server audit --json` says.
+#[derive(Clone, Debug, Deserialize)]
+pub(super) struct Audit {
+    pub(super) balanced: bool,
+    pub(super) faults: Vec<String>,
+}
+
 impl Provider {
     /// Makes a provider with a root of its own, and starts its server.
     pub(super) async fn open(stage: &mut Stage<'_>, name: &'static str) -> Result<Self, Failure> {
-        let mut provider = Self::closed(stage, name);
-        let _made = provider.command(
-            &["init"],
-            &["--provider-name", name, "--currency", CURRENCY],
-        )?;
+        let mut provider = Self::make(stage, name, &[])?;
         provider.start(stage).await?;
 
         Ok(provider)
     }
 
-    fn closed(stage: &Stage<'_>, name: &'static str) -> Self {
+    /// Makes a provider that is not running yet.
+    pub(super) fn make(
+        stage: &Stage<'_>,
+        name: &'static str,
+        options: &[&str],
+    ) -> Result<Self, Failure> {
         let folder = name.to_lowercase().replace(' ', "-");
-
-        Self {
+        // Its neighbours must reach it before it has run once, so its port is chosen now.
+        let listener = TcpListener::bind(("127.0.0.1", 0))?;
+        let address = listener.local_addr()?.to_string();
+        drop(listener);
+        let provider = Self {
             name,
             data: stage.folder().join(folder),
-            address: "127.0.0.1:0".to_owned(),
+            address,
             server: None,
-        }
+        };
+        let url = provider.url();
+        let fixed = [
+            "--provider-name",
+            name,
+            "--currency",
+            CURRENCY,
+            "--url",
+            &url,
+            "--listen",
+            &provider.address,
+        ];
+        let _made = provider.command(&["init"], &[&fixed, options].concat())?;
+
+        Ok(provider)
+    }
+
+    fn url(&self) -> String {
+        format!("https://{}", self.address)
+    }
+
+    /// Returns a path for a file of this provider's.
+    pub(super) fn file(&self, extension: &str) -> String {
+        let path = self.data.with_extension(extension);
+
+        path.to_string_lossy().into_owned()
     }
 
     /// Starts the server, at the address that it had before, and waits until it listens.
@@ -81,9 +119,7 @@ impl Provider {
 
     /// Returns the file with which devices enrol.
     pub(super) fn enrolment(&self) -> Result<Enrolment, Failure> {
-        let url = format!("https://{}", self.address);
-
-        self.ask(&["enrol"], &["--url", &url])
+        self.ask(&["enrol"], &["--url", &self.url()])
     }
 
     /// Credits a client's online account; the reference makes it one credit.
@@ -107,6 +143,11 @@ impl Provider {
     /// Returns the provider's books.
     pub(super) fn ledger(&self) -> Result<Ledger, Failure> {
         self.ask(&["ledger"], &["--json"])
+    }
+
+    /// Replays the provider's books and all signatures in them.
+    pub(super) fn audit(&self) -> Result<Audit, Failure> {
+        self.ask(&["audit"], &["--json"])
     }
 
     /// Runs a command of the server's program on this provider's data, and reads the JSON it prints.
