@@ -33,14 +33,6 @@ CREATE TABLE certificates (
     PRIMARY KEY (subject, number)
 );
 
--- What the TAs of this provider may be, beside server.toml. Allowed: 0 taken off the list, even when
--- server.toml names it.
-CREATE TABLE measurements (
-    digest  BLOB    NOT NULL PRIMARY KEY CHECK (length(digest) = 32),
-    allowed INTEGER NOT NULL CHECK (allowed IN (0, 1)),
-    at_ms   INTEGER NOT NULL
-);
-
 -- Payments that wait for a TA, in the order in which they came.
 CREATE TABLE mailbox (
     id       INTEGER PRIMARY KEY,
@@ -76,7 +68,6 @@ CREATE TABLE deny_entries (
 ALTER TABLE tas ADD COLUMN listed_epoch INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE tas ADD COLUMN listed_number INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE tas ADD COLUMN corrected INTEGER NOT NULL DEFAULT 0;
-ALTER TABLE clients ADD COLUMN revoked INTEGER NOT NULL DEFAULT 0;
 
 -- When the last restore raised the incarnation; 0 when none did.
 ALTER TABLE life ADD COLUMN raised_ms INTEGER NOT NULL DEFAULT 0;

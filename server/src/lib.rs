@@ -15,6 +15,7 @@ pub mod limits;
 mod lock;
 mod meter;
 pub mod oem;
+mod pay_out;
 pub mod provider;
 pub mod refusal;
 pub mod run;

@@ -17,6 +17,7 @@ use crate::http::{Shared, admin, router};
 use crate::limits::{ADMIN_CONNECTIONS_MAX, CONNECTIONS_MAX, CONNECTIONS_PER_HOST_MAX};
 use crate::lock::{DataLock, NotLocked};
 use crate::meter;
+use crate::pay_out::PayOuts;
 use crate::provider::{FileError, Layout, Provider, TlsError, server_config};
 use crate::store::{Store, StoreAddress, StoreError};
 use crate::writer::{WriterWatch, writer};
@@ -122,6 +123,7 @@ impl Server {
             tasks.clone(),
             stop.clone(),
         );
+        let pay_outs = PayOuts::new(writer.clone(), stop.clone());
         let outbox = Outbox::new(books, Arc::clone(&provider), writer.clone(), stop.clone());
         let acceptor = Acceptor::new(
             Listener::Tls(listener, tls),
@@ -141,6 +143,7 @@ impl Server {
         );
         tasks.spawn(admin_acceptor.run());
         tasks.spawn(writer_task.run());
+        tasks.spawn(pay_outs.run());
         tasks.spawn(outbox.run());
         tasks.spawn(acceptor.run());
         tasks.close();

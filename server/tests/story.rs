@@ -143,7 +143,7 @@ impl Story {
         let device = &mut self.devices[who];
         if device.balance > 100 && !device.has_open_deposit() {
             let amount = 1 + self.random.units(100);
-            device.withdraw(amount);
+            drop(device.withdraw(amount));
         } else {
             device.close_ids();
         }

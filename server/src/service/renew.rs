@@ -67,9 +67,6 @@ impl RenewOrder {
             let message = "the key is not registered as a client or TA";
             return Err(refuse(Code::SubjectUnknown, message));
         };
-        if at.unit.is_client_revoked(subject).await? {
-            return Err(refuse(Code::Suspended, "the client is revoked"));
-        }
 
         Ok((SubjectKind::Client, client.certificate))
     }

@@ -1,5 +1,7 @@
 //! A device as the server sees it: a client key and a TA that signs what it is told to, honest or not.
 
+mod ends;
+
 use ops_proto::attestation::{DeviceCertificate, Quote};
 use ops_proto::certificate::Certificate;
 use ops_proto::id::RequestId;
@@ -213,9 +215,9 @@ impl Device {
         self.deposit = None;
     }
 
-    pub(crate) fn withdraw(&mut self, minor_units: u64) {
-        self.balance -= minor_units;
-        self.state(Moves::I, |device, position| {
+    pub(crate) fn withdraw(&mut self, minor_units: u64) -> Signed<Withdraw> {
+        self.balance = self.balance.saturating_sub(minor_units);
+        let statement = self.state(Moves::I, |device, position| {
             let body = Withdraw {
                 ta: device.ta_key(),
                 position,
@@ -223,6 +225,11 @@ impl Device {
             };
             Statement::Withdraw(Signed::sign(body, &device.ta()))
         });
+        let Statement::Withdraw(withdraw) = statement else {
+            unreachable!("a Withdraw was made")
+        };
+
+        withdraw
     }
 
     /// Asks for money with the TA.

@@ -1,0 +1,234 @@
+//! Deny-lists: who is revoked, in signed pieces, and payments that their own request's list forbids.
+
+use blepay_server::admin::{Office, Standing};
+use ops_proto::certificate::Role;
+use ops_proto::list::List;
+use ops_proto::message::{
+    ItemOutcome, ItemRefused, ListVersion, ListsHeld, ListsQuery, ProviderList, SettlementState,
+};
+use ops_proto::{PublicKey, Signed};
+
+use super::world::{Device, World};
+
+const CREDITED: ItemOutcome = ItemOutcome::Held(SettlementState::Credited);
+const REVOKED: ItemOutcome = ItemOutcome::Refused(ItemRefused::Revoked);
+
+fn holding(world: &World, version: Option<ListVersion>) -> ListsHeld {
+    let provider = world.provider.body().provider;
+    let list = version.map(|version| ProviderList { provider, version });
+
+    ListsHeld {
+        root: ListVersion::default(),
+        providers: List::try_from(list.into_iter().collect::<Vec<_>>()).unwrap(),
+    }
+}
+
+fn query(world: &World, version: Option<ListVersion>) -> ListsQuery {
+    ListsQuery {
+        held: holding(world, version),
+        after: None,
+    }
+}
+
+fn list_key(world: &World) -> PublicKey {
+    let Role::Provider { list_key, .. } = world.provider.body().role else {
+        panic!("a provider's certificate");
+    };
+
+    list_key
+}
+
+async fn revoke(world: &World, device: &Device) {
+    let mut office = Office::open(world.data.path()).await.unwrap();
+    let ta = device.ta_key();
+    let revoked = Standing::Revoked;
+    office.set_standing(&ta, revoked, "stolen").await.unwrap();
+}
+
+/// Has a client ask for money, holding a version of its provider's list.
+fn request(
+    world: &World,
+    payee: &Device,
+    version: Option<ListVersion>,
+) -> Signed<ops_proto::message::RequestPayment> {
+    let mut body = payee.client_request(100).body().clone();
+    body.lists_held = holding(world, version);
+
+    Signed::sign(body, &payee.client())
+}
+
+#[tokio::test]
+async fn a_revocation_makes_a_new_version_signed_by_the_list_key() {
+    let world = World::new().await;
+    let alice = world.device("Alice", 0).await;
+    let bob = world.device("Bob", 0).await;
+    assert_eq!(world.lists(&query(&world, None)).await.pieces.len(), 0);
+
+    revoke(&world, &alice).await;
+    revoke(&world, &alice).await;
+    let first = world.lists(&query(&world, None)).await;
+    revoke(&world, &bob).await;
+    let second = world.lists(&query(&world, None)).await;
+
+    for (update, number, keys) in [
+        (&first, 1, vec![alice.ta_key()]),
+        (&second, 2, vec![alice.ta_key(), bob.ta_key()]),
+    ] {
+        assert!(!update.more);
+        let piece = update.pieces[0].verify(&list_key(&world)).unwrap();
+        assert_eq!(piece.version, ListVersion { epoch: 1, number });
+        assert_eq!((piece.piece, piece.pieces), (0, 1));
+        let mut keys = keys;
+        keys.sort();
+        let listed: Vec<_> = piece.entries.iter().map(|entry| entry.key).collect();
+        assert_eq!(listed, keys);
+    }
+    let newest = second.pieces[0].body().version;
+    assert_eq!(world.lists(&query(&world, Some(newest))).await.pieces.len(), 0);
+    assert_eq!(world.lists(&query(&world, None)).await, second);
+}
+
+#[tokio::test]
+async fn the_directory_is_served_to_who_holds_an_older_one() {
+    let world = World::new().await;
+    let update = world.lists(&query(&world, None)).await;
+
+    let directory = update.directory.unwrap();
+    let body = directory.verify(&world.root()).unwrap();
+    assert_eq!(body.providers[0].provider, world.provider.body().provider);
+    assert_eq!(body.providers[0].list_key, list_key(&world));
+    let mut held = query(&world, None);
+    held.held.root = body.version;
+    assert_eq!(world.lists(&held).await.directory, None);
+}
+
+#[tokio::test]
+async fn a_long_list_travels_in_pieces_of_at_most_3_kib_and_pages() {
+    let world = World::new().await;
+    let alice = world.device("Alice", 0).await;
+    revoke(&world, &alice).await;
+    let fill = match super::ENGINE {
+        crate::Engine::Sqlite => {
+            "WITH RECURSIVE n (x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n WHERE x < 4999)
+         INSERT INTO deny_entries (key, not_after_ms)
+         SELECT CAST(substr('00000000000000000000000000000000' || x, -32) AS BLOB), 9000000000000 FROM n"
+        }
+        crate::Engine::Postgres => {
+            "INSERT INTO deny_entries (key, not_after_ms)
+         SELECT convert_to(lpad(CAST(x AS TEXT), 32, '0'), 'UTF8'), 9000000000000
+         FROM generate_series(1, 4999) AS x"
+        }
+    };
+    world.sql(fill).await;
+
+    let mut pieces = Vec::new();
+    let mut ask = query(&world, None);
+    loop {
+        let update = world.lists(&ask).await;
+        pieces.extend(update.pieces.iter().cloned());
+        let last = pieces.last().unwrap().body();
+        ask.after = Some(ops_proto::message::PieceId {
+            provider: last.provider,
+            version: last.version,
+            piece: last.piece,
+        });
+        if !update.more {
+            break;
+        }
+    }
+
+    assert_eq!(pieces.len(), 70);
+    let mut keys = Vec::new();
+    for (number, piece) in pieces.iter().enumerate() {
+        assert!(piece.to_wire().len() <= 3072);
+        let body = piece.verify(&list_key(&world)).unwrap();
+        assert_eq!((usize::from(body.piece), body.pieces), (number, 70));
+        keys.extend(body.entries.iter().map(|entry| entry.key));
+    }
+    assert_eq!(keys.len(), 5_000);
+    assert!(keys.is_sorted());
+}
+
+#[tokio::test]
+async fn evidence_lists_the_ta_that_it_convicts() {
+    let world = World::new().await;
+    let mut alice = world.device("Alice", 1_000).await;
+    let shop = world.client("Shop").await;
+    world.load(&mut alice, 500).await;
+    let mut clone = alice.clone();
+    world.claim(&alice.pay(&shop.client_request(100))).await;
+    world.claim(&clone.pay(&shop.client_request(200))).await;
+
+    let update = world.lists(&query(&world, None)).await;
+
+    assert_eq!(update.pieces[0].body().entries[0].key, alice.ta_key());
+}
+
+#[tokio::test]
+async fn a_payment_is_refused_for_revocation_only_if_its_request_states_the_list_that_named_its_sender()
+{
+    let world = World::new().await;
+    let mut alice = world.device("Alice", 1_000).await;
+    let bob = world.device("Bob", 0).await;
+    let shop = world.client("Shop").await;
+    world.load(&mut alice, 1_000).await;
+    revoke(&world, &bob).await;
+    revoke(&world, &alice).await;
+    let version = |number| Some(ListVersion { epoch: 1, number });
+
+    let unaware = alice.pay(&request(&world, &shop, None));
+    let older = alice.pay(&request(&world, &shop, version(1)));
+    let knowing = alice.pay(&request(&world, &shop, version(2)));
+    let newer = alice.pay(&request(&world, &shop, version(3)));
+
+    assert_eq!(world.claim(&unaware).await, CREDITED);
+    assert_eq!(world.claim(&older).await, CREDITED);
+    assert_eq!(world.claim(&knowing).await, REVOKED);
+    assert_eq!(world.claim(&newer).await, REVOKED);
+    assert_eq!(world.claim(&knowing).await, REVOKED);
+    assert_eq!(world.online(&shop).await, 200);
+    world.check().await;
+}
+
+#[tokio::test]
+async fn who_collects_from_a_ta_that_its_own_list_names_bears_the_loss() {
+    let world = World::new().await;
+    let mut alice = world.device("Alice", 1_000).await;
+    let mut bob = world.device("Bob", 60).await;
+    world.load(&mut alice, 1_000).await;
+    revoke(&world, &alice).await;
+    let mut body = bob.request(100).body().clone();
+    body.lists_held = holding(&world, Some(ListVersion { epoch: 1, number: 1 }));
+    let pair = alice.pay(&Signed::sign(body, &bob.ta()));
+    bob.collect(&pair);
+    assert_eq!(world.report(&pair).await, REVOKED);
+
+    world.sync(&mut bob).await;
+    world.sync(&mut bob).await;
+
+    assert_eq!(world.online(&bob).await, 0);
+    assert_eq!(world.view(&bob).await.tas[0].standing, "live");
+    assert_eq!(world.view(&alice).await.tas[0].open, 1_000);
+    let ledger = world.check().await;
+    assert_eq!((ledger.loss, ledger.shadow), (40, 100));
+}
+
+#[tokio::test]
+async fn an_entry_leaves_only_when_its_certificate_has_ended() {
+    let world = World::new().await;
+    let alice = world.device("Alice", 0).await;
+    let bob = world.device("Bob", 0).await;
+    let carol = world.device("Carol", 0).await;
+    revoke(&world, &alice).await;
+    revoke(&world, &bob).await;
+    world
+        .sql("UPDATE deny_entries SET not_after_ms = 1 WHERE key IN (SELECT key FROM deny_entries LIMIT 1)")
+        .await;
+
+    revoke(&world, &carol).await;
+
+    let update = world.lists(&query(&world, None)).await;
+    assert_eq!(update.pieces[0].body().entries.len(), 2);
+    let listed: Vec<_> = update.pieces[0].body().entries.iter().map(|entry| entry.key).collect();
+    assert!(listed.contains(&carol.ta_key()));
+}
