@@ -183,15 +183,15 @@ async fn the_socket_is_for_its_user_and_group_alone() {
 }
 
 /// A device with its API.
-struct Till {
-    device: Device,
-    client: Client,
-    socket: PathBuf,
+pub(crate) struct Till {
+    pub(crate) device: Device,
+    pub(crate) client: Client,
+    pub(crate) socket: PathBuf,
     _shutdown: Shutdown,
 }
 
 impl Till {
-    async fn open(bank: &Bank, world: &Path, name: &str, kind: Kind) -> Self {
+    pub(crate) async fn open(bank: &Bank, world: &Path, name: &str, kind: Kind) -> Self {
         let device = Device::new(bank, world, name, kind).await;
         let ta_use = TaUse::open(&world.join(name));
         if kind == Kind::WithoutTa {

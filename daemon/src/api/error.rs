@@ -99,6 +99,7 @@ impl From<SyncError> for ApiError {
         let status = match &error {
             SyncError::Unreachable(_)
             | SyncError::ServerFailed(_)
+            | SyncError::Busy
             | SyncError::NewLife
             | SyncError::OldLife
             | SyncError::Ta(_)

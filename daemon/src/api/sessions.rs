@@ -7,7 +7,7 @@ use ops_proto::Digest;
 use ops_proto::contract::Pin;
 use tokio::sync::watch;
 
-use super::types::{Direction, Money, Payment, PaymentState};
+use super::types::{Direction, Money, NOT_FOUND, Payment, PaymentState};
 use crate::clock;
 use crate::shutdown::Shutdown;
 use crate::wallet::{FailureClass, Offer, PaymentControls, PaymentEvent, PaymentHandle, Wallet};
@@ -255,7 +255,23 @@ fn apply(payment: &mut Payment, event: PaymentEvent) {
                 | FailureClass::Internal => PaymentState::Failed,
             };
             fail(payment, state, &message);
+            payment.failure = Some(code(class).to_owned());
         }
+    }
+}
+
+const fn code(class: FailureClass) -> &'static str {
+    match class {
+        FailureClass::NotFound => NOT_FOUND,
+        FailureClass::Busy => "busy",
+        FailureClass::NotAsExpected => "not_as_expected",
+        FailureClass::Untrusted => "untrusted",
+        FailureClass::RefusedByPayee => "refused_by_payee",
+        FailureClass::RefusedByTa => "refused_by_ta",
+        FailureClass::Declined => "declined",
+        FailureClass::AlreadyPaid => "already_paid",
+        FailureClass::Unknown => "unknown",
+        FailureClass::Internal => "internal",
     }
 }
 
@@ -284,6 +300,7 @@ fn begun(id: &str) -> Payment {
         direction: Direction::Out,
         state: PaymentState::Searching,
         reason: None,
+        failure: None,
         peer: None,
         peer_key: None,
         peer_provider: None,

@@ -521,6 +521,10 @@ pub struct Payment {
     pub state: PaymentState,
     /// Why, for people, where it ended without a receipt.
     pub reason: Option<String>,
+    /// The class of that, for programs: `not_found`, `busy`, `not_as_expected`, `untrusted`,
+    /// `refused_by_payee`, `refused_by_ta`, `declined`, `already_paid`, `unknown`, `internal`.
+    #[serde(default)]
+    pub failure: Option<String>,
     /// The other side's certified name.
     pub peer: Option<String>,
     /// The other side's key.
@@ -562,6 +566,9 @@ pub struct Payment {
     /// When it began, in milliseconds since 1970.
     pub at_ms: u64,
 }
+
+/// The failure of a payment whose payee was not heard.
+pub const NOT_FOUND: &str = "not_found";
 
 /// Which way money goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -623,6 +630,12 @@ pub struct Receipt {
     pub sender_provider: Option<String>,
     /// The certificate of the payee's provider.
     pub payee_provider: Option<String>,
+    /// The provider's signed word on where the money is; proves the payment without a receipt.
+    #[serde(default)]
+    pub settlement: Option<String>,
+    /// The certificate whose answer key signed it.
+    #[serde(default)]
+    pub settlement_provider: Option<String>,
     /// The root's key.
     pub root: Option<String>,
 }

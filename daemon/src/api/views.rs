@@ -282,6 +282,7 @@ pub(super) fn payment(api: &ApiState, view: &PaymentView) -> Payment {
         },
         state: payment_state(view),
         reason: reason(view),
+        failure: None,
         peer: Some(view.peer.to_string()),
         peer_key: Some(view.peer_key.to_string()),
         peer_provider: peer_provider(api, view),

@@ -175,6 +175,12 @@ pub(super) async fn receipt(State(api): Api, Path(id): Path<String>) -> Answer<R
         .journal()
         .view(|book| book.enrolled().map(|enrolled| enrolled.root));
 
+    let proof = api.wallet.journal().view(|book| {
+        let (word, provider) = book.settlement_proof(&pair.hash())?;
+
+        Some((hex::encode(word.to_wire()), hex::encode(provider.to_wire())))
+    });
+
     Ok(Json(Receipt {
         payment: views::payment(&api, &view),
         p: hex::encode(pair.payment.to_wire()),
@@ -185,6 +191,8 @@ pub(super) async fn receipt(State(api): Api, Path(id): Path<String>) -> Answer<R
             .map(|receipt| hex::encode(receipt.to_wire())),
         sender_provider: certificate(sender),
         payee_provider: certificate(payee),
+        settlement: proof.as_ref().map(|(word, _)| word.clone()),
+        settlement_provider: proof.map(|(_, provider)| provider),
         root: root.map(|root| root.to_string()),
     }))
 }

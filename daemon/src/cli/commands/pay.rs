@@ -10,7 +10,9 @@ use super::{amount, currency, nearby, short, warn};
 use crate::api::client::{Client, Events};
 use crate::api::error::OUTCOME_UNKNOWN;
 use crate::api::guard::ApproveOrder;
-use crate::api::types::{Event, MoneyOrder, Nearby, Payment, PaymentOrder, PaymentState};
+use crate::api::types::{
+    Event, MoneyOrder, NOT_FOUND, Nearby, Payment, PaymentOrder, PaymentState,
+};
 
 pub(crate) async fn run(
     client: &Client,
@@ -292,6 +294,9 @@ fn ended(terminal: &mut Terminal, payment: &Payment) -> Result<(), Failure> {
             ),
         ),
         PaymentState::Declined => Err(declined()),
+        PaymentState::Failed if payment.failure.as_deref() == Some(NOT_FOUND) => Err(
+            Failure::nobody(reason, "nothing has moved; look with blepay nearby"),
+        ),
         PaymentState::Failed => Err(Failure::refused(
             "not-paid",
             format!("nothing was paid: {reason}"),
