@@ -24,6 +24,9 @@ pub(crate) const CARGO_DENY: Tool = Tool {
     version: "0.20.2",
 };
 
+/// The version of schemathesis, from PyPI.
+const SCHEMATHESIS: &str = "4.32.5";
+
 /// How long one download or build may take.
 const SECONDS_MAX: &str = "600";
 
@@ -50,6 +53,39 @@ pub(crate) fn tool(tool: Tool) -> anyhow::Result<PathBuf> {
         .args(["--debug", "--version", version, name])
         .env("CARGO_PROFILE_DEV_DEBUG", "0");
     crate::run(&mut install).with_context(|| format!("cannot build {name}"))?;
+
+    Ok(program)
+}
+
+/// Returns schemathesis, installed now if this machine does not have it yet.
+///
+/// # Errors
+///
+/// When Python or its package cannot be installed.
+pub(crate) fn schemathesis() -> anyhow::Result<PathBuf> {
+    let folder = cache()?.join("tools").join(format!("schemathesis-{SCHEMATHESIS}"));
+    let (program, complete) = (folder.join("bin").join("st"), folder.join("complete"));
+    if complete.exists() {
+        return Ok(program);
+    }
+    let has_venv = Command::new("python3")
+        .args(["-c", "import ensurepip, venv"])
+        .stderr(Stdio::null())
+        .status()
+        .is_ok_and(|status| status.success());
+    if !has_venv {
+        debian_packages(&[("a-python-with-venv", "python3-venv")])?;
+    }
+    crate::say(&format!("installing schemathesis {SCHEMATHESIS}, once for this machine"));
+    let folder = folder.to_string_lossy();
+    crate::run(crate::command("python3")?.args(["-m", "venv", "--clear", &folder]))?;
+    let mut pip = crate::command("timeout")?;
+    pip.args(["--foreground", SECONDS_MAX]);
+    pip.arg(format!("{folder}/bin/python"));
+    pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"]);
+    pip.arg(format!("schemathesis=={SCHEMATHESIS}"));
+    crate::run(&mut pip).context("cannot install schemathesis")?;
+    fs::write(complete, "")?;
 
     Ok(program)
 }

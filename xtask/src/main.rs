@@ -6,6 +6,7 @@
 mod boards;
 mod demo;
 mod install;
+mod schemathesis;
 mod step;
 mod verify;
 
@@ -41,6 +42,9 @@ enum XtaskCommand {
         #[arg(value_name = "STEP", value_parser = verify::STEP_NAMES)]
         steps: Vec<String>,
     },
+    /// Ask both APIs of a server everything that their descriptions allow and forbid
+    #[command(after_help = schemathesis::EXAMPLES)]
+    Schemathesis,
     /// Install the packages on two virtual machines and let them pay each other over BlueZ
     #[command(after_help = boards::EXAMPLES)]
     Boards {
@@ -55,6 +59,7 @@ fn main() -> ExitCode {
     let done = match command {
         XtaskCommand::Demo { args } => demo::run(&args),
         XtaskCommand::Verify { steps } => verify::run(&steps),
+        XtaskCommand::Schemathesis => schemathesis::run(),
         XtaskCommand::Boards { args } => boards::run(&args),
     };
 

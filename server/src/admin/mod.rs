@@ -34,8 +34,8 @@ pub use measurements::{add_measurement, measurements, remove_measurement};
 pub use restore::{Force, RestoreView, restore};
 pub use standing::Standing;
 
-/// Largest reference of a credit, in bytes.
-pub const REFERENCE_SIZE_MAX: usize = 128;
+/// Longest reference of a credit, and longest reason of a suspension, in characters.
+pub const REFERENCE_LENGTH_MAX: usize = 128;
 
 /// How often a transaction is tried that failed only because of others beside it.
 const ATTEMPTS_MAX: usize = 8;
@@ -185,8 +185,9 @@ impl Office {
 
 /// Demands that a reference is a text that can be kept, shown and compared.
 fn check_reference(reference: &str) -> Result<(), AdminError> {
-    let is_good = !reference.trim().is_empty()
-        && reference.len() <= REFERENCE_SIZE_MAX
+    let is_good = !reference.is_empty()
+        && reference.trim() == reference
+        && reference.chars().count() <= REFERENCE_LENGTH_MAX
         && !reference.chars().any(char::is_control);
 
     is_good.then_some(()).ok_or(AdminError::Reference)
@@ -324,7 +325,7 @@ pub enum AdminError {
         amount: Amount,
     },
     /// The reference is no text that can be kept.
-    #[error("a reference has 1 to {REFERENCE_SIZE_MAX} bytes and no control characters")]
+    #[error("it must have 1 to {REFERENCE_LENGTH_MAX} characters, no control characters, and no space at either end")]
     Reference,
     /// No TA has this key.
     #[error("no TA has the key {0}: see `blepay-server account list`")]

@@ -114,10 +114,17 @@ pub(super) struct CreditBody {
     #[schema(min_length = 1, max_length = 64)]
     client: String,
     /// The amount as people write it, with no more decimals than the currency has
-    #[schema(pattern = r"^(0|[1-9][0-9]{0,12})(\.[0-9]{1,4})?$", example = "12.50")]
+    #[schema(
+        pattern = r"^(?!0(\.0+)?$)(0|[1-9][0-9]{0,12})(\.[0-9]{1,4})?$",
+        example = "12.50"
+    )]
     amount: String,
     /// What makes this credit one: the same reference is credited once
-    #[schema(min_length = 1, max_length = 128)]
+    #[schema(
+        min_length = 1,
+        max_length = 128,
+        pattern = r"^[^\s\x00-\x1f\x7f-\x9f]([^\x00-\x1f\x7f-\x9f]*[^\s\x00-\x1f\x7f-\x9f])?$"
+    )]
     reference: String,
 }
 
@@ -152,7 +159,11 @@ pub(super) async fn credit(
 #[serde(deny_unknown_fields)]
 pub(super) struct StandingBody {
     /// One sentence, which is kept
-    #[schema(min_length = 1, max_length = 128)]
+    #[schema(
+        min_length = 1,
+        max_length = 128,
+        pattern = r"^[^\s\x00-\x1f\x7f-\x9f]([^\x00-\x1f\x7f-\x9f]*[^\s\x00-\x1f\x7f-\x9f])?$"
+    )]
     reason: String,
 }
 
@@ -160,7 +171,7 @@ pub(super) struct StandingBody {
 #[utoipa::path(
     post,
     path = "/v1/admin/tas/{ta}/suspend",
-    params(("ta" = String, Path, description = "The TA's key in hex")),
+    params(("ta" = String, Path, description = "The TA's key in hex", pattern = "^[0-9a-f]{64}$")),
     request_body = StandingBody,
     security(("token" = [])),
     responses(
@@ -180,7 +191,7 @@ pub(super) async fn suspend(
 #[utoipa::path(
     post,
     path = "/v1/admin/tas/{ta}/unsuspend",
-    params(("ta" = String, Path, description = "The TA's key in hex")),
+    params(("ta" = String, Path, description = "The TA's key in hex", pattern = "^[0-9a-f]{64}$")),
     request_body = StandingBody,
     security(("token" = [])),
     responses(
@@ -200,7 +211,7 @@ pub(super) async fn unsuspend(
 #[utoipa::path(
     post,
     path = "/v1/admin/tas/{ta}/revoke",
-    params(("ta" = String, Path, description = "The TA's key in hex")),
+    params(("ta" = String, Path, description = "The TA's key in hex", pattern = "^[0-9a-f]{64}$")),
     request_body = StandingBody,
     security(("token" = [])),
     responses(
@@ -257,10 +268,14 @@ pub(super) async fn findings(
     Params(query): Params<FindingQuery>,
 ) -> Answer<FindingPage> {
     let limit = page_size(query.limit, FINDINGS_PAGE_MAX)?;
+    let after = query.after.unwrap_or(0);
+    if after < 0 {
+        return Err(Refusal::new(Code::Value, "`after` is never below zero"));
+    }
     let mut office = shared.office().await?;
 
     Ok(Json(
-        office.finding_page(query.after.unwrap_or(0), limit).await?,
+        office.finding_page(after, limit).await?,
     ))
 }
 

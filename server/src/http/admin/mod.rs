@@ -162,17 +162,16 @@ async fn guard(
     request: Request,
     next: Next,
 ) -> Result<Response, Refusal> {
-    let is_admitted = request
+    let token = request
         .headers()
         .get(header::AUTHORIZATION)
-        .and_then(|value| value.to_str().ok())
-        .and_then(|value| value.split_once(' '))
-        .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
-        .is_some_and(|(_, token)| shared.token.admits(token.trim()));
-    if !is_admitted {
+        .map(|value| value.to_str().unwrap_or_default());
+    if !token.and_then(bearer).is_some_and(|token| shared.token.admits(token)) {
         let host = request.extensions().get::<ConnectInfo<SocketAddr>>();
         let host = host.map(|ConnectInfo(address)| Host::of(address.ip()));
-        if host.is_some_and(|host| !shared.wrong_tokens.admit(host, Instant::now())) {
+        // Who sends none learns nothing by it.
+        let guesses = host.filter(|_| token.is_some());
+        if guesses.is_some_and(|host| !shared.wrong_tokens.admit(host, Instant::now())) {
             let message = "this address sent too many wrong tokens";
             return Err(Refusal::new(Code::TooMany, message));
         }
@@ -185,6 +184,12 @@ async fn guard(
     tokio::time::timeout(REQUEST_TIMEOUT, next.run(request))
         .await
         .map_err(|_| Refusal::new(Code::Timeout, "the request took too long"))
+}
+
+fn bearer(authorization: &str) -> Option<&str> {
+    let (scheme, token) = authorization.split_once(' ')?;
+
+    scheme.eq_ignore_ascii_case("bearer").then_some(token.trim())
 }
 
 async fn count(request: Request, next: Next) -> Response {
