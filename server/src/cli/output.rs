@@ -108,11 +108,25 @@ pub(super) fn ledger(view: &LedgerView, exponent: u8) -> io::Result<()> {
 
 pub(super) fn audit(audit: &Audit) -> io::Result<()> {
     line(&format!(
-        "{} entries, {} accounts, {} answers, {} statements",
-        audit.entries, audit.accounts, audit.answers, audit.statements
+        "{} entries, {} accounts, {} answers, {} statements, {} certificates, {} messages of other providers",
+        audit.entries,
+        audit.accounts,
+        audit.answers,
+        audit.statements,
+        audit.certificates,
+        audit.foreign
     ))?;
     for fault in &audit.faults {
         line(fault)?;
+    }
+    if audit.more_faults > 0 {
+        line(&format!("and {} more", audit.more_faults))?;
+    }
+    for ta in &audit.overspent {
+        line(&format!(
+            "TA {} overspent: granted {} + collected {} - paid {} - withdrawn {} leaves {}, and its status {} states {} (minor units)",
+            ta.ta, ta.granted, ta.collected, ta.paid, ta.withdrawn, ta.leaves, ta.n, ta.stated
+        ))?;
     }
 
     line(if audit.balanced {

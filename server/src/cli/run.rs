@@ -1,6 +1,6 @@
 //! Does what the command line says.
 
-use std::io;
+use std::io::{self, Write as _};
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -13,11 +13,14 @@ use serde::Serialize;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::{AccountCommand, Command, Init, bench, ca, command, evidence, office, output, positions};
-use crate::admin::{Office, Standing, audit, exponent_of};
+use crate::admin::{Office, Progress, Standing, audit_with, exponent_of};
 use crate::http::admin::token_file;
 use crate::provider::{Config, InitOptions, Layout, init};
 use crate::run::{Durability, RunOptions, Server};
 use crate::writer::now;
+
+/// How often an audit says how far it is.
+const PROGRESS_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Exit code of an audit that found something.
 const NOT_BALANCED: u8 = 3;
@@ -290,7 +293,20 @@ async fn ledger(data: &Path, json: bool) -> anyhow::Result<()> {
 }
 
 async fn run_audit(data: &Path, json: bool) -> anyhow::Result<ExitCode> {
-    let audit = audit(data).await?;
+    let mut shown = std::time::Instant::now();
+    let mut progress = |progress: Progress| {
+        if shown.elapsed() >= PROGRESS_INTERVAL {
+            shown = std::time::Instant::now();
+            // Who reads the error output may be gone; the audit goes on.
+            drop(writeln!(
+                io::stderr().lock(),
+                "{} {}",
+                progress.done,
+                progress.part
+            ));
+        }
+    };
+    let audit = audit_with(data, &mut progress).await?;
     if json {
         output::json(&audit)?;
     } else {

@@ -174,6 +174,15 @@ impl Provider {
             .map_or(1, |entry| entry.epoch)
     }
 
+    /// Signs an answer for somebody who showed which of our certificates it knows: with the newest answer
+    /// key of those, or the newest of all when it showed none.
+    pub(crate) fn sign_among<T: Body>(&self, shown: &[Signed<Certificate>], body: T) -> Signed<T> {
+        let mut all = std::iter::once(&self.newest).chain(&self.others);
+        let known = all.find(|identity| shown.contains(&identity.certificate));
+
+        Signed::sign(body, &known.unwrap_or(&self.newest).answer)
+    }
+
     /// Signs a piece of the deny-list.
     pub(crate) fn sign_list<T: Body>(&self, body: T) -> Signed<T> {
         Signed::sign(body, &self.newest.list)

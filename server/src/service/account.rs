@@ -25,22 +25,23 @@ impl Query {
     pub(super) async fn apply(&self, at: &mut Desk<'_, '_>) -> Result<Vec<u8>, Stop> {
         let AccountQuery { client, challenge } = self.0;
         challenge::use_up(at, &challenge, &client).await?;
-        if at.unit.client(&client).await?.is_none() {
+        let Some(row) = at.unit.client(&client).await? else {
             return Err(refuse(Code::ClientUnknown, "the client is not registered"));
-        }
+        };
         let shadow = match at.unit.ta_of(&client).await? {
             Some(ta) => Some(at.unit.balance(&Account::Shadow(ta.key)).await?),
             None => None,
         };
         let online = at.unit.balance(&Account::Online(client)).await?;
         let stamp = at.unit.next_stamp().await?;
-        let answer = at.provider.sign(AccountAnswer {
+        let body = AccountAnswer {
             client,
             currency: at.provider.certificate().body().currency,
             online,
             shadow,
             stamp,
-        });
+        };
+        let answer = at.provider.sign_for(row.certificate.body(), body);
         at.unit
             .put_answer(AnswerKind::Account, stamp, &answer)
             .await?;

@@ -193,15 +193,34 @@ impl Chain {
     /// Books all that the chain says of a live TA, and notes where the TA stands.
     pub(super) async fn settle(&self, at: &mut Desk<'_, '_>, ta: &TaRow) -> Result<TaRow, Stop> {
         let new = self.follow(at, ta).await?;
-        collect(at, ta, &self.status).await?;
-        let withdrawals = book_chain(at, &new).await?;
-        payment::honour_again(at, &ta.key).await?;
-        self.close(at, ta).await?;
-        restored::correct(at, &ta.key, &self.status, &withdrawals).await?;
-        judge(at, &ta.key, &self.status, withdrawals).await?;
+        let weighed = self.weigh(at, ta, &new).await;
+        weighed.map_err(|stop| match stop {
+            // What convicts it stays: an audit shows the arithmetic.
+            Stop::Convicted(mut conviction, refusal) => {
+                conviction.chain = new.into_iter().map(|(statement, _)| statement).collect();
+                Stop::Convicted(conviction, refusal)
+            }
+            Stop::Refused(_) | Stop::Store(_) => stop,
+        })?;
         ending::release(at, &ta.key, &self.hash).await?;
 
         self.move_on(at, &ta.key).await
+    }
+
+    /// Books what is new, and compares the status with the books.
+    async fn weigh(
+        &self,
+        at: &mut Desk<'_, '_>,
+        ta: &TaRow,
+        new: &[(Statement, PayVerify)],
+    ) -> Result<(), Stop> {
+        collect(at, ta, &self.status).await?;
+        let withdrawals = book_chain(at, new).await?;
+        payment::honour_again(at, &ta.key).await?;
+        self.close(at, ta).await?;
+        restored::correct(at, &ta.key, &self.status, &withdrawals).await?;
+
+        judge(at, &ta.key, &self.status, withdrawals).await
     }
 
     /// Takes note of what a TA signed that is trusted no more: contradictions convict it, and its
@@ -483,6 +502,7 @@ async fn judge(
             ta: ta.key,
             reason: differ.to_string(),
             evidence: None,
+            chain: Vec::new(),
         };
         Stop::Convicted(conviction, refusal)
     })?;
@@ -498,6 +518,7 @@ fn lie(ta: &TaRow, reason: &'static str) -> Stop {
         ta: ta.key,
         reason: reason.to_owned(),
         evidence: None,
+        chain: Vec::new(),
     };
 
     Stop::Convicted(conviction, Refusal::new(Code::BooksDiffer, reason))

@@ -68,7 +68,7 @@ async fn answer(
     let online = at.unit.balance(&Account::Online(ta.owner)).await?;
     let (outcome, transfer) = decide(&ta, body, online);
     let stamp = at.unit.next_stamp().await?;
-    let signed = at.provider.sign(DepositAnswer {
+    let signed = at.provider.sign_for(ta.certificate.body(), DepositAnswer {
         ta: ta.key,
         i,
         order: open.hash(),

@@ -31,7 +31,7 @@ use std::sync::Arc;
 
 use ops_proto::message::DenyEntry;
 use ops_proto::signed::Malformed;
-use ops_proto::statement::Evidence;
+use ops_proto::statement::{Evidence, Statement};
 use ops_proto::{PublicKey, Time};
 
 use crate::provider::Provider;
@@ -40,7 +40,7 @@ use crate::store::{StoreError, TaRow, Unit};
 
 pub(crate) use batch::Batch;
 pub(crate) use bulk::PlainBooked;
-pub(crate) use check::Checker;
+pub(crate) use check::{Checked, Checker};
 pub(crate) use chain::{Announced, ChainKind};
 pub(crate) use ending::PayOut;
 pub(crate) use forward::{Answered, Delivered, PeerDue, release};
@@ -231,11 +231,15 @@ impl Desk<'_, '_> {
             ta,
             reason,
             evidence,
+            chain,
         } = conviction;
         self.unit
             .put_finding(ta, reason, evidence.as_deref(), self.now)
             .await?;
         self.unit.suspend_ta(ta).await?;
+        for statement in chain {
+            self.unit.put_statement(statement).await?;
+        }
         if let Some(evidence) = evidence {
             self.unit.put_statement(&evidence.second).await?;
             if let Some(ta) = self.unit.ta(ta).await? {
@@ -278,6 +282,8 @@ pub(crate) struct Conviction {
     pub(crate) ta: PublicKey,
     pub(crate) reason: String,
     pub(crate) evidence: Option<Box<Evidence>>,
+    /// The chain that does not fit the books, oldest first.
+    pub(crate) chain: Vec<Statement>,
 }
 
 impl Conviction {
@@ -286,6 +292,7 @@ impl Conviction {
             ta: evidence.first.ta(),
             reason: "two statements contradict each other".to_owned(),
             evidence: Some(Box::new(evidence)),
+            chain: Vec::new(),
         }
     }
 }

@@ -1,0 +1,154 @@
+//! `audit`: replays every entry and every signature from the first.
+//!
+//! Everything is read in pages and in one state of the books, so that memory is bounded and the server
+//! may run meanwhile. What it cannot find: an entry's instant or cause that was changed, and an answer to
+//! a batch or a query that was removed, since nothing refers to those.
+
+mod chains;
+mod entries;
+mod messages;
+
+use std::path::Path;
+
+use ops_proto::PublicKey;
+use serde::Serialize;
+
+use super::AdminError;
+use crate::provider::{Layout, Provider};
+use crate::store::{Store, Unit};
+
+/// Rows read at a time.
+const PAGE: i64 = 1000;
+
+/// Faults that are kept; the others are counted.
+const FAULTS_MAX: usize = 10_000;
+
+/// What an audit found.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Audit {
+    /// Whether nothing is wrong.
+    pub balanced: bool,
+    /// Entries replayed.
+    pub entries: u64,
+    /// Accounts compared.
+    pub accounts: u64,
+    /// Answers of this server whose signatures were checked.
+    pub answers: u64,
+    /// Statements of TAs whose signatures were checked.
+    pub statements: u64,
+    /// Certificates of clients and TAs that were checked.
+    pub certificates: u64,
+    /// Answers and settlements of other providers whose signatures were checked.
+    pub foreign: u64,
+    /// What is wrong, and where.
+    pub faults: Vec<String>,
+    /// Faults beyond those that are listed.
+    pub more_faults: u64,
+    /// TAs that hold or spent more than they can have had, on a chain without gaps.
+    pub overspent: Vec<Overspent>,
+}
+
+/// A TA that cannot have what it states. Amounts are minor units.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Overspent {
+    /// The TA's key.
+    pub ta: String,
+    /// The number of the status that shows it.
+    pub n: u64,
+    /// Deposits granted up to there.
+    pub granted: i128,
+    /// Payments collected.
+    pub collected: i128,
+    /// Payments made.
+    pub paid: i128,
+    /// Withdrawn.
+    pub withdrawn: i128,
+    /// What that leaves: granted + collected − paid − withdrawn.
+    pub leaves: i128,
+    /// What the status states.
+    pub stated: i128,
+}
+
+/// How far an audit is.
+#[derive(Clone, Copy, Debug)]
+pub struct Progress {
+    /// What is replayed.
+    pub part: &'static str,
+    /// How many of it so far.
+    pub done: u64,
+}
+
+/// Replays the books of a data directory. It reads one state; the server may run meanwhile.
+///
+/// # Errors
+///
+/// [`AdminError`] when the books cannot be read; what is wrong with them is in [`Audit::faults`].
+pub async fn audit(data: &Path) -> Result<Audit, AdminError> {
+    audit_with(data, &mut |_| {}).await
+}
+
+/// Replays the books of a data directory, and says how far it is after each page.
+///
+/// # Errors
+///
+/// [`AdminError`] when the books cannot be read; what is wrong with them is in [`Audit::faults`].
+pub async fn audit_with(
+    data: &Path,
+    progress: &mut (dyn FnMut(Progress) + Send),
+) -> Result<Audit, AdminError> {
+    let provider = Provider::load(data)?;
+    let mut store = Store::open(&Layout::new(data).store_address()?).await?;
+    let mut unit = store.begin_reading().await?;
+    let mut auditor = Auditor {
+        unit: &mut unit,
+        provider: std::sync::Arc::new(provider),
+        audit: Audit::default(),
+        progress,
+    };
+    auditor.replay_entries().await?;
+    auditor.check_advances().await?;
+    auditor.check_answers().await?;
+    auditor.check_certificates().await?;
+    auditor.check_chains().await?;
+    auditor.check_foreign().await?;
+    let mut audit = auditor.audit;
+    audit.balanced = audit.faults.is_empty();
+
+    Ok(audit)
+}
+
+/// One audit under way.
+struct Auditor<'a, 's> {
+    unit: &'a mut Unit<'s>,
+    provider: std::sync::Arc<Provider>,
+    audit: Audit,
+    progress: &'a mut (dyn FnMut(Progress) + Send),
+}
+
+impl Auditor<'_, '_> {
+    fn fault(&mut self, fault: String) {
+        if self.audit.faults.len() >= FAULTS_MAX {
+            self.audit.more_faults = self.audit.more_faults.saturating_add(1);
+            return;
+        }
+        self.audit.faults.push(fault);
+    }
+
+    fn report(&mut self, part: &'static str, done: u64) {
+        (self.progress)(Progress { part, done });
+    }
+
+    fn answer_keys(&self) -> Vec<PublicKey> {
+        self.provider.answer_keys()
+    }
+}
+
+/// Returns a key that stands in a column.
+fn key(bytes: &[u8]) -> Option<PublicKey> {
+    bytes.try_into().ok().map(PublicKey)
+}
+
+/// Returns a counter that stands in a column.
+fn number(bytes: &[u8]) -> Option<u64> {
+    bytes.try_into().ok().map(u64::from_be_bytes)
+}
