@@ -65,12 +65,10 @@ pub(super) async fn play(stage: &mut Stage<'_>, cast: &mut Cast) -> Result<(), F
 
 async fn pay_loot(stage: &mut Stage<'_>, cast: &Cast) -> Result<(), Failure> {
     let paid = payment::pay(stage, &cast.mallory, &cast.kiosk, LOOT, None).await?;
-    let paid = must_be_received(paid)?;
+    let paid = cast.mallory.payment(&must_be_received(paid)?.id).await?;
+    let j = paid.j.map_or_else(String::new, |j| j.to_string());
 
-    stage.say(&format!(
-        "Kiosk's receipt is there; j = {}",
-        paid.j.unwrap_or(0)
-    ))
+    stage.say(&format!("Kiosk's receipt is there; j = {j}"))
 }
 
 async fn put_back(stage: &mut Stage<'_>, cast: &mut Cast, copy: &Path) -> Result<(), Failure> {

@@ -76,7 +76,10 @@ fn introduce(stage: &mut Stage<'_>, to: &mut Provider, peer: &Provider) -> Resul
     let enrolment = serde_json::to_string(&peer.enrolment()?)
         .map_err(|error| Failure::refused("demo", error, "the logs tell more"))?;
     fs::write(&file, enrolment)?;
-    let added = to.command(&["peers", "add", &file], &["--exposure", EXPOSURE])?;
+    let added = to.command(
+        &["peers", "add"],
+        &["--from", &file, "--exposure", EXPOSURE],
+    )?;
 
     stage.say(&format!("{}: {}", to.name, added.trim()))
 }
