@@ -126,7 +126,8 @@ fn every_combination_of_a_deposit_has_one_step_and_none_is_opened_twice_or_left_
         if step == DepositStep::Take {
             assert!(answered && session == Session::Open, "{facts:?}");
         }
-        let impossible = (!opened && (answered || closed)) || (closed && !answered);
+        let unopened = !opened && answered;
+        let impossible = unopened || (closed && !answered);
         assert_eq!(step == DepositStep::Contradiction, impossible, "{facts:?}");
     });
     assert_eq!(rows, 48);
@@ -154,7 +155,8 @@ fn every_combination_of_a_withdrawal_has_one_step_and_a_debit_is_sent_until_it_i
         if step == WithdrawStep::Take {
             assert!(acknowledged && session == Session::Open, "{facts:?}");
         }
-        let impossible = (!debited && (acknowledged || closed)) || (closed && !acknowledged);
+        let undebited = !debited && acknowledged;
+        let impossible = undebited || (closed && !acknowledged);
         assert_eq!(step == WithdrawStep::Contradiction, impossible, "{facts:?}");
     });
     assert_eq!(rows, 48);

@@ -18,6 +18,9 @@ pub enum SyncError {
     /// The server failed.
     #[error("the server failed ({0})")]
     ServerFailed(String),
+    /// The server has too much to do; what was sent is not to blame.
+    #[error("the server is busy")]
+    Busy,
     /// The answer is not what this provider would say: nothing was believed.
     #[error("the server's answer was not believed: {0}")]
     NotBelieved(&'static str),
@@ -86,6 +89,7 @@ impl SyncError {
                 "nothing is lost: the daemon tries again by itself when the network is back",
             ),
             Self::Refused(body) => return body.clone(),
+            Self::Busy => ("server-busy", "the daemon tries again by itself"),
             Self::ServerFailed(_) => ("server-failed", "the daemon tries again by itself"),
             Self::NotBelieved(_) => (
                 "answer-refused",

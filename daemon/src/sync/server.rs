@@ -264,7 +264,10 @@ pub(super) fn check_anchor(anchor: &str) -> Result<(), SyncError> {
 }
 
 fn refusal(status: StatusCode, body: &[u8]) -> SyncError {
-    if status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS {
+    if status == StatusCode::SERVICE_UNAVAILABLE || status == StatusCode::TOO_MANY_REQUESTS {
+        return SyncError::Busy;
+    }
+    if status.is_server_error() {
         return SyncError::ServerFailed(status.to_string());
     }
     serde_json::from_slice(body).map_or_else(

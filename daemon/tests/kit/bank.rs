@@ -2,7 +2,7 @@
 
 use blepayd::clock;
 use blepayd::journal::Enrolled;
-use ops_proto::certificate::{Bound, Certificate, Limits, Role};
+use ops_proto::certificate::{Bound, Certificate, Kind, Limits, Role};
 use ops_proto::message::{
     AnswerStamp, CertificateChain, DepositAnswer, DepositOpen, DepositOutcome,
 };
@@ -17,6 +17,7 @@ pub(crate) struct Bank {
     root: SecretKey,
     certify: SecretKey,
     answer: SecretKey,
+    limits: Limits,
     certificate: Signed<Certificate>,
 }
 
@@ -52,7 +53,16 @@ impl Bank {
             root,
             certify,
             answer,
+            limits: limits(),
             certificate,
+        }
+    }
+
+    /// As [`Self::new`]; grants these limits to TAs.
+    pub(crate) fn with_limits(seed: u8, limits: Limits) -> Self {
+        Self {
+            limits,
+            ..Self::new(seed)
         }
     }
 
@@ -74,7 +84,13 @@ impl Bank {
     }
 
     pub(crate) fn certify_ta(&self, subject: PublicKey, name: &str) -> CertificateChain {
-        self.certify(subject, name, Role::Ta { limits: limits() })
+        self.certify(
+            subject,
+            name,
+            Role::Ta {
+                limits: self.limits,
+            },
+        )
     }
 
     pub(crate) fn grant(&self, open: &Signed<DepositOpen>) -> Signed<DepositAnswer> {
@@ -100,18 +116,65 @@ impl Bank {
         Signed::sign(body, &self.answer)
     }
 
+    /// The same provider under new keys.
+    pub(crate) fn rolled_over(&self, seed: u8) -> Self {
+        let next = Self::new(seed);
+        let body = Certificate {
+            number: self.certificate.body().number + 1,
+            provider: self.certificate.body().provider,
+            name: self.certificate.body().name.clone(),
+            ..next.certificate.body().clone()
+        };
+
+        Self {
+            certificate: Signed::sign(body, &self.root),
+            ..next
+        }
+    }
+
+    /// Certifies a key again.
+    pub(crate) fn renew(&self, subject: PublicKey, kind: Kind, number: u64) -> CertificateChain {
+        let role = match kind {
+            Kind::Client => Role::Client,
+            Kind::Ta | Kind::Provider => Role::Ta { limits: limits() },
+        };
+
+        self.certify_as(subject, "Ada", role, number, YEAR_MS)
+    }
+
+    /// Certifies a client and a TA for so little longer that a renewal is due.
+    pub(crate) fn certify_briefly(&self, subject: PublicKey, kind: Kind) -> CertificateChain {
+        let role = match kind {
+            Kind::Client => Role::Client,
+            Kind::Ta | Kind::Provider => Role::Ta { limits: limits() },
+        };
+
+        self.certify_as(subject, "Ada", role, 2, YEAR_MS / 4)
+    }
+
     fn certify(&self, subject: PublicKey, name: &str, role: Role) -> CertificateChain {
+        self.certify_as(subject, name, role, 1, YEAR_MS)
+    }
+
+    fn certify_as(
+        &self,
+        subject: PublicKey,
+        name: &str,
+        role: Role,
+        number: u64,
+        for_ms: u64,
+    ) -> CertificateChain {
         let provider = self.certificate.body();
         let leaf = Signed::sign(
             Certificate {
-                number: 1,
+                number,
                 provider: provider.provider,
                 subject,
                 name: name.parse().expect("a name"),
                 currency: provider.currency,
                 issuer: self.certify.public_key().id(),
                 not_before: provider.not_before,
-                not_after: provider.not_after,
+                not_after: clock::now().saturating_add_ms(for_ms.min(YEAR_MS)),
                 role,
             },
             &self.certify,

@@ -239,6 +239,50 @@ pub(crate) struct Stopped {
 }
 
 impl Stopped {
+    /// Puts a new TA in place of the one of before, whose state is kept beside it.
+    pub(crate) fn with_new_ta(self) -> Self {
+        let ta = self.dir.join("ta");
+        std::fs::rename(&ta, self.dir.join("ta.ended")).expect("moved away");
+
+        self
+    }
+
+    /// Puts the TA of before back in place of the new one.
+    pub(crate) fn with_ended_ta(self) -> Self {
+        let ta = self.dir.join("ta");
+        std::fs::rename(&ta, self.dir.join("ta.new")).expect("moved away");
+        std::fs::rename(self.dir.join("ta.ended"), &ta).expect("moved back");
+
+        self
+    }
+
+    /// Puts another new TA in place.
+    pub(crate) fn with_another_ta(self) -> Self {
+        let ta = self.dir.join("ta");
+        std::fs::rename(&ta, self.dir.join("ta.copied")).expect("moved away");
+
+        self
+    }
+
+    /// Copies the TA's state, as a thief or a careless backup would.
+    pub(crate) fn copy_ta(&self) {
+        let copy = self.dir.join("ta.copy");
+        std::fs::create_dir_all(&copy).expect("a directory");
+        for entry in std::fs::read_dir(self.dir.join("ta")).expect("a directory") {
+            let entry = entry.expect("an entry");
+            std::fs::copy(entry.path(), copy.join(entry.file_name())).expect("copied");
+        }
+    }
+
+    /// Rolls the TA back to the copy.
+    pub(crate) fn with_copied_ta(self) -> Self {
+        let ta = self.dir.join("ta");
+        std::fs::rename(&ta, self.dir.join("ta.ended")).expect("moved away");
+        std::fs::rename(self.dir.join("ta.copy"), &ta).expect("moved back");
+
+        self
+    }
+
     pub(crate) async fn start(self) -> Device {
         self.start_with(Faults::NONE).await
     }

@@ -2,6 +2,8 @@
 
 mod bank;
 mod device;
+pub(crate) mod lists;
+pub(crate) mod provider;
 pub(crate) mod server;
 
 pub(crate) use bank::Bank;

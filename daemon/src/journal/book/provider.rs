@@ -1,7 +1,8 @@
 //! The certificates of providers: several of one provider while its keys roll over.
 
 use ops_proto::certificate::{Certificate, Role};
-use ops_proto::{ProviderId, PublicKey, Signed, Time};
+use ops_proto::message::BatchAnswer;
+use ops_proto::{Digest, ProviderId, PublicKey, Signed, Time};
 
 use super::Book;
 
@@ -55,6 +56,21 @@ impl Book {
         valid.sort_by_key(|(number, _)| std::cmp::Reverse(*number));
 
         valid.into_iter().map(|(_, key)| key).collect()
+    }
+
+    /// Returns the server's signed word on where a payment is, with the certificate whose answer key
+    /// signed it: what proves a payment to anyone where the payee never sent a receipt.
+    #[must_use]
+    pub fn settlement_proof(
+        &self,
+        payment: &Digest,
+    ) -> Option<(&Signed<BatchAnswer>, &Signed<Certificate>)> {
+        let word = self.settlement_of(payment)?;
+        let provider = self.providers.values().find(|provider| {
+            answer_key(provider.body()).is_some_and(|key| word.verify(&key).is_ok())
+        })?;
+
+        Some((word, provider))
     }
 
     fn issuers_of(&self, leaf: &Certificate) -> impl Iterator<Item = &Signed<Certificate>> {

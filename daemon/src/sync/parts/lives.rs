@@ -66,18 +66,20 @@ async fn tell(cx: &mut Context, incarnation: u32) -> Result<u64, SyncError> {
         })
     });
     let mut carried = 0_u64;
+    let mut failed = None;
     let mut left = chunks(items);
     left.reverse();
     for _ in 0..ROUNDS_MAX {
         let Some(items) = left.pop() else {
-            cx.record(vec![Fact::LifeRemembered { incarnation }])
-                .await?;
-            return Ok(carried);
+            return told(cx, incarnation, carried, failed).await;
         };
         match send(cx, &items).await {
             Ok(count) => carried = carried.saturating_add(count),
             Err(error) if error.is_of_items() => match items.as_slice() {
-                [only] => cx.note_poisoned(name(only), &error),
+                [only] => {
+                    cx.note_poisoned(name(only), &error);
+                    failed = Some(error);
+                }
                 more => {
                     let (first, second) = more.split_at(more.len() / 2);
                     left.extend([second.to_vec(), first.to_vec()]);
@@ -88,6 +90,25 @@ async fn tell(cx: &mut Context, incarnation: u32) -> Result<u64, SyncError> {
     }
 
     Err(SyncError::NewLife)
+}
+
+/// What the server did not take it is told again in the next run. That keeps nothing else waiting,
+/// unless it took nothing at all.
+async fn told(
+    cx: &Context,
+    incarnation: u32,
+    carried: u64,
+    failed: Option<SyncError>,
+) -> Result<u64, SyncError> {
+    match failed {
+        None => {
+            cx.record(vec![Fact::LifeRemembered { incarnation }])
+                .await?;
+            Ok(carried)
+        }
+        Some(error) if carried == 0 => Err(error),
+        Some(_) => Ok(carried),
+    }
 }
 
 async fn send(cx: &Context, items: &[RememberedItem]) -> Result<u64, SyncError> {
