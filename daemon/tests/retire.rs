@@ -86,7 +86,7 @@ async fn interrupted(faults: Faults) -> bool {
             device.balance().await
         };
 
-        !is_open && balance + provider.outside() == TOTAL
+        !is_open && provider.total(balance) == TOTAL
     })
     .await;
     online.stop().await;

@@ -71,7 +71,7 @@ async fn interrupted(faults: Faults) -> bool {
     let online = go_online(&device);
 
     eventually(&what, || async {
-        is_at_rest(&device) && device.balance().await + provider.outside() == TOTAL
+        is_at_rest(&device) && provider.total(device.balance().await) == TOTAL
     })
     .await;
     online.stop().await;

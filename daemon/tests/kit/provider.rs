@@ -139,6 +139,11 @@ impl Provider {
         books.online + books.held.values().sum::<u64>()
     }
 
+    /// What the owner of the one device has, wherever it is.
+    pub(crate) fn total(&self, on_device: u64) -> u64 {
+        on_device + self.outside()
+    }
+
     /// Goes on from a backup, in a new life.
     pub(crate) fn restore(&self, backup: &Books) {
         let mut books = self.lock();
@@ -323,7 +328,10 @@ impl Provider {
                         books.online += pair.payment.body().amount.minor_units();
                         SettlementState::Credited
                     }
-                    state => state,
+                    state @ (SettlementState::Waiting
+                    | SettlementState::Credited
+                    | SettlementState::Collected
+                    | SettlementState::Waived) => state,
                 }
             }
         };
@@ -467,10 +475,11 @@ impl Provider {
         report.verify(&body.client).expect("signed by the client");
         let mut books = self.lock();
         let shadow = books.shadow;
-        if !books.held.contains_key(&body.ta) {
-            let _none = books.held.insert(body.ta, shadow);
+        let is_new = !books.held.contains_key(&body.ta);
+        if is_new {
             books.shadow = 0;
         }
+        let _held = books.held.entry(body.ta).or_insert(shadow);
         let held = books.held.get(&body.ta).copied().unwrap_or(0);
         drop(books);
         let stamp = self.stamp();
