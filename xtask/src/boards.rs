@@ -13,6 +13,7 @@ pub(crate) const EXAMPLES: &str = "\
 Examples:
   cargo boards               every scenario
   cargo boards payment       one scenario
+  cargo boards ops           withdraw, spend on, mailbox, revocation, retire, roll-back
   cargo boards -- --help     all scenarios and options
 
 The first run builds a Debian image, which takes some minutes; it is kept for later runs.";

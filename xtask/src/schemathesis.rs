@@ -172,6 +172,8 @@ impl Server {
             .args(["--seed", SEED, "--max-examples", EXAMPLES_MAX])
             .args(["--max-time", run.seconds_max, "--checks", "all"])
             .args(["--phases", "examples,coverage,fuzzing"])
+            // A refusal before the whole body has arrived ends the connection, as HTTP allows.
+            .args(["--request-retries", "3"])
             .args(["--warnings", "off", "--no-color"])
             .args(run.args)
             .current_dir(&self.folder);
@@ -199,7 +201,7 @@ impl Server {
         for what in [&["ledger"][..], &["account", "list"]] {
             let output = self.tell(what)?.output()?;
             ensure!(output.status.success(), "the books cannot be read");
-            books += &String::from_utf8_lossy(&output.stdout);
+            books.push_str(&String::from_utf8_lossy(&output.stdout));
         }
 
         Ok(books)

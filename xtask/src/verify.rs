@@ -19,8 +19,16 @@ Examples:
 Logs are kept in target/verify. With nothing built yet it takes up to 50 minutes on two cores.";
 
 /// The steps by name, in the order in which they run.
-pub(crate) const STEP_NAMES: [&str; 8] = [
-    "fmt", "clippy", "doc", "policy", "units", "test", "demo", "boards",
+pub(crate) const STEP_NAMES: [&str; 9] = [
+    "fmt",
+    "clippy",
+    "doc",
+    "policy",
+    "units",
+    "test",
+    "demo",
+    "schemathesis",
+    "boards",
 ];
 
 /// All steps together; what is left of it bounds each, so that the last line always comes, even where CI
@@ -111,6 +119,16 @@ fn step(name: &str) -> anyhow::Result<Step> {
             script: "cargo demo -- --json".into(),
             count: demo,
         },
+        "schemathesis" => {
+            // installed here, so that the bound holds for the requests alone
+            install::schemathesis()?;
+            Step {
+                name: "schemathesis",
+                seconds_max: 600,
+                script: "cargo run --quiet --package xtask -- schemathesis".into(),
+                count: last_tally,
+            }
+        }
         _ => {
             // installed here, so that the bound holds for the boards alone
             install::tool(CARGO_DEB)?;
