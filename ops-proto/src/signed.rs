@@ -8,6 +8,7 @@
 use core::fmt;
 use std::sync::Arc;
 
+use postcard::ser_flavors::Flavor;
 use serde::de::{DeserializeOwned, Error as _};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
@@ -196,11 +197,40 @@ pub fn encode<T: Serialize + ?Sized>(value: &T) -> Vec<u8> {
 /// again does not give the input.
 pub fn decode_canonical<T: Serialize + DeserializeOwned>(bytes: &[u8]) -> Result<T, Malformed> {
     let value: T = postcard::from_bytes(bytes).map_err(|_| Malformed::Encoding)?;
-    if encode(&value) != bytes {
-        return Err(Malformed::NotCanonical);
-    }
+    postcard::serialize_with_flavor(&value, Same { rest: bytes })
+        .map_err(|_| Malformed::NotCanonical)?;
 
     Ok(value)
+}
+
+/// Takes an encoding only as long as it is the same as the expected one, and keeps nothing of it.
+struct Same<'a> {
+    rest: &'a [u8],
+}
+
+impl Flavor for Same<'_> {
+    type Output = ();
+
+    fn try_extend(&mut self, bytes: &[u8]) -> postcard::Result<()> {
+        self.rest = self
+            .rest
+            .strip_prefix(bytes)
+            .ok_or(postcard::Error::SerializeBufferFull)?;
+
+        Ok(())
+    }
+
+    fn try_push(&mut self, byte: u8) -> postcard::Result<()> {
+        self.try_extend(&[byte])
+    }
+
+    fn finalize(self) -> postcard::Result<()> {
+        if !self.rest.is_empty() {
+            return Err(postcard::Error::SerializeBufferFull);
+        }
+
+        Ok(())
+    }
 }
 
 fn encode_body<T: Body>(body: &T) -> Vec<u8> {
