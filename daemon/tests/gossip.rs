@@ -1,14 +1,21 @@
 //! Deny-lists between devices: a revocation reaches who is never online, stops what is new, and
 //! touches nothing that is under way.
 
+use std::sync::Arc;
+
+use ble_proto::gossip::GossipItem;
 use blepayd::wallet::{FailureClass, Mode, OpenRequest, PaymentEvent, PaymentOrder, Target};
 use blepayd::wallet::{Wallet, WalletError};
 use ops_proto::PublicKey;
-use ops_proto::message::ProviderStanding;
+use ops_proto::list::List;
+use ops_proto::message::{ListsQuery, ListsUpdate, ProviderStanding};
+use ops_proto::signed::{decode_canonical, encode};
 use tempfile::TempDir;
 
 use crate::kit::lists::{deny_list, directory, tell};
+use crate::kit::server::{Answer, Server, Tls};
 use crate::kit::{Bank, Device, Kind, amount, conserved, eventually, pay};
+use crate::sync;
 
 const LIVE: &[(u8, ProviderStanding)] = &[(5, ProviderStanding::Live)];
 
@@ -117,6 +124,70 @@ async fn lists_survive_a_restart() {
     let ada = ada.stop().await.start().await;
 
     assert_eq!(ada.wallet.lists().holding(), held);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sync_asks_for_lists_until_there_are_no_more_and_believes_none_that_break_the_rules() {
+    let world = TempDir::new().expect("a directory");
+    let bank = Bank::new(5);
+    let ada = Device::new(&bank, world.path(), "Ada", Kind::WithTa).await;
+    let server = Server::start(&Tls::new(), 0, Arc::new(lists)).await;
+
+    let status = sync::run(&ada, server.enrolled(&bank)).await;
+
+    let part = status.parts.iter().find(|part| part.part == "lists");
+    let part = part.expect("it ran");
+    assert_eq!((part.succeeded, part.items), (true, 3), "{part:?}");
+    let holding = ada.wallet.lists().holding();
+    assert_eq!(holding.directory.number, 1);
+    assert_eq!(holding.lists.len(), 2);
+
+    let forged: Arc<Answer> = Arc::new(|path, body| match path {
+        "/v1/lists" => {
+            let update = update(vec![directory(9, LIVE)], vec![deny_list(7, 1, &[])], false);
+            (200, update)
+        }
+        _ => lists(path, body),
+    });
+    let liar = Server::start(&Tls::new(), 0, forged).await;
+    let status = sync::run(&ada, liar.enrolled(&bank)).await;
+    let part = status.parts.iter().find(|part| part.part == "lists");
+    assert!(!part.expect("it ran").succeeded);
+}
+
+/// Answers with the lists of two banks, one in each answer.
+fn lists(path: &str, body: &[u8]) -> (u16, Vec<u8>) {
+    match path {
+        "/healthz" => (200, Vec::new()),
+        "/v1/lists" => {
+            let query: ListsQuery = decode_canonical(body).expect("a query");
+            let both = &[(5, ProviderStanding::Live), (6, ProviderStanding::Live)];
+            let answer = match query.after {
+                None => update(vec![directory(1, both)], vec![deny_list(5, 1, &[])], true),
+                Some(_) => update(vec![], vec![deny_list(6, 1, &[])], false),
+            };
+            (200, answer)
+        }
+        _ => (404, Vec::new()),
+    }
+}
+
+fn update(directory: Vec<GossipItem>, pieces: Vec<GossipItem>, more: bool) -> Vec<u8> {
+    let mut update = ListsUpdate {
+        directory: None,
+        pieces: List::empty(),
+        more,
+    };
+    let mut all = Vec::new();
+    for item in directory.into_iter().chain(pieces) {
+        match item {
+            GossipItem::Directory(directory) => update.directory = Some(*directory),
+            GossipItem::Piece(piece) => all.push(*piece),
+        }
+    }
+    update.pieces = all.try_into().expect("few");
+
+    encode(&update)
 }
 
 async fn open(wallet: &Wallet) -> Result<(), WalletError> {

@@ -40,7 +40,7 @@ async fn a_payment_above_the_floor_takes_the_pin_and_a_wrong_one_pays_nothing() 
         right.last
     );
     conserved(&ada, &ferry, 20_000).await;
-    assert_pin_is_nowhere(world.path(), &ada).await;
+    assert_pin_is_nowhere(world.path());
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -175,7 +175,7 @@ fn is_refused(outcome: &Result<u8, WalletError>, expected: TaRefused) -> bool {
 }
 
 /// No file of the device but the TA's own sealed state may know the digits; nor does that.
-async fn assert_pin_is_nowhere(world: &std::path::Path, _device: &Device) {
+fn assert_pin_is_nowhere(world: &std::path::Path) {
     let mut folders = vec![world.to_owned()];
     while let Some(folder) = folders.pop() {
         for entry in std::fs::read_dir(folder).expect("a folder").flatten() {

@@ -227,7 +227,7 @@ async fn start(device: &Device, enrolled: Enrolled, shutdown: &Shutdown) -> Sync
     Sync::start(device.wallet.clone(), uses_ta, hints, shutdown)
 }
 
-async fn run(device: &Device, enrolled: Enrolled) -> SyncStatus {
+pub(crate) async fn run(device: &Device, enrolled: Enrolled) -> SyncStatus {
     let shutdown = Shutdown::new();
     let sync = start(device, enrolled, &shutdown).await;
     let status = sync.run().await.expect("runs");
