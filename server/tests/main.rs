@@ -28,6 +28,7 @@ mod sqlite {
     const ENGINE: crate::Engine = crate::Engine::Sqlite;
 
     mod admin;
+    mod audit;
     mod backup;
     mod ca;
     mod claims;
@@ -41,6 +42,7 @@ mod sqlite {
     mod mailbox;
     mod registration;
     mod renew;
+    mod restore;
     mod retire;
     mod statuses;
     mod story;
@@ -53,6 +55,7 @@ mod postgres {
     const ENGINE: crate::Engine = crate::Engine::Postgres;
 
     mod admin;
+    mod audit;
     mod backup;
     mod ca;
     mod claims;
@@ -66,6 +69,7 @@ mod postgres {
     mod mailbox;
     mod registration;
     mod renew;
+    mod restore;
     mod retire;
     mod statuses;
     mod story;

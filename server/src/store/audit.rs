@@ -1,6 +1,6 @@
 //! What an audit reads: rows as they are, damaged or not, in an order in which they can be checked.
 
-use ops_proto::{Digest, PublicKey};
+use ops_proto::{Digest, ProviderId, PublicKey};
 
 use super::column::counter;
 use super::sql::{self, Row};
@@ -209,6 +209,48 @@ impl Unit<'_> {
         }))
     }
 
+    /// Returns what was paid in for each client: the client and the sum.
+    pub(crate) async fn sums_paid_in(&mut self) -> Result<Vec<(Vec<u8>, i64)>, StoreError> {
+        let rows = sql::query(
+            "SELECT client AS owner, CAST(sum(amount) AS BIGINT) AS total FROM credits GROUP BY client",
+        )
+        .fetch_all(self.sql())
+        .await?;
+
+        rows.iter().map(sum_back).collect()
+    }
+
+    /// Returns what payments were credited to each receiver here: the client, or the TA's owner, and the
+    /// sum.
+    pub(crate) async fn sums_credited(
+        &mut self,
+        ours: &ProviderId,
+    ) -> Result<Vec<(Vec<u8>, i64)>, StoreError> {
+        let rows = sql::query(
+            "SELECT CASE WHEN tas.owner IS NULL THEN payments.receiver ELSE tas.owner END AS owner,
+                 CAST(sum(payments.amount) AS BIGINT) AS total
+             FROM payments LEFT JOIN tas ON tas.key = payments.receiver
+             WHERE payments.state = 0 AND (payments.provider = $1
+                 OR EXISTS (SELECT 1 FROM forwards WHERE forwards.payment = payments.hash))
+                 AND (tas.owner IS NOT NULL
+                     OR EXISTS (SELECT 1 FROM clients WHERE clients.key = payments.receiver))
+             GROUP BY 1",
+        )
+        .bind(ours.0.as_slice())
+        .fetch_all(self.sql())
+        .await?;
+
+        rows.iter().map(sum_back).collect()
+    }
+
+    /// Returns the number of a client's online account.
+    pub(crate) async fn online_account(&mut self, client: &[u8]) -> Result<Option<i64>, StoreError> {
+        sql::query_scalar("SELECT id FROM accounts WHERE kind = 1 AND owner = $1")
+            .bind(client)
+            .fetch_optional(self.sql())
+            .await
+    }
+
     /// Returns how many payments there are.
     pub(crate) async fn payment_count(&mut self) -> Result<i64, StoreError> {
         sql::query_scalar("SELECT count(*) FROM payments")
@@ -312,6 +354,10 @@ impl Unit<'_> {
             })
             .collect()
     }
+}
+
+fn sum_back(row: &Row) -> Result<(Vec<u8>, i64), StoreError> {
+    Ok((row.try_get("owner")?, row.try_get("total")?))
 }
 
 /// A deposit as it stands, with its answer.

@@ -12,6 +12,10 @@ use crate::store::{AccountAsItStands, EntryAsItStands};
 /// Accounts whose entries are summed up at a time. Entries are read once for each so many accounts.
 const WINDOW: i64 = 1 << 20;
 
+/// What entries credit an online account with.
+const PAID_IN: &str = "paid in";
+const CREDITED: &str = "of payments credited";
+
 const ISSUED: i64 = 0;
 const ONLINE: i64 = 1;
 const SHADOW: i64 = 2;
@@ -97,6 +101,48 @@ impl Auditor<'_, '_> {
             }
             let done = self.audit.entries;
             self.report("entries", done);
+        }
+
+        Ok(())
+    }
+
+    /// Compares what was paid in, and what payments brought, with whose accounts the entries name.
+    pub(super) async fn check_credits(&mut self) -> Result<(), AdminError> {
+        let mut made: BTreeMap<(i64, &'static str), i128> = BTreeMap::new();
+        let mut after = 0;
+        loop {
+            let page = self.unit.entries_as_they_stand(after, PAGE).await?;
+            let Some(end) = page.last() else { break };
+            after = end.id;
+            for entry in &page {
+                let what = match Reason::back(entry.reason) {
+                    Some(Reason::Issue) => PAID_IN,
+                    Some(Reason::Credit) => CREDITED,
+                    Some(_) | None => continue,
+                };
+                let sum = made.entry((entry.credited, what)).or_default();
+                *sum = sum.saturating_add(i128::from(entry.amount));
+            }
+        }
+        let ours = self.provider.id();
+        for (what, sums) in [
+            (PAID_IN, self.unit.sums_paid_in().await?),
+            (CREDITED, self.unit.sums_credited(&ours).await?),
+        ] {
+            for (client, sum) in sums {
+                let account = self.unit.online_account(&client).await?;
+                let entries = account.and_then(|account| made.remove(&(account, what)));
+                let entries = entries.unwrap_or(0);
+                if entries != i128::from(sum) {
+                    self.fault(format!(
+                        "client {}: {sum} {what}, its entries make {entries}",
+                        hex::encode(&client)
+                    ));
+                }
+            }
+        }
+        for ((account, what), sum) in made {
+            self.fault(format!("account {account}: its entries make {sum} {what}, nothing else says so"));
         }
 
         Ok(())

@@ -106,6 +106,7 @@ pub async fn audit_with(
         progress,
     };
     auditor.replay_entries().await?;
+    auditor.check_credits().await?;
     auditor.check_advances().await?;
     auditor.check_answers().await?;
     auditor.check_certificates().await?;
