@@ -73,11 +73,26 @@ impl SyncError {
     }
 
     /// Returns whether it lies in what was sent, or in what the server makes of it: less may pass.
-    pub(super) const fn is_of_items(&self) -> bool {
-        matches!(
-            self,
-            Self::Refused(_) | Self::ServerFailed(_) | Self::NotBelieved(_) | Self::OldLife
-        )
+    pub(super) fn is_of_items(&self) -> bool {
+        match self {
+            // a path that a server lacks, or a challenge that ran out, is no item's fault
+            Self::Refused(body) => !NOT_OF_ITEMS.contains(&body.code.as_str()),
+            Self::ServerFailed(_) | Self::NotBelieved(_) | Self::OldLife => true,
+            Self::Unreachable(_)
+            | Self::Busy
+            | Self::Ta(_)
+            | Self::Journal(_)
+            | Self::NotRegistered
+            | Self::DepositPending
+            | Self::WithdrawPending
+            | Self::NothingHeld
+            | Self::NewLife
+            | Self::TaWorks
+            | Self::OtherTa
+            | Self::Randomness
+            | Self::Enrolment(_)
+            | Self::Stopped => false,
+        }
     }
 
     /// Returns the error as the API writes it.
@@ -154,6 +169,9 @@ impl SyncError {
         }
     }
 }
+
+/// Codes of a server's refusals that are of the request as a whole.
+const NOT_OF_ITEMS: [&str; 4] = ["not-found", "method", "challenge", "server-refused"];
 
 fn ta_hint(refused: TaRefused) -> &'static str {
     if refused == TaRefused::BalanceLimit {

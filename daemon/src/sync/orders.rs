@@ -3,8 +3,9 @@
 use ops_proto::{Amount, PublicKey};
 use tokio::sync::oneshot;
 
+use super::context::Context;
 use super::error::SyncError;
-use super::parts::{death, deposit, retire, withdraw};
+use super::parts::{death, deposit, lives, retire, withdraw};
 use super::runner::Runner;
 use super::{Deposited, Ended, Withdrawn};
 use crate::api::types::SyncStatus;
@@ -52,7 +53,7 @@ impl Runner {
     }
 
     async fn deposit(&mut self, amount: Amount) -> Result<Deposited, SyncError> {
-        let cx = self.context()?.ok_or(SyncError::NotRegistered)?;
+        let cx = self.met().await?;
         let command = deposit::open(&cx, amount).await?;
         let pending = deposit::finish(&cx).await.err();
         let deposit = cx
@@ -67,7 +68,7 @@ impl Runner {
     }
 
     async fn withdraw(&mut self, amount: Option<Amount>) -> Result<Withdrawn, SyncError> {
-        let cx = self.context()?.ok_or(SyncError::NotRegistered)?;
+        let cx = self.met().await?;
         let command = withdraw::open(&cx, amount).await?;
         let pending = withdraw::finish(&cx).await.err();
         let withdrawal = cx
@@ -89,7 +90,7 @@ impl Runner {
     /// Everything is carried first, so that as little as can be waits at the server.
     async fn retire(&mut self) -> Result<Ended, SyncError> {
         self.run_once().await;
-        let cx = self.context()?.ok_or(SyncError::NotRegistered)?;
+        let cx = self.met().await?;
         let ta = retire::begin(&cx).await?;
         let pending = retire::finish(&cx).await.err();
 
@@ -105,6 +106,15 @@ impl Runner {
         let pending = death::finish(&cx).await.err();
 
         Ok(self.ended_as(ta, pending))
+    }
+
+    /// Nothing new is begun with a server that does not know what it had answered, or that is not the
+    /// one of the present life.
+    async fn met(&mut self) -> Result<Context, SyncError> {
+        let mut cx = self.context()?.ok_or(SyncError::NotRegistered)?;
+        let _told = lives::meet(&mut cx).await?;
+
+        Ok(cx)
     }
 
     fn ended_as(&self, ta: PublicKey, pending: Option<SyncError>) -> Ended {

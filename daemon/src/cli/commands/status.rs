@@ -52,10 +52,14 @@ fn text(status: &Status) -> String {
     rows.push(("To be synced", unsynced(&status.unsynced)));
     rows.push(("Last sync", sync(&status.sync)));
     for item in &status.sync.poisoned {
-        rows.push((
-            "  refused",
-            format!("{}: {}", short(&item.item), item.reason),
-        ));
+        // the hash of a payment is long, what else there is has a name
+        let is_hash = !item.item.contains(' ');
+        let name = if is_hash {
+            short(&item.item)
+        } else {
+            &item.item
+        };
+        rows.push(("  refused", format!("{name}: {}", item.reason)));
     }
 
     columns(&rows)
