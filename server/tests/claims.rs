@@ -185,3 +185,80 @@ async fn a_receiver_or_sender_without_a_row_is_refused_by_name_and_changes_nothi
     assert_eq!(world.ledger().await.online, before);
     assert_eq!(world.claim(&pair).await, CREDITED);
 }
+
+#[tokio::test]
+async fn claims_that_arrive_in_any_order_are_credited_and_convict_nobody() {
+    let world = World::new().await;
+    let mut alice = world.device("Alice", 10_000).await;
+    let shop = world.client("Shop").await;
+    world.load(&mut alice, 5_000).await;
+    let pairs: Vec<_> = (0..9)
+        .map(|_| alice.pay(&shop.client_request(10)))
+        .collect();
+
+    for batch in [&[4, 1, 7][..], &[5, 0], &[8, 2, 1], &[3], &[6, 4]] {
+        let batch: Vec<_> = batch.iter().map(|i| pairs[*i].clone()).collect();
+        let outcomes = world.batch("/v1/claims", &batch).await;
+        assert!(outcomes.iter().all(|outcome| *outcome == CREDITED));
+    }
+
+    assert_eq!(world.online(&shop).await, 90);
+    assert_eq!(world.view(&alice).await.tas[0].standing, "live");
+    assert_eq!(world.check().await.shadow, 5_000 - 90);
+    world.sync(&mut alice).await;
+}
+
+#[tokio::test]
+async fn among_claims_that_are_booked_together_each_is_judged_for_itself() {
+    let world = World::new().await;
+    let mut alice = world.device("Alice", 10_000).await;
+    let mut carol = world.device("Carol", 1_000).await;
+    let mut mallory = world.device("Mallory", 1_000).await;
+    let mut bob = world.device("Bob", 0).await;
+    let shop = world.client("Shop").await;
+    world.load(&mut alice, 5_000).await;
+    world.load(&mut carol, 100).await;
+    world.load(&mut mallory, 1_000).await;
+    let first = alice.pay(&shop.client_request(10));
+    let for_a_ta = alice.pay(&bob.request(20));
+    let second = alice.pay(&shop.client_request(30));
+    let beyond_the_shadow = carol.pay(&shop.client_request(400));
+    let mut forged = alice.clone().pay(&shop.client_request(50));
+    forged.request = shop.client_request(50);
+    let honest = mallory.pay(&shop.client_request(1));
+    let mut clone = mallory.clone();
+    let (spent, spent_again) = (
+        mallory.pay(&shop.client_request(2)),
+        clone.pay(&shop.client_request(2)),
+    );
+
+    let outcomes = world
+        .batch(
+            "/v1/claims",
+            &[
+                first.clone(),
+                spent,
+                for_a_ta,
+                first,
+                beyond_the_shadow,
+                second,
+                forged,
+                spent_again,
+                honest,
+            ],
+        )
+        .await;
+
+    let evidence = ItemOutcome::Refused(ItemRefused::Evidence);
+    let not_paid = ItemOutcome::Refused(ItemRefused::PayVerify);
+    assert_eq!(
+        outcomes,
+        [
+            CREDITED, CREDITED, WAITING, CREDITED, CREDITED, CREDITED, not_paid, evidence, CREDITED
+        ]
+    );
+    assert_eq!(world.online(&shop).await, 10 + 2 + 400 + 30 + 1);
+    assert_eq!(world.view(&mallory).await.tas[0].standing, "suspended");
+    assert_eq!(world.view(&alice).await.tas[0].standing, "live");
+    world.check().await;
+}

@@ -158,29 +158,11 @@ impl Order {
 
     /// Returns the batch, if the message is one.
     pub(crate) const fn batch(&self) -> Option<&Batch> {
-        match self {
-            Self::Batch(batch) => Some(batch),
-            Self::Challenge(_)
-            | Self::RegisterClient(_)
-            | Self::RegisterTa(_)
-            | Self::Deposit(_)
-            | Self::Knock(_)
-            | Self::Status(_)
-            | Self::Withdraw(_)
-            | Self::Retire(_)
-            | Self::Death(_)
-            | Self::Renew(_)
-            | Self::Mailbox(_)
-            | Self::Lists(_)
-            | Self::PayOut(_)
-            | Self::Forward(_)
-            | Self::Settlement(_)
-            | Self::Answered(_)
-            | Self::Delivered(_)
-            | Self::Acknowledged(_)
-            | Self::PeerDue(_)
-            | Self::Account(_) => None,
+        if let Self::Batch(batch) = self {
+            return Some(batch);
         }
+
+        None
     }
 
     /// Books the message and returns the bytes of the answer.
