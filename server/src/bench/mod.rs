@@ -10,15 +10,17 @@ mod load;
 mod payers;
 mod provider;
 mod report;
+mod seed;
 mod wire;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use payers::{Round, Shape};
 use provider::BenchProvider;
 
-pub use report::{Figures, Report};
+pub use report::{Comparison, Figures, Report, Seeded};
+pub use seed::seed;
 
 /// What to measure. Everything has a bound: no run takes longer than its rounds allow.
 #[derive(Clone, Debug)]
@@ -39,6 +41,16 @@ pub struct BenchOptions {
     pub loads: Loads,
 }
 
+impl BenchOptions {
+    fn batches(&self) -> Shape {
+        Shape {
+            claims: self.claims.div_ceil(self.rounds.max(1)),
+            batch: self.batch,
+            connections: BATCH_CONNECTIONS,
+        }
+    }
+}
+
 /// Which loads to measure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum Loads {
@@ -49,6 +61,9 @@ pub enum Loads {
     /// One claim for each request, on 64 connections.
     Singles,
 }
+
+/// Claims in the books that those with many are compared with.
+const FEW_CLAIMS: u64 = 100_000;
 
 /// Connections that send batches.
 const BATCH_CONNECTIONS: usize = 4;
@@ -81,15 +96,42 @@ pub async fn run(options: &BenchOptions) -> anyhow::Result<Report> {
     })
 }
 
+/// Measures batches on books with many claims in them, in turns with books that have few.
+///
+/// # Errors
+///
+/// Says what could not be made, started or reached; `many` must have been made by [`seed`].
+pub async fn compare(options: &BenchOptions, many: &Path) -> anyhow::Result<Comparison> {
+    let few = provider::temporary()?;
+    let seeded = seed(&few, None, FEW_CLAIMS).await?;
+    let mut few = BenchProvider::make(Some(&few), None).await?.to_be_removed();
+    let mut many = BenchProvider::make(Some(many), None).await?;
+    few.start().await?;
+    many.start().await?;
+    let shape = options.batches();
+    let (mut of_few, mut of_many) = (Figures::new(&shape), Figures::new(&shape));
+    for _ in 0..options.rounds {
+        measure_round(options, &few, &shape, &mut of_few).await?;
+        measure_round(options, &many, &shape, &mut of_many).await?;
+    }
+    let comparison = Comparison {
+        few_claims: seeded.claims,
+        ratio: of_many.load / of_few.load,
+        few: of_few,
+        many: of_many,
+        server_rss_high_water_kib: many.high_water_kib()?,
+    };
+    few.stop().await?;
+    many.stop().await?;
+
+    Ok(comparison)
+}
+
 async fn measure(
     options: &BenchOptions,
     provider: &BenchProvider,
 ) -> anyhow::Result<(Option<Figures>, Option<Figures>)> {
-    let batches = Shape {
-        claims: options.claims.div_ceil(options.rounds.max(1)),
-        batch: options.batch,
-        connections: BATCH_CONNECTIONS,
-    };
+    let batches = options.batches();
     let singles = Shape {
         claims: batches.claims.div_ceil(SINGLES_DIVISOR),
         batch: 1,
@@ -117,11 +159,22 @@ async fn measure_shape(
 ) -> anyhow::Result<Figures> {
     let mut figures = Figures::new(shape);
     for _ in 0..options.rounds {
-        let round = Round::prepare(provider, shape).await?;
-        let limit = limit::per_second(&round)?;
-        let load = load::per_second(provider, round, shape, options.round_time_max).await?;
-        figures.add(limit, &load);
+        measure_round(options, provider, shape, &mut figures).await?;
     }
 
     Ok(figures)
+}
+
+async fn measure_round(
+    options: &BenchOptions,
+    provider: &BenchProvider,
+    shape: &Shape,
+    figures: &mut Figures,
+) -> anyhow::Result<()> {
+    let round = Round::prepare(provider, shape).await?;
+    let limit = limit::per_second(&round)?;
+    let load = load::per_second(provider, round, shape, options.round_time_max).await?;
+    figures.add(limit, &load);
+
+    Ok(())
 }

@@ -80,6 +80,13 @@ impl BenchProvider {
         })
     }
 
+    /// Has the directory removed when the server is stopped.
+    pub(super) fn to_be_removed(mut self) -> Self {
+        self.is_temporary = true;
+
+        self
+    }
+
     /// Starts `blepay-server run` as a process of its own.
     pub(super) async fn start(&mut self) -> anyhow::Result<()> {
         let log = self.data.join(LOG);
@@ -187,7 +194,7 @@ async fn make_provider(data: &Path, store: Option<&str>) -> anyhow::Result<()> {
 }
 
 /// Returns a new directory on a disk: /tmp may be memory, where nothing is durable.
-fn temporary() -> anyhow::Result<PathBuf> {
+pub(super) fn temporary() -> anyhow::Result<PathBuf> {
     let mut tag = [0; 8];
     getrandom::fill(&mut tag).context("the system has no randomness")?;
     let on_disk = Path::new("/var/tmp");

@@ -22,6 +22,32 @@ pub struct Report {
     pub server_rss_high_water_kib: u64,
 }
 
+/// What a run on books with many claims measured, beside one on books with few.
+#[derive(Clone, Debug, Serialize)]
+pub struct Comparison {
+    /// Claims in the books with few.
+    pub few_claims: usize,
+    /// On books with few.
+    pub few: Figures,
+    /// On books with many.
+    pub many: Figures,
+    /// What many claims leave of the rate with few.
+    pub ratio: f64,
+    /// The most memory that the server with many ever held, in KiB.
+    pub server_rss_high_water_kib: u64,
+}
+
+/// Claims that were put into books.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct Seeded {
+    /// How many.
+    pub claims: usize,
+    /// How long it took.
+    pub seconds: u64,
+    /// How many a second.
+    pub per_second: f64,
+}
+
 /// Rates of one load, in claims a second.
 #[derive(Clone, Debug, Serialize)]
 pub struct Figures {
