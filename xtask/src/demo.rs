@@ -8,7 +8,8 @@ use anyhow::{Context, anyhow};
 pub(crate) const EXAMPLES: &str = "\
 Examples:
   cargo demo                 a payment with a cut link, step by step
-  cargo demo -- --json       the same, and its outcome as one line of JSON
+  cargo demo -- --full       everything: two providers, PIN, refund, a forger, a restored server
+  cargo demo -- --json       either, and its outcome as one line of JSON
   cargo demo -- --help       everything `blepay demo` can do";
 
 /// Builds the programs and becomes `blepay demo`, whose output and exit code are its own.
