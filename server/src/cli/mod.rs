@@ -19,6 +19,9 @@ use crate::provider::{HexDigest, HexKey};
 use crate::store::StoreAddress;
 
 pub use self::bench::Bench;
+pub use ca::{Ask, CaCommand, Certify, LimitArgs};
+pub use evidence::EvidenceCommand;
+pub use positions::{PeersCommand, Positions, PositionsCommand};
 pub use self::office::{BackupArgs, MeasurementCommand, RestoreArgs, StandingArgs};
 pub use run::execute;
 
@@ -184,18 +187,18 @@ What happened after the backup is sent again by the devices. Books that are newe
     Bench(Bench),
     /// Make a root, and certify providers with it
     #[command(subcommand)]
-    Ca(ca::CaCommand),
+    Ca(CaCommand),
     /// Take payments of other providers' TAs
     #[command(subcommand)]
-    Peers(positions::PeersCommand),
+    Peers(PeersCommand),
     /// Show what other providers owe and are owed, and settle it
     #[command(after_help = "Examples:
   blepay-server positions --data ./data --json
   blepay-server positions settle Ferry --data ./data --amount 250.00 --reference transfer-117")]
-    Positions(positions::Positions),
+    Positions(Positions),
     /// Show, export and check what convicts a TA
     #[command(subcommand)]
-    Evidence(evidence::EvidenceCommand),
+    Evidence(EvidenceCommand),
     /// Print the description of an API, in OpenAPI
     #[command(after_help = "Examples:
   blepay-server openapi          what devices and other providers use

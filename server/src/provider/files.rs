@@ -315,7 +315,7 @@ pub(super) fn replace_file(path: &Path, content: &[u8], access: Access) -> Resul
     }
     make_file(&new, content, access)?;
     fs::rename(&new, path).map_err(failed)?;
-    let directory = path.parent().unwrap_or(Path::new("."));
+    let directory = path.parent().unwrap_or_else(|| Path::new("."));
 
     fs::File::open(directory)
         .and_then(|directory| directory.sync_all())

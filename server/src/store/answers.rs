@@ -219,29 +219,4 @@ impl Unit<'_> {
 
         Ok(())
     }
-
-    /// Returns up to `limit` answers (row number, kind, bytes) after the one with number `after`.
-    pub(crate) async fn answers(
-        &mut self,
-        after: i64,
-        limit: i64,
-    ) -> Result<Vec<(i64, i64, Vec<u8>)>, StoreError> {
-        let rows = sql::query(
-            "SELECT id, kind, bytes FROM answers WHERE id > $1 ORDER BY id LIMIT $2",
-        )
-        .bind(after)
-        .bind(limit)
-        .fetch_all(self.sql())
-        .await?;
-
-        rows.iter()
-            .map(|row| {
-                Ok((
-                    row.try_get("id")?,
-                    row.try_get("kind")?,
-                    row.try_get("bytes")?,
-                ))
-            })
-            .collect()
-    }
 }

@@ -3,37 +3,11 @@
 use ops_proto::{Amount, Balance, ProviderId, PublicKey, Time};
 
 use super::column::{
-    amount, amount_back, balance_back, counter, counter_back, instant, key_back, provider_back,
+    amount, amount_back, balance_back, counter, instant, key_back,
 };
-use super::sql::{self, Row};
+use super::sql;
 use super::{StoreError, Unit};
 use crate::ledger::{Account, Reason, Transfer};
-
-/// An account with the balance that stands beside it.
-#[derive(Clone, Copy, Debug)]
-pub struct AccountRow {
-    /// Its number in the entries.
-    pub id: i64,
-    /// The account.
-    pub account: Account,
-    /// Its balance, in minor units.
-    pub balance: i64,
-}
-
-/// An entry.
-#[derive(Clone, Debug)]
-pub struct EntryRow {
-    /// Its number.
-    pub id: i64,
-    /// The number of the account that had less afterwards.
-    pub debited: i64,
-    /// The number of the account that had more afterwards.
-    pub credited: i64,
-    /// How much.
-    pub amount: Amount,
-    /// What it adds to the advances of a TA: by the owner, by the provider, in minor units.
-    pub advance: Option<(PublicKey, i64, i64)>,
-}
 
 /// The sum of balances of each kind of account, in minor units.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -214,36 +188,6 @@ impl Unit<'_> {
 
         Ok(totals)
     }
-
-    /// Returns up to `limit` accounts after the one with number `after`.
-    pub(crate) async fn accounts(
-        &mut self,
-        after: i64,
-        limit: i64,
-    ) -> Result<Vec<AccountRow>, StoreError> {
-        let rows = sql::query("SELECT * FROM accounts WHERE id > $1 ORDER BY id LIMIT $2")
-            .bind(after)
-            .bind(limit)
-            .fetch_all(self.sql())
-            .await?;
-
-        rows.iter().map(account_back).collect()
-    }
-
-    /// Returns up to `limit` entries after the one with number `after`.
-    pub(crate) async fn entries(
-        &mut self,
-        after: i64,
-        limit: i64,
-    ) -> Result<Vec<EntryRow>, StoreError> {
-        let rows = sql::query("SELECT * FROM entries WHERE id > $1 ORDER BY id LIMIT $2")
-            .bind(after)
-            .bind(limit)
-            .fetch_all(self.sql())
-            .await?;
-
-        rows.iter().map(entry_back).collect()
-    }
 }
 
 /// Returns what an entry of this reason adds to the advances of its TA: by the owner, by the provider.
@@ -299,51 +243,4 @@ fn columns(account: &Account) -> (i64, Vec<u8>, Vec<u8>) {
         Account::Position(ProviderId(provider)) => (6, provider.to_vec(), Vec::new()),
         Account::Loss => (7, Vec::new(), Vec::new()),
     }
-}
-
-fn account_back(row: &Row) -> Result<AccountRow, StoreError> {
-    let owner: &[u8] = row.try_get("owner")?;
-    let number: &[u8] = row.try_get("number")?;
-    let account = match row.try_get("kind")? {
-        0_i64 => Account::Issued,
-        1 => Account::Online(key_back(owner)?),
-        2 => Account::Shadow(key_back(owner)?),
-        3 => Account::Open {
-            ta: key_back(owner)?,
-            i: counter_back(number)?,
-        },
-        4 => Account::Transit {
-            sender: key_back(owner)?,
-            j: counter_back(number)?,
-        },
-        5 => Account::Held(key_back(owner)?),
-        6 => Account::Position(provider_back(owner)?),
-        7 => Account::Loss,
-        _ => return Err(StoreError::Damaged("an account has an unknown kind")),
-    };
-
-    Ok(AccountRow {
-        id: row.try_get("id")?,
-        account,
-        balance: row.try_get("balance")?,
-    })
-}
-
-fn entry_back(row: &Row) -> Result<EntryRow, StoreError> {
-    let ta: Option<&[u8]> = row.try_get("ta")?;
-    let reason = Reason::back(row.try_get("reason")?)
-        .ok_or(StoreError::Damaged("an entry has an unknown reason"))?;
-    let amount: i64 = row.try_get("amount")?;
-    let (by_owner, by_loss) = advance_of(reason, amount);
-
-    Ok(EntryRow {
-        id: row.try_get("id")?,
-        debited: row.try_get("debited")?,
-        credited: row.try_get("credited")?,
-        amount: amount_back(amount)?,
-        advance: ta
-            .map(key_back)
-            .transpose()?
-            .map(|ta| (ta, by_owner, by_loss)),
-    })
 }

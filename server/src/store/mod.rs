@@ -38,7 +38,7 @@ pub(crate) use audit::{
     AccountAsItStands, AnswerAsItStands, DepositAsItStands, EntryAsItStands, PaymentAsItStands,
     StatementAsItStands,
 };
-pub use books::{AccountRow, EntryRow, Totals};
+pub use books::Totals;
 pub(crate) use bulk::{LiveTa, Neighbours, PlainPayment, StoredPosition};
 pub use deposits::DepositRow;
 pub use ends::{DeathRow, RetirementRow};

@@ -58,8 +58,11 @@ impl Unit<'_> {
                                           ORDER BY n LIMIT 3) AS after
              UNION ALL SELECT bytes FROM (SELECT bytes FROM statements
                                           WHERE ta = $1 AND i = $3 AND kind IN (0, 1) LIMIT 2) AS same_i
-             UNION ALL SELECT bytes FROM (SELECT bytes FROM statements
-                                          WHERE ta = $1 AND j = $4 AND kind = 2 LIMIT 2) AS same_j",
+             UNION ALL SELECT bytes FROM (SELECT bytes FROM payments JOIN statements
+                                              ON statements.ta = payments.sender
+                                                  AND statements.n = payments.n
+                                                  AND statements.hash = payments.hash
+                                          WHERE sender = $1 AND payments.j = $4 LIMIT 2) AS same_j",
         )
         .bind(statement.ta().0.as_slice())
         .bind(counter(position.n))
@@ -123,25 +126,6 @@ impl Unit<'_> {
 
         rows.iter()
             .map(|row| Ok((row.try_get("reason")?, row.try_get("evidence")?)))
-            .collect()
-    }
-
-    /// Returns up to `limit` statements (row number, bytes) after the one with number `after`.
-    pub(crate) async fn statements(
-        &mut self,
-        after: i64,
-        limit: i64,
-    ) -> Result<Vec<(i64, Vec<u8>)>, StoreError> {
-        let rows = sql::query(
-            "SELECT id, bytes FROM statements WHERE id > $1 ORDER BY id LIMIT $2",
-        )
-        .bind(after)
-        .bind(limit)
-        .fetch_all(self.sql())
-        .await?;
-
-        rows.iter()
-            .map(|row| Ok((row.try_get("id")?, row.try_get("bytes")?)))
             .collect()
     }
 }
