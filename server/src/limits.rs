@@ -23,6 +23,9 @@ pub const BATCH_SIZE_MAX: usize = BATCH_PAIRS_MAX * PAIR_SIZE_MAX + LISTS_HELD_M
 /// Largest body of a status order: the chain (payments are its largest statements) and the status.
 pub const STATUS_SIZE_MAX: usize = CHAIN_STATEMENTS_MAX * (PAIR_SIZE_MAX + 1) + 64 * 1024 + 8;
 
+/// Largest body of what a device remembers, in bytes.
+pub const REMEMBERED_SIZE_MAX: usize = 512 * 1024;
+
 /// Bodies larger than [`BODY_SIZE_MAX`] that are read, checked or booked at a time.
 pub const LARGE_BODIES_MAX: usize = 8;
 

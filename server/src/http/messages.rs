@@ -1,6 +1,6 @@
 //! Every path that takes a message of a device or of another provider: routes and description in one.
 
-use crate::limits::{BATCH_SIZE_MAX, BODY_SIZE_MAX, FORWARD_SIZE_MAX, STATUS_SIZE_MAX};
+use crate::limits::{BATCH_SIZE_MAX, BODY_SIZE_MAX, FORWARD_SIZE_MAX, STATUS_SIZE_MAX, REMEMBERED_SIZE_MAX};
 use crate::service::MessageKind;
 
 /// A path, what it takes and what it answers.
@@ -126,6 +126,13 @@ pub(super) const MESSAGES: &[MessagePath] = &[
         "ListsUpdate, in postcard; each part is signed",
     ),
     message(
+        "/v1/remembered",
+        MessageKind::Remembered,
+        "After a restore: hands in what the server answered in an earlier life, which is booked again",
+        "Signed<Remembered>, signed by the client key over a challenge",
+        "Signed<RememberedAnswer>",
+    ),
+    message(
         "/v1/forwards",
         MessageKind::Forward,
         "Another provider presents payments of TAs certified here; each is accepted or refused, for good",
@@ -154,6 +161,7 @@ pub(super) const fn size_max(kind: MessageKind) -> usize {
         MessageKind::Batch => BATCH_SIZE_MAX,
         MessageKind::Forward => FORWARD_SIZE_MAX,
         MessageKind::Status | MessageKind::Retire => STATUS_SIZE_MAX,
+        MessageKind::Remembered => REMEMBERED_SIZE_MAX,
         MessageKind::Challenge
         | MessageKind::RegisterClient
         | MessageKind::RegisterTa

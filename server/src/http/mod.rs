@@ -158,6 +158,7 @@ async fn book(kind: MessageKind, body: Vec<u8>, shared: &Shared) -> Result<Vec<u
         | MessageKind::Renew
         | MessageKind::Mailbox
         | MessageKind::Lists
+        | MessageKind::Remembered
         | MessageKind::Forward
         | MessageKind::Settlement
         | MessageKind::Account => {

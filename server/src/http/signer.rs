@@ -30,6 +30,7 @@ pub(super) fn signer_of(kind: MessageKind, body: &[u8]) -> Option<PublicKey> {
         MessageKind::Challenge
         | MessageKind::Batch
         | MessageKind::Lists
+        | MessageKind::Remembered
         | MessageKind::Status
         | MessageKind::Retire
         | MessageKind::Forward

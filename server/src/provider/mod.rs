@@ -27,7 +27,7 @@ pub use tls::{TlsError, server_config};
 pub(crate) const DAY_MS: u64 = 24 * 3600 * 1000;
 
 /// How far a certificate's validity begins before it was issued: devices' clocks differ.
-const CLOCK_SKEW_MS: u64 = DAY_MS;
+pub(crate) const CLOCK_SKEW_MS: u64 = DAY_MS;
 
 /// What a running server has of its provider. The root's secret is not among it.
 #[derive(Debug)]

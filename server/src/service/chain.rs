@@ -223,6 +223,44 @@ impl Chain {
         judge(at, &ta.key, &self.status, withdrawals).await
     }
 
+    /// Returns the end of a chain that an earlier life of the server accepted.
+    pub(super) fn end(last: &Statement, status: &Status) -> Self {
+        let mark = match last {
+            Statement::Retire(_) => u64::MAX,
+            Statement::DepositOpen(_)
+            | Statement::Withdraw(_)
+            | Statement::Payment(_)
+            | Statement::Status(_) => status.mark.0,
+        };
+
+        Self {
+            statements: Vec::new(),
+            hash: last.hash(),
+            status: status.clone(),
+            mark,
+        }
+    }
+
+    /// Takes up a TA where an earlier life of the server left it: what it had collected is its own, when it
+    /// is known or once somebody reports it.
+    pub(super) async fn take_up(&self, at: &mut Desk<'_, '_>, ta: &TaRow) -> Result<(), Stop> {
+        for (id, hash) in self.status.collected.iter() {
+            if at.unit.collected(&ta.key, *id).await?.is_some() {
+                continue;
+            }
+            match at.unit.payment(hash).await? {
+                Some(row) if row.state == PaymentState::Waiting && row.receiver == ta.key => {
+                    collect_one(at, ta, *id, row).await?;
+                }
+                Some(_) => {}
+                None => at.unit.put_collected(&ta.key, *id, hash).await?,
+            }
+        }
+        self.close(at, ta).await?;
+
+        self.move_on(at, &ta.key).await.map(drop)
+    }
+
     /// Takes note of what a TA signed that is trusted no more: contradictions convict it, and its
     /// payments are booked like those that others report.
     pub(super) async fn record(&self, at: &mut Desk<'_, '_>) -> Result<(), Stop> {
@@ -393,6 +431,10 @@ pub(super) async fn collect_one(
             }),
             Reason::Collect,
         ),
+        // Of a TA that was certified here, and that the books do not know since a restore.
+        Standing::Foreign if row.provider == at.provider.id() => {
+            (Some(Account::Position(row.provider)), Reason::CollectForeign)
+        }
         Standing::Foreign => {
             let (from, reason) = forward::collect(at, &row).await?;
             (Some(from), reason)

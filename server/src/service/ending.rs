@@ -1,6 +1,6 @@
 //! How what a TA held reaches its owner: at once, or after a wait in held(T).
 
-use ops_proto::{Digest, PublicKey};
+use ops_proto::{Amount, Digest, PublicKey};
 
 use super::{Desk, Stop};
 use crate::ledger::{self, Account, Grant, Reason, TaBooks, Transfer};
@@ -155,3 +155,8 @@ impl PayOut {
     }
 }
 
+
+/// Returns the amount of a sum, unless there is nothing.
+pub(super) fn some(minor_units: u64) -> Option<Amount> {
+    Amount::try_from(minor_units).ok()
+}

@@ -18,6 +18,7 @@ mod lists;
 mod mailbox;
 mod payment;
 mod register;
+mod remembered;
 mod renew;
 mod restored;
 mod retire;
@@ -62,6 +63,7 @@ pub(crate) enum Order {
     Renew(renew::RenewOrder),
     Mailbox(mailbox::Query),
     Lists(lists::Query),
+    Remembered(remembered::RememberedOrder),
     PayOut(PayOut),
     Forward(forward::Presented),
     Settlement(settlement::Settled),
@@ -87,6 +89,7 @@ pub(crate) enum MessageKind {
     Renew,
     Mailbox,
     Lists,
+    Remembered,
     Forward,
     Settlement,
     Account,
@@ -117,6 +120,7 @@ impl Order {
             | MessageKind::Renew
             | MessageKind::Mailbox
             | MessageKind::Lists
+            | MessageKind::Remembered
             | MessageKind::Account => {}
         }
         let provider = Arc::clone(provider);
@@ -142,6 +146,9 @@ impl Order {
             MessageKind::Renew => renew::prepare(body).map(Self::Renew),
             MessageKind::Mailbox => mailbox::prepare(body).map(Self::Mailbox),
             MessageKind::Lists => lists::prepare(body).map(Self::Lists),
+            MessageKind::Remembered => {
+                remembered::prepare(body, provider).map(Self::Remembered)
+            }
             MessageKind::Settlement => {
                 settlement::prepare(body, provider).map(Self::Settlement)
             }
@@ -186,6 +193,7 @@ impl Order {
             Self::Renew(order) => order.apply(at).await,
             Self::Mailbox(order) => order.apply(at).await,
             Self::Lists(order) => order.apply(at).await,
+            Self::Remembered(order) => order.apply(at).await,
             Self::PayOut(order) => order.apply(at).await,
             Self::Forward(order) => order.apply(at).await,
             Self::Settlement(order) => order.apply(at).await,

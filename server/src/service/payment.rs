@@ -6,7 +6,7 @@ use ops_proto::statement::Statement;
 use ops_proto::{Amount, Balance, PaymentPair, PublicKey};
 
 use super::verify::PayVerify;
-use super::{Conviction, Desk, Stop, forward};
+use super::{Conviction, Desk, Stop, forward, restored};
 use crate::ledger::{
     self, Account, Honour, IdState, Reason, Receiver, Redeem, SenderBooks, Transfer, redeem,
 };
@@ -30,13 +30,16 @@ pub(super) async fn book(
         return Ok(ItemOutcome::Refused(ItemRefused::PayVerify));
     }
     let sender = at.unit.ta(&pair.sender_key()).await?;
-    if sender.is_none() && is_ours(at, pair) {
+    if sender.is_none() && is_ours(at, pair) && !restored::may_lack(at).await? {
         return Ok(ItemOutcome::Refused(ItemRefused::SenderUnknown));
     }
-    let Some(receiver) = receiver(at, pair).await? else {
-        return Ok(ItemOutcome::Refused(ItemRefused::ReceiverUnknown));
+    let receiver = match receiver(at, pair).await? {
+        Some(receiver) => receiver,
+        // It was certified here, and will be known again.
+        None if restored::may_lack(at).await? => Receiver::Elsewhere,
+        None => return Ok(ItemOutcome::Refused(ItemRefused::ReceiverUnknown)),
     };
-    if sender.is_none() && receiver == Receiver::Elsewhere {
+    if sender.is_none() && !is_ours(at, pair) && receiver == Receiver::Elsewhere {
         return Ok(ItemOutcome::Refused(ItemRefused::SenderUnknown));
     }
     look_for_evidence(at, pair).await?;
@@ -225,7 +228,65 @@ pub(super) async fn honour_again(at: &mut Desk<'_, '_>, sender: &PublicKey) -> R
             continue;
         };
         let receiver = receiver.unwrap_or(Receiver::Elsewhere);
-        honour(at, &sender, &receiver, &mut row).await?;
+        if row.state == PaymentState::Collected {
+            honour_collected(at, &sender, &mut row).await?;
+        } else {
+            honour(at, &sender, &receiver, &mut row).await?;
+        }
+        at.unit.update_payment(&row).await?;
+    }
+
+    Ok(())
+}
+
+/// Pays for what a TA collected before the books knew its sender again.
+async fn honour_collected(
+    at: &mut Desk<'_, '_>,
+    sender: &TaRow,
+    row: &mut PaymentRow,
+) -> Result<(), Stop> {
+    let books = sender_books(at, sender).await?;
+    let position = Account::Position(row.provider);
+    let transfers = ledger::back(&books, row.amount, position, Reason::Collect);
+    at.unit.post(&transfers, &row.hash.0, at.now).await?;
+    row.standing = Standing::Honoured;
+
+    Ok(())
+}
+
+/// Redeems what waits for a receiver that the books know again.
+pub(super) async fn redeem_waiting(
+    at: &mut Desk<'_, '_>,
+    receiver: &PublicKey,
+) -> Result<(), Stop> {
+    for mut row in at.unit.payments_waiting(receiver).await? {
+        if row.standing != Standing::Honoured {
+            continue;
+        }
+        let Some(receiver) = receiver_here(at, &row).await? else {
+            continue;
+        };
+        let from = Account::Transit {
+            sender: row.sender,
+            j: row.j,
+        };
+        let place = redeem(&receiver);
+        let (to, reason) = place.target(row.sender, row.j);
+        row.state = match place {
+            Redeem::Credit(_) | Redeem::Hold(_) => PaymentState::Credited,
+            Redeem::Collect(_) => PaymentState::Collected,
+            Redeem::Wait => {
+                at.unit.put_mail(&row.receiver, &row.hash).await?;
+                continue;
+            }
+        };
+        let transfer = Transfer {
+            from,
+            to,
+            amount: row.amount,
+            reason,
+        };
+        at.unit.post(&[transfer], &row.hash.0, at.now).await?;
         at.unit.update_payment(&row).await?;
     }
 

@@ -56,13 +56,22 @@ pub(super) async fn correct(
     Ok(())
 }
 
+/// Returns whether the books may lack who was certified here.
+pub(super) async fn may_lack(at: &mut Desk<'_, '_>) -> Result<bool, Stop> {
+    let Some(raised) = at.unit.raised().await? else {
+        return Ok(false);
+    };
+    let window = at.provider.config().claim_window_days.saturating_mul(DAY_MS);
+
+    Ok(at.now.ms_since(raised) <= window)
+}
+
 /// Returns whether the books of a TA may lack what a restore lost.
 async fn was_restored(at: &mut Desk<'_, '_>, ta: &PublicKey) -> Result<bool, Stop> {
     let Some(raised) = at.unit.raised().await? else {
         return Ok(false);
     };
-    let window = at.provider.config().claim_window_days.saturating_mul(DAY_MS);
-    if at.now.ms_since(raised) > window {
+    if !may_lack(at).await? {
         return Ok(false);
     }
     let registered = at.unit.registered(ta).await?;

@@ -24,6 +24,11 @@ pub(super) fn prepare(body: &[u8]) -> Result<WithdrawOrder, Refusal> {
 }
 
 impl WithdrawOrder {
+    /// Returns the order of a withdrawal whose signature was checked.
+    pub(super) fn of(withdraw: &Signed<Withdraw>) -> Self {
+        Self(withdraw.clone())
+    }
+
     pub(super) async fn apply(&self, at: &mut Desk<'_, '_>) -> Result<Vec<u8>, Stop> {
         let Self(withdraw) = self;
         let i = withdraw.body().position.i;
@@ -78,7 +83,8 @@ impl WithdrawOrder {
         Err(refuse(Code::Superseded, message))
     }
 
-    async fn book(&self, at: &mut Desk<'_, '_>, ta: &TaRow) -> Result<(), Stop> {
+    /// Moves the money, and notes that it did.
+    pub(super) async fn book(&self, at: &mut Desk<'_, '_>, ta: &TaRow) -> Result<(), Stop> {
         let Self(withdraw) = self;
         let body = withdraw.body();
         // It went on, so it took what was granted before.
@@ -93,7 +99,7 @@ impl WithdrawOrder {
         at.unit
             .post(withdrawn.transfer.as_slice(), &withdraw.hash().0, at.now)
             .await?;
-        ta.i = body.position.i;
+        ta.i = ta.i.max(body.position.i);
         let unbacked = i64::try_from(withdrawn.unbacked).unwrap_or(i64::MAX);
         ta.unbacked = ta.unbacked.saturating_sub(unbacked);
         at.unit.update_ta(&ta).await?;

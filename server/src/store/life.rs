@@ -1,9 +1,12 @@
 //! The server's lives: a restore begins a new one.
 
-use ops_proto::{PublicKey, Time};
+use ops_proto::certificate::Certificate;
+use ops_proto::message::AnswerStamp;
+use ops_proto::signed::{Body, Signed};
+use ops_proto::{Digest, PublicKey, Time};
 
-use super::column::{instant, units_back};
-use super::{StoreError, Unit, sql};
+use super::column::{counter, instant, units_back};
+use super::{AnswerKind, StoreError, Unit, sql};
 
 impl Unit<'_> {
     /// Begins a new life, after a restore or a promotion that is not proven complete; returns its number.
@@ -25,6 +28,54 @@ impl Unit<'_> {
         let raised = units_back(raised).map(Time::from_ms)?;
 
         Ok(Some(raised).filter(|raised| *raised > Time::from_ms(0)))
+    }
+
+    /// Stores an answer of an earlier life, and returns its row number; nothing when another one has its
+    /// stamp.
+    pub(crate) async fn put_earlier_answer<T: Body>(
+        &mut self,
+        kind: AnswerKind,
+        stamp: AnswerStamp,
+        answer: &Signed<T>,
+    ) -> Result<Option<i64>, StoreError> {
+        let Ok(sequence) = i64::try_from(stamp.sequence) else {
+            return Ok(None);
+        };
+        let known = sql::query("SELECT id, bytes FROM answers WHERE incarnation = $1 AND sequence = $2")
+            .bind(i64::from(stamp.incarnation))
+            .bind(sequence)
+            .fetch_optional(self.sql())
+            .await?;
+        if let Some(known) = known {
+            let bytes: Vec<u8> = known.try_get("bytes")?;
+            let id = known.try_get("id")?;
+            return Ok(Some(id).filter(|_| bytes == answer.to_wire()));
+        }
+
+        self.put_answer(kind, stamp, answer).await.map(Some)
+    }
+
+    /// Stores a TA that ended in an earlier life: its owner has another one.
+    pub(crate) async fn put_dead_ta(
+        &mut self,
+        key: &PublicKey,
+        owner: &PublicKey,
+        certificate: &Signed<Certificate>,
+    ) -> Result<(), StoreError> {
+        sql::query(
+            "INSERT INTO tas (key, owner, certificate, standing, i, chain_n, chain_i, chain_j,
+                 chain_hash, mark)
+             VALUES ($1, $2, $3, 3, $4, $4, $4, $4, $5, $4)",
+        )
+        .bind(key.0.as_slice())
+        .bind(owner.0.as_slice())
+        .bind(certificate.to_wire())
+        .bind(counter(0))
+        .bind(Digest::ZERO.0.as_slice())
+        .execute(self.sql())
+        .await?;
+
+        Ok(())
     }
 
     /// Returns when a key was registered.

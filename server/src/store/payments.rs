@@ -182,7 +182,8 @@ impl Unit<'_> {
         Ok(())
     }
 
-    /// Returns the payments that are beyond the limit of their sender, as it signed them.
+    /// Returns the payments of a TA of ours that are beyond its limit, or came while the books did not know
+    /// it after a restore, as it signed them.
     pub(crate) async fn payments_beyond_limit(
         &mut self,
         sender: &PublicKey,
@@ -191,7 +192,7 @@ impl Unit<'_> {
             "SELECT payments.* FROM payments
              JOIN statements ON statements.ta = payments.sender AND statements.j = payments.j
                  AND statements.kind = 2 AND statements.hash = payments.hash
-             WHERE payments.sender = $1 AND payments.standing = 2 ORDER BY statements.n",
+             WHERE payments.sender = $1 AND payments.standing IN (2, 3) ORDER BY statements.n",
         )
         .bind(sender.0.as_slice())
         .fetch_all(self.sql())

@@ -212,7 +212,19 @@ impl Auditor<'_, '_> {
 
     /// Goes one statement on, if it follows.
     async fn step(&mut self, walk: &mut Walk, statement: &Statement) -> Result<(), AdminError> {
-        for mut branch in walk.branches(statement) {
+        let branches = walk.branches(statement);
+        if branches.is_empty()
+            && let Some(branch) = self.taken_up(statement).await?
+        {
+            walk.is_known_end_reached |= walk
+                .row
+                .as_ref()
+                .is_some_and(|row| row.chain == branch.end);
+            if walk.after.len() < BRANCHES_MAX {
+                walk.after.push(branch);
+            }
+        }
+        for mut branch in branches {
             if walk.row.as_ref().is_some_and(|row| row.chain == branch.end) {
                 walk.is_known_end_reached = true;
             }
@@ -225,6 +237,49 @@ impl Auditor<'_, '_> {
         }
 
         Ok(())
+    }
+
+    /// Returns a history that goes on where an earlier life of the server had accepted it, although a
+    /// restore lost what lies before: the signature of that life stands for it.
+    async fn taken_up(&mut self, statement: &Statement) -> Result<Option<Branch>, AdminError> {
+        let status = match statement {
+            Statement::Status(status) => {
+                let token = self.unit.token(&statement.hash()).await?;
+                let raised = self.unit.raised().await?;
+                let is_earlier = token
+                    .zip(raised)
+                    .is_some_and(|(token, raised)| token.body().time < raised);
+                if !is_earlier {
+                    return Ok(None);
+                }
+                status.body()
+            }
+            Statement::Retire(retire) => {
+                let retired = self.unit.retirement(&statement.ta()).await?;
+                if retired.is_none_or(|row| row.hash != statement.hash()) {
+                    return Ok(None);
+                }
+                &retire.body().last
+            }
+            Statement::DepositOpen(_) | Statement::Withdraw(_) | Statement::Payment(_) => {
+                return Ok(None);
+            }
+        };
+        let position = status.position;
+
+        Ok(Some(Branch {
+            end: ChainEnd {
+                n: position.n,
+                i: position.i,
+                j: position.j,
+                hash: statement.hash(),
+            },
+            granted: i128::from(status.balance.minor_units()),
+            collected: 0,
+            listed: status.collected.iter().map(|(id, _)| id.0).collect(),
+            paid: 0,
+            withdrawn: 0,
+        }))
     }
 
     /// Does what a statement does to what the TA has.

@@ -8,7 +8,7 @@ use ops_proto::message::{
     ReportDeath, Retire, RetireAnswer, RetireOrder, Status, Withdraw, WithdrawAck,
 };
 use ops_proto::id::RequestId;
-use ops_proto::signed::{Signed, encode};
+use ops_proto::signed::{Body, Signed, encode};
 use ops_proto::statement::{Moves, Statement};
 use ops_proto::{PublicKey, SecretKey};
 
@@ -84,6 +84,11 @@ impl World {
         blepay_server::provider::Layout::new(self.data.path())
             .root_key()
             .unwrap()
+    }
+
+    /// Returns an answer of this world's server.
+    pub(crate) fn signed<T: Body>(&self, bytes: &[u8]) -> Signed<T> {
+        self.answer(bytes)
     }
 
     pub(crate) async fn withdraw(

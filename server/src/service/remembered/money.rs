@@ -1,0 +1,139 @@
+//! Deposits and withdrawals of an earlier life.
+
+use ops_proto::message::{DepositAnswer, DepositOrder, DepositOutcome, Withdraw, WithdrawAck};
+use ops_proto::signed::Signed;
+use ops_proto::statement::Statement;
+
+use super::super::withdraw::WithdrawOrder;
+use super::super::{Desk, Stop, ending};
+use crate::ledger::{Account, Reason, Transfer};
+use crate::store::{AnswerKind, DepositRow, TaRow};
+
+/// Books a deposit as it was answered.
+pub(super) async fn deposit(
+    at: &mut Desk<'_, '_>,
+    order: &DepositOrder,
+    answer: &Signed<DepositAnswer>,
+    incarnation: u32,
+) -> Result<bool, Stop> {
+    let body = answer.body();
+    let Some(mut ta) = at.unit.ta(&body.ta).await? else {
+        return Ok(false);
+    };
+    if order.endorsement.verify(&ta.owner).is_err() {
+        return Ok(false);
+    }
+    if let Some(known) = at.unit.deposit(&ta.key, body.i).await? {
+        return Ok(known.hash == body.order);
+    }
+    if body.stamp.incarnation >= incarnation {
+        return Ok(false);
+    }
+    let Some(id) = at
+        .unit
+        .put_earlier_answer(AnswerKind::Deposit, body.stamp, answer)
+        .await?
+    else {
+        return Ok(false);
+    };
+    at.unit
+        .put_statement(&Statement::DepositOpen(order.open.clone()))
+        .await?;
+    let row = DepositRow {
+        hash: body.order,
+        answer: id,
+    };
+    let amount = order.open.body().amount;
+    at.unit
+        .put_deposit(&ta.key, body.i, amount, &row, body.outcome)
+        .await?;
+    if body.outcome == DepositOutcome::Granted {
+        grant(at, &ta, order).await?;
+    }
+    ta.i = ta.i.max(body.i);
+    at.unit.update_ta(&ta).await?;
+
+    Ok(true)
+}
+
+/// Grants again: the device has the money, whatever the owner's account has.
+async fn grant(at: &mut Desk<'_, '_>, ta: &TaRow, order: &DepositOrder) -> Result<(), Stop> {
+    let body = order.open.body();
+    let open = Account::Open {
+        ta: ta.key,
+        i: body.position.i,
+    };
+    let owner = Account::Online(ta.owner);
+    let asked = body.amount.minor_units();
+    let by_owner = asked.min(at.unit.balance(&owner).await?.minor_units());
+    let by_loss = asked.saturating_sub(by_owner);
+    let moves = [
+        (owner, by_owner, Reason::Grant),
+        (Account::Loss, by_loss, Reason::GrantByLoss),
+    ];
+    for (from, minor_units, reason) in moves {
+        let Some(amount) = ending::some(minor_units) else {
+            continue;
+        };
+        let transfer = Transfer {
+            from,
+            to: open,
+            amount,
+            reason,
+        };
+        let cause = order.open.hash();
+        at.unit.post(&[transfer], &cause.0, at.now).await?;
+    }
+    if by_loss > 0 {
+        let reason = format!(
+            "the restore lost what was paid in: of deposit {} the provider bears {by_loss}",
+            body.position.i
+        );
+        at.unit.put_finding(&ta.key, &reason, None, at.now).await?;
+    }
+
+    Ok(())
+}
+
+/// Books a withdrawal that was acknowledged.
+pub(super) async fn withdraw(
+    at: &mut Desk<'_, '_>,
+    withdraw: &Signed<Withdraw>,
+    ack: &Signed<WithdrawAck>,
+    incarnation: u32,
+) -> Result<bool, Stop> {
+    let body = ack.body();
+    let Some(ta) = at.unit.ta(&body.ta).await? else {
+        return Ok(false);
+    };
+    let booked = at.unit.withdrawal(&ta.key, body.i).await?;
+    if let Some(booked) = booked
+        && (booked.hash != withdraw.hash() || booked.answer.is_some())
+    {
+        return Ok(booked.hash == withdraw.hash());
+    }
+    if body.stamp.incarnation >= incarnation {
+        return Ok(false);
+    }
+    if booked.is_none() {
+        let statement = Statement::Withdraw(withdraw.clone());
+        let is_in_chain = statement.position().n <= ta.chain.n;
+        if is_in_chain && at.unit.has_statement(&statement).await? {
+            at.unit.put_withdrawal(withdraw, None).await?;
+        } else {
+            at.unit.put_statement(&statement).await?;
+            WithdrawOrder::of(withdraw).book(at, &ta).await?;
+        }
+    }
+    let id = at
+        .unit
+        .put_earlier_answer(AnswerKind::Withdraw, body.stamp, ack)
+        .await?;
+    if let Some(id) = id {
+        at.unit
+            .set_withdrawal_answer(&ta.key, body.i, id)
+            .await?;
+    }
+
+    Ok(true)
+}
