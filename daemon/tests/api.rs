@@ -7,14 +7,18 @@ use std::sync::Arc;
 use blepayd::api::client::{Client, ClientError};
 use blepayd::api::server;
 use blepayd::api::state::{ApiState, TaUse};
-use blepayd::api::types::{ErrorBody, Event, Payment, PaymentState, Request, Status};
+use blepayd::api::types::{
+    EndState, ErrorBody, Event, Payment, PaymentState, Request, RequestState, Retirement, Status,
+    TaCondition, Withdrawal, WithdrawalState,
+};
 use blepayd::connectivity;
-use blepayd::journal::Book;
+use blepayd::journal::{Book, Fact};
 use blepayd::shutdown::Shutdown;
 use blepayd::sync::Sync;
 use ops_proto::enrolment::Enrolment;
 use serde_json::{Value, json};
 
+use crate::kit::provider::{ONLINE, Provider};
 use crate::kit::server::{Server, Tls};
 use crate::kit::{Bank, Device, Kind};
 
@@ -182,6 +186,47 @@ async fn the_socket_is_for_its_user_and_group_alone() {
     assert!(matches!(refused, ClientError::NoDaemon { .. }));
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn money_is_withdrawn_and_a_ta_retires_with_its_requests_hidden() {
+    let world = tempfile::tempdir().expect("a directory");
+    let bank = Arc::new(Bank::new(2));
+    let till = Till::open(&bank, world.path(), "till", Kind::WithTa).await;
+    let provider = Provider::new(&bank);
+    let server = provider.serve().await;
+    let enrolled = Fact::Enrolled(Box::new(server.enrolled(&bank)));
+    let journal = till.device.wallet.journal();
+    journal.append(vec![enrolled]).await.expect("appended");
+    let order = json!({"amount": eur(1250)});
+    let request: Request = till
+        .client
+        .post("/v1/requests", &order)
+        .await
+        .expect("open");
+    let status: Status = till.client.get("/v1/status").await.expect("status");
+    let ta = status.ta.key.expect("a TA");
+    let recovery = till.post("/v1/recovery", &json!({"ta": ta})).await;
+    assert_eq!(recovery.expect_err("it works").code, "ta-works");
+
+    let withdrawn = till
+        .post("/v1/withdrawals", &json!({"amount": eur(400)}))
+        .await;
+    let withdrawn: Withdrawal = serde_json::from_value(withdrawn.expect("debited")).expect("one");
+    assert_eq!(withdrawn.state, WithdrawalState::Booked);
+    let listed: Vec<Withdrawal> = till.client.get("/v1/withdrawals").await.expect("listed");
+    assert_eq!(listed, [withdrawn]);
+    let retired = till.post("/v1/retirement", &json!({})).await;
+    let retired: Retirement = serde_json::from_value(retired.expect("retired")).expect("one");
+
+    assert_eq!(retired.state, EndState::Booked);
+    assert_eq!(retired.paid.map(|paid| paid.minor_units), Some(9600));
+    let path = format!("/v1/requests/{}", request.id);
+    let hidden: Request = till.client.get(&path).await.expect("shown");
+    assert_eq!(hidden.state, RequestState::Cancelled);
+    let status: Status = till.client.get("/v1/status").await.expect("status");
+    assert_eq!(status.ta.state, TaCondition::Retired);
+    assert_eq!(provider.books().online, ONLINE + 10_000);
+}
+
 /// A device with its API.
 pub(crate) struct Till {
     pub(crate) device: Device,
@@ -280,6 +325,7 @@ fn malformed() -> Vec<(&'static str, Value)> {
         json!("12.50"),
     ] {
         orders.push(("/v1/deposits", json!({"amount": amount})));
+        orders.push(("/v1/withdrawals", json!({"amount": amount})));
         orders.push(("/v1/requests", json!({"amount": amount})));
         orders.push((
             "/v1/payments",
@@ -309,6 +355,10 @@ fn malformed() -> Vec<(&'static str, Value)> {
         ("/v1/payments", json!({"payee_key": "00"})),
         ("/v1/payments/p9/approve", json!({})),
         ("/v1/payments/p9/decline", json!({})),
+        ("/v1/withdrawals", json!({})),
+        ("/v1/withdrawals", json!({"amount": eur(1), "all": true})),
+        ("/v1/recovery", json!({"ta": "00"})),
+        ("/v1/recovery", json!({"ta": "00".repeat(32)})),
         ("/v1/radio", json!({"cut_at_frame": 0})),
         ("/v1/radio", json!({"cut_at_frame": -1})),
         ("/v1/status", json!({})),

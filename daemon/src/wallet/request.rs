@@ -143,14 +143,16 @@ pub(super) async fn cancel(shared: &Shared, id: RequestId) -> Result<(), WalletE
         .ok_or(WalletError::UnknownRequest)?;
     match shown {
         RequestShown::Paid => return Err(WalletError::RequestPaid),
-        RequestShown::Cancelled => return Ok(()),
-        RequestShown::Open => {}
+        // hidden with the TA that it was for, perhaps: it may still be served
+        RequestShown::Cancelled => {}
+        RequestShown::Open => {
+            let cancelled = Fact::RequestCancelled {
+                payee: key,
+                request_id: id,
+            };
+            shared.journal.append(vec![cancelled]).await?;
+        }
     }
-    let cancelled = Fact::RequestCancelled {
-        payee: key,
-        request_id: id,
-    };
-    shared.journal.append(vec![cancelled]).await?;
     shared
         .payee
         .send(PayeeCommand::Close(tag))

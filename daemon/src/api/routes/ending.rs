@@ -2,7 +2,7 @@
 
 use axum::Json;
 use axum::extract::State;
-use ops_proto::PublicKey;
+use ops_proto::{PublicKey, RequestId};
 
 use super::super::error::ApiError;
 use super::super::extract::Body;
@@ -14,6 +14,7 @@ use super::super::types::{
 use super::super::views;
 use super::{Answer, Api};
 use crate::journal::book::{self, Request, RequestShown};
+use crate::wallet::WalletError;
 
 pub(super) async fn withdraw(
     State(api): Api,
@@ -69,8 +70,9 @@ fn view(api: &ApiState, withdrawal: &book::Withdrawal) -> Result<Withdrawal, Api
 
 pub(super) async fn retire(State(api): Api) -> Answer<Retirement> {
     let currency = api.currency()?;
-    hide_requests(&api).await?;
+    let open = requests_open(&api);
     let ended = api.sync.retire().await?;
+    hide(&api, open).await?;
 
     Ok(Json(Retirement {
         ta: ended.ta.to_string(),
@@ -84,7 +86,9 @@ pub(super) async fn retire(State(api): Api) -> Answer<Retirement> {
 pub(super) async fn recover(State(api): Api, Body(order): Body<RecoveryOrder>) -> Answer<Recovery> {
     let currency = api.currency()?;
     let ta = key(&order.ta)?;
+    let open = requests_open(&api);
     let ended = api.sync.recover(ta).await?;
+    hide(&api, open).await?;
 
     Ok(Json(Recovery {
         ta: ended.ta.to_string(),
@@ -114,9 +118,9 @@ fn key(text: &str) -> Result<PublicKey, ApiError> {
     Ok(PublicKey(key))
 }
 
-/// Nobody is to begin to pay a request that the TA is about to close.
-async fn hide_requests(api: &ApiState) -> Result<(), ApiError> {
-    let open = api.wallet.journal().view(|book| {
+/// Returns the open requests of the TA in use.
+fn requests_open(api: &ApiState) -> Vec<RequestId> {
+    api.wallet.journal().view(|book| {
         let ta = book.ta().map(|ta| ta.key);
         let shown = book
             .requests()
@@ -126,10 +130,17 @@ async fn hide_requests(api: &ApiState) -> Result<(), ApiError> {
             .filter_map(Request::key)
             .filter(|(key, _)| Some(*key) == ta)
             .map(|(_, id)| id)
-            .collect::<Vec<_>>()
-    });
-    for id in open {
-        api.wallet.cancel_request(id).await?;
+            .collect()
+    })
+}
+
+/// Nobody is to begin to pay a request that the TA has closed.
+async fn hide(api: &ApiState, requests: Vec<RequestId>) -> Result<(), ApiError> {
+    for id in requests {
+        match api.wallet.cancel_request(id).await {
+            Ok(()) | Err(WalletError::RequestPaid) => {}
+            Err(error) => return Err(error.into()),
+        }
     }
 
     Ok(())

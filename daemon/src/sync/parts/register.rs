@@ -8,6 +8,7 @@ use super::super::context::Context;
 use super::super::error::SyncError;
 use crate::clock;
 use crate::journal::Fact;
+use crate::recovery::Session;
 use crate::ta::TaError;
 
 /// Registers the client key, once.
@@ -39,7 +40,8 @@ pub(in super::super) async fn client(cx: &Context) -> Result<u64, SyncError> {
 
 /// Registers the TA, once, and hands it its certificate.
 pub(in super::super) async fn ta(cx: &Context) -> Result<u64, SyncError> {
-    if !cx.uses_ta {
+    // one that has ended is no failure: the next one registers when it is there
+    if !cx.uses_ta || cx.session() == Session::Ended {
         return Ok(0);
     }
     let is_client = cx
