@@ -288,3 +288,38 @@ async fn one_key_is_told_to_wait_while_others_from_the_same_address_are_served()
     let mut bob = Device::new("Bob");
     assert!(bob.register_client(&world).await.is_ok());
 }
+
+#[tokio::test]
+async fn a_signed_message_is_good_for_one_path_and_once() {
+    let world = World::new().await;
+    let mut alice = world.device("Alice", 500).await;
+    let bob = Device::new("Bob");
+    let register = bob.sign_register_client(world.challenge(bob.client_key()).await);
+    let query = alice.sign_query(world.challenge(alice.client_key()).await);
+    let deposit = ops_proto::signed::encode(&alice.deposit_open(100));
+    let api: Value = world.get("/openapi.json").await.json().await.unwrap();
+    let messages = [
+        ("/v1/clients", register, Some("challenge")),
+        ("/v1/account", query, Some("challenge")),
+        // The same deposit again is answered with the same bytes, and moves nothing.
+        ("/v1/deposits", deposit, None),
+    ];
+
+    for (path, body, refused_again) in messages {
+        for (other, methods) in api["paths"].as_object().unwrap() {
+            if other != path && methods.get("post").is_some() {
+                let answer = world.post(other, body.clone()).await;
+                assert!(answer.is_err(), "{other} took a message for {path}");
+            }
+        }
+        let first = world.post(path, body.clone()).await.unwrap();
+        let again = world.post(path, body).await;
+        match (again, refused_again) {
+            (Err(refused), Some(code)) => assert_eq!(refused.code, code),
+            (Ok(again), None) => assert_eq!(again, first),
+            (again, _) => panic!("{path} again: {again:?}"),
+        }
+    }
+    assert_eq!(world.online(&alice).await, 400);
+    world.check().await;
+}

@@ -150,6 +150,7 @@ impl Template {
                 hash: hash_of(number, j),
                 sender,
                 j,
+                n: j.saturating_add(1),
                 amount: self.unit,
                 provider: payment.sender.body().provider,
                 receiver_kind: Kind::Client,

@@ -7,7 +7,7 @@ use ops_proto::certificate::Certificate;
 use ops_proto::id::RequestId;
 use ops_proto::list::List;
 use ops_proto::message::{
-    CertificateChain, DepositAnswer, DepositOpen, DepositOrder, DepositOutcome, Endorsement,
+    AccountQuery,    CertificateChain, DepositAnswer, DepositOpen, DepositOrder, DepositOutcome, Endorsement,
     ListsHeld, NoiseKey, Payment, Receiver, RegisterClient, RegisterTa, RequestPayment, Status,
     StatusOrder, SyncToken, Withdraw,
 };
@@ -102,6 +102,15 @@ impl Device {
         };
 
         Signed::sign(body, &self.client()).to_wire()
+    }
+
+    pub(crate) fn sign_query(&self, challenge: [u8; 32]) -> Vec<u8> {
+        let query = AccountQuery {
+            client: self.client_key(),
+            challenge,
+        };
+
+        Signed::sign(query, &self.client()).to_wire()
     }
 
     pub(crate) async fn register_client(&mut self, world: &World) -> Result<Vec<u8>, Refused> {
