@@ -353,3 +353,44 @@ fn the_ceremony_on_the_command_line_from_root_to_rollover() {
     let audit = json(&["audit", "--data", &data, "--json"]);
     assert_eq!(audit["balanced"], Value::Bool(true));
 }
+
+#[test]
+fn two_providers_agree_on_the_command_line_and_settle_only_what_is_owed() {
+    let directory = tempfile::tempdir().unwrap();
+    let at = |name: &str| directory.path().join(name).display().to_string();
+    let (bank, shop) = (at("bank"), at("shop"));
+    json(&["init", "--data", &bank, "--provider-name", "Bank", "--json"]);
+    let public = format!("{bank}/root.pub");
+    json(&["init", "--data", &shop, "--provider-name", "Shop", "--root-public", &public, "--json"]);
+    let request = format!("{shop}/provider.request");
+    json(&["ca", "certify", "--root", &bank, &request, "--out", &at("cert"), "--yes", "--json"]);
+    json(&["ca", "install", "--data", &shop, &at("cert"), "--json"]);
+    let enrol = |data: &str, out: &str| {
+        let done = run(&["enrol", "--data", data, "--url", "https://127.0.0.1:1", "--out", out]);
+        assert!(done.status.success(), "{done:?}");
+    };
+    enrol(&bank, &at("bank.enrol"));
+    enrol(&shop, &at("shop.enrol"));
+
+    let add = ["peers", "add", "--data", &shop, "--exposure", "50.00", "--json", "--from"];
+    let added = json(&[&add[..], &[&at("bank.enrol")]].concat());
+    assert_eq!((&added["name"], &added["exposure"]), (&Value::from("Bank"), &Value::from(5_000)));
+    let again = json(&["peers", "add", "--data", &shop, "--exposure", "0", "--json", "--from", &at("bank.enrol")]);
+    assert_eq!(again["exposure"], 0);
+    let own = run(&[&add[..], &[&at("shop.enrol")]].concat());
+    assert!(String::from_utf8_lossy(&own.stderr).contains("own"), "{own:?}");
+    let stranger = at("stranger");
+    json(&["init", "--data", &stranger, "--json"]);
+    enrol(&stranger, &at("stranger.enrol"));
+    let foreign = run(&[&add[..], &[&at("stranger.enrol")]].concat());
+    assert!(String::from_utf8_lossy(&foreign.stderr).contains("root"), "{foreign:?}");
+
+    let positions = json(&["positions", "--data", &shop, "--json"]);
+    assert_eq!(positions[0]["position"], 0);
+    let settle = ["positions", "settle", "Bank", "--data", &shop, "--reference", "r", "--amount"];
+    let more = run(&[&settle[..], &["0.01"]].concat());
+    assert_eq!(more.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&more.stderr).contains("owed"), "{more:?}");
+    json(&["peers", "remove", "Bank", "--data", &shop, "--json"]);
+    assert_eq!(json(&["peers", "list", "--data", &shop, "--json"]), Value::Array(Vec::new()));
+}

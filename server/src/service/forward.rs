@@ -579,12 +579,11 @@ pub(super) async fn deliver(
     row: &PaymentRow,
     creditor: &ProviderId,
 ) -> Result<(), Stop> {
-    if row.standing != Standing::Honoured || at.unit.peer(creditor).await?.is_none() {
+    if row.standing != Standing::Honoured {
         return Ok(());
     }
-    let due: Time = at.now;
 
-    Ok(at.unit.put_delivery(&row.hash, creditor, due).await?)
+    Ok(at.unit.put_delivery(&row.hash, creditor, at.now).await?)
 }
 
 /// The receivers' provider answered for payments that were handed to it.
