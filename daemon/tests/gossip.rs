@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use ble_proto::gossip::GossipItem;
+use blepayd::radio::sim::SimAir;
 use blepayd::wallet::{FailureClass, Mode, OpenRequest, PaymentEvent, PaymentOrder, Target};
 use blepayd::wallet::{Wallet, WalletError};
 use ops_proto::PublicKey;
@@ -12,7 +13,7 @@ use ops_proto::message::{ListsQuery, ListsUpdate, ProviderStanding};
 use ops_proto::signed::{decode_canonical, encode};
 use tempfile::TempDir;
 
-use crate::kit::lists::{deny_list, directory, tell};
+use crate::kit::lists::{deny_list, directory, full_piece, tell};
 use crate::kit::server::{Answer, Server, Tls};
 use crate::kit::{Bank, Device, Kind, amount, conserved, eventually, pay};
 use crate::sync;
@@ -108,6 +109,35 @@ async fn a_listed_wallet_begins_nothing_new_and_still_collects_what_is_under_way
     assert!(matches!(paid, PaymentEvent::Paid { .. }), "{paid:?}");
     conserved(&ada, &mallory, 20_000).await;
     assert!(mallory.wallet.revoked().is_some());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn at_the_smallest_mtu_a_list_arrives_over_some_visits_and_every_payment_is_paid() {
+    let (bank, world) = (Bank::new(5), TempDir::new().expect("a directory"));
+    let air = SimAir {
+        mtu: 23,
+        ..SimAir::new(world.path().join("air"))
+    };
+    let ferry = Device::in_air(&bank, air.clone(), world.path(), "Ferry", Kind::WithTa).await;
+    let ada = Device::in_air(&bank, air, world.path(), "Ada", Kind::WithTa).await;
+    let pieces = (0..3).map(|piece| full_piece(5, 1, piece, 3));
+    let items = std::iter::once(directory(1, LIVE)).chain(pieces).collect();
+    tell(&ferry, items).await;
+
+    let mut visits = 0;
+    while ada.wallet.lists().holding() != ferry.wallet.lists().holding() {
+        let asked = ferry.request(10, Mode::Announced).await;
+        let paid = pay(&ada, Target::Tag(asked.tag)).await;
+        assert!(matches!(paid, PaymentEvent::Paid { .. }), "{paid:?}");
+        visits += 1;
+        assert!(visits <= 6, "a visit carries something");
+    }
+
+    assert!(
+        visits > 1,
+        "a slow link carries no more than the limits name"
+    );
+    conserved(&ada, &ferry, 20_000).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

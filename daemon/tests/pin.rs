@@ -93,6 +93,27 @@ async fn a_pin_is_changed_by_who_knows_it_and_a_wrong_one_counts() {
     assert_eq!(after, before);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_blocked_pin_stops_payments_before_the_payee_is_locked_and_says_what_to_do() {
+    let (bank, world) = (Bank::new(5), TempDir::new().expect("a directory"));
+    let ferry = Device::new(&bank, world.path(), "Ferry", Kind::WithTa).await;
+    let ada = Device::new(&bank, world.path(), "Ada", Kind::WithTa).await;
+    let tries = set(&ada, None, RIGHT, Some(0)).await.expect("set");
+    for _ in 0..tries {
+        let guessed = set(&ada, Some(WRONG), RIGHT, None).await;
+        assert!(is_refused(&guessed, TaRefused::Pin), "{guessed:?}");
+    }
+
+    let paid = pay(&ada, &ferry, 100, Some(RIGHT), None).await;
+
+    assert_eq!(paid.asked, None, "nobody is asked in vain");
+    let PaymentEvent::Failed { message, .. } = paid.last else {
+        unreachable!("{:?}", paid.last);
+    };
+    assert!(message.contains("withdraw, retire"), "{message}");
+    assert_eq!(ada.balance().await, 10_000);
+}
+
 /// What a payment by policy is given.
 struct Policy(Option<&'static str>);
 

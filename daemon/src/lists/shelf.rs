@@ -311,7 +311,16 @@ impl Shelf {
             .iter()
             .filter(|directory| directory.body().version > theirs.directory)
             .map(|directory| GossipItem::Directory(Box::new(directory.clone())));
-        let pieces = self.lists.iter().flat_map(|(provider, list)| {
+        // under a list key of before nobody takes what would have to be new
+        let is_current = |provider: ProviderId, version: ListVersion| {
+            self.entry(provider)
+                .is_some_and(|entry| entry.epoch == version.epoch)
+        };
+        let current = self
+            .lists
+            .iter()
+            .filter(|(provider, list)| is_current(**provider, list.version()));
+        let pieces = current.flat_map(|(provider, list)| {
             let held = theirs.lists.iter().find(|held| held.provider == *provider);
             list.whole
                 .iter()

@@ -166,6 +166,18 @@ fn what_another_device_lacks_is_passed_on_from_where_it_stands() {
     assert!(other.missing(&whole.holding()).is_empty());
 }
 
+#[test]
+fn a_list_under_a_key_of_before_is_used_and_not_passed_on() {
+    let mut shelf = with_directory();
+    hear(&mut shelf, piece(1, 0, 1, &[1]));
+    hear(&mut shelf, directory(2, 2, ProviderStanding::Live));
+
+    let items = shelf.missing(&Shelf::default().holding());
+
+    assert!(names(&shelf, 1));
+    assert!(matches!(items.as_slice(), [GossipItem::Directory(_)]));
+}
+
 #[tokio::test]
 async fn what_is_kept_is_on_disk_and_what_is_damaged_is_left_out() {
     let dir = tempfile::tempdir().expect("a directory");

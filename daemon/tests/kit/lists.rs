@@ -33,6 +33,30 @@ pub(crate) fn directory(number: u32, banks: &[(u8, ProviderStanding)]) -> Gossip
     )))
 }
 
+/// Returns a piece of a bank's list, as large as pieces get; the pieces ascend.
+pub(crate) fn full_piece(seed: u8, number: u32, piece: u16, pieces: u16) -> GossipItem {
+    let entries: Vec<_> = (0..72_u8)
+        .map(|entry| {
+            let mut key = [entry; 32];
+            key[..2].copy_from_slice(&piece.to_be_bytes());
+            DenyEntry {
+                key: PublicKey(key),
+                not_after: Time::from_ms(4_000_000_000_000),
+            }
+        })
+        .collect();
+    let body = DenyListPiece {
+        provider: ProviderId([seed; 16]),
+        version: ListVersion { epoch: 1, number },
+        piece,
+        pieces,
+        issued: Time::from_ms(1),
+        entries: entries.try_into().expect("as many as fit"),
+    };
+
+    GossipItem::Piece(Box::new(Signed::sign(body, &list_key(seed))))
+}
+
 /// Returns a bank's list in one piece.
 pub(crate) fn deny_list(seed: u8, number: u32, keys: &[PublicKey]) -> GossipItem {
     let mut keys = keys.to_vec();
@@ -41,7 +65,7 @@ pub(crate) fn deny_list(seed: u8, number: u32, keys: &[PublicKey]) -> GossipItem
         .into_iter()
         .map(|key| DenyEntry {
             key,
-            not_after: Time::from_ms(u64::MAX),
+            not_after: Time::from_ms(4_000_000_000_000),
         })
         .collect();
     let body = DenyListPiece {

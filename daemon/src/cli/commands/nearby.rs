@@ -37,8 +37,13 @@ pub(super) fn text(heard: &[Nearby]) -> String {
     }
     let lines = heard.iter().enumerate().map(|(index, nearby)| {
         let number = index.saturating_add(1);
+        let refund = if nearby.refund_of.is_some() {
+            "  (refund)"
+        } else {
+            ""
+        };
         format!(
-            "{number:>3}  {:>14}  {} · {}\n",
+            "{number:>3}  {:>14}  {} · {}{refund}\n",
             nearby.amount.to_string(),
             nearby.payee,
             nearby.provider

@@ -340,3 +340,39 @@ const LISTEN_S: u64 = 4;
 const KEY_DIGITS: usize = 64;
 /// How often somebody who mistypes is asked.
 const QUESTIONS_MAX: usize = 5;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::types::Money;
+
+    #[test]
+    fn only_a_number_of_the_list_chooses() {
+        let money = Money {
+            minor_units: 1,
+            currency: "EUR".to_owned(),
+            text: String::new(),
+        };
+        let nearby = |tag: &str| Nearby {
+            tag: tag.to_owned(),
+            payee: String::new(),
+            payee_key: String::new(),
+            provider: String::new(),
+            amount: money.clone(),
+            refund_of: None,
+            signal_dbm: None,
+        };
+        let found = [nearby("a"), nearby("b")];
+
+        assert_eq!(numbered("2", &found).map(|it| it.tag.as_str()), Some("b"));
+        for wrong in ["0", "3", "-1", "b", "1 2", "99999999999999999999"] {
+            assert_eq!(numbered(wrong, &found), None, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_key_is_told_from_a_name() {
+        assert!(is_key(&"aB".repeat(32)));
+        assert!(!is_key("Ferry") && !is_key(&"zz".repeat(32)) && !is_key(&"a".repeat(63)));
+    }
+}

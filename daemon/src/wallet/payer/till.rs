@@ -356,6 +356,11 @@ impl Till {
             );
             return Some((FailureClass::Untrusted, message));
         }
+        let is_blocked = |pin: &PinState| pin.is_set && pin.tries_left == 0;
+        if self.pin_state.as_ref().is_some_and(is_blocked) {
+            let message = TaRefused::PinBlocked.to_string();
+            return Some((FailureClass::RefusedByTa, message));
+        }
         if self.expected.is_some_and(|amount| amount != offered.amount) {
             let message = format!("the payee asks {} {}", offered.amount, offered.currency);
             return Some((FailureClass::NotAsExpected, message));
