@@ -130,7 +130,6 @@ CREATE TABLE statements (
     UNIQUE (ta, n, hash, i, j)
 );
 CREATE INDEX statements_by_i ON statements (ta, i) WHERE kind IN (0, 1);
-CREATE INDEX statements_by_j ON statements (ta, j) WHERE kind = 2;
 
 -- Standing: 0 honoured, 1 another payment has this (sender, j), 2 beyond the sender's limit,
 -- 3 the sender is of another provider, 4 the request's own deny-list named the sender. State: 0 credited,
@@ -141,6 +140,7 @@ CREATE TABLE payments (
     sender        BLOB    NOT NULL,
     j             BLOB    NOT NULL,
     rival         INTEGER NOT NULL,
+    n             BLOB    NOT NULL,
     hash          BLOB    NOT NULL CHECK (length(hash) = 32),
     amount        INTEGER NOT NULL CHECK (amount > 0),
     provider      BLOB    NOT NULL,

@@ -156,6 +156,7 @@ pub(super) fn new_row(pair: &PaymentPair) -> PaymentRow {
         hash: pair.hash(),
         sender: pair.sender_key(),
         j: payment.position.j,
+        n: payment.position.n,
         amount: payment.amount,
         provider: payment.sender.body().provider,
         receiver_kind: payment.receiver.kind,

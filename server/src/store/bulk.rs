@@ -288,6 +288,7 @@ impl Unit<'_> {
             Column::Integer,
             Column::Integer,
             Column::Integer,
+            Column::Bytes,
         ]);
         for payment in payments {
             let row = &payment.row;
@@ -303,14 +304,15 @@ impl Unit<'_> {
                 standing_code(row.standing).into(),
                 state_code(row.state).into(),
                 instant(now).into(),
+                counter(row.n).into(),
             ]);
         }
         let put = self
             .execute_rows(
                 "INSERT INTO payments (sender, j, rival, hash, amount, provider, receiver_kind,
-                     receiver, request_id, standing, state, received_ms, named)
+                     receiver, request_id, standing, state, received_ms, n, named)
                  SELECT column1, column2, 0, column3, column4, column5, column6, column7, column8,
-                     column9, column10, column11, 0 FROM {rows}",
+                     column9, column10, column11, column12, 0 FROM {rows}",
                 rows,
             )
             .await?;

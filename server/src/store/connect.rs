@@ -63,10 +63,12 @@ pub(super) async fn postgres(options: &PgConnectOptions) -> Result<PgConnection,
         .disable_statement_logging()
         .connect()
         .await?;
+    // All that is asked is asked by key: plans are made once, and never for tables that were small then.
     let settings = format!(
         "SET statement_timeout = {STATEMENT_TIMEOUT_MS}; SET lock_timeout = {LOCK_TIMEOUT_MS};
          SET idle_in_transaction_session_timeout = {IDLE_TRANSACTION_TIMEOUT_MS};
-         SET client_min_messages = 'warning'"
+         SET client_min_messages = 'warning'; SET plan_cache_mode = force_generic_plan;
+         SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off; SET jit = off"
     );
     sqlx::raw_sql(AssertSqlSafe(settings))
         .execute(&mut connection)

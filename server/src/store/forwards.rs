@@ -158,7 +158,8 @@ impl Unit<'_> {
         let rows: Vec<Vec<u8>> = sql::query_scalar(
             "SELECT statements.bytes FROM forwards
              JOIN payments ON payments.hash = forwards.payment AND payments.named = 1
-             JOIN statements ON statements.ta = payments.sender AND statements.hash = payments.hash
+             JOIN statements ON statements.ta = payments.sender AND statements.n = payments.n
+                 AND statements.hash = payments.hash
              WHERE forwards.debtor = $1 AND forwards.state = 0 AND forwards.due_ms <= $2
              ORDER BY forwards.id LIMIT $3",
         )
@@ -228,7 +229,9 @@ impl Unit<'_> {
         pair: &PaymentPair,
     ) -> Result<Option<Evidence>, StoreError> {
         let stored: Vec<Vec<u8>> = sql::query_scalar(
-            "SELECT bytes FROM statements WHERE ta = $1 AND j = $2 AND kind = 2 ORDER BY id LIMIT 3",
+            "SELECT bytes FROM payments JOIN statements ON statements.ta = payments.sender
+                 AND statements.n = payments.n AND statements.hash = payments.hash
+             WHERE payments.sender = $1 AND payments.j = $2 ORDER BY id LIMIT 3",
         )
         .bind(pair.sender_key().0.as_slice())
         .bind(counter(pair.payment.body().position.j))
@@ -316,7 +319,8 @@ impl Unit<'_> {
         let rows: Vec<Vec<u8>> = sql::query_scalar(
             "SELECT statements.bytes FROM deliveries
              JOIN payments ON payments.hash = deliveries.payment AND payments.named = 1
-             JOIN statements ON statements.ta = payments.sender AND statements.hash = payments.hash
+             JOIN statements ON statements.ta = payments.sender AND statements.n = payments.n
+                 AND statements.hash = payments.hash
              WHERE deliveries.creditor = $1 AND deliveries.done = 0 AND deliveries.due_ms <= $2
              ORDER BY deliveries.due_ms, deliveries.payment LIMIT $3",
         )

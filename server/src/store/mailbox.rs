@@ -49,8 +49,8 @@ impl Unit<'_> {
         let rows = sql::query(
             "SELECT mailbox.id AS id, statements.bytes AS bytes FROM mailbox
              JOIN payments ON payments.hash = mailbox.payment AND payments.named = 1
-             JOIN statements ON statements.ta = payments.sender AND statements.j = payments.j
-                 AND statements.kind = 2 AND statements.hash = payments.hash
+             JOIN statements ON statements.ta = payments.sender AND statements.n = payments.n
+                 AND statements.hash = payments.hash
              WHERE mailbox.receiver = $1 AND mailbox.id > $2 AND payments.state = 2
              ORDER BY mailbox.id LIMIT $3",
         )

@@ -21,6 +21,8 @@ pub struct PaymentRow {
     pub sender: PublicKey,
     /// Its counter.
     pub j: u64,
+    /// Its statement's number.
+    pub n: u64,
     /// The amount.
     pub amount: Amount,
     /// The provider of the receiver; of the sender, when that is another one.
@@ -132,8 +134,8 @@ impl Unit<'_> {
     ) -> Result<(), StoreError> {
         sql::query(
             "INSERT INTO payments (hash, sender, j, amount, provider, receiver_kind, receiver,
-                 request_id, standing, state, received_ms, named, rival)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, 1,
+                 request_id, standing, state, received_ms, n, named, rival)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, 1,
                  (SELECT coalesce(max(rival) + 1, 0) FROM payments WHERE sender = $2 AND j = $3))",
         )
         .bind(payment.hash.0.as_slice())
@@ -147,6 +149,7 @@ impl Unit<'_> {
         .bind(standing_code(payment.standing))
         .bind(state_code(payment.state))
         .bind(instant(now))
+        .bind(counter(payment.n))
         .execute(self.sql())
         .await?;
 
@@ -189,10 +192,7 @@ impl Unit<'_> {
         sender: &PublicKey,
     ) -> Result<Vec<PaymentRow>, StoreError> {
         let rows = sql::query(
-            "SELECT payments.* FROM payments
-             JOIN statements ON statements.ta = payments.sender AND statements.j = payments.j
-                 AND statements.kind = 2 AND statements.hash = payments.hash
-             WHERE payments.sender = $1 AND payments.standing IN (2, 3) ORDER BY statements.n",
+            "SELECT * FROM payments WHERE sender = $1 AND standing IN (2, 3) ORDER BY n",
         )
         .bind(sender.0.as_slice())
         .fetch_all(self.sql())
@@ -350,6 +350,7 @@ pub(super) fn payment_back(row: &Row) -> Result<PaymentRow, StoreError> {
         hash: digest_back(row.try_get("hash")?)?,
         sender: key_back(row.try_get("sender")?)?,
         j: counter_back(row.try_get("j")?)?,
+        n: counter_back(row.try_get("n")?)?,
         amount: amount_back(row.try_get("amount")?)?,
         provider: provider_back(row.try_get("provider")?)?,
         receiver_kind: match row.try_get("receiver_kind")? {
