@@ -1,5 +1,6 @@
 //! The promises.
 
 mod architecture;
+mod ends;
 mod oem;
 mod packages;
