@@ -11,14 +11,14 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::accept::{Acceptor, AdminListen, Listener, NoAdminListen};
-use crate::forward::Outbox;
+use crate::forward::{ListFetcher, Outbox};
 use crate::http::admin::{AdminShared, AdminToken};
 use crate::http::{Shared, admin, router};
 use crate::limits::{ADMIN_CONNECTIONS_MAX, CONNECTIONS_MAX, CONNECTIONS_PER_HOST_MAX};
 use crate::lock::{DataLock, NotLocked};
 use crate::meter;
 use crate::pay_out::PayOuts;
-use crate::provider::{FileError, Layout, Provider, TlsError, server_config};
+use crate::provider::{Config, FileError, Layout, Provider, TlsError, server_config};
 use crate::store::{Store, StoreAddress, StoreError};
 use crate::writer::{WriterWatch, writer};
 
@@ -60,6 +60,35 @@ impl RunOptions {
     }
 }
 
+impl RunOptions {
+    fn listen_address(&self, config: &Config) -> Result<SocketAddr, StartError> {
+        let named = || StartError::Listen(config.listen.clone());
+
+        self.listen
+            .map_or_else(|| config.listen.parse().map_err(|_| named()), Ok)
+    }
+
+    fn admin_listen_address(
+        &self,
+        config: &Config,
+        listen: SocketAddr,
+    ) -> Result<AdminListen, StartError> {
+        Ok(match (&self.admin_listen, &config.admin_listen) {
+            (Some(listen), _) => listen.clone(),
+            (None, Some(text)) => text.parse().map_err(StartError::AdminListen)?,
+            (None, None) => AdminListen::beside(listen),
+        })
+    }
+}
+
+async fn bind(listen: SocketAddr) -> Result<(TcpListener, SocketAddr), StartError> {
+    let refused = |source| StartError::Bind { listen, source };
+    let listener = TcpListener::bind(listen).await.map_err(refused)?;
+    let address = listener.local_addr().map_err(refused)?;
+
+    Ok((listener, address))
+}
+
 /// Starts servers.
 #[derive(Debug)]
 pub struct Server;
@@ -74,40 +103,23 @@ impl Server {
         let layout = Layout::new(&options.data);
         let provider = Arc::new(Provider::load(&options.data)?);
         let tls = TlsAcceptor::from(Arc::new(server_config(&layout)?));
-        let listen = match options.listen {
-            Some(listen) => listen,
-            None => provider
-                .config()
-                .listen
-                .parse()
-                .map_err(|_| StartError::Listen(provider.config().listen.clone()))?,
-        };
-        let address = match &options.store {
+        let listen = options.listen_address(provider.config())?;
+        let admin_listen = options.admin_listen_address(provider.config(), listen)?;
+        let books = match &options.store {
             Some(address) => address.clone(),
             None => provider.config().store_address(&layout)?,
         };
-        let lock = match &address {
+        let lock = match &books {
             StoreAddress::File(_) => Some(DataLock::take(&options.data).map_err(StartError::of)?),
             StoreAddress::Postgres(_) => None,
         };
         let token = AdminToken::load(&options.data)?;
-        let admin_listen = match (&options.admin_listen, &provider.config().admin_listen) {
-            (Some(listen), _) => listen.clone(),
-            (None, Some(text)) => text.parse().map_err(StartError::AdminListen)?,
-            (None, None) => AdminListen::beside(listen),
-        };
         meter::meter();
-        let books = address.clone();
-        let mut store = Store::open(&address).await?;
+        let mut store = Store::open(&books).await?;
         if options.durability == Durability::Demanded {
             store.check_durable().await?;
         }
-        let listener = TcpListener::bind(listen)
-            .await
-            .map_err(|source| StartError::Bind { listen, source })?;
-        let address = listener
-            .local_addr()
-            .map_err(|source| StartError::Bind { listen, source })?;
+        let (listener, address) = bind(listen).await?;
         let (writer, writer_task) = writer(store, Arc::clone(&provider));
         let writer_watch = writer.watch();
         let tasks = TaskTracker::new();
@@ -124,6 +136,12 @@ impl Server {
             stop.clone(),
         );
         let pay_outs = PayOuts::new(writer.clone(), stop.clone());
+        let lists = ListFetcher::new(
+            books.clone(),
+            Arc::clone(&provider),
+            writer.clone(),
+            stop.clone(),
+        );
         let outbox = Outbox::new(books, Arc::clone(&provider), writer.clone(), stop.clone());
         let acceptor = Acceptor::new(
             Listener::Tls(listener, tls),
@@ -144,6 +162,7 @@ impl Server {
         tasks.spawn(admin_acceptor.run());
         tasks.spawn(writer_task.run());
         tasks.spawn(pay_outs.run());
+        tasks.spawn(lists.run());
         tasks.spawn(outbox.run());
         tasks.spawn(acceptor.run());
         tasks.close();

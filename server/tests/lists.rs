@@ -8,6 +8,7 @@ use ops_proto::message::{
 };
 use ops_proto::{PublicKey, Signed};
 
+use super::providers::Realm;
 use super::world::{Device, World};
 
 const CREDITED: ItemOutcome = ItemOutcome::Held(SettlementState::Credited);
@@ -231,4 +232,57 @@ async fn an_entry_leaves_only_when_its_certificate_has_ended() {
     assert_eq!(update.pieces[0].body().entries.len(), 2);
     let listed: Vec<_> = update.pieces[0].body().entries.iter().map(|entry| entry.key).collect();
     assert!(listed.contains(&carol.ta_key()));
+}
+
+#[tokio::test]
+async fn lists_of_other_providers_are_fetched_and_served_on() {
+    let mut realm = Realm::new(1_000).await;
+    realm.share_directory();
+    let thief = realm.bank.device("Thief", 0).await;
+    revoke(&realm.bank, &thief).await;
+    let bank = realm.bank.provider.body().provider;
+    let of_bank = realm.bank.lists(&query(&realm.bank, None)).await.pieces;
+
+    // The shop asks when it starts, and then by the clock.
+    realm.shop = realm.shop.restart().await;
+
+    for _ in 0..100 {
+        let served = realm.shop.lists(&query(&realm.shop, None)).await.pieces;
+        if !served.is_empty() {
+            assert_eq!(served, of_bank);
+            assert_eq!(served[0].body().provider, bank);
+            return;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+    }
+    panic!("the list did not come");
+}
+
+#[tokio::test]
+async fn lists_are_carried_by_file_and_only_what_the_directory_says_is_taken() {
+    let mut realm = Realm::new(1_000).await;
+    realm.share_directory();
+    let stranger = World::new().await;
+    for world in [&realm.bank, &stranger] {
+        let thief = world.device("Thief", 0).await;
+        revoke(world, &thief).await;
+    }
+    let export = async |world: &World| {
+        let mut office = Office::open(world.data.path()).await.unwrap();
+        office.export_lists().await.unwrap()
+    };
+    let (genuine, foreign) = (export(&realm.bank).await, export(&stranger).await);
+    let mut office = Office::open(realm.shop.data.path()).await.unwrap();
+
+    let taken = office.import_lists(&genuine).await.unwrap();
+    let again = office.import_lists(&genuine).await.unwrap();
+    let refused = office.import_lists(&foreign).await.unwrap();
+    let noise = office.import_lists(b"noise").await;
+
+    assert_eq!((taken.taken, taken.refused), (1, 0));
+    assert_eq!((again.taken, again.refused), (1, 0));
+    assert_eq!((refused.taken, refused.refused), (0, 1));
+    assert!(noise.is_err());
+    let served = realm.shop.lists(&query(&realm.shop, None)).await.pieces;
+    assert_eq!(served, realm.bank.lists(&query(&realm.bank, None)).await.pieces);
 }

@@ -26,16 +26,15 @@ const WAITING: ItemOutcome = ItemOutcome::Held(SettlementState::Waiting);
 const EVIDENCE: ItemOutcome = ItemOutcome::Refused(ItemRefused::Evidence);
 
 /// Two providers: TAs of `bank` pay clients and TAs of `shop`.
-struct Realm {
+pub(super) struct Realm {
     _root_directory: TempDir,
     root: Root,
-    bank: World,
-    shop: World,
+    pub(super) bank: World,
+    pub(super) shop: World,
 }
 
 impl Realm {
-    async fn new(exposure: u64) -> Self {
-        tracing_subscriber::fmt().with_max_level(tracing_subscriber::filter::LevelFilter::WARN).with_test_writer().try_init().ok();
+    pub(super) async fn new(exposure: u64) -> Self {
         let root_directory = tempfile::tempdir().unwrap();
         let mut root = Root::create(root_directory.path()).unwrap();
         let bank = provider(&mut root, "Bank").await;
@@ -49,6 +48,15 @@ impl Realm {
         realm.introduce(exposure).await;
 
         realm
+    }
+
+    /// Gives both the root's directory, which a server reads when it starts.
+    pub(super) fn share_directory(&mut self) {
+        let directory = self.root.sign_directory(now()).unwrap();
+        for world in [&self.bank, &self.shop] {
+            let holder = Holder::open(world.data.path()).unwrap();
+            holder.install_directory(&directory).unwrap();
+        }
     }
 
     /// Tells each where the other is.

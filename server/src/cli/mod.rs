@@ -3,6 +3,7 @@
 mod bench;
 mod ca;
 mod evidence;
+mod lists;
 mod office;
 mod output;
 mod positions;
@@ -21,6 +22,7 @@ use crate::store::StoreAddress;
 pub use self::bench::Bench;
 pub use ca::{Ask, CaCommand, Certify, LimitArgs};
 pub use evidence::EvidenceCommand;
+pub use lists::ListsCommand;
 pub use positions::{PeersCommand, Positions, PositionsCommand};
 pub use self::office::{BackupArgs, MeasurementCommand, RestoreArgs, StandingArgs};
 pub use run::execute;
@@ -179,6 +181,9 @@ another safe. Books in PostgreSQL are written by pg_dump, in its custom format."
 What happened after the backup is sent again by the devices. Books that are newer are replaced with
 --force only.")]
     Restore(RestoreArgs),
+    /// Carry deny-lists between servers that do not reach each other
+    #[command(subcommand)]
+    Lists(ListsCommand),
     /// Show or change which TAs may be registered
     #[command(subcommand)]
     Measurement(MeasurementCommand),

@@ -12,7 +12,7 @@ use sd_notify::NotifyState;
 use serde::Serialize;
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::{AccountCommand, Command, Init, bench, ca, command, evidence, office, output, positions};
+use super::{AccountCommand, Command, Init, bench, ca, command, evidence, lists, office, output, positions};
 use crate::admin::{Office, Progress, Standing, audit_with, exponent_of};
 use crate::http::admin::token_file;
 use crate::provider::{Config, InitOptions, Layout, init};
@@ -40,20 +40,15 @@ pub async fn execute(command: Command) -> anyhow::Result<ExitCode> {
             store,
             allow_loss_of_answers,
         } => {
-            let durability = if allow_loss_of_answers {
-                Durability::Waived
-            } else {
-                Durability::Demanded
-            };
-            serve(RunOptions {
+            let options = RunOptions {
                 data: data.data,
                 listen,
                 admin_listen,
                 store,
-                durability,
-            })
-            .await?;
-        },
+                durability: durability(allow_loss_of_answers),
+            };
+            serve(options).await?;
+        }
         Command::Enrol { data, url, out } => enrol(&data.data, url, out.as_deref()).await?,
         Command::Credit {
             data,
@@ -77,15 +72,11 @@ pub async fn execute(command: Command) -> anyhow::Result<ExitCode> {
         Command::Revoke(args) => office::set_standing(args, Standing::Revoked).await?,
         Command::Backup(args) => office::make_backup(args).await?,
         Command::Restore(args) => office::restore_backup(args).await?,
+        Command::Lists(command) => lists::execute(command).await?,
         Command::Measurement(command) => office::measurement(command)?,
         Command::Bench(args) => bench::execute(args).await?,
         Command::Openapi { admin } => {
-            let api = if admin {
-                crate::http::admin::description()
-            } else {
-                crate::http::openapi::public()
-            };
-            output::line(&serde_json::to_string_pretty(&api)?)?;
+            output::line(&serde_json::to_string_pretty(&description(admin))?)?;
         }
         Command::Completions { shell } => {
             generate(
@@ -102,6 +93,22 @@ pub async fn execute(command: Command) -> anyhow::Result<ExitCode> {
     }
 
     Ok(ExitCode::SUCCESS)
+}
+
+const fn durability(allow_loss_of_answers: bool) -> Durability {
+    if allow_loss_of_answers {
+        Durability::Waived
+    } else {
+        Durability::Demanded
+    }
+}
+
+fn description(is_admin: bool) -> utoipa::openapi::OpenApi {
+    if is_admin {
+        return crate::http::admin::description();
+    }
+
+    crate::http::openapi::public()
 }
 
 #[derive(Serialize)]

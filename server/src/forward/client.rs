@@ -72,6 +72,11 @@ impl Client {
         Ok(answer)
     }
 
+    /// Sends a message, and returns an answer whose parts are signed, not the whole.
+    pub(super) async fn ask_unsigned(&self, path: &str, body: Vec<u8>) -> Result<Vec<u8>, PeerError> {
+        read(self.http.post(format!("{}{path}", self.url)).body(body)).await
+    }
+
     fn is_signed<T: Answer>(&self, answer: &Signed<T>) -> bool {
         self.certificates
             .iter()

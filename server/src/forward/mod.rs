@@ -6,6 +6,7 @@
 //! with the same.
 
 mod client;
+mod lists;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,6 +24,8 @@ use crate::service::{Acknowledged, Answered, Delivered, Order};
 use crate::store::{PeerRow, Store, StoreAddress, StoreError, Unit};
 use crate::writer::{Writer, now};
 use client::{Client, PeerError};
+
+pub(crate) use lists::ListFetcher;
 
 /// Says to other providers what is to be said, until told to stop.
 #[derive(Debug)]

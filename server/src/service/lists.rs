@@ -22,7 +22,16 @@ pub(super) fn prepare(body: &[u8]) -> Result<Query, Refusal> {
 }
 
 impl Query {
+    pub(crate) const fn new(query: ListsQuery) -> Self {
+        Self(query)
+    }
+
     pub(super) async fn apply(&self, at: &mut Desk<'_, '_>) -> Result<Vec<u8>, Stop> {
+        self.update(at).await.map(|update| encode(&update))
+    }
+
+    /// Returns what is newer than what is held.
+    pub(crate) async fn update(&self, at: &mut Desk<'_, '_>) -> Result<ListsUpdate, Stop> {
         let Self(query) = self;
         sign_ours(at).await?;
         let directory = at
@@ -46,11 +55,11 @@ impl Query {
         }
         let pieces = List::try_from(pieces).map_err(|error| refuse(Code::Internal, error))?;
 
-        Ok(encode(&ListsUpdate {
+        Ok(ListsUpdate {
             directory,
             pieces,
             more,
-        }))
+        })
     }
 
     /// Returns the number of the first piece of a list that the device wants, if it wants any.

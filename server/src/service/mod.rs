@@ -15,6 +15,7 @@ mod deposit;
 mod ending;
 mod forward;
 mod lists;
+mod lists_in;
 mod mailbox;
 mod payment;
 mod register;
@@ -44,6 +45,8 @@ pub(crate) use bulk::PlainBooked;
 pub(crate) use check::{Checked, Checker};
 pub(crate) use chain::{Announced, ChainKind};
 pub(crate) use ending::PayOut;
+pub(crate) use lists::Query as ListsOut;
+pub(crate) use lists_in::ListsIn;
 pub(crate) use forward::{Answered, Delivered, PeerDue, release};
 pub(crate) use settlement::Acknowledged;
 
@@ -65,6 +68,7 @@ pub(crate) enum Order {
     Lists(lists::Query),
     Remembered(remembered::RememberedOrder),
     PayOut(PayOut),
+    ListsIn(ListsIn),
     Forward(forward::Presented),
     Settlement(settlement::Settled),
     Answered(Answered),
@@ -195,6 +199,7 @@ impl Order {
             Self::Lists(order) => order.apply(at).await,
             Self::Remembered(order) => order.apply(at).await,
             Self::PayOut(order) => order.apply(at).await,
+            Self::ListsIn(order) => order.apply(at).await,
             Self::Forward(order) => order.apply(at).await,
             Self::Settlement(order) => order.apply(at).await,
             Self::Answered(order) => order.apply(at).await,

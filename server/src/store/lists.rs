@@ -210,6 +210,29 @@ impl Unit<'_> {
         stored.iter().map(|bytes| signed_back(bytes)).collect()
     }
 
+    /// Forgets the pieces of versions before this one that never were whole.
+    pub(crate) async fn drop_unfinished_pieces(
+        &mut self,
+        provider: &ProviderId,
+        before: ListVersion,
+    ) -> Result<(), StoreError> {
+        let whole = self.list_version(provider).await?;
+        sql::query(
+            "DELETE FROM deny_pieces
+             WHERE provider = $1 AND (epoch < $2 OR (epoch = $2 AND number < $3))
+               AND NOT (epoch = $4 AND number = $5)",
+        )
+        .bind(provider.0.as_slice())
+        .bind(before.epoch)
+        .bind(before.number)
+        .bind(whole.epoch)
+        .bind(whole.number)
+        .execute(self.sql())
+        .await?;
+
+        Ok(())
+    }
+
     /// Forgets the pieces of a provider's older versions.
     pub(crate) async fn drop_older_pieces(
         &mut self,

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use ops_proto::PublicKey;
+use ops_proto::{Digest, PublicKey};
 
 use super::{Auditor, PAGE, key};
 use crate::admin::AdminError;
@@ -109,6 +109,7 @@ impl Auditor<'_, '_> {
     /// Compares what was paid in, and what payments brought, with whose accounts the entries name.
     pub(super) async fn check_credits(&mut self) -> Result<(), AdminError> {
         let mut made: BTreeMap<(i64, &'static str), i128> = BTreeMap::new();
+        let mut held: BTreeMap<Vec<u8>, i128> = BTreeMap::new();
         let mut after = 0;
         loop {
             let page = self.unit.entries_as_they_stand(after, PAGE).await?;
@@ -118,6 +119,13 @@ impl Auditor<'_, '_> {
                 let what = match Reason::back(entry.reason) {
                     Some(Reason::Issue) => PAID_IN,
                     Some(Reason::Credit) => CREDITED,
+                    Some(Reason::Hold) => {
+                        if let Some(owner) = self.owner_of_held(entry).await? {
+                            let sum = held.entry(owner).or_default();
+                            *sum = sum.saturating_add(i128::from(entry.amount));
+                        }
+                        continue;
+                    }
                     Some(_) | None => continue,
                 };
                 let sum = made.entry((entry.credited, what)).or_default();
@@ -132,7 +140,10 @@ impl Auditor<'_, '_> {
             for (client, sum) in sums {
                 let account = self.unit.online_account(&client).await?;
                 let entries = account.and_then(|account| made.remove(&(account, what)));
-                let entries = entries.unwrap_or(0);
+                let mut entries = entries.unwrap_or(0);
+                if what == CREDITED {
+                    entries = entries.saturating_add(held.remove(&client).unwrap_or(0));
+                }
                 if entries != i128::from(sum) {
                     self.fault(format!(
                         "client {}: {sum} {what}, its entries make {entries}",
@@ -146,6 +157,22 @@ impl Auditor<'_, '_> {
         }
 
         Ok(())
+    }
+
+    /// Returns for whom an entry makes a payment wait: the owner of the dead TA that it paid.
+    async fn owner_of_held(
+        &mut self,
+        entry: &EntryAsItStands,
+    ) -> Result<Option<Vec<u8>>, AdminError> {
+        let Ok(hash) = <[u8; 32]>::try_from(entry.cause.as_slice()) else {
+            return Ok(None);
+        };
+        let Some(payment) = self.unit.payment(&Digest(hash)).await? else {
+            return Ok(None);
+        };
+        let receiver = self.unit.ta(&payment.receiver).await?;
+
+        Ok(receiver.map(|ta| ta.owner.0.to_vec()))
     }
 
     fn check_entry(&mut self, entry: &EntryAsItStands) {
