@@ -104,7 +104,7 @@ pub async fn run(options: &BenchOptions) -> anyhow::Result<Report> {
 pub async fn compare(options: &BenchOptions, many: &Path) -> anyhow::Result<Comparison> {
     let few = provider::temporary()?;
     let seeded = seed(&few, None, FEW_CLAIMS).await?;
-    let mut few = BenchProvider::make(Some(&few), None).await?.to_be_removed();
+    let mut few = BenchProvider::make(Some(&few), None).await?.removed_at_stop();
     let mut many = BenchProvider::make(Some(many), None).await?;
     few.start().await?;
     many.start().await?;

@@ -81,7 +81,7 @@ impl BenchProvider {
     }
 
     /// Has the directory removed when the server is stopped.
-    pub(super) fn to_be_removed(mut self) -> Self {
+    pub(super) fn removed_at_stop(mut self) -> Self {
         self.is_temporary = true;
 
         self
