@@ -131,10 +131,10 @@ fn details(payment: &Payment) -> String {
             rows.push((name, value));
         }
     }
-    let receipt = if payment.receipt_verified {
-        "held and verified"
-    } else {
-        "none yet"
+    let receipt = match (payment.receipt_verified, payment.settled) {
+        (true, _) => "held and verified",
+        (false, true) => "none; the provider's signed word stands in for it: blepay receipt",
+        (false, false) => "none yet",
     };
     rows.push(("Receipt", receipt.to_owned()));
     rows.push(("Server", settlement(payment)));
