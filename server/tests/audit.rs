@@ -60,7 +60,10 @@ async fn faults_after(sql: &'static str) -> Audit {
 
 async fn is_found(sql: &'static str) {
     let audit = faults_after(sql).await;
-    assert!(!audit.balanced && !audit.faults.is_empty(), "not found: {sql}");
+    assert!(
+        !audit.balanced && !audit.faults.is_empty(),
+        "not found: {sql}"
+    );
 }
 
 #[tokio::test]
@@ -79,11 +82,20 @@ async fn a_changed_entry_is_found_and_named() {
     let changed = faults_after("UPDATE entries SET amount = amount + 1 WHERE id = 2").await;
     assert!(!changed.balanced);
     assert!(
-        changed.faults.iter().any(|fault| fault.contains("its balance is")),
+        changed
+            .faults
+            .iter()
+            .any(|fault| fault.contains("its balance is")),
         "{changed:?}"
     );
-    is_found("UPDATE entries SET reason = 5 WHERE id = (SELECT min(id) FROM entries WHERE reason = 4)").await;
-    is_found("UPDATE entries SET reason = 12 WHERE id = (SELECT min(id) FROM entries WHERE reason = 4)").await;
+    is_found(
+        "UPDATE entries SET reason = 5 WHERE id = (SELECT min(id) FROM entries WHERE reason = 4)",
+    )
+    .await;
+    is_found(
+        "UPDATE entries SET reason = 12 WHERE id = (SELECT min(id) FROM entries WHERE reason = 4)",
+    )
+    .await;
     is_found(
         "UPDATE entries SET credited = (SELECT max(id) FROM accounts
              WHERE id <> entries.credited AND id <> entries.debited)
@@ -101,7 +113,10 @@ async fn a_removed_entry_is_found() {
 #[tokio::test]
 async fn a_changed_account_is_found() {
     is_found("UPDATE accounts SET balance = balance + 1 WHERE id = (SELECT min(id) FROM accounts WHERE kind = 1)").await;
-    is_found("UPDATE accounts SET kind = 5 WHERE id = (SELECT min(id) FROM accounts WHERE kind = 1)").await;
+    is_found(
+        "UPDATE accounts SET kind = 5 WHERE id = (SELECT min(id) FROM accounts WHERE kind = 1)",
+    )
+    .await;
     is_found("DELETE FROM accounts WHERE id = (SELECT min(id) FROM accounts WHERE kind = 1)").await;
 }
 
@@ -123,15 +138,23 @@ async fn an_account_that_was_given_to_somebody_else_is_found() {
 #[tokio::test]
 async fn a_changed_statement_is_found_and_a_removed_one_leaves_a_gap() {
     match ENGINE {
-        Engine::Sqlite => is_found("UPDATE statements SET bytes = zeroblob(length(bytes)) WHERE id = 2").await,
+        Engine::Sqlite => {
+            is_found("UPDATE statements SET bytes = zeroblob(length(bytes)) WHERE id = 2").await
+        }
         Engine::Postgres => {
             is_found("UPDATE statements SET bytes = decode(repeat('00', length(bytes)), 'hex') WHERE id = 2").await;
         }
     }
-    is_found("UPDATE statements SET n = (SELECT n FROM statements WHERE id = 2), i = j WHERE id = 1").await;
+    is_found(
+        "UPDATE statements SET n = (SELECT n FROM statements WHERE id = 2), i = j WHERE id = 1",
+    )
+    .await;
     let removed = faults_after("DELETE FROM statements WHERE id = 2").await;
     assert!(
-        removed.faults.iter().any(|fault| fault.contains("without a gap only up to 1")),
+        removed
+            .faults
+            .iter()
+            .any(|fault| fault.contains("without a gap only up to 1")),
         "{removed:?}"
     );
 }
@@ -139,14 +162,19 @@ async fn a_changed_statement_is_found_and_a_removed_one_leaves_a_gap() {
 #[tokio::test]
 async fn a_changed_or_removed_answer_is_found() {
     match ENGINE {
-        Engine::Sqlite => is_found("UPDATE answers SET bytes = zeroblob(length(bytes)) WHERE id = 1").await,
+        Engine::Sqlite => {
+            is_found("UPDATE answers SET bytes = zeroblob(length(bytes)) WHERE id = 1").await
+        }
         Engine::Postgres => {
             is_found("UPDATE answers SET bytes = decode(repeat('00', length(bytes)), 'hex') WHERE id = 1").await;
         }
     }
     is_found("UPDATE answers SET sequence = sequence + 100000 WHERE id = 1").await;
     is_found("UPDATE answers SET kind = 1 WHERE kind = 0").await;
-    is_found("UPDATE deposits SET answer = (SELECT id FROM answers WHERE kind = 2 ORDER BY id LIMIT 1)").await;
+    is_found(
+        "UPDATE deposits SET answer = (SELECT id FROM answers WHERE kind = 2 ORDER BY id LIMIT 1)",
+    )
+    .await;
     is_found("UPDATE deposits SET outcome = 1").await;
 }
 
@@ -204,7 +232,12 @@ async fn the_command_line_says_what_is_wrong_and_exits_with_three() {
     assert_eq!(damaged.status.code(), Some(3));
     let audit: Value = serde_json::from_slice(&damaged.stdout).unwrap();
     assert_eq!(audit["balanced"], Value::Bool(false));
-    assert!(audit["faults"][0].as_str().unwrap().contains("its entries make"));
+    assert!(
+        audit["faults"][0]
+            .as_str()
+            .unwrap()
+            .contains("its entries make")
+    );
 }
 
 /// Makes a world in which a TA was cloned, and exports what convicts it.
@@ -237,7 +270,11 @@ async fn evidence_convinces_without_a_server_and_only_when_it_convicts() {
     let listed = run(&["evidence", "list", "--data", &data, "--json"]);
     let listed: Value = serde_json::from_slice(&listed.stdout).unwrap();
     assert_eq!(listed.as_array().unwrap().len(), 1);
-    assert!(run(&["evidence", "show", "1", "--data", &data]).status.success());
+    assert!(
+        run(&["evidence", "show", "1", "--data", &data])
+            .status
+            .success()
+    );
     let World { data, server, .. } = world;
     server.shutdown().await;
     let root_file = directory.path().join("root.pub");
@@ -250,7 +287,10 @@ async fn evidence_convinces_without_a_server_and_only_when_it_convicts() {
         let said: Value = serde_json::from_slice(&convicts.stdout).unwrap();
         assert_eq!(said["convicts"], Value::Bool(true));
         assert_eq!(said["name"], "Mallory");
-        assert_eq!((&said["first"]["j"], &said["second"]["j"]), (&Value::from(1), &Value::from(1)));
+        assert_eq!(
+            (&said["first"]["j"], &said["second"]["j"]),
+            (&Value::from(1), &Value::from(1))
+        );
     }
     let other_root = run(&["evidence", "verify", &path, "--root", &"ab".repeat(32)]);
     assert_eq!(other_root.status.code(), Some(1));
@@ -258,7 +298,11 @@ async fn evidence_convinces_without_a_server_and_only_when_it_convicts() {
     let mut same_twice: EvidenceFile = serde_json::from_str(&text).unwrap();
     let half = same_twice.evidence.len() / 2;
     same_twice.evidence.replace_range(half.., "");
-    for damaged in [serde_json::to_string(&same_twice).unwrap(), "{}".to_owned(), String::new()] {
+    for damaged in [
+        serde_json::to_string(&same_twice).unwrap(),
+        "{}".to_owned(),
+        String::new(),
+    ] {
         std::fs::write(&file, damaged).unwrap();
         let nobody = run(&["evidence", "verify", &path, "--root", &root, "--json"]);
         assert_eq!(nobody.status.code(), Some(1), "{nobody:?}");

@@ -4,9 +4,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::{Command, Output};
 
-use blepay_server::provider::ca::{
-    CertificateFile, Holder, RequestFile, Root, Terms, Wanted,
-};
+use blepay_server::provider::ca::{CertificateFile, Holder, RequestFile, Root, Terms, Wanted};
 use blepay_server::provider::{CaError, limits_max_default};
 use blepay_server::{InitOptions, RunOptions, Server, init};
 use ops_proto::certificate::{Certificate, verify_provider};
@@ -96,7 +94,10 @@ fn a_root_is_never_overwritten_and_only_its_owner_reads_its_key() {
     let mode = std::fs::metadata(&path).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
 
-    assert!(matches!(Root::create(directory.path()), Err(CaError::File(_))));
+    assert!(matches!(
+        Root::create(directory.path()),
+        Err(CaError::File(_))
+    ));
     let again = Root::open(directory.path()).unwrap();
     assert_eq!(again.public_key(), root.public_key());
 
@@ -120,7 +121,9 @@ async fn a_provider_waits_for_its_certificate_and_serves_with_it() {
 
     assert!(!installed.repeated && installed.others.is_empty());
     assert!(verify_provider(&root.public_key(), &certificate, now()).is_ok());
-    let server = Server::start(&RunOptions::local(data.path())).await.unwrap();
+    let server = Server::start(&RunOptions::local(data.path()))
+        .await
+        .unwrap();
     server.shutdown().await;
     assert!(holder.install(&certificate, now()).await.unwrap().repeated);
 }
@@ -134,7 +137,14 @@ async fn a_renewal_has_the_same_keys_a_later_end_and_the_next_number() {
     holder.install(&one, now()).await.unwrap();
     let again = holder.request(&Wanted::default(), now()).unwrap();
     let proposal = root
-        .propose(&again, &Terms { days: 200, ..terms() }, now())
+        .propose(
+            &again,
+            &Terms {
+                days: 200,
+                ..terms()
+            },
+            now(),
+        )
         .unwrap();
     let two = root.sign(proposal, now()).unwrap();
     let installed = holder.install(&two, now()).await.unwrap();
@@ -144,7 +154,13 @@ async fn a_renewal_has_the_same_keys_a_later_end_and_the_next_number() {
     assert!(two.body().not_after > one.body().not_after);
     assert_eq!(installed.others, [one.clone()]);
     let old = holder.install(&one, now()).await.unwrap_err();
-    assert!(matches!(old, CaError::OldCertificate { installed: 2, found: 1 }));
+    assert!(matches!(
+        old,
+        CaError::OldCertificate {
+            installed: 2,
+            found: 1
+        }
+    ));
     let stale = root.propose(&first, &terms(), now());
     assert!(matches!(stale.unwrap_err(), CaError::OldRequest));
 }
@@ -159,8 +175,15 @@ async fn the_register_survives_and_numbers_rise_across_openings() {
     assert_eq!(certify(&mut root, &request).body().number, 2);
     let path = directory.path().join("root.register");
     let text = std::fs::read_to_string(&path).unwrap();
-    std::fs::write(&path, text.replacen("certificate\": \"0", "certificate\": \"1", 1)).unwrap();
-    assert!(matches!(Root::open(directory.path()), Err(CaError::Damaged(_))));
+    std::fs::write(
+        &path,
+        text.replacen("certificate\": \"0", "certificate\": \"1", 1),
+    )
+    .unwrap();
+    assert!(matches!(
+        Root::open(directory.path()),
+        Err(CaError::Damaged(_))
+    ));
 }
 
 #[test]
@@ -174,7 +197,10 @@ fn weak_keys_torsion_keys_and_keys_for_two_uses_are_not_certified() {
         ..good.clone()
     };
 
-    assert!(root.propose(&Signed::sign(good.clone(), &key), &terms(), now()).is_ok());
+    assert!(
+        root.propose(&Signed::sign(good.clone(), &key), &terms(), now())
+            .is_ok()
+    );
     let weak = refused(&root, &key, with_answer(PublicKey(identity)));
     assert!(matches!(weak, CaError::Key { .. }));
     let no_point = refused(&root, &key, with_answer(PublicKey([0xff; 32])));
@@ -194,14 +220,23 @@ fn what_is_one_providers_is_never_anothers() {
     certify(&mut root, &Signed::sign(body.clone(), &key));
 
     let (key, other) = request(2, "Ferry", [4, 2, 6]);
-    assert!(matches!(refused(&root, &key, other), CaError::KeyTaken { .. }));
+    assert!(matches!(
+        refused(&root, &key, other),
+        CaError::KeyTaken { .. }
+    ));
     let (key, swapped) = request(1, "Campus", [2, 1, 3]);
-    assert!(matches!(refused(&root, &key, swapped), CaError::KeyTaken { .. }));
+    assert!(matches!(
+        refused(&root, &key, swapped),
+        CaError::KeyTaken { .. }
+    ));
     let (key, named) = request(2, "CAMPUS", [4, 5, 6]);
     assert!(matches!(refused(&root, &key, named), CaError::NameTaken(_)));
     let (key, mut currency) = request(1, "Campus", [4, 5, 6]);
     currency.currency = "CHF".parse().unwrap();
-    assert!(matches!(refused(&root, &key, currency), CaError::Currency { .. }));
+    assert!(matches!(
+        refused(&root, &key, currency),
+        CaError::Currency { .. }
+    ));
     let (key, fine) = request(2, "Ferry", [4, 5, 6]);
     certify(&mut root, &Signed::sign(fine, &key));
     assert_eq!(root.register().providers().len(), 2);
@@ -218,11 +253,17 @@ fn a_revoked_provider_is_listed_so_and_never_certified_again() {
     let second = root.sign_directory(now()).unwrap();
 
     assert_eq!(first.body().providers[0].standing, ProviderStanding::Live);
-    assert_eq!(second.body().providers[0].standing, ProviderStanding::Revoked);
+    assert_eq!(
+        second.body().providers[0].standing,
+        ProviderStanding::Revoked
+    );
     assert!(second.body().version > first.body().version);
     assert!(second.verify(&root.public_key()).is_ok());
     assert!(matches!(refused(&root, &key, body), CaError::Revoked(_)));
-    assert!(matches!(root.revoke("Nobody"), Err(CaError::ProviderUnknown(_))));
+    assert!(matches!(
+        root.revoke("Nobody"),
+        Err(CaError::ProviderUnknown(_))
+    ));
 }
 
 #[test]
@@ -324,9 +365,26 @@ fn the_ceremony_on_the_command_line_from_root_to_rollover() {
     let (root, data) = (at("root"), at("data"));
     let made = json(&["ca", "root", "--out", &root, "--json"]);
     let public = format!("{root}/root.pub");
-    json(&["init", "--data", &data, "--provider-name", "Campus", "--root-public", &public, "--json"]);
+    json(&[
+        "init",
+        "--data",
+        &data,
+        "--provider-name",
+        "Campus",
+        "--root-public",
+        &public,
+        "--json",
+    ]);
     let request = format!("{data}/provider.request");
-    let certify = ["ca", "certify", "--root", &root, &request, "--payment-max", "200.00"];
+    let certify = [
+        "ca",
+        "certify",
+        "--root",
+        &root,
+        &request,
+        "--payment-max",
+        "200.00",
+    ];
 
     let silent = run(&[&certify[..], &["--out", &at("c1")]].concat());
     assert_eq!(silent.status.code(), Some(1));
@@ -337,14 +395,50 @@ fn the_ceremony_on_the_command_line_from_root_to_rollover() {
     let low = run(&["ca", "install", "--data", &data, &at("c1")]);
     let low = String::from_utf8_lossy(&low.stderr).into_owned();
     assert!(low.contains("server.toml"), "{low}");
-    let signed = json(&["ca", "certify", "--root", &root, &request, "--out", &at("c2"), "--yes", "--json"]);
+    let signed = json(&[
+        "ca",
+        "certify",
+        "--root",
+        &root,
+        &request,
+        "--out",
+        &at("c2"),
+        "--yes",
+        "--json",
+    ]);
     assert_eq!(signed["number"], 2);
     json(&["ca", "install", "--data", &data, &at("c2"), "--json"]);
-    let rolled = json(&["ca", "rollover", "--data", &data, "--out", &at("r3"), "--json"]);
+    let rolled = json(&[
+        "ca",
+        "rollover",
+        "--data",
+        &data,
+        "--out",
+        &at("r3"),
+        "--json",
+    ]);
     assert_ne!(rolled["certify_key"], signed["certify_key"]);
-    json(&["ca", "certify", "--root", &root, &at("r3"), "--out", &at("c3"), "--yes", "--json"]);
+    json(&[
+        "ca",
+        "certify",
+        "--root",
+        &root,
+        &at("r3"),
+        "--out",
+        &at("c3"),
+        "--yes",
+        "--json",
+    ]);
     json(&["ca", "install", "--data", &data, &at("c3"), "--json"]);
-    json(&["ca", "directory", "--root", &root, "--out", &at("d"), "--json"]);
+    json(&[
+        "ca",
+        "directory",
+        "--root",
+        &root,
+        "--out",
+        &at("d"),
+        "--json",
+    ]);
     json(&["ca", "install", "--data", &data, &at("d"), "--json"]);
 
     let list = json(&["ca", "list", "--root", &root, "--json"]);
@@ -361,36 +455,106 @@ fn two_providers_agree_on_the_command_line_and_settle_only_what_is_owed() {
     let (bank, shop) = (at("bank"), at("shop"));
     json(&["init", "--data", &bank, "--provider-name", "Bank", "--json"]);
     let public = format!("{bank}/root.pub");
-    json(&["init", "--data", &shop, "--provider-name", "Shop", "--root-public", &public, "--json"]);
+    json(&[
+        "init",
+        "--data",
+        &shop,
+        "--provider-name",
+        "Shop",
+        "--root-public",
+        &public,
+        "--json",
+    ]);
     let request = format!("{shop}/provider.request");
-    json(&["ca", "certify", "--root", &bank, &request, "--out", &at("cert"), "--yes", "--json"]);
+    json(&[
+        "ca",
+        "certify",
+        "--root",
+        &bank,
+        &request,
+        "--out",
+        &at("cert"),
+        "--yes",
+        "--json",
+    ]);
     json(&["ca", "install", "--data", &shop, &at("cert"), "--json"]);
     let enrol = |data: &str, out: &str| {
-        let done = run(&["enrol", "--data", data, "--url", "https://127.0.0.1:1", "--out", out]);
+        let done = run(&[
+            "enrol",
+            "--data",
+            data,
+            "--url",
+            "https://127.0.0.1:1",
+            "--out",
+            out,
+        ]);
         assert!(done.status.success(), "{done:?}");
     };
     enrol(&bank, &at("bank.enrol"));
     enrol(&shop, &at("shop.enrol"));
 
-    let add = ["peers", "add", "--data", &shop, "--exposure", "50.00", "--json", "--from"];
+    let add = [
+        "peers",
+        "add",
+        "--data",
+        &shop,
+        "--exposure",
+        "50.00",
+        "--json",
+        "--from",
+    ];
     let added = json(&[&add[..], &[&at("bank.enrol")]].concat());
-    assert_eq!((&added["name"], &added["exposure"]), (&Value::from("Bank"), &Value::from(5_000)));
-    let again = json(&["peers", "add", "--data", &shop, "--exposure", "0", "--json", "--from", &at("bank.enrol")]);
+    assert_eq!(
+        (&added["name"], &added["exposure"]),
+        (&Value::from("Bank"), &Value::from(5_000))
+    );
+    let again = json(&[
+        "peers",
+        "add",
+        "--data",
+        &shop,
+        "--exposure",
+        "0",
+        "--json",
+        "--from",
+        &at("bank.enrol"),
+    ]);
     assert_eq!(again["exposure"], 0);
     let own = run(&[&add[..], &[&at("shop.enrol")]].concat());
-    assert!(String::from_utf8_lossy(&own.stderr).contains("own"), "{own:?}");
+    assert!(
+        String::from_utf8_lossy(&own.stderr).contains("own"),
+        "{own:?}"
+    );
     let stranger = at("stranger");
     json(&["init", "--data", &stranger, "--json"]);
     enrol(&stranger, &at("stranger.enrol"));
     let foreign = run(&[&add[..], &[&at("stranger.enrol")]].concat());
-    assert!(String::from_utf8_lossy(&foreign.stderr).contains("root"), "{foreign:?}");
+    assert!(
+        String::from_utf8_lossy(&foreign.stderr).contains("root"),
+        "{foreign:?}"
+    );
 
     let positions = json(&["positions", "--data", &shop, "--json"]);
     assert_eq!(positions[0]["position"], 0);
-    let settle = ["positions", "settle", "Bank", "--data", &shop, "--reference", "r", "--amount"];
+    let settle = [
+        "positions",
+        "settle",
+        "Bank",
+        "--data",
+        &shop,
+        "--reference",
+        "r",
+        "--amount",
+    ];
     let more = run(&[&settle[..], &["0.01"]].concat());
     assert_eq!(more.status.code(), Some(1));
-    assert!(String::from_utf8_lossy(&more.stderr).contains("owed"), "{more:?}");
+    assert!(
+        String::from_utf8_lossy(&more.stderr).contains("owed"),
+        "{more:?}"
+    );
     json(&["peers", "remove", "Bank", "--data", &shop, "--json"]);
-    assert_eq!(json(&["peers", "list", "--data", &shop, "--json"]), Value::Array(Vec::new()));
+    assert_eq!(
+        json(&["peers", "list", "--data", &shop, "--json"]),
+        Value::Array(Vec::new())
+    );
 }

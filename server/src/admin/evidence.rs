@@ -1,9 +1,9 @@
 //! Evidence: what convicts a TA, for whoever wants to see it, with or without a server.
 
+use ops_proto::certificate::Certificate;
 use ops_proto::evidence::{Conviction, EvidenceFile};
 use ops_proto::signed::{Signed, decode_canonical};
 use ops_proto::statement::{Contradiction, Evidence, Statement};
-use ops_proto::certificate::Certificate;
 use serde::Serialize;
 
 use super::{AdminError, FindingView, Office};
@@ -222,7 +222,9 @@ pub enum EvidenceError {
     #[error("there is no finding {0}: see `blepay-server evidence list`")]
     Unknown(i64),
     /// The finding is a comparison with the books.
-    #[error("finding {0} is a comparison with the books, not two statements that contradict each other: it convinces only who trusts the books")]
+    #[error(
+        "finding {0} is a comparison with the books, not two statements that contradict each other: it convinces only who trusts the books"
+    )]
     NoStatements(i64),
     /// The finding does not decode.
     #[error("finding {0} is damaged: run `blepay-server audit`")]

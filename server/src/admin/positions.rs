@@ -334,10 +334,14 @@ pub enum PositionError {
     #[error(transparent)]
     Enrolment(#[from] EnrolmentRefused),
     /// The other provider is not under the same root.
-    #[error("the other provider is not under this provider's root, or its certificate is not valid")]
+    #[error(
+        "the other provider is not under this provider's root, or its certificate is not valid"
+    )]
     OtherRoot,
     /// The other provider is this one.
-    #[error("the file is this provider's own: take the one that the other provider's `enrol` wrote")]
+    #[error(
+        "the file is this provider's own: take the one that the other provider's `enrol` wrote"
+    )]
     Ourselves,
     /// The other provider has another currency.
     #[error("the other provider has another currency")]

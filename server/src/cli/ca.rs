@@ -281,14 +281,13 @@ fn root(out: &Path, json: bool) -> anyhow::Result<()> {
     ))?)
 }
 
-type Make = fn(
-    &Holder,
-    &Wanted,
-    ops_proto::Time,
-) -> Result<
-    ops_proto::Signed<ops_proto::message::ProviderRequest>,
-    crate::provider::CaError,
->;
+type Make =
+    fn(
+        &Holder,
+        &Wanted,
+        ops_proto::Time,
+    )
+        -> Result<ops_proto::Signed<ops_proto::message::ProviderRequest>, crate::provider::CaError>;
 
 fn request(ask: &Ask, make: Make) -> anyhow::Result<()> {
     ensure!(
@@ -375,13 +374,16 @@ fn show(
     {
         writeln!(err, "answer     {answer_key}")?;
         writeln!(err, "list       {list_key}")?;
-        writeln!(err, "its TAs    hold {}, pay {} at once, {} payments of {} offline, collect {} payments of {} offline",
+        writeln!(
+            err,
+            "its TAs    hold {}, pay {} at once, {} payments of {} offline, collect {} payments of {} offline",
             money(limits_max.balance_max.minor_units()),
             money(limits_max.payment_max.minor_units()),
             limits_max.paid_count.refuse,
             money(limits_max.paid_total.refuse),
             limits_max.collected_count.refuse,
-            money(limits_max.collected_total.refuse))?;
+            money(limits_max.collected_total.refuse)
+        )?;
     }
     if let Some(before) = before {
         let keys = if before.subject == certificate.subject {
@@ -389,7 +391,11 @@ fn show(
         } else {
             "OTHER KEYS"
         };
-        writeln!(err, "before     certificate {}, {keys}, name {}", before.number, before.name)?;
+        writeln!(
+            err,
+            "before     certificate {}, {keys}, name {}",
+            before.number, before.name
+        )?;
     }
 
     Ok(())
@@ -498,7 +504,9 @@ fn revoke(root: &Path, provider: &str, yes: bool, json: bool) -> anyhow::Result<
     }
     let id = root.revoke(provider)?;
     if json {
-        return Ok(output::json(&serde_json::json!({ "revoked": id.to_string() }))?);
+        return Ok(output::json(
+            &serde_json::json!({ "revoked": id.to_string() }),
+        )?);
     }
 
     Ok(output::line(&format!(

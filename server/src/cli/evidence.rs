@@ -210,11 +210,7 @@ fn rows(first: &StatementView, second: &StatementView) -> Vec<(&'static str, Str
         ("n", first.n.to_string(), second.n.to_string()),
         ("i", first.i.to_string(), second.i.to_string()),
         ("j", first.j.to_string(), second.j.to_string()),
-        (
-            "previous",
-            first.previous.clone(),
-            second.previous.clone(),
-        ),
+        ("previous", first.previous.clone(), second.previous.clone()),
         ("hash", first.hash.clone(), second.hash.clone()),
         (
             "amount",

@@ -14,10 +14,12 @@ use crate::admin::{Office, PeerView, PositionDetail, SettlementView};
 #[derive(Debug, Subcommand)]
 pub enum PeersCommand {
     /// Take payments of another provider's TAs, up to what it may owe; again: change the terms
-    #[command(after_help = "Example, with the file that the other provider's `enrol` wrote:
+    #[command(
+        after_help = "Example, with the file that the other provider's `enrol` wrote:
   blepay-server peers add --data ./data --from ferry.enrol --name Ferry --exposure 5000.00
 
-A running server takes it at once. Exposure is what you lose if that provider never pays.")]
+A running server takes it at once. Exposure is what you lose if that provider never pays."
+    )]
     Add {
         /// The data directory that `init` made
         #[command(flatten)]
@@ -156,11 +158,7 @@ async fn add(
         .with_context(|| format!("{} is no enrolment file", from.display()))?;
     let name = match name {
         Some(name) => name,
-        None => enrolment
-            .provider_certificate()?
-            .body()
-            .name
-            .to_string(),
+        None => enrolment.provider_certificate()?.body().name.to_string(),
     };
     let peer = office.add_peer(&name, &enrolment, exposure).await?;
     if json {
@@ -203,7 +201,9 @@ pub(super) async fn positions(args: Positions) -> anyhow::Result<()> {
         return Ok(output::json(&positions)?);
     }
     if positions.is_empty() {
-        return Ok(output::line("no other provider: see `blepay-server peers add --help`")?);
+        return Ok(output::line(
+            "no other provider: see `blepay-server peers add --help`",
+        )?);
     }
     for position in &positions {
         show(position, exponent)?;

@@ -73,7 +73,11 @@ impl Client {
     }
 
     /// Sends a message, and returns an answer whose parts are signed, not the whole.
-    pub(super) async fn ask_unsigned(&self, path: &str, body: Vec<u8>) -> Result<Vec<u8>, PeerError> {
+    pub(super) async fn ask_unsigned(
+        &self,
+        path: &str,
+        body: Vec<u8>,
+    ) -> Result<Vec<u8>, PeerError> {
         read(self.http.post(format!("{}{path}", self.url)).body(body)).await
     }
 

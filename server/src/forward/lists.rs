@@ -91,9 +91,10 @@ impl ListFetcher {
         let client = Client::new(peer, *self.provider.root(), Vec::new())?;
         let mut query = ListsQuery {
             held: ListsHeld {
-                root: self.provider.directory().map_or_else(Default::default, |directory| {
-                    directory.body().version
-                }),
+                root: self
+                    .provider
+                    .directory()
+                    .map_or_else(Default::default, |directory| directory.body().version),
                 providers: List::try_from(held.to_vec()).unwrap_or_default(),
             },
             after: None,
@@ -111,7 +112,11 @@ impl ListFetcher {
             query.after = last;
             let lists = ListsIn::check(update, &self.provider);
             if lists.refused() > 0 {
-                tracing::info!(peer = peer.name, refused = lists.refused(), "Pieces of deny-lists are not signed as our directory says");
+                tracing::info!(
+                    peer = peer.name,
+                    refused = lists.refused(),
+                    "Pieces of deny-lists are not signed as our directory says"
+                );
             }
             self.writer
                 .book(Order::ListsIn(lists))

@@ -18,7 +18,7 @@ use ops_proto::signed::{Body, Signed, encode};
 use ops_proto::{PaymentPair, limits::BATCH_PAIRS_MAX, limits::LISTS_HELD_MAX};
 use tokio_util::sync::CancellationToken;
 
-use crate::limits::{OUTBOX_INTERVAL, PEER_PAUSE_MAX_MS, PEER_PAUSE_MIN_MS, PEER_PAIRS_MAX};
+use crate::limits::{OUTBOX_INTERVAL, PEER_PAIRS_MAX, PEER_PAUSE_MAX_MS, PEER_PAUSE_MIN_MS};
 use crate::provider::Provider;
 use crate::service::{Acknowledged, Answered, Delivered, Order};
 use crate::store::{PeerRow, Store, StoreAddress, StoreError, Unit};
@@ -148,9 +148,8 @@ impl Outbox {
         errand: Errand,
     ) -> Result<(), PeerError> {
         if let Some(settlement) = errand.settlement {
-            let ack: Signed<SettlementAck> = client
-                .ask("/v1/settlements", settlement.to_wire())
-                .await?;
+            let ack: Signed<SettlementAck> =
+                client.ask("/v1/settlements", settlement.to_wire()).await?;
             if ack.body().settlement != settlement.hash() {
                 return Err(PeerError::Other("it acknowledges another settlement"));
             }
@@ -212,7 +211,9 @@ impl Errand {
         peer: &PeerRow,
         now: Time,
     ) -> Result<Self, StoreError> {
-        let settlements = unit.settlements_open(&provider.id(), &peer.provider).await?;
+        let settlements = unit
+            .settlements_open(&provider.id(), &peer.provider)
+            .await?;
         let limit = i64::try_from(PEER_PAIRS_MAX).unwrap_or(i64::MAX);
 
         Ok(Self {

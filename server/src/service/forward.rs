@@ -214,10 +214,7 @@ async fn accept_or_wait(
 }
 
 /// A TA that still hands in statuses may yet show the money; one that ended or is suspended never will.
-async fn beyond_limit(
-    at: &mut Desk<'_, '_>,
-    row: &PaymentRow,
-) -> Result<ForwardOutcome, Stop> {
+async fn beyond_limit(at: &mut Desk<'_, '_>, row: &PaymentRow) -> Result<ForwardOutcome, Stop> {
     let Some(sender) = at.unit.ta(&row.sender).await? else {
         return Ok(ForwardOutcome::Waiting);
     };
@@ -312,10 +309,7 @@ pub(crate) async fn release(at: &mut Desk<'_, '_>, debtor: &ProviderId) -> Resul
 }
 
 /// Returns what became of a payment that is neither honoured nor known to be forged.
-pub(super) async fn outcome(
-    at: &mut Desk<'_, '_>,
-    row: &PaymentRow,
-) -> Result<ItemOutcome, Stop> {
+pub(super) async fn outcome(at: &mut Desk<'_, '_>, row: &PaymentRow) -> Result<ItemOutcome, Stop> {
     let refused = at
         .unit
         .forward(&row.hash)

@@ -1,8 +1,8 @@
 //! What one provider owes another is paid outside the books; the debtor says so, and both book it once.
 
+use ops_proto::ProviderId;
 use ops_proto::message::{Settlement, SettlementAck};
 use ops_proto::signed::Signed;
-use ops_proto::ProviderId;
 
 use super::{Desk, Stop, forward, malformed, refuse};
 use crate::ledger::{Account, Reason, Transfer};
@@ -130,7 +130,11 @@ impl Acknowledged {
     pub(super) async fn apply(&self, at: &mut Desk<'_, '_>) -> Result<Vec<u8>, Stop> {
         let number = at
             .unit
-            .put_peer_answer(&self.creditor, PeerAnswerKind::Settlement, self.ack.to_wire())
+            .put_peer_answer(
+                &self.creditor,
+                PeerAnswerKind::Settlement,
+                self.ack.to_wire(),
+            )
             .await?;
         at.unit
             .set_settlement_ack(self.settlement.body(), number)

@@ -138,8 +138,9 @@ impl Unit<'_> {
         limit: i64,
     ) -> Result<Vec<StatementAsItStands>, StoreError> {
         let empty = Vec::new();
-        let (ta, n, hash) =
-            after.map_or((&empty, &empty, &empty), |last| (&last.ta, &last.n, &last.hash));
+        let (ta, n, hash) = after.map_or((&empty, &empty, &empty), |last| {
+            (&last.ta, &last.n, &last.hash)
+        });
         let rows = sql::query(
             "SELECT id, ta, n, hash, kind, i, j, bytes FROM statements
              WHERE (ta, n, hash) > ($1, $2, $3) ORDER BY ta, n, hash LIMIT $4",
@@ -244,7 +245,10 @@ impl Unit<'_> {
     }
 
     /// Returns the number of a client's online account.
-    pub(crate) async fn online_account(&mut self, client: &[u8]) -> Result<Option<i64>, StoreError> {
+    pub(crate) async fn online_account(
+        &mut self,
+        client: &[u8],
+    ) -> Result<Option<i64>, StoreError> {
         sql::query_scalar("SELECT id FROM accounts WHERE kind = 1 AND owner = $1")
             .bind(client)
             .fetch_optional(self.sql())

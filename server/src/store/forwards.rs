@@ -1,10 +1,10 @@
 //! Payments between providers: those presented to others, and those that others presented here.
 
+use ops_proto::certificate::Certificate;
 use ops_proto::id::KeyId;
 use ops_proto::signed::{Signed, decode_canonical};
 use ops_proto::statement::{Evidence, Statement};
 use ops_proto::{Digest, PaymentPair, ProviderId, PublicKey, Time};
-use ops_proto::certificate::Certificate;
 
 use super::column::{counter, digest_back, instant, provider_back, signed_back};
 use super::payments::{PaymentRow, payment_back};
@@ -92,15 +92,13 @@ impl Unit<'_> {
 
     /// Stores a payment of another provider's TA.
     pub(crate) async fn put_forward(&mut self, row: &ForwardRow) -> Result<(), StoreError> {
-        sql::query(
-            "INSERT INTO forwards (payment, debtor, state, booked) VALUES ($1, $2, $3, $4)",
-        )
-        .bind(row.payment.0.as_slice())
-        .bind(row.debtor.0.as_slice())
-        .bind(row.state.code())
-        .bind(row.booked)
-        .execute(self.sql())
-        .await?;
+        sql::query("INSERT INTO forwards (payment, debtor, state, booked) VALUES ($1, $2, $3, $4)")
+            .bind(row.payment.0.as_slice())
+            .bind(row.debtor.0.as_slice())
+            .bind(row.state.code())
+            .bind(row.booked)
+            .execute(self.sql())
+            .await?;
 
         Ok(())
     }

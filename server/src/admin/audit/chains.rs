@@ -127,7 +127,8 @@ impl Auditor<'_, '_> {
                     walk = Some(Walk::begin(ta, tas.remove(&ta)));
                 }
                 if let Statement::Payment(_) = &statement {
-                    payments = payments.saturating_add(self.check_payment(&row, &statement, checked).await?);
+                    payments = payments
+                        .saturating_add(self.check_payment(&row, &statement, checked).await?);
                 }
                 if let Some(walk) = &mut walk {
                     self.step(walk, &statement).await?;
@@ -142,7 +143,9 @@ impl Auditor<'_, '_> {
         }
         let stored = self.unit.payment_count().await?;
         if stored != payments {
-            self.fault(format!("there are {stored} payments, and statements for {payments}"));
+            self.fault(format!(
+                "there are {stored} payments, and statements for {payments}"
+            ));
         }
 
         Ok(())
@@ -164,7 +167,10 @@ impl Auditor<'_, '_> {
                 && row.hash.as_slice() == statement.hash().0.as_slice()
                 && row.kind == kind(&statement);
             if !fits {
-                self.fault(format!("statement {}: its columns are not what was signed", row.id));
+                self.fault(format!(
+                    "statement {}: its columns are not what was signed",
+                    row.id
+                ));
             }
             statements.push((row.clone(), statement));
         }
@@ -200,10 +206,16 @@ impl Auditor<'_, '_> {
         };
         let Some(stored) = stored else { return Ok(0) };
         if checked == Checked::NotVerified {
-            self.fault(format!("statement {}: it is booked, and PayVerify is not 1", row.id));
+            self.fault(format!(
+                "statement {}: it is booked, and PayVerify is not 1",
+                row.id
+            ));
         }
         if stored != signed {
-            let fault = format!("statement {}: its payment's row is not what was signed", row.id);
+            let fault = format!(
+                "statement {}: its payment's row is not what was signed",
+                row.id
+            );
             self.fault(fault);
         }
 
@@ -216,10 +228,8 @@ impl Auditor<'_, '_> {
         if branches.is_empty()
             && let Some(branch) = self.taken_up(statement).await?
         {
-            walk.is_known_end_reached |= walk
-                .row
-                .as_ref()
-                .is_some_and(|row| row.chain == branch.end);
+            walk.is_known_end_reached |=
+                walk.row.as_ref().is_some_and(|row| row.chain == branch.end);
             if walk.after.len() < BRANCHES_MAX {
                 walk.after.push(branch);
             }

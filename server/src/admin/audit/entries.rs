@@ -153,7 +153,9 @@ impl Auditor<'_, '_> {
             }
         }
         for ((account, what), sum) in made {
-            self.fault(format!("account {account}: its entries make {sum} {what}, nothing else says so"));
+            self.fault(format!(
+                "account {account}: its entries make {sum} {what}, nothing else says so"
+            ));
         }
 
         Ok(())
@@ -177,10 +179,16 @@ impl Auditor<'_, '_> {
 
     fn check_entry(&mut self, entry: &EntryAsItStands) {
         if entry.amount <= 0 {
-            self.fault(format!("entry {}: its amount is {}", entry.id, entry.amount));
+            self.fault(format!(
+                "entry {}: its amount is {}",
+                entry.id, entry.amount
+            ));
         }
         if Reason::back(entry.reason).is_none() {
-            self.fault(format!("entry {}: its reason {} is none", entry.id, entry.reason));
+            self.fault(format!(
+                "entry {}: its reason {} is none",
+                entry.id, entry.reason
+            ));
         }
         if entry.cause.is_empty() {
             self.fault(format!("entry {}: it has no cause", entry.id));
@@ -344,10 +352,7 @@ const fn fits(reason: Reason, side: Side, kind: i64) -> bool {
             Side::Debit,
         )
         | (
-            Reason::Withdraw
-            | Reason::FromHeld
-            | Reason::RestoredShort
-            | Reason::RestoredSurplus,
+            Reason::Withdraw | Reason::FromHeld | Reason::RestoredShort | Reason::RestoredSurplus,
             Side::Credit,
         ) => kind != ISSUED,
     }

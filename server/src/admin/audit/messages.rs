@@ -42,7 +42,9 @@ impl Auditor<'_, '_> {
         }
         for (table, missing) in self.unit.answers_missing().await? {
             if missing > 0 {
-                self.fault(format!("{missing} rows of {table} refer to answers that are missing"));
+                self.fault(format!(
+                    "{missing} rows of {table} refer to answers that are missing"
+                ));
             }
         }
         self.check_deposits().await?;
@@ -85,7 +87,10 @@ impl Auditor<'_, '_> {
                         && token.body().ta.0.as_slice() == ta.as_slice()
                 });
                 if !fits {
-                    let fault = format!("token for status {}: it is for another", hex::encode(status));
+                    let fault = format!(
+                        "token for status {}: it is for another",
+                        hex::encode(status)
+                    );
                     self.fault(fault);
                 }
             }
@@ -123,7 +128,9 @@ impl Auditor<'_, '_> {
             .clone()
             .any(|issuer| verify_chain(&root, issuer, certificate, begun).is_ok());
         if certificate.body().subject != *subject || !reaches {
-            self.fault(format!("subject {subject}: its certificate is not one of this provider"));
+            self.fault(format!(
+                "subject {subject}: its certificate is not one of this provider"
+            ));
         }
     }
 
@@ -178,7 +185,9 @@ impl Auditor<'_, '_> {
                     _ => stamp::<SettlementAck>(bytes, &keys).is_some(),
                 };
                 if !is_signed {
-                    self.fault(format!("answer {id} of provider {provider}: it did not sign it"));
+                    self.fault(format!(
+                        "answer {id} of provider {provider}: it did not sign it"
+                    ));
                 }
                 self.audit.foreign = self.audit.foreign.saturating_add(1);
             }

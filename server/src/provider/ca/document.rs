@@ -66,7 +66,12 @@ impl RequestFile {
     ///
     /// [`CaError`] when the file is none, or says other things in words than in bytes.
     pub fn read(path: &Path) -> Result<Signed<ProviderRequest>, CaError> {
-        read(path, "provider request", |file: &Self| &file.request, Self::new)
+        read(
+            path,
+            "provider request",
+            |file: &Self| &file.request,
+            Self::new,
+        )
     }
 
     /// Writes the request to a file that is not there yet.
@@ -119,7 +124,11 @@ impl CertificateFile {
                 answer_key,
                 list_key,
                 limits_max,
-            } => (answer_key.to_string(), list_key.to_string(), Some(*limits_max)),
+            } => (
+                answer_key.to_string(),
+                list_key.to_string(),
+                Some(*limits_max),
+            ),
             Role::Client | Role::Ta { .. } => (String::new(), String::new(), None),
         };
 
@@ -145,7 +154,12 @@ impl CertificateFile {
     ///
     /// [`CaError`] when the file is none, or says other things in words than in bytes.
     pub fn read(path: &Path) -> Result<Signed<Certificate>, CaError> {
-        read(path, "provider certificate", |file: &Self| &file.certificate, Self::new)
+        read(
+            path,
+            "provider certificate",
+            |file: &Self| &file.certificate,
+            Self::new,
+        )
     }
 
     /// Writes the certificate to a file that is not there yet.
@@ -221,7 +235,12 @@ impl DirectoryFile {
     ///
     /// [`CaError`] when the file is none, or says other things in words than in bytes.
     pub fn read(path: &Path) -> Result<Signed<ProviderDirectory>, CaError> {
-        read(path, "provider directory", |file: &Self| &file.directory, Self::new)
+        read(
+            path,
+            "provider directory",
+            |file: &Self| &file.directory,
+            Self::new,
+        )
     }
 
     /// Writes the directory to a file that is not there yet.

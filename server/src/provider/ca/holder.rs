@@ -8,8 +8,8 @@ use ops_proto::signed::Signed;
 use ops_proto::{Name, ProviderId, PublicKey, SecretKey, Time};
 use zeroize::Zeroizing;
 
-use super::document::RequestFile;
 use super::CaError;
+use super::document::RequestFile;
 use crate::provider::config::{Config, limits_max_default};
 use crate::provider::files::{Access, FileError, Layout, replace_file};
 use crate::provider::keys::KeyRing;
@@ -254,10 +254,7 @@ impl Holder {
         })
     }
 
-    fn keep(
-        &self,
-        request: Signed<ProviderRequest>,
-    ) -> Result<Signed<ProviderRequest>, CaError> {
+    fn keep(&self, request: Signed<ProviderRequest>) -> Result<Signed<ProviderRequest>, CaError> {
         keep_request(&self.layout, &request)?;
 
         Ok(request)

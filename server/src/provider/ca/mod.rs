@@ -125,7 +125,9 @@ pub enum CaError {
         ours: ProviderId,
     },
     /// The secret of a certified key is not here.
-    #[error("the certificate is for a {0} key that is not in provider.keys: was the request made here?")]
+    #[error(
+        "the certificate is for a {0} key that is not in provider.keys: was the request made here?"
+    )]
     KeyMissing(&'static str),
     /// A certificate with this number or a greater one is installed.
     #[error("certificate {installed} is installed, this one has number {found}")]
@@ -136,7 +138,9 @@ pub enum CaError {
         found: u64,
     },
     /// What `server.toml` grants is more than the root allows.
-    #[error("server.toml grants TAs more than the certificate allows: lower `limits` in server.toml first")]
+    #[error(
+        "server.toml grants TAs more than the certificate allows: lower `limits` in server.toml first"
+    )]
     LimitsAboveCertificate,
     /// A key is registered as a client or TA.
     #[error("the key {0} is registered here as something else")]

@@ -70,7 +70,11 @@ impl Root {
         let key = random_key()?;
         let seed = Zeroizing::new(hex::encode(key.to_seed().as_slice()));
         let secret = Zeroizing::new(format!("{}\n", seed.as_str()));
-        make_file(&layout.root_secret_path(), secret.as_bytes(), Access::Secret)?;
+        make_file(
+            &layout.root_secret_path(),
+            secret.as_bytes(),
+            Access::Secret,
+        )?;
         let public = format!("{}\n", key.public_key());
         make_file(&layout.root_path(), public.as_bytes(), Access::Public)?;
         let root = Self {
@@ -344,7 +348,9 @@ fn check_limits(limits: &Limits) -> Result<(), CaError> {
         limits.collected_total,
     ];
     if bounds.iter().any(|Bound { warn, refuse }| warn > refuse) {
-        return Err(CaError::Limits("a bound warns only beyond where it refuses"));
+        return Err(CaError::Limits(
+            "a bound warns only beyond where it refuses",
+        ));
     }
     if bounds.iter().any(|bound| bound.refuse == 0) {
         return Err(CaError::Limits("a bound of nothing allows nothing"));
