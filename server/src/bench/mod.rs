@@ -5,6 +5,7 @@
 //! processors, then the load, whose generator runs on the same processors. A number alone says little;
 //! the ratio says how much of the machine goes into anything but signatures.
 
+mod cpu;
 mod limit;
 mod load;
 mod payers;
@@ -172,9 +173,17 @@ async fn measure_round(
     figures: &mut Figures,
 ) -> anyhow::Result<()> {
     let round = Round::prepare(provider, shape).await?;
+    let ours = std::process::id();
+    let begun = cpu::ticks(ours)?;
     let limit = limit::per_second(&round)?;
+    let of_limit = cpu::ticks(ours)?.saturating_sub(begun);
+    let claims = round.batches.iter().map(Vec::len).sum();
+    let used = || anyhow::Ok(cpu::ticks(ours)?.saturating_add(cpu::ticks(provider.process()?)?));
+    let begun = used()?;
     let load = load::per_second(provider, round, shape, options.round_time_max).await?;
+    let of_load = used()?.saturating_sub(begun);
     figures.add(limit, &load);
+    figures.add_cpu(claims, of_limit, load.claims, of_load);
 
     Ok(())
 }

@@ -130,6 +130,13 @@ impl BenchProvider {
         &running.target
     }
 
+    /// Returns the server's process.
+    pub(super) fn process(&self) -> anyhow::Result<u32> {
+        let running = self.server.as_ref().context("the server was started")?;
+
+        running.process.id().context("the server has ended")
+    }
+
     /// Credits a client, as who runs a provider does.
     pub(super) async fn credit(&self, client: &PublicKey, amount: Amount) -> anyhow::Result<()> {
         let mut office = Office::open(&self.data).await?;

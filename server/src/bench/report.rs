@@ -69,6 +69,11 @@ pub struct Figures {
     pub load: f64,
     /// The median of what each round reached of its limit.
     pub ratio: f64,
+    /// Of all processor time of server and load, the part that the limit's signatures take, round by
+    /// round: what a machine without other work would reach, if nothing but processors bounds it.
+    pub cpu_ratios: Vec<f64>,
+    /// The median of `cpu_ratios`.
+    pub cpu_ratio: f64,
 }
 
 impl Figures {
@@ -83,6 +88,20 @@ impl Figures {
             limit: 0.0,
             load: 0.0,
             ratio: 0.0,
+            cpu_ratios: Vec::new(),
+            cpu_ratio: 0.0,
+        }
+    }
+
+    pub(super) fn add_cpu(&mut self, signed: usize, of_limit: u32, claims: usize, of_load: u32) {
+        let each = |ticks: u32, count: usize| {
+            let count = u32::try_from(count).unwrap_or(u32::MAX);
+            f64::from(ticks) / f64::from(count)
+        };
+        let ratio = each(of_limit, signed) / each(of_load, claims);
+        if ratio.is_finite() {
+            self.cpu_ratios.push(ratio);
+            self.cpu_ratio = median(&self.cpu_ratios);
         }
     }
 
