@@ -61,6 +61,30 @@ impl RunOptions {
 }
 
 impl RunOptions {
+    fn books(&self, provider: &Provider, layout: &Layout) -> Result<StoreAddress, FileError> {
+        self.store.as_ref().map_or_else(
+            || provider.config().store_address(layout),
+            |books| Ok(books.clone()),
+        )
+    }
+
+    /// A file of books has one running server; a database has any number.
+    fn lock(&self, books: &StoreAddress) -> Result<Option<DataLock>, StartError> {
+        Ok(match books {
+            StoreAddress::File(_) => Some(DataLock::take(&self.data).map_err(StartError::of)?),
+            StoreAddress::Postgres(_) => None,
+        })
+    }
+
+    async fn open(&self, books: &StoreAddress) -> Result<Store, StoreError> {
+        let mut store = Store::open(books).await?;
+        if self.durability == Durability::Demanded {
+            store.check_durable().await?;
+        }
+
+        Ok(store)
+    }
+
     fn listen_address(&self, config: &Config) -> Result<SocketAddr, StartError> {
         let named = || StartError::Listen(config.listen.clone());
 
@@ -105,20 +129,11 @@ impl Server {
         let tls = TlsAcceptor::from(Arc::new(server_config(&layout)?));
         let listen = options.listen_address(provider.config())?;
         let admin_listen = options.admin_listen_address(provider.config(), listen)?;
-        let books = match &options.store {
-            Some(address) => address.clone(),
-            None => provider.config().store_address(&layout)?,
-        };
-        let lock = match &books {
-            StoreAddress::File(_) => Some(DataLock::take(&options.data).map_err(StartError::of)?),
-            StoreAddress::Postgres(_) => None,
-        };
+        let books = options.books(&provider, &layout)?;
+        let lock = options.lock(&books)?;
         let token = AdminToken::load(&options.data)?;
         meter::meter();
-        let mut store = Store::open(&books).await?;
-        if options.durability == Durability::Demanded {
-            store.check_durable().await?;
-        }
+        let store = options.open(&books).await?;
         let (listener, address) = bind(listen).await?;
         let (writer, writer_task) = writer(store, Arc::clone(&provider));
         let writer_watch = writer.watch();

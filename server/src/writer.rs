@@ -191,7 +191,9 @@ fn pause(attempt: u32) -> Duration {
     getrandom::fill(&mut random).ok();
     let [random] = random;
 
-    longest.saturating_mul(u32::from(random)) / 256
+    let parts = longest.checked_div(u32::from(u8::MAX)).unwrap_or(longest);
+
+    parts.saturating_mul(u32::from(random))
 }
 
 /// Books what is plain of all messages together, and the others one by one.

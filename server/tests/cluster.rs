@@ -61,7 +61,12 @@ impl Cluster {
         );
         let mut command = if is_root() {
             let mut command = Command::new("setpriv");
-            command.args(["--reuid=postgres", "--regid=postgres", "--init-groups", "sh"]);
+            command.args([
+                "--reuid=postgres",
+                "--regid=postgres",
+                "--init-groups",
+                "sh",
+            ]);
             command
         } else {
             Command::new("sh")
@@ -115,7 +120,10 @@ fn programs() -> Option<PathBuf> {
         .filter_map(|version| {
             let number = version.file_name().to_str()?.parse().ok()?;
             let programs = version.path().join("bin");
-            programs.join("initdb").exists().then_some((number, programs))
+            programs
+                .join("initdb")
+                .exists()
+                .then_some((number, programs))
         })
         .collect();
     versions.sort();

@@ -6,9 +6,9 @@ use std::process::{Child, Command, Stdio};
 
 use blepay_server::{Durability, RunOptions, Server};
 use futures::future::join_all;
+use ops_proto::PaymentPair;
 use ops_proto::message::{BatchAnswer, ItemOutcome, SettlementState};
 use ops_proto::signed::{Signed, encode};
-use ops_proto::PaymentPair;
 
 use super::world::{Device, World, batch};
 
@@ -61,7 +61,14 @@ async fn claim(world: &World, to: &str, pairs: &[PaymentPair]) -> Option<Vec<Ite
     let bytes = ask(world, to, "/v1/claims", &encode(&batch(pairs))).await?;
     let answer: Signed<BatchAnswer> = Signed::decode(&bytes).unwrap();
 
-    Some(answer.body().items.iter().map(|(_, outcome)| *outcome).collect())
+    Some(
+        answer
+            .body()
+            .items
+            .iter()
+            .map(|(_, outcome)| *outcome)
+            .collect(),
+    )
 }
 
 #[tokio::test]
@@ -77,9 +84,7 @@ async fn one_payment_credits_once_whatever_is_raced_through_several_processes() 
     let pairs: Vec<PaymentPair> = (0..24)
         .map(|i| payers[i % 3].pay(&shop.client_request(10)))
         .collect();
-    let mut processes: Vec<Process> = (0..3)
-        .map(|_| Process::start(world.data.path()))
-        .collect();
+    let mut processes: Vec<Process> = (0..3).map(|_| Process::start(world.data.path())).collect();
     let to: Vec<String> = processes.iter().map(|p| p.address.clone()).collect();
 
     // Every process is sent every payment, in batches that overlap; one of them is killed under way.
@@ -111,16 +116,12 @@ async fn one_payment_credits_once_whatever_is_raced_through_several_processes() 
 async fn the_same_deposit_and_status_raced_through_several_processes_have_one_answer() {
     let world = World::new().await;
     let mut alice = world.device("Alice", 5_000).await;
-    let processes: Vec<Process> = (0..3)
-        .map(|_| Process::start(world.data.path()))
-        .collect();
+    let processes: Vec<Process> = (0..3).map(|_| Process::start(world.data.path())).collect();
     let race = |path: &'static str, body: Vec<u8>| {
         let (world, processes) = (&world, &processes);
         async move {
-            let answers = join_all(
-                (0..9).map(|i| ask(world, &processes[i % 3].address, path, &body)),
-            )
-            .await;
+            let answers =
+                join_all((0..9).map(|i| ask(world, &processes[i % 3].address, path, &body))).await;
             let first = answers[0].clone().unwrap();
             assert!(answers.iter().all(|answer| answer.as_ref() == Some(&first)));
             first
@@ -141,9 +142,7 @@ async fn the_same_deposit_and_status_raced_through_several_processes_have_one_an
 #[tokio::test]
 async fn one_name_registered_through_several_processes_is_one_clients() {
     let world = World::new().await;
-    let processes: Vec<Process> = (0..3)
-        .map(|_| Process::start(world.data.path()))
-        .collect();
+    let processes: Vec<Process> = (0..3).map(|_| Process::start(world.data.path())).collect();
 
     let results = join_all((0..6).map(|i| {
         let world = &world;

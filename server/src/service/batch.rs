@@ -78,7 +78,9 @@ impl Batch {
         }
         let items = List::try_from(items).map_err(|error| refuse(Code::Malformed, error))?;
         let stamp = at.unit.next_stamp().await?;
-        let answer = at.provider.sign_among(&self.providers, BatchAnswer { items, stamp });
+        let answer = at
+            .provider
+            .sign_among(&self.providers, BatchAnswer { items, stamp });
         at.unit
             .put_answer(AnswerKind::Batch, stamp, &answer)
             .await?;

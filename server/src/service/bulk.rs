@@ -7,8 +7,8 @@
 //!
 //! [`payment::book`]: super::payment::book
 
-use std::collections::hash_map::Entry;
-use std::collections::{BTreeSet, HashMap};
+use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use ops_proto::certificate::Kind;
 use ops_proto::list::List;
@@ -104,7 +104,7 @@ async fn answer(
 }
 
 /// Verified claims by their senders, each sender's by j.
-type Candidates<'b> = HashMap<PublicKey, Vec<Candidate<'b>>>;
+type Candidates<'b> = BTreeMap<PublicKey, Vec<Candidate<'b>>>;
 
 #[derive(Clone, Copy)]
 struct Candidate<'b> {
@@ -120,7 +120,7 @@ impl Candidate<'_> {
 }
 
 fn candidates<'b>(batches: &[Option<&'b Batch>], here: ProviderId) -> Candidates<'b> {
-    let mut candidates: Candidates<'b> = HashMap::new();
+    let mut candidates: Candidates<'b> = BTreeMap::new();
     for item in batches.iter().flatten().flat_map(|batch| batch.items()) {
         let payment = item.pair.payment.body();
         let is_here = payment.receiver.provider == here
@@ -163,7 +163,9 @@ async fn recognise(
         let is_repeat = |candidate: &Candidate<'_>| candidate.hash == known.hash;
         if of_sender.get().iter().any(is_repeat) && known.standing != Standing::Foreign {
             booked.outcomes.insert(known.hash, outcome_of(&known));
-            of_sender.get_mut().retain(|candidate| !is_repeat(candidate));
+            of_sender
+                .get_mut()
+                .retain(|candidate| !is_repeat(candidate));
         }
         let has_same_j = |candidate: &Candidate<'_>| candidate.position().j == known.j;
         if of_sender.get().iter().any(has_same_j) {

@@ -19,11 +19,7 @@ pub(super) struct Seen;
 
 impl VerifyCertificate for Seen {
     fn is_signed(&self, certificate: &Signed<Certificate>, issuer: &PublicKey) -> bool {
-        let name = Digest::of(&[
-            &issuer.0,
-            &certificate.hash().0,
-            &certificate.signature().0,
-        ]);
+        let name = Digest::of(&[&issuer.0, &certificate.hash().0, &certificate.signature().0]);
         if remembered().knows(&name) {
             return true;
         }
@@ -80,7 +76,10 @@ mod tests {
 
     #[test]
     fn a_certificate_is_remembered_for_the_key_that_signed_it_and_for_no_other() {
-        let (key, other) = (SecretKey::from_seed(&[1; 32]), SecretKey::from_seed(&[2; 32]));
+        let (key, other) = (
+            SecretKey::from_seed(&[1; 32]),
+            SecretKey::from_seed(&[2; 32]),
+        );
         let body = Certificate {
             number: 1,
             provider: ProviderId([2; 16]),
@@ -112,6 +111,8 @@ mod tests {
 
         let kept = remembered.young.len().saturating_add(remembered.old.len());
         assert!(kept <= CERTIFICATES_SEEN_MAX, "{kept}");
-        assert!(remembered.knows(&name(CERTIFICATES_SEEN_MAX.saturating_mul(2).saturating_sub(1))));
+        assert!(remembered.knows(&name(
+            CERTIFICATES_SEEN_MAX.saturating_mul(2).saturating_sub(1)
+        )));
     }
 }

@@ -54,5 +54,7 @@ impl fmt::Debug for StoreAddress {
 
 /// A text is no address of books.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("write the books' address as postgresql://USER@HOST/DATABASE; without one they are in a file")]
+#[error(
+    "write the books' address as postgresql://USER@HOST/DATABASE; without one they are in a file"
+)]
 pub struct NoStoreAddress;

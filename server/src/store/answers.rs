@@ -131,10 +131,7 @@ impl Unit<'_> {
         if let Some(stamp) = self.stamps.next(incarnation) {
             return Ok(stamp);
         }
-        let row = sql::query(DRAW)
-            .bind(1_i64)
-            .fetch_one(self.sql())
-            .await?;
+        let row = sql::query(DRAW).bind(1_i64).fetch_one(self.sql()).await?;
         let mut stamps = Stamps::back(&row, 1)?;
 
         stamps

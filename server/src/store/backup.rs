@@ -88,9 +88,15 @@ mod tests {
 
         assert_eq!(address.password().unwrap(), "sé@%");
         let url = address.url_without_password();
-        assert!(url.starts_with("postgres://pay@db.example:5433/books?"), "{url}");
+        assert!(
+            url.starts_with("postgres://pay@db.example:5433/books?"),
+            "{url}"
+        );
         assert_eq!(
-            "postgresql:///books".parse::<StoreAddress>().unwrap().password(),
+            "postgresql:///books"
+                .parse::<StoreAddress>()
+                .unwrap()
+                .password(),
             None
         );
     }

@@ -2,9 +2,7 @@
 
 use ops_proto::{Amount, Balance, ProviderId, PublicKey, Time};
 
-use super::column::{
-    amount, amount_back, balance_back, counter, instant, key_back,
-};
+use super::column::{amount, amount_back, balance_back, counter, instant, key_back};
 use super::sql;
 use super::{StoreError, Unit};
 use crate::ledger::{Account, Reason, Transfer};
@@ -167,9 +165,11 @@ impl Unit<'_> {
 
     /// Returns the sum of balances of each kind of account.
     pub(crate) async fn totals(&mut self) -> Result<Totals, StoreError> {
-        let rows = sql::query("SELECT kind, CAST(sum(balance) AS BIGINT) AS total FROM accounts GROUP BY kind")
-            .fetch_all(self.sql())
-            .await?;
+        let rows = sql::query(
+            "SELECT kind, CAST(sum(balance) AS BIGINT) AS total FROM accounts GROUP BY kind",
+        )
+        .fetch_all(self.sql())
+        .await?;
         let mut totals = Totals::default();
         for row in rows {
             let total = row.try_get("total")?;

@@ -1,6 +1,6 @@
 //! Claims by the hundred: what their rules need to know, and what they change, in a few statements.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use ops_proto::message::AnswerStamp;
 use ops_proto::statement::Position;
@@ -202,7 +202,7 @@ impl Unit<'_> {
         payments: Vec<PlainPayment>,
         now: Time,
     ) -> Result<(), StoreError> {
-        let mut moved: HashMap<i64, i64> = HashMap::new();
+        let mut moved: BTreeMap<i64, i64> = BTreeMap::new();
         for payment in &payments {
             let amount = amount(payment.row.amount)?;
             let debited = moved.entry(payment.debited).or_default();
@@ -217,10 +217,9 @@ impl Unit<'_> {
         self.put_payment_statements(payments).await
     }
 
-    async fn move_balances(&mut self, moved: HashMap<i64, i64>) -> Result<(), StoreError> {
-        let mut moved: Vec<(i64, i64)> = moved.into_iter().collect();
-        // Always in the same order, so that processes do not wait for each other in a circle.
-        moved.sort_unstable();
+    /// Moves balances, always in the order of the accounts' numbers: processes that do the same do not wait
+    /// for each other in a circle.
+    async fn move_balances(&mut self, moved: BTreeMap<i64, i64>) -> Result<(), StoreError> {
         let mut rows = Rows::new(&[Column::Integer, Column::Integer]);
         let count = moved.len();
         for (account, by) in moved {

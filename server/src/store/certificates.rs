@@ -1,8 +1,8 @@
 //! Certificates of clients and TAs, every number of them.
 
+use ops_proto::PublicKey;
 use ops_proto::certificate::Certificate;
 use ops_proto::signed::Signed;
-use ops_proto::PublicKey;
 
 use super::column::{signed_back, units};
 use super::{StoreError, SubjectKind, Unit, sql};

@@ -41,11 +41,12 @@ impl Unit<'_> {
         let Ok(sequence) = i64::try_from(stamp.sequence) else {
             return Ok(None);
         };
-        let known = sql::query("SELECT id, bytes FROM answers WHERE incarnation = $1 AND sequence = $2")
-            .bind(i64::from(stamp.incarnation))
-            .bind(sequence)
-            .fetch_optional(self.sql())
-            .await?;
+        let known =
+            sql::query("SELECT id, bytes FROM answers WHERE incarnation = $1 AND sequence = $2")
+                .bind(i64::from(stamp.incarnation))
+                .bind(sequence)
+                .fetch_optional(self.sql())
+                .await?;
         if let Some(known) = known {
             let bytes: Vec<u8> = known.try_get("bytes")?;
             let id = known.try_get("id")?;

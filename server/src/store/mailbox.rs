@@ -1,8 +1,8 @@
 //! Payments that wait for a TA.
 
+use ops_proto::signed::decode_canonical;
 use ops_proto::statement::Statement;
 use ops_proto::{Digest, PaymentPair, PublicKey};
-use ops_proto::signed::decode_canonical;
 
 use super::{StoreError, Unit, sql};
 

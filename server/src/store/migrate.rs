@@ -97,8 +97,12 @@ impl Unit<'_> {
     async fn script(&mut self, script: String) -> Result<(), StoreError> {
         let script = sqlx::raw_sql(AssertSqlSafe(script));
         match self.sql() {
-            Sql::Sqlite(connection) => drop(script.execute(connection).await?),
-            Sql::Postgres(connection) => drop(script.execute(connection).await?),
+            Sql::Sqlite(connection) => {
+                script.execute(connection).await?;
+            }
+            Sql::Postgres(connection) => {
+                script.execute(connection).await?;
+            }
         }
 
         Ok(())

@@ -147,9 +147,7 @@ impl Store {
         postgres: &'static str,
     ) -> Result<Unit<'_>, StoreError> {
         let transaction = match &mut self.connection {
-            Connection::Sqlite(connection) => {
-                Begun::Sqlite(connection.begin_with(sqlite).await?)
-            }
+            Connection::Sqlite(connection) => Begun::Sqlite(connection.begin_with(sqlite).await?),
             Connection::Postgres(connection) => {
                 Begun::Postgres(connection.begin_with(postgres).await?)
             }

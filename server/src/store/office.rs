@@ -95,11 +95,10 @@ impl Unit<'_> {
         &mut self,
         kind: i64,
     ) -> Result<Vec<(Vec<u8>, i64)>, StoreError> {
-        let rows =
-            sql::query("SELECT owner, balance FROM accounts WHERE kind = $1 ORDER BY owner")
-                .bind(kind)
-                .fetch_all(self.sql())
-                .await?;
+        let rows = sql::query("SELECT owner, balance FROM accounts WHERE kind = $1 ORDER BY owner")
+            .bind(kind)
+            .fetch_all(self.sql())
+            .await?;
 
         rows.iter()
             .map(|row| Ok((row.try_get("owner")?, row.try_get("balance")?)))

@@ -43,7 +43,10 @@ impl Rows {
     }
 
     fn len(&self) -> usize {
-        self.values.len().checked_div(self.columns.len()).unwrap_or(0)
+        self.values
+            .len()
+            .checked_div(self.columns.len())
+            .unwrap_or(0)
     }
 
     /// Splits into statements: their texts, with the values of each.
