@@ -64,7 +64,10 @@ pub(super) struct Position {
 #[derive(Debug)]
 pub(super) struct Member<'a> {
     pub(super) bank: &'a Provider,
+    /// What these say is believed.
     pub(super) devices: Vec<&'a Device>,
+    /// What these say is not: they were rolled back. The books count what they had left.
+    pub(super) convicted: Vec<&'a Device>,
 }
 
 /// A payment with what was found out about it.
@@ -79,11 +82,25 @@ pub(super) struct Proven {
     pub(super) settlement: Option<String>,
 }
 
-/// What a TA says it holds.
+/// What a TA holds, in minor units.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub(super) struct Holding {
     pub(super) name: String,
+    /// By its own word; by its provider's books when it was convicted.
     pub(super) balance: u64,
+    /// What a convicted one still says.
+    pub(super) claimed: Option<u64>,
+}
+
+/// What `blepay-server account show --json` says of a client.
+#[derive(Debug, Deserialize)]
+struct Account {
+    tas: Vec<AccountTa>,
+}
+
+#[derive(Debug, Deserialize)]
+struct AccountTa {
+    shadow: u64,
 }
 
 /// Asks everybody and adds up.
@@ -137,7 +154,10 @@ impl Books {
             .saturating_add(i128::from(ledger.position))
             .saturating_add(i128::from(ledger.loss));
 
-        ledger.balanced && self.audit == BALANCED && found == i128::from(ledger.issued)
+        ledger.balanced
+            && self.audit == BALANCED
+            && ledger.shadow == self.on_devices()
+            && found == i128::from(ledger.issued)
     }
 }
 
@@ -155,6 +175,16 @@ async fn books_of(member: &Member<'_>) -> Result<Books, Failure> {
         devices.push(Holding {
             name: device.name.to_owned(),
             balance: device.balance().await?,
+            claimed: None,
+        });
+    }
+    for device in &member.convicted {
+        let show = ["account", "show", device.name];
+        let account: Account = member.bank.ask(&show, &["--json"])?;
+        devices.push(Holding {
+            name: device.name.to_owned(),
+            balance: sum(account.tas.iter().map(|ta| ta.shadow)),
+            claimed: Some(device.balance().await?),
         });
     }
     let audit = member.bank.audit()?;
@@ -188,9 +218,7 @@ fn show(stage: &mut Stage<'_>, books: &Books) -> Result<(), Failure> {
         ("held", ledger.held),
     ];
     for (index, (name, amount)) in left.into_iter().enumerate() {
-        let right = devices.get(index).map_or_else(String::new, |holding| {
-            format!("{:<10} {:>8}", holding.name, text(holding.balance))
-        });
+        let right = devices.get(index).map_or_else(String::new, Holding::line);
         let line = format!("  {name:<18} {:>8}   {right}", text(amount));
         stage.say(line.trim_end())?;
     }
@@ -203,6 +231,16 @@ fn show(stage: &mut Stage<'_>, books: &Books) -> Result<(), Failure> {
     }
 
     stage.say(&format!("  blepay-server audit: {audit}"))
+}
+
+impl Holding {
+    fn line(&self) -> String {
+        let claimed = self.claimed.map_or_else(String::new, |claimed| {
+            format!("  convicted; says {}", text(claimed))
+        });
+
+        format!("{:<10} {:>8}{claimed}", self.name, text(self.balance))
+    }
 }
 
 /// What an audit says that found nothing wrong.

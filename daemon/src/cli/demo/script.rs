@@ -63,6 +63,7 @@ pub(super) async fn play(stage: &mut Stage<'_>) -> Result<Outcome, Failure> {
     let member = Member {
         bank: &bank,
         devices: vec![&alice, &ferry],
+        convicted: Vec::new(),
     };
     let outcome = books::close(stage, &[member], proven).await?;
     bank.stop().await?;

@@ -83,11 +83,13 @@ async fn close(
     let members = [
         Member {
             bank: &cast.harbour,
-            devices: vec![&cast.alice, &cast.mallory],
+            devices: vec![&cast.alice],
+            convicted: vec![&cast.mallory],
         },
         Member {
             bank: &cast.island,
             devices: vec![&cast.ferry],
+            convicted: Vec::new(),
         },
     ];
     let outcome = books::close(stage, &members, proven).await?;
