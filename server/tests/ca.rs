@@ -1,7 +1,6 @@
 //! The root and the providers under it: who is certified, for what, and until when.
 
 use std::os::unix::fs::PermissionsExt as _;
-use std::path::Path;
 use std::process::{Command, Output};
 
 use blepay_server::provider::ca::{CertificateFile, Holder, RequestFile, Root, Terms, Wanted};
@@ -152,7 +151,7 @@ async fn a_renewal_has_the_same_keys_a_later_end_and_the_next_number() {
     assert_eq!((one.body().number, two.body().number), (1, 2));
     assert_eq!(one.body().subject, two.body().subject);
     assert!(two.body().not_after > one.body().not_after);
-    assert_eq!(installed.others, [one.clone()]);
+    assert_eq!(installed.others, std::slice::from_ref(&one));
     let old = holder.install(&one, now()).await.unwrap_err();
     assert!(matches!(
         old,
@@ -217,7 +216,7 @@ fn weak_keys_torsion_keys_and_keys_for_two_uses_are_not_certified() {
 fn what_is_one_providers_is_never_anothers() {
     let (_directory, mut root) = make_root();
     let (key, body) = request(1, "Campus", [1, 2, 3]);
-    certify(&mut root, &Signed::sign(body.clone(), &key));
+    certify(&mut root, &Signed::sign(body, &key));
 
     let (key, other) = request(2, "Ferry", [4, 2, 6]);
     assert!(matches!(
@@ -358,203 +357,97 @@ fn json(args: &[&str]) -> Value {
     serde_json::from_slice(&output.stdout).unwrap()
 }
 
+/// Runs a command line whose words have no spaces, and returns what it prints.
+fn said(line: &str) -> Value {
+    let words: Vec<&str> = line.split(' ').chain(["--json"]).collect();
+
+    json(&words)
+}
+
+/// Runs one that is refused, and returns what it says.
+fn told(line: &str) -> String {
+    let words: Vec<&str> = line.split(' ').collect();
+    let output = run(&words);
+    assert_eq!(output.status.code(), Some(1), "{line}: {output:?}");
+
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
 #[test]
 fn the_ceremony_on_the_command_line_from_root_to_rollover() {
     let directory = tempfile::tempdir().unwrap();
-    let at = |name: &str| directory.path().join(name).display().to_string();
-    let (root, data) = (at("root"), at("data"));
-    let made = json(&["ca", "root", "--out", &root, "--json"]);
-    let public = format!("{root}/root.pub");
-    json(&[
-        "init",
-        "--data",
-        &data,
-        "--provider-name",
-        "Campus",
-        "--root-public",
-        &public,
-        "--json",
-    ]);
-    let request = format!("{data}/provider.request");
-    let certify = [
-        "ca",
-        "certify",
-        "--root",
-        &root,
-        &request,
-        "--payment-max",
-        "200.00",
-    ];
+    let at = directory.path().display();
+    let made = said(&format!("ca root --out {at}/root"));
+    let public = format!("--root-public {at}/root/root.pub");
+    said(&format!(
+        "init --data {at}/data --provider-name Campus {public}"
+    ));
+    let certify = format!("ca certify --root {at}/root {at}/data/provider.request");
 
-    let silent = run(&[&certify[..], &["--out", &at("c1")]].concat());
-    assert_eq!(silent.status.code(), Some(1));
-    assert!(!Path::new(&at("c1")).exists());
-    let signed = json(&[&certify[..], &["--out", &at("c1"), "--yes", "--json"]].concat());
+    told(&format!("{certify} --out {at}/c1"));
+    assert!(!directory.path().join("c1").exists());
+    let signed = said(&format!(
+        "{certify} --payment-max 200.00 --out {at}/c1 --yes"
+    ));
     assert_eq!(signed["number"], 1);
     assert_eq!(signed["limits"]["payment_max"], 20_000);
-    let low = run(&["ca", "install", "--data", &data, &at("c1")]);
-    let low = String::from_utf8_lossy(&low.stderr).into_owned();
+    let low = told(&format!("ca install --data {at}/data {at}/c1"));
     assert!(low.contains("server.toml"), "{low}");
-    let signed = json(&[
-        "ca",
-        "certify",
-        "--root",
-        &root,
-        &request,
-        "--out",
-        &at("c2"),
-        "--yes",
-        "--json",
-    ]);
+    let signed = said(&format!("{certify} --out {at}/c2 --yes"));
     assert_eq!(signed["number"], 2);
-    json(&["ca", "install", "--data", &data, &at("c2"), "--json"]);
-    let rolled = json(&[
-        "ca",
-        "rollover",
-        "--data",
-        &data,
-        "--out",
-        &at("r3"),
-        "--json",
-    ]);
+    said(&format!("ca install --data {at}/data {at}/c2"));
+    let rolled = said(&format!("ca rollover --data {at}/data --out {at}/r3"));
     assert_ne!(rolled["certify_key"], signed["certify_key"]);
-    json(&[
-        "ca",
-        "certify",
-        "--root",
-        &root,
-        &at("r3"),
-        "--out",
-        &at("c3"),
-        "--yes",
-        "--json",
-    ]);
-    json(&["ca", "install", "--data", &data, &at("c3"), "--json"]);
-    json(&[
-        "ca",
-        "directory",
-        "--root",
-        &root,
-        "--out",
-        &at("d"),
-        "--json",
-    ]);
-    json(&["ca", "install", "--data", &data, &at("d"), "--json"]);
+    said(&format!(
+        "ca certify --root {at}/root {at}/r3 --out {at}/c3 --yes"
+    ));
+    said(&format!("ca install --data {at}/data {at}/c3"));
+    said(&format!("ca directory --root {at}/root --out {at}/d"));
+    said(&format!("ca install --data {at}/data {at}/d"));
 
-    let list = json(&["ca", "list", "--root", &root, "--json"]);
+    let list = said(&format!("ca list --root {at}/root"));
     assert_eq!(list["root"], made["root"]);
     assert_eq!(list["certificates"].as_array().unwrap().len(), 3);
-    let audit = json(&["audit", "--data", &data, "--json"]);
+    let audit = said(&format!("audit --data {at}/data"));
     assert_eq!(audit["balanced"], Value::Bool(true));
 }
 
 #[test]
 fn two_providers_agree_on_the_command_line_and_settle_only_what_is_owed() {
     let directory = tempfile::tempdir().unwrap();
-    let at = |name: &str| directory.path().join(name).display().to_string();
-    let (bank, shop) = (at("bank"), at("shop"));
-    json(&["init", "--data", &bank, "--provider-name", "Bank", "--json"]);
-    let public = format!("{bank}/root.pub");
-    json(&[
-        "init",
-        "--data",
-        &shop,
-        "--provider-name",
-        "Shop",
-        "--root-public",
-        &public,
-        "--json",
-    ]);
-    let request = format!("{shop}/provider.request");
-    json(&[
-        "ca",
-        "certify",
-        "--root",
-        &bank,
-        &request,
-        "--out",
-        &at("cert"),
-        "--yes",
-        "--json",
-    ]);
-    json(&["ca", "install", "--data", &shop, &at("cert"), "--json"]);
-    let enrol = |data: &str, out: &str| {
-        let done = run(&[
-            "enrol",
-            "--data",
-            data,
-            "--url",
-            "https://127.0.0.1:1",
-            "--out",
-            out,
-        ]);
-        assert!(done.status.success(), "{done:?}");
-    };
-    enrol(&bank, &at("bank.enrol"));
-    enrol(&shop, &at("shop.enrol"));
+    let at = directory.path().display();
+    said(&format!("init --data {at}/bank --provider-name Bank"));
+    let public = format!("--root-public {at}/bank/root.pub");
+    said(&format!(
+        "init --data {at}/shop --provider-name Shop {public}"
+    ));
+    let request = format!("{at}/shop/provider.request");
+    said(&format!(
+        "ca certify --root {at}/bank {request} --out {at}/cert --yes"
+    ));
+    said(&format!("ca install --data {at}/shop {at}/cert"));
+    said(&format!("init --data {at}/stranger"));
+    for name in ["bank", "shop", "stranger"] {
+        let line =
+            format!("enrol --data {at}/{name} --url https://127.0.0.1:1 --out {at}/{name}.enrol");
+        let words: Vec<&str> = line.split(' ').collect();
+        assert!(run(&words).status.success());
+    }
 
-    let add = [
-        "peers",
-        "add",
-        "--data",
-        &shop,
-        "--exposure",
-        "50.00",
-        "--json",
-        "--from",
-    ];
-    let added = json(&[&add[..], &[&at("bank.enrol")]].concat());
-    assert_eq!(
-        (&added["name"], &added["exposure"]),
-        (&Value::from("Bank"), &Value::from(5_000))
-    );
-    let again = json(&[
-        "peers",
-        "add",
-        "--data",
-        &shop,
-        "--exposure",
-        "0",
-        "--json",
-        "--from",
-        &at("bank.enrol"),
-    ]);
-    assert_eq!(again["exposure"], 0);
-    let own = run(&[&add[..], &[&at("shop.enrol")]].concat());
-    assert!(
-        String::from_utf8_lossy(&own.stderr).contains("own"),
-        "{own:?}"
-    );
-    let stranger = at("stranger");
-    json(&["init", "--data", &stranger, "--json"]);
-    enrol(&stranger, &at("stranger.enrol"));
-    let foreign = run(&[&add[..], &[&at("stranger.enrol")]].concat());
-    assert!(
-        String::from_utf8_lossy(&foreign.stderr).contains("root"),
-        "{foreign:?}"
-    );
+    let add = format!("peers add --data {at}/shop --exposure 50.00 --from {at}");
+    let added = said(&format!("{add}/bank.enrol"));
+    assert_eq!(added["name"], "Bank");
+    assert_eq!(added["exposure"], 5_000);
+    let none = format!("peers add --data {at}/shop --exposure 0 --from {at}/bank.enrol");
+    assert_eq!(said(&none)["exposure"], 0);
+    assert!(told(&format!("{add}/shop.enrol")).contains("own"));
+    assert!(told(&format!("{add}/stranger.enrol")).contains("root"));
 
-    let positions = json(&["positions", "--data", &shop, "--json"]);
+    let positions = said(&format!("positions --data {at}/shop"));
     assert_eq!(positions[0]["position"], 0);
-    let settle = [
-        "positions",
-        "settle",
-        "Bank",
-        "--data",
-        &shop,
-        "--reference",
-        "r",
-        "--amount",
-    ];
-    let more = run(&[&settle[..], &["0.01"]].concat());
-    assert_eq!(more.status.code(), Some(1));
-    assert!(
-        String::from_utf8_lossy(&more.stderr).contains("owed"),
-        "{more:?}"
-    );
-    json(&["peers", "remove", "Bank", "--data", &shop, "--json"]);
-    assert_eq!(
-        json(&["peers", "list", "--data", &shop, "--json"]),
-        Value::Array(Vec::new())
-    );
+    let settle = format!("positions settle Bank --data {at}/shop --reference r --amount 0.01");
+    assert!(told(&settle).contains("owed"));
+    said(&format!("peers remove Bank --data {at}/shop"));
+    let peers = said(&format!("peers list --data {at}/shop"));
+    assert_eq!(peers, Value::Array(Vec::new()));
 }
