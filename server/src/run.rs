@@ -20,7 +20,7 @@ use crate::meter;
 use crate::pay_out::PayOuts;
 use crate::provider::{Config, FileError, Layout, Provider, TlsError, server_config};
 use crate::store::{Store, StoreAddress, StoreError};
-use crate::writer::{WriterWatch, writer};
+use crate::writer::{Writer, WriterWatch, writer};
 
 /// What a server is started with.
 #[derive(Clone, Debug)]
@@ -113,6 +113,32 @@ async fn bind(listen: SocketAddr) -> Result<(TcpListener, SocketAddr), StartErro
     Ok((listener, address))
 }
 
+/// Begins what the server does though nobody asks: it pays what dead TAs held, fetches deny-lists, and
+/// speaks to other providers.
+fn spawn_by_the_clock(
+    tasks: &TaskTracker,
+    books: &StoreAddress,
+    provider: &Arc<Provider>,
+    writer: &Writer,
+    stop: &CancellationToken,
+) {
+    let fetcher = ListFetcher::new(
+        books.clone(),
+        Arc::clone(provider),
+        writer.clone(),
+        stop.clone(),
+    );
+    let outbox = Outbox::new(
+        books.clone(),
+        Arc::clone(provider),
+        writer.clone(),
+        stop.clone(),
+    );
+    tasks.spawn(PayOuts::new(writer.clone(), stop.clone()).run());
+    tasks.spawn(fetcher.run());
+    tasks.spawn(outbox.run());
+}
+
 /// Starts servers.
 #[derive(Debug)]
 pub struct Server;
@@ -150,14 +176,7 @@ impl Server {
             tasks.clone(),
             stop.clone(),
         );
-        let pay_outs = PayOuts::new(writer.clone(), stop.clone());
-        let lists = ListFetcher::new(
-            books.clone(),
-            Arc::clone(&provider),
-            writer.clone(),
-            stop.clone(),
-        );
-        let outbox = Outbox::new(books, Arc::clone(&provider), writer.clone(), stop.clone());
+        spawn_by_the_clock(&tasks, &books, &provider, &writer, &stop);
         let acceptor = Acceptor::new(
             Listener::Tls(listener, tls),
             router(Shared::new(provider, writer, tasks.clone())),
@@ -176,9 +195,6 @@ impl Server {
         );
         tasks.spawn(admin_acceptor.run());
         tasks.spawn(writer_task.run());
-        tasks.spawn(pay_outs.run());
-        tasks.spawn(lists.run());
-        tasks.spawn(outbox.run());
         tasks.spawn(acceptor.run());
         tasks.close();
         tracing::info!(%address, admin = %admin_address, "Listening");
