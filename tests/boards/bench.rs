@@ -6,13 +6,14 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::air::{Air, Place};
-use crate::board::{Board, Surroundings};
+use crate::board::{Board, SERVER_ADDRESSES, Surroundings};
 use crate::cache::Cache;
 use crate::failure::{Failure, Outcome};
+use crate::postgres::Postgres;
 use crate::process::{command, run_tool};
 use crate::progress::{say, step};
 use crate::scenario::Keys;
-use crate::server::Server;
+use crate::server::{Plan, Server};
 
 const DISK_LIMIT: Duration = Duration::from_secs(60);
 /// Room on the run disk beyond the files themselves.
@@ -42,14 +43,16 @@ pub(crate) struct Bench {
     pub(crate) air: Air,
     /// The server, once a scenario has asked for it.
     pub(crate) server: Option<Server>,
+    /// The server of the scenarios about operating one, with its books in PostgreSQL, once one has asked for it.
+    pub(crate) office: Option<Server>,
     /// What is under test.
     pub(crate) parts: Parts,
     /// The wallets' keys, once they are set up on the boards.
     pub(crate) keys: Option<Keys>,
-    server_port: u16,
+    server_ports: [u16; 2],
     folder: RunFolder,
     cache: PathBuf,
-    _sockets: RunFolder,
+    sockets: RunFolder,
 }
 
 impl Bench {
@@ -58,13 +61,13 @@ impl Bench {
         let folder = RunFolder::create(&cache.folder, RUN_FOLDER_PREFIX)?;
         // A socket's path has to be short, and the cache's may be long.
         let sockets = RunFolder::create(&std::env::temp_dir(), SOCKETS_PREFIX)?;
-        let server_port = free_port()?;
+        let server_ports = free_ports()?;
         let surroundings = Surroundings {
             image: cache.image.clone(),
             folder: folder.path.clone(),
             sockets: sockets.path.clone(),
             run_disk: make_run_disk(&folder.path, &parts)?,
-            server_port,
+            server_ports,
         };
         let place = |name: &str, address: &str| Place {
             name: name.to_owned(),
@@ -88,12 +91,13 @@ impl Bench {
             payee,
             air,
             server: None,
+            office: None,
             parts,
             keys: None,
-            server_port,
+            server_ports,
             folder,
             cache: cache.folder,
-            _sockets: sockets,
+            sockets,
         })
     }
 
@@ -114,7 +118,14 @@ impl Bench {
         if self.server.is_none() {
             let program = needed(self.parts.server.as_deref(), "--server PATH")?;
             let server = step("start the server", || {
-                Server::start(program, &self.folder.path, self.server_port)
+                let plan = Plan {
+                    name: "server",
+                    address: SERVER_ADDRESSES[0],
+                    port: self.server_ports[0],
+                    store: None,
+                    settings: &[],
+                };
+                Server::start(program, &self.folder.path, plan)
             })?;
             self.server = Some(server);
         }
@@ -124,12 +135,52 @@ impl Bench {
             .ok_or_else(|| Failure::Unexpected("the server did not start".to_owned()))
     }
 
-    /// Lets the server end what is under way, which is a promise of its own.
-    pub(crate) fn end(&mut self) -> Outcome<()> {
-        match &mut self.server {
-            Some(server) => server.stop(),
-            None => Ok(()),
+    /// Starts the server with its books in PostgreSQL, unless it runs. Its settings count when it is started.
+    pub(crate) fn open_office(
+        &mut self,
+        settings: &'static [(&'static str, &'static str, u64)],
+    ) -> Outcome<&Server> {
+        if self.office.is_none() {
+            let program = needed(self.parts.server.as_deref(), "--server PATH")?;
+            let server = step("start a server on PostgreSQL", || {
+                let folder = &self.folder.path;
+                let store = Postgres::start(&self.sockets.path.join("postgres"), folder)?;
+                let plan = Plan {
+                    name: "office",
+                    address: SERVER_ADDRESSES[1],
+                    port: self.server_ports[1],
+                    store: Some(store),
+                    settings,
+                };
+                Server::start(program, folder, plan)
+            })?;
+            self.office = Some(server);
         }
+
+        self.office()
+    }
+
+    /// Returns the server with its books in PostgreSQL, which runs.
+    pub(crate) fn office(&self) -> Outcome<&Server> {
+        self.office
+            .as_ref()
+            .ok_or_else(|| Failure::Unexpected("the server on PostgreSQL does not run".to_owned()))
+    }
+
+    /// Returns a path in the run's folder, which goes away with it.
+    pub(crate) fn file(&self, name: &str) -> PathBuf {
+        self.folder.path.join(name)
+    }
+
+    /// Lets the servers end what is under way, which is a promise of its own.
+    pub(crate) fn end(&mut self) -> Outcome<()> {
+        for server in [&mut self.server, &mut self.office] {
+            if let Some(server) = server {
+                server.stop()?;
+            }
+        }
+
+        Ok(())
     }
 
     /// Leaves disks and logs behind when the run ends.
@@ -259,9 +310,12 @@ fn make_run_disk(folder: &Path, parts: &Parts) -> Outcome<PathBuf> {
     Ok(disk)
 }
 
-fn free_port() -> Outcome<u16> {
+/// Returns two ports that are free; both are held until both are known, so that they differ.
+fn free_ports() -> Outcome<[u16; 2]> {
     let doing = || Failure::host("find a free port");
-    let listener = TcpListener::bind(("127.0.0.1", 0)).map_err(doing())?;
+    let bind = || TcpListener::bind(("127.0.0.1", 0)).map_err(doing());
+    let (first, second) = (bind()?, bind()?);
+    let port = |of: &TcpListener| of.local_addr().map(|at| at.port()).map_err(doing());
 
-    Ok(listener.local_addr().map_err(doing())?.port())
+    Ok([port(&first)?, port(&second)?])
 }

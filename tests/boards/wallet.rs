@@ -15,8 +15,10 @@ const NETWORK_LIMIT: Duration = Duration::from_secs(60);
 const REGISTER_LIMIT: Duration = Duration::from_secs(60);
 /// How long a payment may take: finding the payee is most of it.
 const PAY_LIMIT: Duration = Duration::from_secs(90);
-const SOCKET: &str = "/run/blepay/api.sock";
+pub(crate) const SOCKET: &str = "/run/blepay/api.sock";
 const SERVICES: &str = "blepayd.service blepay-ta.service";
+/// The same and the socket, in the order in which they are stopped.
+pub(crate) const UNITS: &str = "blepayd.service blepay-ta.socket blepay-ta.service";
 
 /// What a wallet is to be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,6 +60,8 @@ pub(crate) struct Payment {
     pub(crate) receipt_verified: bool,
     /// Whether P was sent again in a later session.
     pub(crate) resumed: bool,
+    /// Whether the server holds P with its request.
+    pub(crate) reported: bool,
     /// Whether the server has said the last word on it.
     pub(crate) settled: bool,
 }
@@ -85,6 +89,18 @@ pub(crate) struct Status {
     pub(crate) identity: Option<Identity>,
     /// What its trusted application says.
     pub(crate) ta: TaStatus,
+    /// What the provider has not paid yet of trusted applications that ended.
+    #[serde(default)]
+    pub(crate) waiting: Vec<Waiting>,
+}
+
+/// What waits for the owner of a trusted application that ended.
+#[derive(Clone, Debug, Deserialize)]
+pub(crate) struct Waiting {
+    /// Its key.
+    pub(crate) ta: String,
+    /// How much.
+    pub(crate) held: Money,
 }
 
 /// Who a wallet is.
@@ -105,6 +121,44 @@ pub(crate) struct TaStatus {
     pub(crate) balance: Option<Money>,
     /// How many payments it has signed.
     pub(crate) j: u64,
+    /// Its key.
+    pub(crate) key: Option<String>,
+    /// Why it is not ready.
+    pub(crate) reason: Option<String>,
+    /// How many payments it has signed since the last token.
+    pub(crate) paid_count: u64,
+    /// What its owner should hear of before it refuses.
+    pub(crate) warnings: Vec<Warning>,
+}
+
+/// Something to hear of before a trusted application refuses.
+#[derive(Clone, Debug, Deserialize)]
+pub(crate) struct Warning {
+    /// What it is about.
+    pub(crate) code: String,
+    /// One sentence.
+    pub(crate) message: String,
+}
+
+/// A command that was not carried out, as `blepay --json` says it.
+#[derive(Clone, Debug, Deserialize)]
+pub(crate) struct Refusal {
+    /// Stable, for programs.
+    pub(crate) code: String,
+    /// One sentence.
+    pub(crate) message: String,
+}
+
+#[derive(Deserialize)]
+struct Said {
+    error: Refusal,
+}
+
+/// A provider's deny-list on a device, as `blepay lists --json` shows it.
+#[derive(Clone, Debug, Deserialize)]
+pub(crate) struct DenyList {
+    /// How many keys it names.
+    pub(crate) entries: u64,
 }
 
 /// Installs the packages from the run's disk and waits until the services run.
@@ -268,6 +322,34 @@ pub(crate) fn wait_for_state(
 /// Lists all payments, newest first.
 pub(crate) fn history(board: &mut Board) -> Outcome<Vec<Payment>> {
     blepay(board, "history --limit 200")
+}
+
+/// Carries everything to the server now.
+pub(crate) fn sync(board: &mut Board) -> Outcome<()> {
+    blepay::<Value>(board, "sync")?;
+
+    Ok(())
+}
+
+/// Shows the deny-lists on the device.
+pub(crate) fn lists(board: &mut Board) -> Outcome<Vec<DenyList>> {
+    blepay(board, "lists")
+}
+
+/// Runs a command that must not be carried out, and returns what it says.
+pub(crate) fn refused(board: &mut Board, words: &str) -> Outcome<Refusal> {
+    let output = board.run(&format!("blepay --json {words}"), PAY_LIMIT)?;
+    expect_that(output.code != 0, || {
+        format!("`blepay {words}` was carried out: {}", output.stdout)
+    })?;
+    let said: Said = parse(&output.stdout)?;
+
+    Ok(said.error)
+}
+
+/// Runs a command that has to be carried out and returns its JSON.
+pub(crate) fn told(board: &mut Board, words: &str) -> Outcome<Value> {
+    blepay(board, words)
 }
 
 /// Returns where the wallet stands.

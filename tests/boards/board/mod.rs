@@ -2,6 +2,7 @@
 
 mod agent;
 mod monitor;
+mod tpm;
 
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -14,8 +15,8 @@ use crate::failure::{Failure, Outcome};
 use crate::process::{Process, command, run_tool, wait_until};
 use agent::{Agent, JobState};
 
-/// Where a board reaches the server, whatever port that has on the host.
-pub(crate) const SERVER_ADDRESS: &str = "192.0.2.100:8443";
+/// Where a board reaches the servers, whatever ports they have on the host.
+pub(crate) const SERVER_ADDRESSES: [&str; 2] = ["192.0.2.100:8443", "192.0.2.100:9443"];
 
 /// Where the packages and test programs of this run are in a board.
 pub(crate) const RUN_DISK: &str = "/mnt/run";
@@ -46,8 +47,8 @@ pub(crate) struct Surroundings {
     pub(crate) sockets: PathBuf,
     /// The disk with the packages and test programs.
     pub(crate) run_disk: PathBuf,
-    /// The host port on which the server listens.
-    pub(crate) server_port: u16,
+    /// The host ports on which the servers listen.
+    pub(crate) server_ports: [u16; 2],
 }
 
 /// One board, with or without power.
@@ -89,6 +90,8 @@ pub(crate) enum Network {
 struct Machine {
     process: Process,
     agent: Agent,
+    // Ends after the machine that uses it.
+    _tpm: Process,
 }
 
 impl Board {
@@ -110,12 +113,12 @@ impl Board {
 
     /// Gives several boards power at once and waits until each has its radio.
     pub(crate) fn boot_all(boards: &mut [&mut Self]) -> Outcome<()> {
-        let mut processes = Vec::new();
+        let mut started = Vec::new();
         for board in &mut *boards {
-            processes.push(board.start_machine()?);
+            started.push((board.start_tpm()?, board.start_machine()?));
         }
-        for (board, process) in boards.iter_mut().zip(processes) {
-            board.attach(process)?;
+        for (board, (tpm, machine)) in boards.iter_mut().zip(started) {
+            board.attach(tpm, machine)?;
         }
 
         Ok(())
@@ -123,9 +126,10 @@ impl Board {
 
     /// Gives the board power and waits until it has its radio.
     pub(crate) fn boot(&mut self) -> Outcome<()> {
+        let tpm = self.start_tpm()?;
         let process = self.start_machine()?;
 
-        self.attach(process)
+        self.attach(tpm, process)
     }
 
     /// Takes the power away: what the board had not synced to its disk is gone.
@@ -316,8 +320,19 @@ impl Board {
         Ok(())
     }
 
-    fn start_machine(&mut self) -> Outcome<Process> {
+    fn start_tpm(&mut self) -> Outcome<Process> {
         self.cut_power()?;
+        let socket = self.socket("tpm");
+
+        tpm::start(
+            &self.place.name,
+            &self.file("tpm"),
+            &socket,
+            &self.file("tpm.log"),
+        )
+    }
+
+    fn start_machine(&mut self) -> Outcome<Process> {
         let around = &self.surroundings;
         let mut qemu = command("qemu-system-x86_64");
         qemu.args([
@@ -388,17 +403,29 @@ impl Board {
             ("-chardev", socket("monitor")),
             ("-mon", "chardev=monitor,mode=control".to_owned()),
             (
-                "-netdev",
-                format!(
-                    "user,id=net,restrict=on,net=192.0.2.0/24,guestfwd=tcp:{SERVER_ADDRESS}-cmd:socat STDIO TCP:127.0.0.1:{}",
-                    around.server_port
-                ),
+                "-chardev",
+                format!("socket,id=tpm,path={}", self.socket("tpm").display()),
             ),
+            ("-tpmdev", "emulator,id=tpm0,chardev=tpm".to_owned()),
+            ("-device", "tpm-tis,tpmdev=tpm0".to_owned()),
+            ("-netdev", self.network_device()),
             ("-device", "virtio-net-pci,netdev=net".to_owned()),
         ]
     }
 
-    fn attach(&mut self, mut process: Process) -> Outcome<()> {
+    /// A network that reaches the servers and nothing else.
+    fn network_device(&self) -> String {
+        let mut device = "user,id=net,restrict=on,net=192.0.2.0/24".to_owned();
+        for (address, port) in SERVER_ADDRESSES.iter().zip(self.surroundings.server_ports) {
+            device.push_str(&format!(
+                ",guestfwd=tcp:{address}-cmd:socat STDIO TCP:127.0.0.1:{port}"
+            ));
+        }
+
+        device
+    }
+
+    fn attach(&mut self, tpm: Process, mut process: Process) -> Outcome<()> {
         let name = self.place.name.clone();
         let socket = self.socket("agent");
         let what = format!(
@@ -414,7 +441,11 @@ impl Board {
             }
             Ok(Agent::connect(&name, &socket))
         })?;
-        self.machine = Some(Machine { process, agent });
+        self.machine = Some(Machine {
+            process,
+            agent,
+            _tpm: tpm,
+        });
 
         self.wait_until(
             "the run's disk is there",

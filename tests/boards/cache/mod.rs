@@ -17,11 +17,12 @@ const PACKAGES: &str = include_str!("../image/packages");
 const AIR_REQUIREMENT: &str = "bumble==0.0.236";
 
 /// Commands that have to be there, and the Debian package of each.
-const TOOLS: [(&str, &str); 5] = [
+const TOOLS: [(&str, &str); 6] = [
     ("qemu-system-x86_64", "qemu-system-x86"),
     ("mmdebstrap", "mmdebstrap"),
     ("mke2fs", "e2fsprogs"),
     ("socat", "socat"),
+    ("swtpm", "swtpm"),
     ("setpriv", "util-linux"),
 ];
 
@@ -89,6 +90,9 @@ fn install_tools(folder: &Path) -> Outcome<()> {
     );
     if venv.is_err() {
         missing.push("python3-venv");
+    }
+    if crate::postgres::programs().is_err() {
+        missing.push("postgresql");
     }
     if missing.is_empty() {
         return Ok(());

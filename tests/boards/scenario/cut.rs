@@ -34,19 +34,8 @@ pub(super) fn run(bench: &mut Bench) -> Outcome<Found> {
     wallet::network(&mut bench.payee, Network::Off)?;
 
     let request = wallet::request(&mut bench.payee, AMOUNT.text)?;
-    let begun = freeze_after_locked(bench, &keys.payee)?;
-    wallet::approve(&mut bench.payer, &begun.id)?;
+    let unsure = cut_after_debit(bench, &keys.payee, AMOUNT.minor_units, signed_before)?;
     let signed = signed_before.saturating_add(1);
-    let debited = format!("blepay status --json | grep -q '\"j\":{signed}[,}}]'");
-    bench.payer.wait_until(
-        "the payer's trusted application debits",
-        &debited,
-        DEBIT_LIMIT,
-    )?;
-    bench.payee.cut_power()?;
-    say("cut: the payee has no power, the payer is debited");
-
-    let unsure = wait_for_unconfirmed(bench)?;
     let device_after = wallet::balance(&mut bench.payer)?;
     expect_that(
         device_before.checked_sub(AMOUNT.minor_units) == Some(device_after),
@@ -103,10 +92,32 @@ pub(super) fn run(bench: &mut Bench) -> Outcome<Found> {
     })
 }
 
+/// Begins a payment, lets the payer's trusted application debit, and takes the payee's power before P is there.
+pub(super) fn cut_after_debit(
+    bench: &mut Bench,
+    payee: &str,
+    minor_units: u64,
+    signed_before: u64,
+) -> Outcome<Payment> {
+    let begun = freeze_after_locked(bench, payee, minor_units)?;
+    wallet::approve(&mut bench.payer, &begun.id)?;
+    let signed = signed_before.saturating_add(1);
+    let debited = format!("blepay status --json | grep -q '\"j\":{signed}[,}}]'");
+    bench.payer.wait_until(
+        "the payer's trusted application debits",
+        &debited,
+        DEBIT_LIMIT,
+    )?;
+    bench.payee.cut_power()?;
+    say("cut: the payee has no power, the payer is debited");
+
+    wait_for_unconfirmed(bench)
+}
+
 /// Begins a payment and stops the payee's processor when its Locked is on the air.
-fn freeze_after_locked(bench: &mut Bench, payee: &str) -> Outcome<Payment> {
+fn freeze_after_locked(bench: &mut Bench, payee: &str, minor_units: u64) -> Outcome<Payment> {
     let mark = flights::mark(&bench.air.trace)?;
-    let begun = wallet::begin(&mut bench.payer, payee, AMOUNT.minor_units)?;
+    let begun = wallet::begin(&mut bench.payer, payee, minor_units)?;
     let trace = bench.air.trace.clone();
     wait_until("the payee answers Locked", LOCK_LIMIT, || {
         let sessions = flights::sessions(&flights::since(&trace, mark)?);

@@ -3,6 +3,7 @@
 mod cut;
 mod echo;
 mod latency;
+mod ops;
 mod payment;
 mod radio;
 
@@ -38,6 +39,8 @@ pub(crate) enum Scenario {
     Radio,
     /// How long a payment takes.
     Latency,
+    /// All of the protocol beside paying, against a server on PostgreSQL.
+    Ops,
 }
 
 /// What a scenario that passed has found.
@@ -51,12 +54,13 @@ pub(crate) struct Found {
 
 impl Scenario {
     /// All scenarios, in the order in which they run.
-    pub(crate) const ALL: [Self; 5] = [
+    pub(crate) const ALL: [Self; 6] = [
         Self::Echo,
         Self::Payment,
         Self::Cut,
         Self::Radio,
         Self::Latency,
+        Self::Ops,
     ];
 
     /// Returns the name.
@@ -67,6 +71,7 @@ impl Scenario {
             Self::Cut => "cut",
             Self::Radio => "radio",
             Self::Latency => "latency",
+            Self::Ops => "ops",
         }
     }
 
@@ -86,6 +91,9 @@ impl Scenario {
             Self::Latency => {
                 "a payment takes three flights each way and at most twice as long as a bare echo"
             }
+            Self::Ops => {
+                "withdraw, spend on, mailbox, revocation, limits, retire, recover, roll-back; books on PostgreSQL"
+            }
         }
     }
 
@@ -97,6 +105,7 @@ impl Scenario {
             Self::Cut => cut::run(bench),
             Self::Radio => radio::run(bench),
             Self::Latency => latency::run(bench),
+            Self::Ops => ops::run(bench),
         }
     }
 }

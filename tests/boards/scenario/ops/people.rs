@@ -1,0 +1,291 @@
+//! Whose wallet is on which board. A board has one at a time; the others' states lie in a drawer of its disk.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use crate::bench::Bench;
+use crate::board::{Board, Network};
+use crate::failure::{Failure, Outcome};
+use crate::progress::step;
+use crate::wallet::{self, Kind, SOCKET, UNITS};
+
+/// The drop-in that the package ships as an example, and that turns the TPM on.
+const TPM_DROP_IN: &str = include_str!("../../../../systemd/blepay-ta-tpm.conf.example");
+const TPM_DROP_IN_FOLDER: &str = "/etc/systemd/system/blepay-ta.service.d";
+/// Where states lie that are not in use.
+pub(super) const DRAWER: &str = "/var/lib/board-wallets";
+/// Whose states are put aside for what runs after this scenario.
+const BEFORE: &str = "before";
+const CREDIT: &str = "100.00";
+const DEPOSIT: &str = "50.00";
+const DAILY: &str = "100.00";
+const SWITCH_LIMIT: Duration = Duration::from_secs(120);
+const READY_LIMIT: Duration = Duration::from_secs(60);
+
+/// Somebody with a wallet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Who {
+    /// On the payer's board, with money.
+    Ada,
+    /// On the payee's board; has only what is paid to him.
+    Ben,
+    /// On the payer's board, with money.
+    Cleo,
+    /// On the payer's board, with money and a TPM.
+    Dora,
+    /// On the payee's board, with money. She cheats.
+    Eve,
+}
+
+/// One of the two boards.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Side {
+    /// The one that pays in the other scenarios.
+    Payer,
+    /// The one that is paid in the other scenarios.
+    Payee,
+}
+
+/// By which keys a wallet is known.
+#[derive(Clone, Debug)]
+pub(super) struct Card {
+    /// The client key.
+    pub(super) client: String,
+    /// The trusted application's key, which also names who is paid.
+    pub(super) ta: String,
+}
+
+/// All wallets, and which of them run.
+#[derive(Debug)]
+pub(super) struct People {
+    known: BTreeMap<Who, Card>,
+    present: BTreeMap<Side, Who>,
+}
+
+impl Who {
+    const fn side(self) -> Side {
+        match self {
+            Self::Ada | Self::Cleo | Self::Dora => Side::Payer,
+            Self::Ben | Self::Eve => Side::Payee,
+        }
+    }
+
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Ada => "Ada",
+            Self::Ben => "Ben",
+            Self::Cleo => "Cleo",
+            Self::Dora => "Dora",
+            Self::Eve => "Eve",
+        }
+    }
+
+    const fn has_money(self) -> bool {
+        match self {
+            Self::Ada | Self::Cleo | Self::Dora | Self::Eve => true,
+            Self::Ben => false,
+        }
+    }
+
+    const fn uses_tpm(self) -> bool {
+        match self {
+            Self::Dora => true,
+            Self::Ada | Self::Ben | Self::Cleo | Self::Eve => false,
+        }
+    }
+}
+
+impl Side {
+    const ALL: [Self; 2] = [Self::Payer, Self::Payee];
+
+    /// Returns the board.
+    pub(super) fn of(self, bench: &mut Bench) -> &mut Board {
+        match self {
+            Self::Payer => &mut bench.payer,
+            Self::Payee => &mut bench.payee,
+        }
+    }
+}
+
+impl People {
+    /// Puts aside what is on the boards, after making sure that they have the packages.
+    pub(super) fn gather(bench: &mut Bench) -> Outcome<Self> {
+        step("install the packages on both boards", || {
+            for side in Side::ALL {
+                let board = side.of(bench);
+                let is_there = "dpkg -s blepayd blepay-ta >/dev/null 2>&1";
+                if board.run(is_there, SWITCH_LIMIT)?.code != 0 {
+                    wallet::install(board, Kind::WithTa)?;
+                }
+                board.must_within(
+                    &format!("systemctl stop {UNITS}; {}", put_aside(BEFORE)),
+                    SWITCH_LIMIT,
+                )?;
+            }
+            Ok(())
+        })?;
+
+        Ok(Self {
+            known: BTreeMap::new(),
+            present: BTreeMap::new(),
+        })
+    }
+
+    /// Sees to it that somebody's wallet runs on its board, and returns its keys. Who has none yet gets one,
+    /// online; else the board's network is left as it is.
+    pub(super) fn bring(&mut self, bench: &mut Bench, who: Who) -> Outcome<Card> {
+        let side = who.side();
+        if self.present.get(&side) != Some(&who) {
+            let before = self.present.remove(&side);
+            step(&format!("give {} the board", who.name()), || {
+                switch(side.of(bench), before, Some(who))
+            })?;
+            self.present.insert(side, who);
+        }
+        if let Some(card) = self.known.get(&who) {
+            wait_until_ready(side.of(bench))?;
+            return Ok(card.clone());
+        }
+        let card = step(&format!("register {}", who.name()), || register(bench, who))?;
+        self.known.insert(who, card.clone());
+
+        Ok(card)
+    }
+
+    /// Takes note of a new trusted application in somebody's wallet.
+    pub(super) fn renewed(&mut self, who: Who, card: Card) {
+        self.known.insert(who, card);
+    }
+
+    /// Brings two online and waits until nothing of theirs is under way.
+    pub(super) fn bring_online(
+        &mut self,
+        bench: &mut Bench,
+        payer: Who,
+        payee: Who,
+    ) -> Outcome<(Card, Card)> {
+        for side in Side::ALL {
+            wallet::network(side.of(bench), Network::On)?;
+        }
+        let cards = (self.bring(bench, payer)?, self.bring(bench, payee)?);
+        for side in Side::ALL {
+            super::books::quiet(side.of(bench))?;
+        }
+
+        Ok(cards)
+    }
+
+    /// Finds boards with a wallet that runs, after a part broke off.
+    pub(super) fn look_again(&mut self, bench: &mut Bench) -> Outcome<()> {
+        for side in Side::ALL {
+            let board = side.of(bench);
+            board.must_within("systemctl start blepay-ta.socket blepayd", SWITCH_LIMIT)?;
+            wallet::network(board, Network::On)?;
+        }
+
+        Ok(())
+    }
+
+    /// Puts back what was on the boards.
+    pub(super) fn leave(&mut self, bench: &mut Bench) -> Outcome<()> {
+        for side in Side::ALL {
+            let before = self.present.remove(&side);
+            switch(side.of(bench), before, None)?;
+            wallet::network(side.of(bench), Network::On)?;
+        }
+
+        Ok(())
+    }
+}
+
+/// Takes both off the air and off the network.
+pub(super) fn both_offline(bench: &mut Bench) -> Outcome<()> {
+    for side in Side::ALL {
+        wallet::network(side.of(bench), Network::Off)?;
+    }
+
+    Ok(())
+}
+
+/// Stops a board's services, does something with their states, and starts them again.
+pub(super) fn while_stopped(board: &mut Board, script: &str) -> Outcome<()> {
+    board.must_within(
+        &format!(
+            "systemctl stop {UNITS} && {script} && sync && systemctl reset-failed && systemctl start blepay-ta.socket blepayd"
+        ),
+        SWITCH_LIMIT,
+    )?;
+
+    board.wait_until(
+        "the daemon answers",
+        &format!("test -S {SOCKET}"),
+        READY_LIMIT,
+    )
+}
+
+/// Waits until the trusted application can pay.
+pub(super) fn wait_until_ready(board: &mut Board) -> Outcome<()> {
+    board.wait_until(
+        "the trusted application is ready",
+        r#"blepay status --json | grep -q '"state":"ready"'"#,
+        READY_LIMIT,
+    )
+}
+
+/// Names somebody as a payee that is paid without a person.
+pub(super) fn trust(bench: &mut Bench, payer: Who, payee: &Card) -> Outcome<()> {
+    wallet::trust(payer.side().of(bench), &payee.ta, DAILY)
+}
+
+fn register(bench: &mut Bench, who: Who) -> Outcome<Card> {
+    let enrolment = bench.office()?.enrolment()?;
+    let board = who.side().of(bench);
+    wallet::network(board, Network::On)?;
+    let identity = wallet::init(board, &enrolment, who.name(), Kind::WithTa)?;
+    let ta = wallet::status(board)?.ta.key;
+    let ta = ta
+        .ok_or_else(|| Failure::Unexpected(format!("{} has no trusted application", who.name())))?;
+    if who.has_money() {
+        bench.office()?.credit(&identity.client, CREDIT)?;
+        wallet::deposit(who.side().of(bench), DEPOSIT)?;
+    }
+
+    Ok(Card {
+        client: identity.client,
+        ta,
+    })
+}
+
+fn switch(board: &mut Board, from: Option<Who>, to: Option<Who>) -> Outcome<()> {
+    let to_name = to.map_or(BEFORE, Who::name);
+    let mut script = String::new();
+    if let Some(from) = from {
+        script.push_str(&put_aside(from.name()));
+        script.push_str(" && ");
+    }
+    script.push_str(&take_out(to_name));
+    board.must_within(&format!("systemctl stop {UNITS}"), SWITCH_LIMIT)?;
+    if to.is_some_and(Who::uses_tpm) {
+        board.must(&format!("mkdir -p {TPM_DROP_IN_FOLDER}"))?;
+        board.put(
+            &format!("{TPM_DROP_IN_FOLDER}/tpm.conf"),
+            TPM_DROP_IN.as_bytes(),
+        )?;
+    } else {
+        board.must(&format!("rm -rf {TPM_DROP_IN_FOLDER}"))?;
+    }
+
+    while_stopped(board, &format!("systemctl daemon-reload && {script}"))
+}
+
+fn put_aside(name: &str) -> String {
+    format!(
+        "mkdir -p {DRAWER}/{name} && for part in blepay blepay-ta; do if [ -d /var/lib/$part ]; then mv /var/lib/$part {DRAWER}/{name}/; fi; done"
+    )
+}
+
+fn take_out(name: &str) -> String {
+    format!(
+        "for part in blepay blepay-ta; do if [ -d {DRAWER}/{name}/$part ]; then mv {DRAWER}/{name}/$part /var/lib/; fi; done"
+    )
+}
