@@ -173,12 +173,15 @@ impl Ear {
         }
         let peripheral = adapter.central.peripheral(&id).await.ok()?;
         let properties = peripheral.properties().await.ok()??;
-        if !properties.services.contains(&Uuid::from_u128(SERVICE_UUID)) {
+        let tag = parse_tag(&properties.manufacturer_data);
+        // BlueZ adds no advertised service to a device whose services it has read, as it has of whoever paid us.
+        // The filter of the scan has matched the service in the advertisement itself.
+        if tag.is_none() && !properties.services.contains(&Uuid::from_u128(SERVICE_UUID)) {
             return None;
         }
         let payee = Payee {
             peripheral,
-            tag: parse_tag(&properties.manufacturer_data),
+            tag,
             rssi: properties.rssi,
         };
         if self.payees.len() < limits::PEERS_MAX {
