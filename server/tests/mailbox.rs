@@ -23,7 +23,7 @@ async fn a_payment_waits_for_a_ta_until_a_status_lists_its_id() {
 
     let answer = world.mailbox(&bob, 0).await.unwrap();
     assert_eq!(answer.pairs.to_vec(), [first.clone(), second.clone()]);
-    assert_eq!(answer.providers.to_vec(), [world.provider.clone()]);
+    assert_eq!(*answer.providers, *std::slice::from_ref(&world.provider));
     assert_eq!((answer.ta, answer.next), (bob.ta_key(), None));
 
     // One is collected, the other's id is closed: credited online, in one place each.
