@@ -1,6 +1,6 @@
 //! After a restore: devices hand in what they kept, and nothing is lost or credited twice.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use blepay_server::admin::{Force, backup, restore};
 use blepay_server::provider::Layout;
@@ -110,7 +110,7 @@ async fn back_up(world: &World) -> PathBuf {
     file
 }
 
-async fn restored(world: World, file: &PathBuf) -> World {
+async fn restored(world: World, file: &Path) -> World {
     let address = Layout::new(world.data.path()).store_address().unwrap();
     let World { data, server, .. } = world;
     server.shutdown().await;
@@ -389,4 +389,31 @@ async fn what_a_device_remembers_needs_its_signature_and_a_fresh_challenge() {
     let refused = world.post("/v1/remembered", forged.to_wire()).await.unwrap_err();
     assert_eq!((refused.status, refused.code.as_str()), (403, "signature"));
     assert_eq!(alice.tell(&world, &alice.certificates).await.unwrap(), 2);
+}
+
+#[tokio::test]
+async fn what_went_to_a_ta_and_back_again_is_there_once_whatever_the_order_in_which_it_is_handed_in() {
+    let world = World::new().await;
+    let mut bob = Keeper::new(&world, "Bob", 100).await;
+    let file = back_up(&world).await;
+    for _ in 0..5 {
+        bob.load(&world, 100).await;
+        bob.withdraw(&world, 100).await;
+    }
+    assert_eq!(world.online(&bob.device).await, 100);
+    let world = restored(world, &file).await;
+
+    let is_deposit = |item: &&RememberedItem| matches!(item, RememberedItem::Deposit(..));
+    let (deposits, others): (Vec<_>, Vec<_>) = bob.items.iter().partition(is_deposit);
+    let deposits: Vec<_> = deposits.into_iter().cloned().collect();
+    let others: Vec<_> = others.into_iter().cloned().collect();
+    assert_eq!(bob.tell(&world, &deposits).await.unwrap(), 1);
+    assert_eq!(bob.tell(&world, &others).await.unwrap(), 1);
+
+    assert_eq!(world.online(&bob.device).await, 100);
+    assert_eq!(world.check().await.loss, 0);
+    // In their order all of them are taken.
+    bob.come_back(&world).await;
+    assert_eq!(world.online(&bob.device).await, 100);
+    assert_eq!(world.check().await.loss, 0);
 }

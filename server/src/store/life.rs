@@ -90,6 +90,24 @@ impl Unit<'_> {
         at.map(|ms| units_back(ms).map(Time::from_ms)).transpose()
     }
 
+    /// Returns whether the books have the deposit or withdrawal with counter `i` of a TA.
+    pub(crate) async fn has_money_item(
+        &mut self,
+        ta: &PublicKey,
+        i: u64,
+    ) -> Result<bool, StoreError> {
+        let is_there: Option<i64> = sql::query_scalar(
+            "SELECT 1 FROM deposits WHERE ta = $1 AND i = $2
+             UNION SELECT 1 FROM withdrawals WHERE ta = $1 AND i = $2",
+        )
+        .bind(ta.0.as_slice())
+        .bind(counter(i))
+        .fetch_optional(self.sql())
+        .await?;
+
+        Ok(is_there.is_some())
+    }
+
     /// Notes what was put right of a TA against the loss account, in minor units.
     pub(crate) async fn add_corrected(
         &mut self,

@@ -5,9 +5,39 @@ use ops_proto::signed::Signed;
 use ops_proto::statement::Statement;
 
 use super::super::withdraw::WithdrawOrder;
-use super::super::{Desk, Stop, ending};
+use super::super::{Conviction, Desk, Stop, ending};
 use crate::ledger::{Account, Reason, Transfer};
 use crate::store::{AnswerKind, DepositRow, TaRow};
+
+/// Returns whether the books have every deposit and withdrawal of a TA up to counter `i`: only then do they
+/// show what the ones after it were paid from.
+pub(super) async fn is_known_up_to(
+    at: &mut Desk<'_, '_>,
+    ta: &TaRow,
+    i: u64,
+) -> Result<bool, Stop> {
+    Ok(i == 0 || at.unit.has_money_item(&ta.key, i).await?)
+}
+
+/// Returns whether a deposit or withdrawal may be booked: the ones before it are, and nothing contradicts it.
+async fn is_next(
+    at: &mut Desk<'_, '_>,
+    ta: &TaRow,
+    statement: &Statement,
+) -> Result<bool, Stop> {
+    let Some(before) = statement.position().i.checked_sub(1) else {
+        return Ok(false);
+    };
+    if !is_known_up_to(at, ta, before).await? {
+        return Ok(false);
+    }
+    if let Some(evidence) = at.unit.contradiction(statement).await? {
+        at.convict(&Conviction::by(evidence)).await?;
+        return Ok(false);
+    }
+
+    Ok(true)
+}
 
 /// Books a deposit as it was answered.
 pub(super) async fn deposit(
@@ -26,7 +56,8 @@ pub(super) async fn deposit(
     if let Some(known) = at.unit.deposit(&ta.key, body.i).await? {
         return Ok(known.hash == body.order);
     }
-    if body.stamp.incarnation >= incarnation {
+    let statement = Statement::DepositOpen(order.open.clone());
+    if body.stamp.incarnation >= incarnation || !is_next(at, &ta, &statement).await? {
         return Ok(false);
     }
     let Some(id) = at
@@ -36,9 +67,7 @@ pub(super) async fn deposit(
     else {
         return Ok(false);
     };
-    at.unit
-        .put_statement(&Statement::DepositOpen(order.open.clone()))
-        .await?;
+    at.unit.put_statement(&statement).await?;
     let row = DepositRow {
         hash: body.order,
         answer: id,
@@ -117,6 +146,9 @@ pub(super) async fn withdraw(
     }
     if booked.is_none() {
         let statement = Statement::Withdraw(withdraw.clone());
+        if !is_next(at, &ta, &statement).await? {
+            return Ok(false);
+        }
         let is_in_chain = statement.position().n <= ta.chain.n;
         if is_in_chain && at.unit.has_statement(&statement).await? {
             at.unit.put_withdrawal(withdraw, None).await?;

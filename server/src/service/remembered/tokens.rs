@@ -5,6 +5,7 @@ use ops_proto::signed::Signed;
 use ops_proto::statement::Statement;
 
 use super::super::chain::Chain;
+use super::money;
 use super::super::{Desk, Stop, ending};
 use crate::ledger::{Account, Reason, Transfer};
 use crate::store::{AnswerKind, RetirementRow, TaRow, TaStanding};
@@ -59,7 +60,8 @@ pub(super) async fn retire(
     if let Some(known) = at.unit.retirement(&ta.key).await? {
         return Ok(known.hash == body.retire);
     }
-    if body.stamp.incarnation >= incarnation {
+    let i = retire.body().last.position.i;
+    if body.stamp.incarnation >= incarnation || !money::is_known_up_to(at, &ta, i).await? {
         return Ok(false);
     }
     let Some(id) = at
