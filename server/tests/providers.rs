@@ -673,3 +673,57 @@ async fn keys_roll_over_while_devices_of_before_go_on() {
     assert_eq!(realm.shop.online(&cafe).await, 150);
     realm.check(150).await;
 }
+
+#[tokio::test]
+async fn a_key_that_is_registered_at_both_providers_is_paid_once_and_holds_nobody_up() {
+    let realm = Realm::new(10_000).await;
+    let mut alice = realm.payer(1_000).await;
+    let mut bob = realm.shop.device("Bob", 0).await;
+    let mut twin = bob.clone();
+    twin.register_client(&realm.bank).await.unwrap();
+    twin.register_ta(&realm.bank).await.unwrap();
+    let pair = alice.pay(&bob.request(300));
+    bob.collect(&pair);
+    // The bank learns it first, then the twin says that its ids are closed.
+    assert_eq!(realm.hand_in(&realm.bank, &pair).await, WAITING);
+    twin.request(1);
+    twin.close_ids();
+    realm.bank.sync(&mut twin).await;
+    // At the shop Bob shows that his TA collected.
+    realm.claim(&pair).await;
+    realm.shop.sync(&mut bob).await;
+    let other = alice.pay(&realm.shop.client("Cafe").await.client_request(10));
+    realm.claim(&other).await;
+    realm.settled(&other, CREDITED).await;
+
+    assert_eq!(realm.bank.online(&twin).await, 0);
+    assert_eq!(realm.shop.view(&bob).await.tas[0].shadow, 300);
+    realm.check(310).await;
+}
+
+#[tokio::test]
+async fn what_was_accepted_is_owed_even_when_a_second_payment_with_its_number_is_accepted_too() {
+    let realm = Realm::new(10_000).await;
+    let mut alice = realm.payer(1_000).await;
+    let mut clone = alice.clone();
+    let cafe = realm.shop.client("Cafe").await;
+    let large = alice.pay(&cafe.client_request(900));
+    let small = clone.pay(&cafe.client_request(1));
+    realm.claim(&large).await;
+    realm.settled(&large, CREDITED).await;
+    realm.check(900).await;
+    // The bank is dishonest: it forgets that it signed an acceptance.
+    realm.bank.sql("DELETE FROM presented").await;
+    realm.bank.sql("DELETE FROM payments").await;
+    realm.bank.sql("DELETE FROM statements").await;
+    realm.claim(&small).await;
+    realm.settled(&small, CREDITED).await;
+    eventually("answered", async || {
+        position(&realm.shop).await.not_accepted == 0
+    })
+    .await;
+
+    assert_eq!(position(&realm.shop).await.owed_to_us, 901);
+    assert_eq!(realm.shop.online(&cafe).await, 901);
+    assert_eq!(realm.shop.ledger().await.loss, 0);
+}

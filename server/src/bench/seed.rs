@@ -156,6 +156,7 @@ impl Template {
                 receiver_kind: Kind::Client,
                 receiver: payment.receiver.key,
                 request_id: RequestId(number.wrapping_add(j)),
+                elsewhere: false,
                 standing: Standing::Honoured,
                 state: PaymentState::Credited,
             },

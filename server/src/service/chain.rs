@@ -249,7 +249,11 @@ impl Chain {
                 continue;
             }
             match at.unit.payment(hash).await? {
-                Some(row) if row.state == PaymentState::Waiting && row.receiver == ta.key => {
+                Some(row)
+                    if row.state == PaymentState::Waiting
+                        && row.receiver == ta.key
+                        && !row.elsewhere =>
+                {
                     collect_one(at, ta, *id, row).await?;
                 }
                 Some(_) => {}
@@ -401,7 +405,7 @@ async fn collect(at: &mut Desk<'_, '_>, ta: &TaRow, status: &Status) -> Result<(
             let message = "a payment that the status lists as collected is not known";
             return Err(refuse(Code::ReportFirst, message));
         };
-        if row.receiver != ta.key || row.request_id != *id {
+        if row.receiver != ta.key || row.elsewhere || row.request_id != *id {
             return Err(lie(ta, "the status lists a payment that is not the TA's"));
         }
         if row.state == PaymentState::Credited {

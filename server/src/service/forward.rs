@@ -82,7 +82,7 @@ impl Presented {
         check_signer(at, &self.signed, &forward.from, &forward.providers).await?;
         let mut items = Vec::with_capacity(self.items.len());
         for (pair, verified) in &self.items {
-            let outcome = present(at, pair, *verified, &forward.from).await?;
+            let outcome = present_alone(at, pair, *verified, &forward.from).await?;
             items.push((pair.hash(), outcome));
         }
         let items = List::try_from(items).map_err(|error| refuse(Code::Malformed, error))?;
@@ -146,6 +146,29 @@ pub(super) async fn check_signer<T: ops_proto::signed::Body>(
     }
 
     Ok(())
+}
+
+/// Presents one pair behind a mark of its own: what the books do not take of it keeps no other pair waiting.
+async fn present_alone(
+    at: &mut Desk<'_, '_>,
+    pair: &PaymentPair,
+    verified: PayVerify,
+    creditor: &ProviderId,
+) -> Result<ForwardOutcome, Stop> {
+    at.unit.mark().await?;
+    let error = match present(at, pair, verified, creditor).await {
+        Ok(outcome) => {
+            at.unit.keep().await?;
+            return Ok(outcome);
+        }
+        Err(Stop::Store(error)) if !error.ends_transaction() => error,
+        Err(stop) => return Err(stop),
+    };
+    at.unit.undo().await?;
+    let source = std::error::Error::source(&error).map(ToString::to_string);
+    tracing::error!(payment = %pair.hash(), %error, source, "A payment that was presented could not be booked");
+
+    Ok(ForwardOutcome::Waiting)
 }
 
 /// Accepts one pair, or refuses it. A repeat is recognised before anything else.
@@ -482,12 +505,17 @@ async fn redeem_now(at: &mut Desk<'_, '_>, row: &mut PaymentRow) -> Result<(), S
     Ok(at.unit.post(&[transfer], &row.hash.0, at.now).await?)
 }
 
-/// Another payment has this sender and j here, and its provider accepted this one instead.
+/// Another payment has this sender and j here, and its provider accepted this one instead. If it accepted
+/// both it owes both: what is accepted is for good.
 async fn displace(at: &mut Desk<'_, '_>, sender: PublicKey, j: u64) -> Result<(), Stop> {
     let Some(mut other) = at.unit.payment_for(&sender, j).await? else {
         return Ok(());
     };
     if let Some(mut forward) = at.unit.forward(&other.hash).await? {
+        if forward.state == ForwardState::Accepted {
+            tracing::warn!(payment = %other.hash, debtor = %forward.debtor, "A provider accepted two payments with one number: it owes both");
+            return Ok(());
+        }
         if forward.booked && other.state == PaymentState::Waiting {
             take_back(at, &other, transit(&other), Reason::TakeBack).await?;
             forward.booked = false;

@@ -44,6 +44,7 @@ pub(super) async fn book(
     }
     look_for_evidence(at, pair).await?;
     let mut row = new_row(pair);
+    row.elsewhere = pair.payment.body().receiver.provider != at.provider.id();
     if at.unit.has_payment_for(&row.sender, row.j).await? {
         row.standing = Standing::Conflict;
     } else if let Some(sender) = sender {
@@ -99,8 +100,15 @@ async fn receiver(at: &mut Desk<'_, '_>, pair: &PaymentPair) -> Result<Option<Re
     receiver_here(at, &new_row(pair)).await
 }
 
-/// Returns what the books say of a receiver that is of this provider, if it is known.
-pub(super) async fn receiver_here(at: &mut Desk<'_, '_>, row: &PaymentRow) -> Result<Option<Receiver>, Stop> {
+/// Returns what the books say of a receiver that is of this provider, if it is known. Who has the key of
+/// another provider's receiver here is not meant.
+pub(super) async fn receiver_here(
+    at: &mut Desk<'_, '_>,
+    row: &PaymentRow,
+) -> Result<Option<Receiver>, Stop> {
+    if row.elsewhere {
+        return Ok(None);
+    }
     match row.receiver_kind {
         Kind::Provider => Ok(None),
         Kind::Client => {
@@ -149,6 +157,7 @@ async fn look_for_evidence(at: &mut Desk<'_, '_>, pair: &PaymentPair) -> Result<
     Ok(())
 }
 
+/// Returns a payment for a receiver here, as it is before anything is booked.
 pub(super) fn new_row(pair: &PaymentPair) -> PaymentRow {
     let payment = pair.payment.body();
 
@@ -162,6 +171,7 @@ pub(super) fn new_row(pair: &PaymentPair) -> PaymentRow {
         receiver_kind: payment.receiver.kind,
         receiver: payment.receiver.key,
         request_id: payment.request_id,
+        elsewhere: false,
         standing: Standing::Foreign,
         state: PaymentState::Waiting,
     }

@@ -231,7 +231,7 @@ impl Unit<'_> {
             "SELECT CASE WHEN tas.owner IS NULL THEN payments.receiver ELSE tas.owner END AS owner,
                  CAST(sum(payments.amount) AS BIGINT) AS total
              FROM payments LEFT JOIN tas ON tas.key = payments.receiver
-             WHERE payments.state = 0 AND (payments.provider = $1
+             WHERE payments.state = 0 AND payments.elsewhere = 0 AND (payments.provider = $1
                  OR EXISTS (SELECT 1 FROM forwards WHERE forwards.payment = payments.hash))
                  AND (tas.owner IS NOT NULL
                      OR EXISTS (SELECT 1 FROM clients WHERE clients.key = payments.receiver))

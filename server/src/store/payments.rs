@@ -33,6 +33,8 @@ pub struct PaymentRow {
     pub receiver: PublicKey,
     /// The receiver's request.
     pub request_id: RequestId,
+    /// Whether the receiver is another provider's: who has that key here is somebody else.
+    pub elsewhere: bool,
     /// Whether there is money behind it.
     pub standing: Standing,
     /// Where that money is.
@@ -134,8 +136,8 @@ impl Unit<'_> {
     ) -> Result<(), StoreError> {
         sql::query(
             "INSERT INTO payments (hash, sender, j, amount, provider, receiver_kind, receiver,
-                 request_id, standing, state, received_ms, n, named, rival)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, 1,
+                 request_id, standing, state, received_ms, n, elsewhere, named, rival)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, 1,
                  (SELECT coalesce(max(rival) + 1, 0) FROM payments WHERE sender = $2 AND j = $3))",
         )
         .bind(payment.hash.0.as_slice())
@@ -150,6 +152,7 @@ impl Unit<'_> {
         .bind(state_code(payment.state))
         .bind(instant(now))
         .bind(counter(payment.n))
+        .bind(payment.elsewhere)
         .execute(self.sql())
         .await?;
 
@@ -216,13 +219,14 @@ impl Unit<'_> {
         Ok(())
     }
 
-    /// Returns the payments that wait for a receiver, oldest first.
+    /// Returns the payments that wait for a receiver here, oldest first.
     pub(crate) async fn payments_waiting(
         &mut self,
         receiver: &PublicKey,
     ) -> Result<Vec<PaymentRow>, StoreError> {
         let rows = sql::query(
-            "SELECT * FROM payments WHERE receiver = $1 AND state = 2 ORDER BY received_ms, hash",
+            "SELECT * FROM payments WHERE receiver = $1 AND state = 2 AND elsewhere = 0
+             ORDER BY received_ms, hash",
         )
         .bind(receiver.0.as_slice())
         .fetch_all(self.sql())
@@ -361,6 +365,7 @@ pub(super) fn payment_back(row: &Row) -> Result<PaymentRow, StoreError> {
         },
         receiver: key_back(row.try_get("receiver")?)?,
         request_id: RequestId(counter_back(row.try_get("request_id")?)?),
+        elsewhere: row.try_get("elsewhere")?,
         standing: standing_back(row.try_get("standing")?)?,
         state: state_back(row.try_get("state")?)?,
     })
