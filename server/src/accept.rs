@@ -73,7 +73,9 @@ impl fmt::Display for AdminListen {
 
 /// A text is no place where administrators are answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("write where administrators are answered as 127.0.0.1:8444 or unix:/run/blepay-server/admin.sock")]
+#[error(
+    "write where administrators are answered as 127.0.0.1:8444 or unix:/run/blepay-server/admin.sock"
+)]
 pub struct NoAdminListen;
 
 /// What connections come in through.

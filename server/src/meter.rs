@@ -5,7 +5,9 @@
 use std::sync::OnceLock;
 use std::time::Duration;
 
-use metrics::{Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
+use metrics::{
+    Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram,
+};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 
 const REQUESTS: &str = "blepay_requests_total";
@@ -51,10 +53,21 @@ pub(crate) fn meter() -> &'static PrometheusHandle {
 
 fn describe() {
     describe_counter!(REQUESTS, "Requests answered, by path and status");
-    describe_histogram!(REQUEST_TIME, Unit::Seconds, "From a request's head to its answer");
-    describe_counter!(TOLD_TO_WAIT, "Requests refused because of a bound, by which");
+    describe_histogram!(
+        REQUEST_TIME,
+        Unit::Seconds,
+        "From a request's head to its answer"
+    );
+    describe_counter!(
+        TOLD_TO_WAIT,
+        "Requests refused because of a bound, by which"
+    );
     describe_counter!(CLAIMS, "Pairs of claims and reports, by outcome");
-    describe_histogram!(VERIFY_TIME, Unit::Seconds, "Decoding a message and checking its signatures");
+    describe_histogram!(
+        VERIFY_TIME,
+        Unit::Seconds,
+        "Decoding a message and checking its signatures"
+    );
     describe_histogram!(GROUP_SIZE, "Messages in one transaction");
     describe_histogram!(COMMIT_TIME, Unit::Seconds, "Making one transaction durable");
     describe_gauge!(QUEUE_DEPTH, "Messages that wait for the writer");

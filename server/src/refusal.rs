@@ -213,7 +213,9 @@ impl Code {
                 "send the deposits and withdrawals that come before, oldest first, and this one again"
             }
             Self::SubjectUnknown => "register the key first",
-            Self::CertificateNumber => "renew the newest certificate; ask for it by its number less one",
+            Self::CertificateNumber => {
+                "renew the newest certificate; ask for it by its number less one"
+            }
             Self::ReportFirst => {
                 "report every payment, sent and collected, and send the status again"
             }
@@ -226,7 +228,9 @@ impl Code {
             Self::ReferenceUsed => "choose another reference for another credit",
             Self::Standing => "look at the account first",
             Self::UnderWay => "wait until it ends",
-            Self::Tool => "install the tool on the server's machine, or back the database up by its own means",
+            Self::Tool => {
+                "install the tool on the server's machine, or back the database up by its own means"
+            }
             Self::TooMany => "wait as long as Retry-After says",
             Self::Busy => "wait as long as Retry-After says",
             Self::Timeout => "send the same message again; a repeat is recognised",
@@ -302,7 +306,9 @@ impl IntoResponse for Refusal {
         }
         if self.code == Code::Unauthorized {
             let bearer = HeaderValue::from_static("Bearer");
-            response.headers_mut().insert(header::WWW_AUTHENTICATE, bearer);
+            response
+                .headers_mut()
+                .insert(header::WWW_AUTHENTICATE, bearer);
         }
 
         response

@@ -61,7 +61,9 @@ async fn what_is_no_backup_of_these_books_changes_nothing() {
     let address = Layout::new(world.data.path()).store_address().unwrap();
     let of_other = Layout::new(other.data.path()).store_address().unwrap();
     let foreign = world.data.path().join("foreign.backup");
-    backup(other.data.path(), &of_other, &foreign).await.unwrap();
+    backup(other.data.path(), &of_other, &foreign)
+        .await
+        .unwrap();
     let noise = world.data.path().join("noise.backup");
     std::fs::write(&noise, b"no books at all").unwrap();
 
@@ -71,7 +73,10 @@ async fn what_is_no_backup_of_these_books_changes_nothing() {
     server.shutdown().await;
     for file in [&foreign, &noise] {
         let refused = restore(data.path(), &address, file, Force::Yes).await;
-        assert!(matches!(refused, Err(AdminError::NoBackup { .. })), "{refused:?}");
+        assert!(
+            matches!(refused, Err(AdminError::NoBackup { .. })),
+            "{refused:?}"
+        );
     }
 
     let mut office = Office::open(data.path()).await.unwrap();

@@ -70,7 +70,10 @@ async fn nobody_without_the_token_is_answered_and_everybody_may_see_that_the_ser
         let response = world.http.get(url(&world, path)).send().await.unwrap();
         assert_eq!(response.status(), StatusCode::OK, "{path}");
     }
-    assert_eq!(get(&world, "/v1/admin/nothing").await.1["code"], "not-found");
+    assert_eq!(
+        get(&world, "/v1/admin/nothing").await.1["code"],
+        "not-found"
+    );
     let (status, body) = ask(&world, Method::DELETE, "/v1/admin/ledger", None).await;
     assert_eq!((status, &body["code"]), (405, &json!("method")));
 }
@@ -97,9 +100,24 @@ async fn a_credit_by_the_api_is_made_once_for_its_reference() {
     let world = World::new().await;
     let alice = world.client("Alice").await;
 
-    let first = post(&world, "/v1/admin/credits", credit("Alice", "5.00", "inv-1")).await;
-    let again = post(&world, "/v1/admin/credits", credit("Alice", "5.00", "inv-1")).await;
-    let other = post(&world, "/v1/admin/credits", credit("Alice", "5.01", "inv-1")).await;
+    let first = post(
+        &world,
+        "/v1/admin/credits",
+        credit("Alice", "5.00", "inv-1"),
+    )
+    .await;
+    let again = post(
+        &world,
+        "/v1/admin/credits",
+        credit("Alice", "5.00", "inv-1"),
+    )
+    .await;
+    let other = post(
+        &world,
+        "/v1/admin/credits",
+        credit("Alice", "5.01", "inv-1"),
+    )
+    .await;
 
     assert_eq!((first.0, &first.1["repeated"]), (200, &json!(false)));
     assert_eq!((again.0, &again.1["repeated"]), (200, &json!(true)));
@@ -113,17 +131,40 @@ async fn what_is_refused_says_why_and_changes_nothing() {
     let world = World::new().await;
     world.client("Alice").await;
     let amounts = [
-        "-1", "0", "0.00", "1.005", "1e3", "1,50", "", " 1", "NaN", "+1", "00.10", "1.", ".5",
-        "99999999999999999999", "10000000000000.01", "١",
+        "-1",
+        "0",
+        "0.00",
+        "1.005",
+        "1e3",
+        "1,50",
+        "",
+        " 1",
+        "NaN",
+        "+1",
+        "00.10",
+        "1.",
+        ".5",
+        "99999999999999999999",
+        "10000000000000.01",
+        "١",
     ];
     for amount in amounts {
         let (status, body) = post(&world, "/v1/admin/credits", credit("Alice", amount, "r")).await;
-        assert_eq!((status, &body["code"]), (422, &json!("value")), "{amount:?}");
+        assert_eq!(
+            (status, &body["code"]),
+            (422, &json!("value")),
+            "{amount:?}"
+        );
         assert!(!body["hint"].as_str().unwrap().is_empty());
     }
     let long = "x".repeat(129);
     for reference in ["", "  ", "a\u{0}b", "a\nb", &long] {
-        let (status, _) = post(&world, "/v1/admin/credits", credit("Alice", "1.00", reference)).await;
+        let (status, _) = post(
+            &world,
+            "/v1/admin/credits",
+            credit("Alice", "1.00", reference),
+        )
+        .await;
         assert_eq!(status, 422, "{reference:?}");
     }
     let malformed = [
@@ -170,7 +211,9 @@ async fn accounts_come_in_pages_that_together_are_all() {
             assert_eq!(account["tas"][0]["standing"], "live");
             names.push(account["name"].as_str().unwrap().to_owned());
         }
-        let Some(next) = page["next"].as_str() else { break };
+        let Some(next) = page["next"].as_str() else {
+            break;
+        };
         path = format!("/v1/admin/accounts?limit=2&after={next}");
     }
 
@@ -198,7 +241,10 @@ async fn a_suspended_ta_gets_nothing_until_it_may_live_again_and_a_revoked_one_n
     let (_, again) = post(&world, &path("suspend", &alice), why.clone()).await;
     assert_eq!(again["findings"], json!(["reported stolen"]));
     let (_, findings) = get(&world, "/v1/admin/evidence").await;
-    assert_eq!(findings["findings"][0]["ta"], json!(alice.ta_key().to_string()));
+    assert_eq!(
+        findings["findings"][0]["ta"],
+        json!(alice.ta_key().to_string())
+    );
 
     let (_, view) = post(&world, &path("unsuspend", &alice), why.clone()).await;
     assert_eq!(view["standing"], "live");
@@ -232,7 +278,10 @@ async fn an_audit_runs_in_the_background_and_says_that_the_books_balance() {
 
     assert_eq!(state, "balanced");
     let (_, health) = get(&world, "/v1/admin/health").await;
-    assert_eq!((&health["ready"], &health["balanced"]), (&json!(true), &json!(true)));
+    assert_eq!(
+        (&health["ready"], &health["balanced"]),
+        (&json!(true), &json!(true))
+    );
     assert_eq!(get(&world, "/v1/admin/positions").await.1, json!([]));
 }
 

@@ -9,11 +9,21 @@ use super::world::World;
 async fn served(world: &World, address: &str) -> Value {
     let url = format!("https://{address}/openapi.json");
 
-    world.http.get(url).send().await.unwrap().json().await.unwrap()
+    world
+        .http
+        .get(url)
+        .send()
+        .await
+        .unwrap()
+        .json()
+        .await
+        .unwrap()
 }
 
 fn committed(name: &str) -> Value {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs").join(name);
+    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../docs")
+        .join(name);
     let text = std::fs::read_to_string(&path).unwrap();
 
     serde_json::from_str(&text).unwrap()

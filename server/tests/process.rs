@@ -120,9 +120,15 @@ fn secrets(data: &Path) -> Vec<String> {
         .lines()
         .map(|line| line.rsplit('=').next().unwrap_or(line).to_owned());
     let tls = read("tls.key") + &read("tls-anchor.key");
-    let of_tls = tls.lines().filter(|line| !line.starts_with("--")).map(str::to_owned);
+    let of_tls = tls
+        .lines()
+        .filter(|line| !line.starts_with("--"))
+        .map(str::to_owned);
 
-    of_keys.chain(of_tls).filter(|text| text.len() > 15).collect()
+    of_keys
+        .chain(of_tls)
+        .filter(|text| text.len() > 15)
+        .collect()
 }
 
 #[tokio::test]
@@ -154,12 +160,25 @@ async fn no_log_line_holds_a_key_a_token_or_a_body_and_each_is_one_json_object()
     let secret_body = b"a body that only its receiver reads";
     for path in ["/v1/claims", "/v1/clients", "/v1/deposits", "/v1/statuses"] {
         let url = format!("https://{public}{path}");
-        http.post(url).body(secret_body.to_vec()).send().await.unwrap();
+        http.post(url)
+            .body(secret_body.to_vec())
+            .send()
+            .await
+            .unwrap();
     }
     let url = format!("https://{admin}/v1/admin/ledger");
-    let answer = http.get(&url).bearer_auth(token.trim()).send().await.unwrap();
+    let answer = http
+        .get(&url)
+        .bearer_auth(token.trim())
+        .send()
+        .await
+        .unwrap();
     assert_eq!(answer.status().as_u16(), 200);
-    http.get(&url).bearer_auth("a guess at the token").send().await.unwrap();
+    http.get(&url)
+        .bearer_auth("a guess at the token")
+        .send()
+        .await
+        .unwrap();
     let id = i32::try_from(server.id()).unwrap();
     Command::new("kill").arg(id.to_string()).status().unwrap();
     assert!(server.wait().unwrap().success());

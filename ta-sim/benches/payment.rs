@@ -206,7 +206,10 @@ impl Scene {
     }
 
     fn pairs(&self, seed: u64) -> Vec<PaymentPair> {
-        self.pay_all(seed).into_iter().map(|(pair, _)| pair).collect()
+        self.pay_all(seed)
+            .into_iter()
+            .map(|(pair, _)| pair)
+            .collect()
     }
 
     /// Returns the time of `count` payments, storage aside.
@@ -215,7 +218,11 @@ impl Scene {
         for seed in 0..count.div_ceil(PAYMENTS) {
             let left = usize::try_from(count - seed * PAYMENTS).unwrap_or(usize::MAX);
             let times = self.pay_all(seed + 1);
-            taken += times.iter().take(left).map(|(_, taken)| *taken).sum::<Duration>();
+            taken += times
+                .iter()
+                .take(left)
+                .map(|(_, taken)| *taken)
+                .sum::<Duration>();
         }
 
         taken
@@ -333,10 +340,7 @@ impl Bare {
     }
 }
 
-fn part<T: Body>(
-    signed: &Signed<T>,
-    key: PublicKey,
-) -> ([u8; 32], Vec<u8>, [u8; SIGNATURE_SIZE]) {
+fn part<T: Body>(signed: &Signed<T>, key: PublicKey) -> ([u8; 32], Vec<u8>, [u8; SIGNATURE_SIZE]) {
     let wire = signed.to_wire();
     let body = &wire[..wire.len() - SIGNATURE_SIZE];
     let Signature(signature) = *signed.signature();

@@ -63,7 +63,9 @@ pub(crate) fn tool(tool: Tool) -> anyhow::Result<PathBuf> {
 ///
 /// When Python or its package cannot be installed.
 pub(crate) fn schemathesis() -> anyhow::Result<PathBuf> {
-    let folder = cache()?.join("tools").join(format!("schemathesis-{SCHEMATHESIS}"));
+    let folder = cache()?
+        .join("tools")
+        .join(format!("schemathesis-{SCHEMATHESIS}"));
     let (program, complete) = (folder.join("bin").join("st"), folder.join("complete"));
     if complete.exists() {
         return Ok(program);
@@ -76,13 +78,21 @@ pub(crate) fn schemathesis() -> anyhow::Result<PathBuf> {
     if !has_venv {
         debian_packages(&[("a-python-with-venv", "python3-venv")])?;
     }
-    crate::say(&format!("installing schemathesis {SCHEMATHESIS}, once for this machine"));
+    crate::say(&format!(
+        "installing schemathesis {SCHEMATHESIS}, once for this machine"
+    ));
     let folder = folder.to_string_lossy();
     crate::run(crate::command("python3")?.args(["-m", "venv", "--clear", &folder]))?;
     let mut pip = crate::command("timeout")?;
     pip.args(["--foreground", SECONDS_MAX]);
     pip.arg(format!("{folder}/bin/python"));
-    pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"]);
+    pip.args([
+        "-m",
+        "pip",
+        "install",
+        "--quiet",
+        "--disable-pip-version-check",
+    ]);
     pip.arg(format!("schemathesis=={SCHEMATHESIS}"));
     crate::run(&mut pip).context("cannot install schemathesis")?;
     fs::write(complete, "")?;

@@ -66,13 +66,10 @@ fn write(data: &Path, allowed: &[HexDigest]) -> Result<(), AdminError> {
 
 fn with_measurements(text: &str, allowed: &[HexDigest]) -> Option<String> {
     let name = "measurements";
-    let start = text
-        .match_indices(name)
-        .map(|(at, _)| at)
-        .find(|at| {
-            text.get(..*at)
-                .is_some_and(|head| head.is_empty() || head.ends_with('\n'))
-        })?;
+    let start = text.match_indices(name).map(|(at, _)| at).find(|at| {
+        text.get(..*at)
+            .is_some_and(|head| head.is_empty() || head.ends_with('\n'))
+    })?;
     let (head, tail) = text.split_at(start);
     let (_, after) = tail.split_once(']')?;
     let lines: String = allowed

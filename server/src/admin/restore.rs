@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 use tokio::process::Command;
 
-use super::backup::{io, run_tool, settle};
 use super::AdminError;
+use super::backup::{io, run_tool, settle};
 use crate::lock::DataLock;
 use crate::provider::{Access, Layout, make_file};
 use crate::store::{Store, StoreAddress};
@@ -135,7 +135,11 @@ const fn newer((incarnation, answer, entry): (i64, i64, i64)) -> AdminError {
 }
 
 /// Returns how far a copy of a backup, if it is this provider's.
-async fn reached_in(layout: &Layout, copy: &Path, from: &Path) -> Result<(i64, i64, i64), AdminError> {
+async fn reached_in(
+    layout: &Layout,
+    copy: &Path,
+    from: &Path,
+) -> Result<(i64, i64, i64), AdminError> {
     let no_backup = |why| AdminError::NoBackup {
         file: from.to_owned(),
         why,

@@ -74,7 +74,12 @@ impl BenchProvider {
         Ok(Self {
             data,
             is_temporary,
-            store: if store.is_some() { "postgresql" } else { SQLITE }.to_owned(),
+            store: if store.is_some() {
+                "postgresql"
+            } else {
+                SQLITE
+            }
+            .to_owned(),
             certificate,
             server: None,
         })
@@ -101,7 +106,10 @@ impl BenchProvider {
             .spawn()?;
         let out = process.stdout.take().context("the output is a pipe")?;
         let line = BufReader::new(out).lines().next_line().await?;
-        let Some(address) = line.as_deref().and_then(|line| line.strip_prefix("listening ")) else {
+        let Some(address) = line
+            .as_deref()
+            .and_then(|line| line.strip_prefix("listening "))
+        else {
             bail!("the server did not start: see {}", log.display());
         };
         let anchor = std::fs::read_to_string(Layout::new(&self.data).tls_anchor_path())?;
@@ -125,7 +133,10 @@ impl BenchProvider {
     }
 
     pub(super) fn target(&self) -> &Target {
-        let running = self.server.as_ref().expect("it was started before it is measured");
+        let running = self
+            .server
+            .as_ref()
+            .expect("it was started before it is measured");
 
         &running.target
     }
@@ -187,7 +198,7 @@ async fn make_provider(data: &Path, store: Option<&str>) -> anyhow::Result<()> {
         oem_root: Some(oem_root().public_key()),
         measurements: vec![measurement()],
         root: None,
-            now: now(),
+        now: now(),
     };
     init(data, &options).await?;
     std::fs::write(data.join(MARK), "blepay-server bench made this directory\n")?;
@@ -195,7 +206,10 @@ async fn make_provider(data: &Path, store: Option<&str>) -> anyhow::Result<()> {
     let text = std::fs::read_to_string(&config)?;
     // The rate that one address may send at is not what is measured.
     let unbounded = text.replace("requests_per_second = 200", "requests_per_second = 1000000");
-    ensure!(unbounded != text, "server.toml names another rate than expected");
+    ensure!(
+        unbounded != text,
+        "server.toml names another rate than expected"
+    );
 
     Ok(std::fs::write(config, unbounded)?)
 }

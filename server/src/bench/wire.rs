@@ -84,7 +84,8 @@ impl Connection {
     pub(super) async fn post(&mut self, path: &str, body: Bytes) -> anyhow::Result<Answered> {
         for told_to_wait in 0..ATTEMPTS_MAX {
             let (status, bytes) = self.post_once(path, body.clone()).await?;
-            if status == StatusCode::TOO_MANY_REQUESTS || status == StatusCode::SERVICE_UNAVAILABLE {
+            if status == StatusCode::TOO_MANY_REQUESTS || status == StatusCode::SERVICE_UNAVAILABLE
+            {
                 tokio::time::sleep(WAIT).await;
                 continue;
             }

@@ -1,6 +1,8 @@
 //! Every path that takes a message of a device or of another provider: routes and description in one.
 
-use crate::limits::{BATCH_SIZE_MAX, BODY_SIZE_MAX, FORWARD_SIZE_MAX, STATUS_SIZE_MAX, REMEMBERED_SIZE_MAX};
+use crate::limits::{
+    BATCH_SIZE_MAX, BODY_SIZE_MAX, FORWARD_SIZE_MAX, REMEMBERED_SIZE_MAX, STATUS_SIZE_MAX,
+};
 use crate::service::MessageKind;
 
 /// A path, what it takes and what it answers.

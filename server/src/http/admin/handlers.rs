@@ -1,5 +1,8 @@
 //! One function for each path of the admin API; the comments are what `/openapi.json` says.
-#![expect(unused_qualifications, reason = "utoipa names what its macros are given")]
+#![expect(
+    unused_qualifications,
+    reason = "utoipa names what its macros are given"
+)]
 
 use axum::Json;
 use axum::extract::{Path, State};
@@ -147,9 +150,7 @@ pub(super) async fn credit(
     let mut office = shared.office().await?;
     let amount = Amount::parse(&body.amount, office.exponent()?)
         .map_err(|error| Refusal::new(Code::Value, format!("the amount is refused: {error}")))?;
-    let credited = office
-        .credit(&body.client, amount, &body.reference)
-        .await?;
+    let credited = office.credit(&body.client, amount, &body.reference).await?;
 
     Ok(Json(credited))
 }
@@ -227,12 +228,7 @@ pub(super) async fn revoke(
     stand(&shared, &ta, Standing::Revoked, &body.reason).await
 }
 
-async fn stand(
-    shared: &AdminShared,
-    ta: &str,
-    standing: Standing,
-    reason: &str,
-) -> Answer<TaView> {
+async fn stand(shared: &AdminShared, ta: &str, standing: Standing, reason: &str) -> Answer<TaView> {
     let ta = key(ta)?;
     let mut office = shared.office().await?;
 
@@ -274,9 +270,7 @@ pub(super) async fn findings(
     }
     let mut office = shared.office().await?;
 
-    Ok(Json(
-        office.finding_page(after, limit).await?,
-    ))
+    Ok(Json(office.finding_page(after, limit).await?))
 }
 
 /// Returns what other providers owe

@@ -86,11 +86,7 @@ impl Audits {
     }
 
     fn run(&self, shared: &AdminShared) {
-        let (audits, data, stop) = (
-            self.clone(),
-            Arc::clone(&shared.data),
-            shared.stop.clone(),
-        );
+        let (audits, data, stop) = (self.clone(), Arc::clone(&shared.data), shared.stop.clone());
         shared.tasks.spawn(async move {
             let result = tokio::select! {
                 biased; // who stops the server does not wait for an audit
