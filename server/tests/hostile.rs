@@ -163,9 +163,14 @@ async fn an_address_that_floods_is_told_when_to_come_back() {
 
     assert!(answers.contains(&Some(429)));
     assert!(answers.contains(&Some(400)));
-    let refused = world.get("/v1/provider").await;
-    assert_eq!(refused.status(), 429);
-    assert!(refused.headers().contains_key("retry-after"));
+    // As many again at once: on a slow machine the first ones may find room already.
+    let gets = (0..60).map(|_| world.get("/v1/provider"));
+    let answers = futures::future::join_all(gets).await;
+    let refused: Vec<_> = answers.iter().filter(|got| got.status() == 429).collect();
+    assert!(!refused.is_empty());
+    for refused in refused {
+        assert!(refused.headers().contains_key("retry-after"));
+    }
     assert_eq!(world.get("/readyz").await.status(), 200);
 }
 
