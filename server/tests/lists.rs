@@ -1,6 +1,7 @@
 //! Deny-lists: who is revoked, in signed pieces, and payments that their own request's list forbids.
 
-use blepay_server::admin::{Office, Standing};
+use blepay_server::admin::{Force, Office, Standing, backup, restore};
+use blepay_server::provider::Layout;
 use ops_proto::certificate::Role;
 use ops_proto::list::List;
 use ops_proto::message::{
@@ -285,4 +286,38 @@ async fn lists_are_carried_by_file_and_only_what_the_directory_says_is_taken() {
     assert!(noise.is_err());
     let served = realm.shop.lists(&query(&realm.shop, None)).await.pieces;
     assert_eq!(served, realm.bank.lists(&query(&realm.bank, None)).await.pieces);
+}
+
+#[tokio::test]
+async fn a_restore_gives_no_version_a_second_meaning() {
+    let world = World::new().await;
+    let first = world.device("First", 0).await;
+    let thief = world.device("Thief", 0).await;
+    let mut alice = world.device("Alice", 1_000).await;
+    let mut carol = world.device("Carol", 1_000).await;
+    world.load(&mut alice, 500).await;
+    world.load(&mut carol, 500).await;
+    let shop = world.client("Shop").await;
+    revoke(&world, &first).await;
+    revoke(&world, &carol).await;
+    let address = Layout::new(world.data.path()).store_address().unwrap();
+    let file = world.data.path().join("copy.backup");
+    backup(world.data.path(), &address, &file).await.unwrap();
+    revoke(&world, &thief).await;
+    let held = world.lists(&query(&world, None)).await.pieces[0].body().version;
+    let World { data, server, .. } = world;
+    server.shutdown().await;
+    restore(data.path(), &address, &file, Force::Yes).await.unwrap();
+    let world = World::start(data).await;
+
+    // Who holds a version that the restore forgot is told the list of now.
+    let update = world.lists(&query(&world, Some(held))).await;
+    assert!(update.pieces[0].body().version > held);
+    // The shop's list of before named Carol, and not Alice, who is revoked afterwards.
+    let honest = alice.pay(&request(&world, &shop, Some(held)));
+    revoke(&world, &alice).await;
+    assert_eq!(world.lists(&query(&world, Some(held))).await.pieces.len(), 1);
+    assert_eq!(world.claim(&honest).await, CREDITED);
+    let listed = carol.pay(&request(&world, &shop, Some(held)));
+    assert_eq!(world.claim(&listed).await, REVOKED);
 }

@@ -5,6 +5,7 @@
 
 use std::path::{Path, PathBuf};
 
+use ops_proto::ProviderId;
 use serde::Serialize;
 use tokio::process::Command;
 
@@ -45,10 +46,9 @@ pub async fn restore(
     force: Force,
 ) -> Result<RestoreView, AdminError> {
     let layout = Layout::new(data);
-    layout.provider_certificate()?;
     match address {
         StoreAddress::File(books) => restore_file(&layout, data, books, from, force).await,
-        StoreAddress::Postgres(_) => restore_database(address, from, force).await,
+        StoreAddress::Postgres(_) => restore_database(&provider_id(&layout)?, address, from, force).await,
     }
 }
 
@@ -89,7 +89,7 @@ async fn restore_file(
     let put_aside = put_aside(books)?;
     std::fs::rename(&copy, books).map_err(|source| io(books.to_owned(), source))?;
     settle(books)?;
-    let incarnation = begin_next_life(&StoreAddress::file(books), next).await?;
+    let incarnation = begin_next_life(&provider_id(layout)?, &StoreAddress::file(books), next).await?;
 
     Ok(RestoreView {
         incarnation,
@@ -97,7 +97,12 @@ async fn restore_file(
     })
 }
 
+fn provider_id(layout: &Layout) -> Result<ProviderId, AdminError> {
+    Ok(layout.provider_certificate()?.body().provider)
+}
+
 async fn restore_database(
+    ours: &ProviderId,
     address: &StoreAddress,
     from: &Path,
     force: Force,
@@ -121,7 +126,7 @@ async fn restore_database(
     let next = here.map_or(kept.0, |here| here.0.max(kept.0));
 
     Ok(RestoreView {
-        incarnation: begin_next_life(address, next).await?,
+        incarnation: begin_next_life(ours, address, next).await?,
         put_aside: None,
     })
 }
@@ -171,14 +176,20 @@ async fn reached_at(address: &StoreAddress) -> Result<(i64, i64, i64), AdminErro
     Ok(life)
 }
 
-/// Raises the incarnation above all that devices may have seen.
-async fn begin_next_life(address: &StoreAddress, after: i64) -> Result<i64, AdminError> {
+/// Raises the incarnation, and the version of our deny-list, above all that devices may have seen.
+async fn begin_next_life(
+    ours: &ProviderId,
+    address: &StoreAddress,
+    after: i64,
+) -> Result<i64, AdminError> {
     let mut store = Store::open(address).await?;
     let mut unit = store.begin().await?;
     let mut incarnation = 0;
     while incarnation <= after {
         incarnation = i64::from(unit.raise_incarnation(now()).await?);
     }
+    let raised = u32::try_from(incarnation).unwrap_or(u32::MAX);
+    unit.begin_list_of_life(ours, raised).await?;
     unit.commit().await?;
     store.close().await?;
 

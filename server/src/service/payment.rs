@@ -48,7 +48,7 @@ pub(super) async fn book(
     if at.unit.has_payment_for(&row.sender, row.j).await? {
         row.standing = Standing::Conflict;
     } else if let Some(sender) = sender {
-        if is_listed(&sender, pair) {
+        if is_listed(at, &sender, pair).await? {
             row.standing = Standing::Listed;
         } else {
             honour(at, &sender, &receiver, &mut row).await?;
@@ -75,13 +75,24 @@ pub(super) const fn outcome_of(row: &PaymentRow) -> ItemOutcome {
     }
 }
 
-/// Returns whether the deny-list that the request states named the sender: its payee knew.
-fn is_listed(sender: &TaRow, pair: &PaymentPair) -> bool {
+/// Returns whether the deny-list that the request states named the sender: its payee knew. Numbers of our
+/// list only rise, and what a version said that a restore forgot nobody can say.
+async fn is_listed(
+    at: &mut Desk<'_, '_>,
+    sender: &TaRow,
+    pair: &PaymentPair,
+) -> Result<bool, Stop> {
+    if sender.listed == ListVersion::default() {
+        return Ok(false);
+    }
     let provider = sender.certificate.body().provider;
     let mut held = pair.request.body().lists_held.providers.iter();
+    let Some(held) = held.find(|list| list.provider == provider) else {
+        return Ok(false);
+    };
+    let known = at.unit.known_list_number(held.version.number).await?;
 
-    sender.listed > ListVersion::default()
-        && held.any(|list| list.provider == provider && list.version >= sender.listed)
+    Ok(known >= i64::from(sender.listed.number))
 }
 
 fn is_ours(at: &Desk<'_, '_>, pair: &PaymentPair) -> bool {

@@ -9,6 +9,9 @@ use super::column::{instant, key_back, provider_back, signed_back, units_back};
 use super::sql::{self, Row};
 use super::{StoreError, Unit};
 
+/// More versions than a list has in one life of the server.
+const VERSIONS_OF_A_LIFE: u32 = 1 << 20;
+
 impl Unit<'_> {
     /// Returns the version of a provider's list; (0, 0) when there is none.
     pub(crate) async fn list_version(
@@ -131,6 +134,41 @@ impl Unit<'_> {
         self.set_list_version(ours, version).await?;
 
         Ok(Some(version))
+    }
+
+    /// Begins our list of a new life, above every version that a device may hold of the lives before, and
+    /// notes which of those the books do not know.
+    pub(crate) async fn begin_list_of_life(
+        &mut self,
+        ours: &ProviderId,
+        incarnation: u32,
+    ) -> Result<(), StoreError> {
+        let newest = self.list_version(ours).await?;
+        let base = incarnation.saturating_mul(VERSIONS_OF_A_LIFE);
+        let base = base.max(newest.number.saturating_add(VERSIONS_OF_A_LIFE));
+        sql::query("INSERT INTO list_gaps (base, known) VALUES ($1, $2)")
+            .bind(i64::from(base))
+            .bind(i64::from(newest.number))
+            .execute(self.sql())
+            .await?;
+        let version = ListVersion {
+            number: base,
+            ..newest
+        };
+
+        self.set_list_version(ours, version).await
+    }
+
+    /// Returns the newest version of our list that the books know and that says no more than this one.
+    pub(crate) async fn known_list_number(&mut self, held: u32) -> Result<i64, StoreError> {
+        let known: Option<i64> = sql::query_scalar(
+            "SELECT min(known) FROM list_gaps WHERE known < $1 AND base > $1",
+        )
+        .bind(i64::from(held))
+        .fetch_one(self.sql())
+        .await?;
+
+        Ok(known.unwrap_or_else(|| i64::from(held)))
     }
 
     /// Notes with which version a TA came onto our list.
