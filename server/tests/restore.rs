@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use blepay_server::admin::{Force, backup, restore};
+use blepay_server::admin::{Force, audit, backup, restore};
 use blepay_server::provider::Layout;
 use ops_proto::list::List;
 use ops_proto::message::{
@@ -416,4 +416,58 @@ async fn what_went_to_a_ta_and_back_again_is_there_once_whatever_the_order_in_wh
     bob.come_back(&world).await;
     assert_eq!(world.online(&bob.device).await, 100);
     assert_eq!(world.check().await.loss, 0);
+}
+
+#[tokio::test]
+async fn a_grant_borne_by_the_provider_is_paid_back_by_the_claim_that_had_paid_for_it() {
+    let world = World::new().await;
+    let mut alice = Keeper::new(&world, "Alice", 1_000).await;
+    let mut bob = Keeper::new(&world, "Bob", 0).await;
+    alice.load(&world, 500).await;
+    let file = back_up(&world).await;
+    let pair = alice.device.pay(&bob.device.client_request(300));
+    world.claim(&pair).await;
+    world.credit(&bob.device, 50).await;
+    bob.load(&world, 350).await;
+    let world = restored(world, &file).await;
+
+    bob.come_back(&world).await;
+    assert_eq!(world.check().await.loss, 350);
+    assert_eq!(world.claim(&pair).await, CREDITED);
+    assert_eq!(world.check().await.loss, 50);
+    // What the operator paid in after the backup is paid in again.
+    world.credit(&bob.device, 70).await;
+
+    let ledger = world.check().await;
+    let view = world.view(&bob.device).await;
+    assert_eq!((view.online, view.tas[0].shadow + view.tas[0].open), (20, 350));
+    assert_eq!(ledger.loss, 0);
+    assert!(audit(world.data.path()).await.unwrap().balanced);
+}
+
+#[tokio::test]
+async fn what_a_retired_ta_was_paid_by_the_provider_comes_back_with_what_it_had_collected() {
+    let world = World::new().await;
+    let mut alice = Keeper::new(&world, "Alice", 1_000).await;
+    let mut bob = Keeper::new(&world, "Bob", 0).await;
+    alice.load(&world, 500).await;
+    let file = back_up(&world).await;
+    alice.pay(&mut bob, 200);
+    bob.sync(&world).await;
+    let order = bob.device.retire();
+    let bytes = world.post("/v1/retirements", encode(&order)).await.unwrap();
+    let answer: Signed<RetireAnswer> = world.signed(&bytes);
+    assert_eq!(world.online(&bob.device).await, 200);
+    let world = restored(world, &file).await;
+
+    bob.items.push(RememberedItem::Retire(order.retire.clone(), answer));
+    assert_eq!(bob.tell(&world, &bob.items).await.unwrap(), 2);
+    assert_eq!(world.online(&bob.device).await, 200);
+    assert_eq!(world.check().await.loss, 200);
+    world.report(&bob.pairs[0]).await;
+
+    let ledger = world.check().await;
+    assert_eq!(world.online(&bob.device).await, 200);
+    assert_eq!((ledger.loss, ledger.online), (0, 700));
+    assert!(audit(world.data.path()).await.unwrap().balanced);
 }

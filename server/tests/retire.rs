@@ -328,3 +328,57 @@ async fn a_death_reported_after_a_retirement_says_what_was_paid() {
     assert_eq!(world.online(&alice).await, 1_000);
     assert_eq!(world.view(&alice).await.tas[0].standing, "retired");
 }
+
+#[tokio::test]
+async fn what_a_dead_tas_owner_was_paid_pays_for_a_payment_that_was_kept_back() {
+    let world = World::new().await;
+    let mut alice = world.device("Alice", 1_000).await;
+    let friend = world.client("Friend").await;
+    world.load(&mut alice, 1_000).await;
+    let kept = alice.pay(&friend.client_request(900));
+    world.report_death(&alice, alice.ta_key()).await.unwrap();
+    world.sql(PAYABLE_NOW).await;
+    world.report_death(&alice, alice.ta_key()).await.unwrap();
+    assert_eq!(world.online(&alice).await, 1_000);
+    // She moves it on, and begins again.
+    let mut next = alice.with_new_ta();
+    next.register_ta(&world).await.unwrap();
+    world.load(&mut next, 1_000).await;
+    assert_eq!(world.claim(&kept).await, CREDITED);
+    assert_eq!(world.online(&friend).await, 900);
+    assert_eq!(world.check().await.loss, 900);
+
+    // What reaches her pays for it, and nothing is granted meanwhile.
+    world.credit(&next, 100).await;
+    assert_eq!(world.online(&next).await, 0);
+    let order = next.retire();
+    world.post("/v1/retirements", encode(&order)).await.unwrap();
+    let ledger = world.check().await;
+    assert_eq!((ledger.loss, world.online(&next).await), (0, 200));
+    let mut third = next.with_new_ta();
+    third.register_ta(&world).await.unwrap();
+}
+
+#[tokio::test]
+async fn who_owes_for_a_dead_ta_gets_no_other_before_it_is_paid() {
+    let world = World::new().await;
+    let mut alice = world.device("Alice", 1_000).await;
+    let friend = world.client("Friend").await;
+    world.load(&mut alice, 1_000).await;
+    let kept = alice.pay(&friend.client_request(900));
+    world.report_death(&alice, alice.ta_key()).await.unwrap();
+    world.sql(PAYABLE_NOW).await;
+    world.report_death(&alice, alice.ta_key()).await.unwrap();
+    let mut second = alice.with_new_ta();
+    second.register_ta(&world).await.unwrap();
+    world.load(&mut second, 1_000).await;
+    world.report_death(&second, second.ta_key()).await.unwrap();
+    assert_eq!(world.claim(&kept).await, CREDITED);
+    let mut third = second.with_new_ta();
+
+    let refused = third.register_ta(&world).await.unwrap_err();
+    assert_eq!(refused.code, "ta-bound");
+    world.credit(&third, 900).await;
+    third.register_ta(&world).await.unwrap();
+    assert_eq!(world.check().await.loss, 0);
+}

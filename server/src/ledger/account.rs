@@ -91,6 +91,10 @@ pub enum Reason {
     RetireByLoss,
     /// The receiver's TA collected from a TA that the request's own deny-list named (21).
     CoverListed,
+    /// What an owner gets pays for its TA what the provider bore (22).
+    PayDebt,
+    /// After a restore: what the provider bore for a TA is paid back (23).
+    RepayRestored,
     /// A payment of another provider's TA is presented to that provider (30).
     Present,
     /// That provider does not honour it (31).
@@ -131,6 +135,8 @@ impl Reason {
             Self::GrantByLoss => 19,
             Self::RetireByLoss => 20,
             Self::CoverListed => 21,
+            Self::PayDebt => 22,
+            Self::RepayRestored => 23,
             Self::Present => 30,
             Self::TakeBack => 31,
             Self::Accept => 32,
@@ -146,7 +152,7 @@ impl Reason {
         Self::ALL.into_iter().find(|reason| reason.code() == code)
     }
 
-    const ALL: [Self; 27] = [
+    const ALL: [Self; 29] = [
         Self::Issue,
         Self::Grant,
         Self::TakeGrant,
@@ -168,6 +174,8 @@ impl Reason {
         Self::GrantByLoss,
         Self::RetireByLoss,
         Self::CoverListed,
+        Self::PayDebt,
+        Self::RepayRestored,
         Self::Present,
         Self::TakeBack,
         Self::Accept,

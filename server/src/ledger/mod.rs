@@ -27,7 +27,9 @@
 //! | the dead TA's certificate has ended, and the claim window | held(T) → loss (advances), then online(owner) | `RepayLoss`, `Release` |
 //! | P of a TA that the request's own deny-list named was collected all the same | online(owner of R), then loss → shadow(R) | `CoverListed` |
 //! | after a restore, a status differs from the books | loss → shadow(T), or back | `RestoredShort`, `RestoredSurplus` |
-//! | after a restore, a grant or a retirement of before that cannot be paid again | loss → open(T, i), loss → online(owner) | `GrantByLoss`, `RetireByLoss` |
+//! | after a restore, a grant or a retirement of before that cannot be paid again | loss → open(T, i), loss → shadow(T) → online(owner) | `GrantByLoss`, `RetireByLoss`, `Retire` |
+//! | anything reaches the owner afterwards, or a P is collected onto a TA that retired | online(owner) → shadow(T) → loss | `PayDebt`, `RepayRestored` |
+//! | anything reaches the owner of a TA that ended and whose P the provider paid | online(owner) → shadow(T) → loss | `PayDebt`, `RepayLoss` |
 //!
 //! An honest TA may spend what it collected before anybody reported it. Such a P is honoured at once by
 //! an **advance**, which is paid back when T's status lists what it collected. So for an honest TA
@@ -38,6 +40,7 @@
 //! always backed: the loss of a forged P lies with the provider of who forged it.
 
 mod account;
+mod debt;
 mod ending;
 mod honour;
 mod judge;
@@ -50,6 +53,7 @@ mod redeem;
 mod tests;
 
 pub use account::{Account, Reason, Transfer};
+pub use debt::{Debt, repay};
 pub use ending::{TaBooks, Trust, Withdrawn, hold, release, retire, withdraw};
 pub use honour::{Grant, Honour, SenderBooks, back, grant, honour};
 pub use judge::{BooksDiffer, GrantPlace, Judged, LastGrant, StatusBooks, judge};

@@ -103,6 +103,11 @@ impl Ta {
         if at.unit.ta_of(&self.client).await?.is_some() {
             return Err(refuse(Code::TaBound, "the client has another TA"));
         }
+        let debts = at.unit.debts_of(&self.client, at.now).await?;
+        if debts.iter().any(|debt| debt.advanced > 0) {
+            let message = "the client was paid what its last TA held, and that TA had spent it: what reaches its account pays that first";
+            return Err(refuse(Code::TaBound, message));
+        }
         take_key(at, &self.ta, SubjectKind::Ta).await?;
         let name = client.certificate.body().name.clone();
         let certificate = at.provider.certify_ta(self.ta, name, at.now);

@@ -2,7 +2,7 @@
 
 use ops_proto::certificate::Role;
 use ops_proto::message::Status;
-use ops_proto::{Amount, PublicKey};
+use ops_proto::{Amount, PublicKey, Time};
 
 use super::chain::{known, status_books};
 use super::{Desk, Stop, ending};
@@ -64,6 +64,14 @@ pub(super) async fn may_lack(at: &mut Desk<'_, '_>) -> Result<bool, Stop> {
     let window = at.provider.config().claim_window_days.saturating_mul(DAY_MS);
 
     Ok(at.now.ms_since(raised) <= window)
+}
+
+/// Returns until when what the provider bears for what a restore lost is paid back by what comes in.
+pub(super) async fn until(at: &mut Desk<'_, '_>) -> Result<Time, Stop> {
+    let window = at.provider.config().claim_window_days.saturating_mul(DAY_MS);
+    let raised = at.unit.raised().await?;
+
+    Ok(raised.map_or(at.now, |raised| raised.saturating_add_ms(window)))
 }
 
 /// Returns whether the books of a TA may lack what a restore lost.

@@ -53,6 +53,10 @@ impl Unit<'_> {
     ) -> Result<(), StoreError> {
         for transfer in transfers {
             self.post_one(transfer, cause, now).await?;
+            // Who gets something pays what it owes first.
+            for repayment in self.repayments(transfer, now).await? {
+                self.post_one(&repayment, cause, now).await?;
+            }
         }
 
         Ok(())
@@ -118,15 +122,17 @@ impl Unit<'_> {
         reason: Reason,
         amount: i64,
     ) -> Result<(), StoreError> {
-        let (by_owner, by_loss) = advance_of(reason, amount);
+        let (by_owner, by_loss, restored) = advance_of(reason, amount);
         sql::query(
             "UPDATE tas SET advanced_by_owner = advanced_by_owner + $2,
-                 advanced_by_loss = advanced_by_loss + $3
+                 advanced_by_loss = advanced_by_loss + $3,
+                 restored_by_loss = restored_by_loss + $4
              WHERE key = $1",
         )
         .bind(ta.0.as_slice())
         .bind(by_owner)
         .bind(by_loss)
+        .bind(restored)
         .execute(self.sql())
         .await?;
 
@@ -190,13 +196,16 @@ impl Unit<'_> {
     }
 }
 
-/// Returns what an entry of this reason adds to the advances of its TA: by the owner, by the provider.
-const fn advance_of(reason: Reason, amount: i64) -> (i64, i64) {
+/// Returns what an entry of this reason adds to the advances of its TA: by the owner, by the provider, and
+/// by the provider for what a restore lost.
+const fn advance_of(reason: Reason, amount: i64) -> (i64, i64, i64) {
     match reason {
-        Reason::AdvanceByOwner => (amount, 0),
-        Reason::RepayOwner => (amount.saturating_neg(), 0),
-        Reason::AdvanceByLoss => (0, amount),
-        Reason::RepayLoss => (0, amount.saturating_neg()),
+        Reason::AdvanceByOwner => (amount, 0, 0),
+        Reason::RepayOwner => (amount.saturating_neg(), 0, 0),
+        Reason::AdvanceByLoss => (0, amount, 0),
+        Reason::RepayLoss => (0, amount.saturating_neg(), 0),
+        Reason::GrantByLoss | Reason::RetireByLoss => (0, 0, amount),
+        Reason::RepayRestored => (0, 0, amount.saturating_neg()),
         Reason::Issue
         | Reason::Grant
         | Reason::TakeGrant
@@ -211,23 +220,28 @@ const fn advance_of(reason: Reason, amount: i64) -> (i64, i64) {
         | Reason::Retire
         | Reason::RestoredShort
         | Reason::RestoredSurplus
-        | Reason::GrantByLoss
-        | Reason::RetireByLoss
         | Reason::CoverListed
+        | Reason::PayDebt
         | Reason::Present
         | Reason::TakeBack
         | Reason::Accept
         | Reason::CoverForeign
         | Reason::SettleOut
-        | Reason::SettleIn => (0, 0),
+        | Reason::SettleIn => (0, 0, 0),
     }
 }
 
-/// The TA that a transfer is an advance for, or pays one back for.
+/// The TA that a transfer is an advance or a debt for, or pays one back for.
 const fn advanced_ta(transfer: &Transfer) -> Option<PublicKey> {
     match (transfer.reason, &transfer.from, &transfer.to) {
         (Reason::AdvanceByOwner | Reason::AdvanceByLoss, _, Account::Shadow(ta))
-        | (Reason::RepayOwner | Reason::RepayLoss, Account::Shadow(ta), _) => Some(*ta),
+        | (
+            Reason::RepayOwner | Reason::RepayLoss | Reason::RepayRestored,
+            Account::Shadow(ta),
+            _,
+        )
+        | (Reason::GrantByLoss, _, Account::Open { ta, .. })
+        | (Reason::RetireByLoss, Account::Loss, Account::Shadow(ta)) => Some(*ta),
         _ => None,
     }
 }

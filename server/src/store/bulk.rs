@@ -110,7 +110,7 @@ impl Unit<'_> {
             .collect()
     }
 
-    /// Returns the numbers of these clients' online accounts, for those that are clients here.
+    /// Returns the numbers of these clients' online accounts, for those that are clients here and owe nothing.
     pub(crate) async fn online_accounts(
         &mut self,
         wanted: &[PublicKey],
@@ -140,7 +140,9 @@ impl Unit<'_> {
                 "SELECT clients.key, accounts.id
                  FROM {rows} CROSS JOIN clients CROSS JOIN accounts
                  WHERE clients.key = given.column1 AND accounts.kind = 1
-                   AND accounts.owner = clients.key AND accounts.number = given.column2",
+                   AND accounts.owner = clients.key AND accounts.number = given.column2
+                   AND NOT EXISTS (SELECT 1 FROM tas WHERE tas.owner = clients.key
+                       AND (restored_by_loss > 0 OR (standing >= 2 AND advanced_by_loss > 0)))",
                 keys_without_number(wanted),
             )
             .await?;

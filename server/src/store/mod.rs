@@ -13,6 +13,7 @@ mod certificates;
 mod challenges;
 mod column;
 mod connect;
+mod debts;
 mod deposits;
 mod ends;
 mod error;

@@ -66,6 +66,8 @@ pub struct TaRow {
     pub advanced_by_owner: u64,
     /// What the provider stood in for, in minor units.
     pub advanced_by_loss: u64,
+    /// What the provider bore for it because a restore lost the money, in minor units.
+    pub restored_by_loss: u64,
     /// What it withdrew and nobody moved yet, below zero, in minor units.
     pub unbacked: i64,
     /// The version of the deny-list with which it was listed as revoked; (0, 0) when it is not.
@@ -321,6 +323,7 @@ pub(super) fn ta_back(row: &Row) -> Result<TaRow, StoreError> {
         mark: counter_back(row.try_get("mark")?)?,
         advanced_by_owner: units_back(row.try_get("advanced_by_owner")?)?,
         advanced_by_loss: units_back(row.try_get("advanced_by_loss")?)?,
+        restored_by_loss: units_back(row.try_get("restored_by_loss")?)?,
         unbacked: row.try_get("unbacked")?,
         listed: ListVersion {
             epoch: row.try_get("listed_epoch")?,

@@ -257,7 +257,7 @@ impl Auditor<'_, '_> {
 
     /// Compares what stands beside each TA with what its entries make.
     pub(super) async fn check_advances(&mut self) -> Result<(), AdminError> {
-        let mut sums: BTreeMap<PublicKey, (i128, i128)> = BTreeMap::new();
+        let mut sums: BTreeMap<PublicKey, (i128, i128, i128)> = BTreeMap::new();
         let mut after = 0;
         loop {
             let page = self.unit.entries_as_they_stand(after, PAGE).await?;
@@ -274,6 +274,10 @@ impl Auditor<'_, '_> {
                     Some(Reason::RepayOwner) => sum.0 = sum.0.saturating_sub(amount),
                     Some(Reason::AdvanceByLoss) => sum.1 = sum.1.saturating_add(amount),
                     Some(Reason::RepayLoss) => sum.1 = sum.1.saturating_sub(amount),
+                    Some(Reason::GrantByLoss | Reason::RetireByLoss) => {
+                        sum.2 = sum.2.saturating_add(amount);
+                    }
+                    Some(Reason::RepayRestored) => sum.2 = sum.2.saturating_sub(amount),
                     Some(_) | None => {
                         self.audit.faults.push(format!(
                             "entry {}: it names a TA and is no advance",
@@ -287,6 +291,7 @@ impl Auditor<'_, '_> {
             let stands = (
                 i128::from(ta.advanced_by_owner),
                 i128::from(ta.advanced_by_loss),
+                i128::from(ta.restored_by_loss),
             );
             let made = sums.remove(&ta.key).unwrap_or_default();
             if stands != made {
@@ -326,9 +331,11 @@ const fn fits(reason: Reason, side: Side, kind: i64) -> bool {
         (Reason::AdvanceByOwner, Side::Debit) => kind == ONLINE,
         (Reason::AdvanceByLoss | Reason::CoverForeign, Side::Debit) => kind == LOSS,
         (Reason::AdvanceByOwner | Reason::AdvanceByLoss, Side::Credit) => kind == SHADOW,
-        (Reason::RepayOwner | Reason::RepayLoss, Side::Debit) => kind == SHADOW,
+        (Reason::RepayOwner | Reason::RepayLoss | Reason::RepayRestored, Side::Debit)
+        | (Reason::PayDebt, Side::Credit) => kind == SHADOW,
+        (Reason::PayDebt, Side::Debit) => kind == ONLINE,
         (Reason::RepayOwner, Side::Credit) => kind == ONLINE,
-        (Reason::RepayLoss, Side::Credit) => kind == LOSS,
+        (Reason::RepayLoss | Reason::RepayRestored, Side::Credit) => kind == LOSS,
         (Reason::TakeBack | Reason::Accept, Side::Debit) => kind == TRANSIT,
         (Reason::TakeBack | Reason::Accept | Reason::SettleIn, Side::Credit) => kind == POSITION,
         (Reason::CoverForeign, Side::Credit) => matches!(kind, POSITION | SHADOW),
@@ -337,8 +344,10 @@ const fn fits(reason: Reason, side: Side, kind: i64) -> bool {
         (Reason::Hold, Side::Credit) | (Reason::FromHeld | Reason::Release, Side::Debit) => {
             kind == HELD
         }
-        (Reason::Release | Reason::Retire | Reason::RetireByLoss, Side::Credit) => kind == ONLINE,
-        (Reason::GrantByLoss | Reason::RetireByLoss, Side::Debit) => kind == LOSS,
+        (Reason::Release | Reason::Retire, Side::Credit) => kind == ONLINE,
+        (Reason::RetireByLoss, Side::Credit) => matches!(kind, SHADOW | ONLINE),
+        (Reason::RetireByLoss, Side::Debit) => matches!(kind, LOSS | SHADOW),
+        (Reason::GrantByLoss, Side::Debit) => kind == LOSS,
         (
             Reason::Credit
             | Reason::Transit

@@ -5,7 +5,7 @@ use ops_proto::signed::Signed;
 use ops_proto::statement::Statement;
 
 use super::super::withdraw::WithdrawOrder;
-use super::super::{Conviction, Desk, Stop, ending};
+use super::super::{Conviction, Desk, Stop, ending, restored};
 use crate::ledger::{Account, Reason, Transfer};
 use crate::store::{AnswerKind, DepositRow, TaRow};
 
@@ -114,6 +114,8 @@ async fn grant(at: &mut Desk<'_, '_>, ta: &TaRow, order: &DepositOrder) -> Resul
         at.unit.post(&[transfer], &cause.0, at.now).await?;
     }
     if by_loss > 0 {
+        let until = restored::until(at).await?;
+        at.unit.set_restored_until(&ta.key, until).await?;
         let reason = format!(
             "the restore lost what was paid in: of deposit {} the provider bears {by_loss}",
             body.position.i

@@ -6,7 +6,7 @@ use ops_proto::statement::Statement;
 
 use super::super::chain::Chain;
 use super::money;
-use super::super::{Desk, Stop, ending};
+use super::super::{Desk, Stop, ending, restored};
 use crate::ledger::{Account, Reason, Transfer};
 use crate::store::{AnswerKind, RetirementRow, TaRow, TaStanding};
 
@@ -134,7 +134,11 @@ async fn pay_again(
             books.held.minor_units(),
             Reason::Release,
         ),
-        (Account::Loss, u64::MAX, Reason::RetireByLoss),
+        (
+            Account::Shadow(ta.key),
+            u64::MAX,
+            Reason::RetireByLoss,
+        ),
     ];
     for (from, most, reason) in sources {
         let paid = rest.min(most);
@@ -142,15 +146,26 @@ async fn pay_again(
         let Some(amount) = ending::some(paid) else {
             continue;
         };
+        let cause = answer.body().retire;
+        if reason == Reason::RetireByLoss {
+            let borne = Transfer {
+                from: Account::Loss,
+                to: from,
+                amount,
+                reason,
+            };
+            at.unit.post(&[borne], &cause.0, at.now).await?;
+        }
         let transfer = Transfer {
             from,
             to: Account::Online(ta.owner),
             amount,
             reason,
         };
-        let cause = answer.body().retire;
         at.unit.post(&[transfer], &cause.0, at.now).await?;
         if reason == Reason::RetireByLoss {
+            let until = restored::until(at).await?;
+            at.unit.set_restored_until(&ta.key, until).await?;
             let reason = format!("the restore lost what a retired TA held: the provider bears {paid}");
             at.unit.put_finding(&ta.key, &reason, None, at.now).await?;
         }
