@@ -13,7 +13,7 @@ use crate::limits::SLOT_SIZE_MAX;
 pub(super) struct Directory {
     path: PathBuf,
     /// Held for the life of the storage: two TAs on one state would fork its history.
-    _lock: File,
+    lock: File,
 }
 
 impl Directory {
@@ -27,7 +27,7 @@ impl Directory {
 
         Ok(Self {
             path: path.to_owned(),
-            _lock: lock(path)?,
+            lock: lock(path)?,
         })
     }
 
@@ -124,6 +124,15 @@ pub(super) fn read_bounded(path: &Path, size_max: usize) -> io::Result<Option<Ve
     }
 
     Ok(Some(bytes))
+}
+
+impl Drop for Directory {
+    /// Closing the file would do, but for a child that is being started at this moment: until it runs
+    /// its own program it holds a copy of the file, and with it the lock.
+    fn drop(&mut self) {
+        // Failing leaves the lock to the close.
+        let _left_to_the_close = self.lock.unlock();
+    }
 }
 
 fn lock(directory: &Path) -> io::Result<File> {
