@@ -161,19 +161,26 @@ pub(crate) struct DenyList {
     pub(crate) entries: u64,
 }
 
-/// Installs the packages from the run's disk and waits until the services run.
-pub(crate) fn install(board: &mut Board, kind: Kind) -> Outcome<()> {
-    let packages = match kind {
-        Kind::WithTa => format!("{RUN_DISK}/blepayd_*.deb {RUN_DISK}/blepay-ta_*.deb"),
-        Kind::WithoutTa => format!("{RUN_DISK}/blepayd_*.deb"),
-    };
-    board.must_within(&format!("dpkg -i {packages}"), INSTALL_LIMIT)?;
+/// Installs the packages from the run's disk on boards at once, and waits until the services run.
+pub(crate) fn install_all(boards: &mut [(&mut Board, Kind)]) -> Outcome<()> {
+    let mut jobs = Vec::new();
+    for (board, kind) in &mut *boards {
+        let packages = match kind {
+            Kind::WithTa => format!("{RUN_DISK}/blepayd_*.deb {RUN_DISK}/blepay-ta_*.deb"),
+            Kind::WithoutTa => format!("{RUN_DISK}/blepayd_*.deb"),
+        };
+        jobs.push(board.start(&format!("dpkg -i {packages}"))?);
+    }
+    for ((board, _), job) in boards.iter_mut().zip(&jobs) {
+        board.must_end(job, INSTALL_LIMIT)?;
+        board.wait_until(
+            "the daemon answers",
+            &format!("systemctl is-active -q blepayd && test -S {SOCKET}"),
+            SERVICE_LIMIT,
+        )?;
+    }
 
-    board.wait_until(
-        "the daemon answers",
-        &format!("systemctl is-active -q blepayd && test -S {SOCKET}"),
-        SERVICE_LIMIT,
-    )
+    Ok(())
 }
 
 /// Enrols with the provider and waits until it has certified the wallet.

@@ -185,12 +185,19 @@ impl Board {
 
     /// Runs a shell command that has to succeed within a limit and returns its standard output.
     pub(crate) fn must_within(&mut self, command: &str, limit: Duration) -> Outcome<String> {
-        let output = self.run(command, limit)?;
+        let job = self.start(command)?;
+
+        self.must_end(&job, limit)
+    }
+
+    /// Waits until a started command, which has to succeed, has ended, and returns its standard output.
+    pub(crate) fn must_end(&mut self, job: &Job, limit: Duration) -> Outcome<String> {
+        let output = self.wait(job, limit)?;
         if output.code == 0 {
             return Ok(output.stdout);
         }
 
-        Err(self.failed(command, &output))
+        Err(self.failed(&job.command, &output))
     }
 
     /// Starts a shell command and leaves it running.

@@ -131,8 +131,10 @@ fn wallets(bench: &mut Bench) -> Outcome<Keys> {
     }
     let enrolment = bench.serve()?.enrolment()?;
     step("install the packages on both boards", || {
-        wallet::install(&mut bench.payer, Kind::WithTa)?;
-        wallet::install(&mut bench.payee, Kind::WithoutTa)
+        wallet::install_all(&mut [
+            (&mut bench.payer, Kind::WithTa),
+            (&mut bench.payee, Kind::WithoutTa),
+        ])
     })?;
     let keys = step("register and deposit online", || {
         let payer = wallet::init(&mut bench.payer, &enrolment, "Payer", Kind::WithTa)?.client;

@@ -111,13 +111,16 @@ impl People {
     /// Puts aside what is on the boards, after making sure that they have the packages.
     pub(super) fn gather(bench: &mut Bench) -> Outcome<Self> {
         step("install the packages on both boards", || {
-            for side in Side::ALL {
-                let board = side.of(bench);
+            let mut lacking = Vec::new();
+            for board in [&mut bench.payer, &mut bench.payee] {
                 let is_there = "dpkg -s blepayd blepay-ta >/dev/null 2>&1";
                 if board.run(is_there, SWITCH_LIMIT)?.code != 0 {
-                    wallet::install(board, Kind::WithTa)?;
+                    lacking.push((board, Kind::WithTa));
                 }
-                board.must_within(
+            }
+            wallet::install_all(&mut lacking)?;
+            for side in Side::ALL {
+                side.of(bench).must_within(
                     &format!("systemctl stop {UNITS}; {}", put_aside(BEFORE)),
                     SWITCH_LIMIT,
                 )?;

@@ -52,7 +52,7 @@ pub(super) fn run(bench: &mut Bench, people: &mut People) -> Outcome<Proved> {
     let on_device = books::agree(bench, &ada, |bench| &mut bench.payer)?;
 
     Ok((
-        "10.00 left the device offline and was booked by itself when the network was back"
+        "10.00 went from the device to the account; without a network nothing is debited"
             .to_owned(),
         json!({ "device": on_device, "online": online }),
     ))
