@@ -1,5 +1,7 @@
 //! Mailbox: pairs that others handed in for a TA wait until a status lists their ids.
 
+use std::collections::BTreeSet;
+
 use ops_proto::certificate::Certificate;
 use ops_proto::id::KeyId;
 use ops_proto::list::List;
@@ -49,7 +51,7 @@ impl Query {
         let stamp = at.unit.next_stamp().await?;
         let body = MailboxAnswer {
             ta: ta.key,
-            providers: providers(at, &pairs)?,
+            providers: providers(at, &pairs).await?,
             pairs: too_long(pairs.try_into())?,
             next,
             stamp,
@@ -60,12 +62,13 @@ impl Query {
     }
 }
 
-/// Returns the certificates of the providers that issued those of the pairs.
-fn providers<const MAX: usize>(
-    at: &Desk<'_, '_>,
+/// Returns the certificates of the providers that issued those of the pairs: ours, and those of others whose
+/// TAs paid.
+async fn providers<const MAX: usize>(
+    at: &mut Desk<'_, '_>,
     pairs: &[PaymentPair],
 ) -> Result<List<Signed<Certificate>, MAX>, Stop> {
-    let issuers: Vec<KeyId> = pairs
+    let issuers: BTreeSet<KeyId> = pairs
         .iter()
         .flat_map(|pair| {
             [
@@ -74,14 +77,17 @@ fn providers<const MAX: usize>(
             ]
         })
         .collect();
-    let named = at
+    let mut named: Vec<_> = at
         .provider
         .certificates()
         .iter()
         .filter(|certificate| issuers.contains(&certificate.body().subject.id()))
-        .take(MAX)
         .cloned()
-        .collect::<Vec<_>>();
+        .collect();
+    for issuer in &issuers {
+        named.extend(at.unit.issuer_certificates(issuer).await?);
+    }
+    named.truncate(MAX);
 
     too_long(named.try_into())
 }
