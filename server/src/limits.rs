@@ -124,6 +124,12 @@ pub const PEER_PAUSE_MAX_MS: u64 = 5 * 60 * 1000;
 /// How long until a payment is presented again of which its provider cannot say yet, in milliseconds.
 pub const FORWARD_AGAIN_MS: u64 = 60 * 1000;
 
+/// How long until a creditor is told again of a settlement that it has not confirmed, in milliseconds.
+pub const SETTLEMENT_AGAIN_MS: u64 = 5 * 1000;
+
+/// How long until a payment is handed over again that its receiver's provider refused, in milliseconds.
+pub const DELIVER_AGAIN_MS: u64 = 60 * 60 * 1000;
+
 /// Payments that were kept back and are presented at a time.
 pub const KEPT_BACK_MAX: i64 = 500;
 

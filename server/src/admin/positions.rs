@@ -9,7 +9,7 @@ use serde::Serialize;
 use super::{AdminError, Office};
 use crate::ledger::{Account, Reason, Transfer};
 use crate::provider::{FileError, Provider};
-use crate::service::{Desk, Stop, release};
+use crate::service::{Desk, Stop, receive, release};
 use crate::store::{PeerRow, SettlementRow, StoreError, Unit};
 use crate::writer::now;
 
@@ -245,6 +245,46 @@ impl Office {
         Ok(settlement_view(&row))
     }
 
+    /// Says that what another provider announced as paid has arrived; once for each reference. A running
+    /// server acknowledges it to the debtor.
+    ///
+    /// # Errors
+    ///
+    /// [`PositionError`] when it announced nothing with this reference, or another amount, or owes less.
+    pub async fn receive(
+        &mut self,
+        peer: &str,
+        amount: Amount,
+        reference: &str,
+    ) -> Result<SettlementView, PositionError> {
+        let provider = self.provider()?;
+        let ours = provider.id();
+        let mut unit = self.store.begin().await?;
+        let debtor = find_peer(&mut unit, peer).await?.provider;
+        let hash = Digest::of(&[REFERENCE_DOMAIN, reference.as_bytes()]);
+        let Some(known) = unit.settlement_of(&debtor, &ours, &hash).await? else {
+            return Err(PositionError::NotAnnounced(reference.to_owned()));
+        };
+        let announced = known.settlement.body().amount;
+        if announced != amount {
+            return Err(PositionError::OtherAmount(announced.minor_units()));
+        }
+        if known.answer.is_some() {
+            let mut view = settlement_view(&known);
+            view.repeated = true;
+            return Ok(view);
+        }
+        let mut desk = Desk {
+            unit: &mut unit,
+            provider: &provider,
+            now: now(),
+        };
+        let row = receive(&mut desk, known).await?;
+        unit.commit().await?;
+
+        Ok(settlement_view(&row))
+    }
+
     fn provider(&self) -> Result<Provider, FileError> {
         Provider::load(self.layout.data())
     }
@@ -366,8 +406,14 @@ pub enum PositionError {
         /// What is owed.
         owed: u64,
     },
-    /// What was kept back cannot be presented.
-    #[error("what was kept back cannot be presented: {0}")]
+    /// The other provider announced no settlement with this reference.
+    #[error("no settlement with the reference {0:?} was announced: the debtor says so with `positions settle`")]
+    NotAnnounced(String),
+    /// Another amount was announced.
+    #[error("{0} minor units were announced with this reference")]
+    OtherAmount(u64),
+    /// The books do not take it.
+    #[error("{0}")]
     Release(String),
 }
 

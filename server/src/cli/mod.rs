@@ -23,7 +23,7 @@ pub use self::bench::Bench;
 pub use ca::{Ask, CaCommand, Certify, LimitArgs};
 pub use evidence::EvidenceCommand;
 pub use lists::ListsCommand;
-pub use positions::{PeersCommand, Positions, PositionsCommand};
+pub use positions::{BookedTransfer, PeersCommand, Positions, PositionsCommand};
 pub use self::office::{BackupArgs, MeasurementCommand, RestoreArgs, StandingArgs};
 pub use run::execute;
 

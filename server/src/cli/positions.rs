@@ -85,23 +85,33 @@ pub enum PositionsCommand {
     #[command(after_help = "Example, at the provider that owes:
   blepay-server positions settle Ferry --data ./data --amount 250.00 --reference transfer-2026-117
 
-The running server tells it to the creditor until that acknowledges it. Never more than is owed.")]
-    Settle {
-        /// The creditor's name here, or its id
-        peer: String,
-        /// The data directory that `init` made
-        #[command(flatten)]
-        data: Data,
-        /// How much was paid
-        #[arg(long, allow_hyphen_values = true)]
-        amount: String,
-        /// What the transfer went with: the same reference is booked once
-        #[arg(long, value_name = "TEXT")]
-        reference: String,
-        /// Print JSON, in minor units
-        #[arg(long)]
-        json: bool,
-    },
+The running server tells it to the creditor until that confirms it. Never more than is owed.")]
+    Settle(BookedTransfer),
+    /// Confirm that what a provider says it paid has arrived; once for each reference
+    #[command(after_help = "Example, at the provider that is owed, once the bank statement shows the transfer:
+  blepay-server positions receive Harbour --data ./data --amount 250.00 --reference transfer-2026-117
+
+Until then the debtor owes as before: its word alone is booked nowhere.")]
+    Receive(BookedTransfer),
+}
+
+/// A transfer outside the books.
+#[derive(Debug, Args)]
+pub struct BookedTransfer {
+    /// The other provider's name here, or its id
+    peer: String,
+    /// The data directory that `init` made
+    #[command(flatten)]
+    data: Data,
+    /// How much was paid
+    #[arg(long, allow_hyphen_values = true)]
+    amount: String,
+    /// What the transfer went with: the same reference is booked once
+    #[arg(long, value_name = "TEXT")]
+    reference: String,
+    /// Print JSON, in minor units
+    #[arg(long)]
+    json: bool,
 }
 
 pub(super) async fn peers(command: PeersCommand) -> anyhow::Result<()> {
@@ -184,15 +194,8 @@ fn line(peer: &PeerView, exponent: u8) -> std::io::Result<()> {
 }
 
 pub(super) async fn positions(args: Positions) -> anyhow::Result<()> {
-    if let Some(PositionsCommand::Settle {
-        peer,
-        data,
-        amount,
-        reference,
-        json,
-    }) = args.command
-    {
-        return settle(&data.data, &peer, &amount, &reference, json).await;
+    if let Some(command) = args.command {
+        return book(command).await;
     }
     let mut office = Office::open(&args.data.data).await?;
     let exponent = office.exponent()?;
@@ -237,17 +240,26 @@ fn show(position: &PositionDetail, exponent: u8) -> anyhow::Result<()> {
     Ok(())
 }
 
-async fn settle(
-    data: &Path,
-    peer: &str,
-    text: &str,
-    reference: &str,
-    json: bool,
-) -> anyhow::Result<()> {
-    let mut office = Office::open(data).await?;
+async fn book(command: PositionsCommand) -> anyhow::Result<()> {
+    let (transfer, is_ours) = match command {
+        PositionsCommand::Settle(transfer) => (transfer, true),
+        PositionsCommand::Receive(transfer) => (transfer, false),
+    };
+    let BookedTransfer {
+        peer,
+        data,
+        amount: text,
+        reference,
+        json,
+    } = transfer;
+    let mut office = Office::open(&data.data).await?;
     let exponent = office.exponent()?;
-    let amount = amount(text, exponent)?;
-    let settlement = office.settle(peer, amount, reference).await?;
+    let amount = amount(&text, exponent)?;
+    let settlement = if is_ours {
+        office.settle(&peer, amount, &reference).await?
+    } else {
+        office.receive(&peer, amount, &reference).await?
+    };
     if json {
         return Ok(output::json(&settlement)?);
     }

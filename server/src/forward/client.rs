@@ -11,6 +11,7 @@ use rustls_pki_types::pem::PemObject as _;
 
 use super::{Answer, EXCHANGE_TIMEOUT};
 use crate::provider::provider_keys;
+use crate::refusal::Code;
 use crate::store::PeerRow;
 use crate::writer::now;
 
@@ -149,6 +150,16 @@ pub(super) enum PeerError {
     /// Its answer could not be booked.
     #[error("its answer was not booked: {0}")]
     NotBooked(String),
+}
+
+impl PeerError {
+    /// Returns whether the peer refused with this code.
+    pub(super) fn is(&self, code: Code) -> bool {
+        // The code stands first in what it says, of which only the beginning is kept.
+        let said = format!("\"code\":\"{}\"", code.as_str());
+
+        matches!(self, Self::Refused(_, text) if text.contains(&said))
+    }
 }
 
 fn cause_of(error: &reqwest::Error) -> String {

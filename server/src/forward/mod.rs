@@ -15,13 +15,14 @@ use ops_proto::Time;
 use ops_proto::list::List;
 use ops_proto::message::{Batch, BatchAnswer, Forward, ForwardAnswer, Settlement, SettlementAck};
 use ops_proto::signed::{Body, Signed, encode};
-use ops_proto::{PaymentPair, limits::BATCH_PAIRS_MAX, limits::LISTS_HELD_MAX};
+use ops_proto::{Digest, PaymentPair, limits::BATCH_PAIRS_MAX, limits::LISTS_HELD_MAX};
 use tokio_util::sync::CancellationToken;
 
+use crate::refusal::Code;
 use crate::limits::{OUTBOX_INTERVAL, PEER_PAIRS_MAX, PEER_PAUSE_MAX_MS, PEER_PAUSE_MIN_MS};
 use crate::provider::Provider;
 use crate::service::{Acknowledged, Answered, Delivered, Order};
-use crate::store::{PeerRow, Store, StoreAddress, StoreError, Unit};
+use crate::store::{PeerRow, SettlementRow, Store, StoreAddress, StoreError, Unit};
 use crate::writer::{Writer, now};
 use client::{Client, PeerError};
 
@@ -40,7 +41,9 @@ pub(crate) struct Outbox {
 /// What there is to say to one peer.
 #[derive(Debug)]
 struct Errand {
-    settlement: Option<Signed<Settlement>>,
+    settlements: Vec<Signed<Settlement>>,
+    /// What the peer acknowledged before; read when there is something to settle.
+    settled: Vec<Signed<Settlement>>,
     present: Vec<PaymentPair>,
     deliver: Vec<PaymentPair>,
 }
@@ -141,39 +144,96 @@ impl Outbox {
         Ok(self.run_errand(&mut client, peer, errand).await)
     }
 
+    /// Says each part by itself: what is not understood of one keeps none of the others back.
     async fn run_errand(
         &self,
         client: &mut Client,
         peer: &PeerRow,
         errand: Errand,
     ) -> Result<(), PeerError> {
-        if let Some(settlement) = errand.settlement {
-            let ack: Signed<SettlementAck> =
-                client.ask("/v1/settlements", settlement.to_wire()).await?;
-            if ack.body().settlement != settlement.hash() {
-                return Err(PeerError::Other("it acknowledges another settlement"));
+        let settled = self
+            .settle(client, peer, errand.settlements, &errand.settled)
+            .await;
+        let presented = self.present(client, peer, &errand.present).await;
+        let delivered = self.deliver(client, errand.deliver).await;
+
+        settled.and(presented).and(delivered)
+    }
+
+    async fn settle(
+        &self,
+        client: &mut Client,
+        peer: &PeerRow,
+        open: Vec<Signed<Settlement>>,
+        before: &[Signed<Settlement>],
+    ) -> Result<(), PeerError> {
+        for settlement in open {
+            let mut said = announce(client, &settlement).await;
+            if said.as_ref().is_err_and(|error| error.is(Code::ChainGap)) {
+                // A restore of the peer's lost what it had acknowledged.
+                for one in before {
+                    if let Err(error) = announce(client, one).await
+                        && !error.is(Code::UnderWay)
+                    {
+                        return Err(error);
+                    }
+                }
+                said = announce(client, &settlement).await;
             }
+            let ack = match said {
+                Ok(ack) => Some(ack),
+                Err(error @ PeerError::Refused(..)) => {
+                    if !error.is(Code::UnderWay) {
+                        tracing::warn!(peer = peer.name, %error, "A settlement was refused");
+                    }
+                    None
+                }
+                Err(error) => return Err(error),
+            };
             let order = Acknowledged::new(peer.provider, settlement, ack);
             self.book(Order::Acknowledged(order)).await?;
         }
-        if !errand.present.is_empty() {
-            let forward = self.forward(peer, &errand.present)?;
-            let answer: Signed<ForwardAnswer> =
-                client.ask("/v1/forwards", forward.to_wire()).await?;
-            check_fits(answer.body(), &errand.present, &self.provider)?;
-            self.book(Order::Answered(Answered::new(peer.provider, answer)))
-                .await?;
-        }
-        if !errand.deliver.is_empty() {
-            let batch = Batch {
-                providers: self.certificates(),
-                pairs: list(errand.deliver)?,
-            };
-            let answer: Signed<BatchAnswer> = client.ask("/v1/claims", encode(&batch)).await?;
-            self.book(Order::Delivered(Delivered::new(answer))).await?;
-        }
 
         Ok(())
+    }
+
+    async fn present(
+        &self,
+        client: &mut Client,
+        peer: &PeerRow,
+        pairs: &[PaymentPair],
+    ) -> Result<(), PeerError> {
+        if pairs.is_empty() {
+            return Ok(());
+        }
+        let forward = self.forward(peer, pairs)?;
+        let answer: Signed<ForwardAnswer> = client.ask("/v1/forwards", forward.to_wire()).await?;
+        check_fits(answer.body(), pairs, &self.provider)?;
+
+        self.book(Order::Answered(Answered::new(peer.provider, answer)))
+            .await
+    }
+
+    async fn deliver(
+        &self,
+        client: &mut Client,
+        pairs: Vec<PaymentPair>,
+    ) -> Result<(), PeerError> {
+        if pairs.is_empty() {
+            return Ok(());
+        }
+        let asked: Vec<Digest> = pairs.iter().map(PaymentPair::hash).collect();
+        let batch = Batch {
+            providers: self.certificates(),
+            pairs: list(pairs)?,
+        };
+        let answer: Signed<BatchAnswer> = client.ask("/v1/claims", encode(&batch)).await?;
+        let answered = answer.body().items.iter().map(|(hash, _)| hash);
+        if !answered.eq(&asked) {
+            return Err(PeerError::Other("it answers something else"));
+        }
+
+        self.book(Order::Delivered(Delivered::new(answer))).await
     }
 
     fn forward(&self, peer: &PeerRow, pairs: &[PaymentPair]) -> Result<Signed<Forward>, PeerError> {
@@ -211,17 +271,39 @@ impl Errand {
         peer: &PeerRow,
         now: Time,
     ) -> Result<Self, StoreError> {
-        let settlements = unit
-            .settlements_open(&provider.id(), &peer.provider)
+        let open = unit
+            .settlements_open(&provider.id(), &peer.provider, now)
             .await?;
+        let mut settled = Vec::new();
+        if !open.is_empty() {
+            settled = unit.settlements().await?;
+            settled.retain(|row| {
+                row.settlement.body().creditor == peer.provider && row.ack.is_some()
+            });
+        }
+        let signed = |rows: Vec<SettlementRow>| rows.into_iter().map(|row| row.settlement).collect();
         let limit = i64::try_from(PEER_PAIRS_MAX).unwrap_or(i64::MAX);
 
         Ok(Self {
-            settlement: settlements.into_iter().next().map(|row| row.settlement),
+            settlements: signed(open),
+            settled: signed(settled),
             present: unit.pairs_to_present(&peer.provider, now, limit).await?,
             deliver: unit.pairs_to_deliver(&peer.provider, now, limit).await?,
         })
     }
+}
+
+/// Tells a creditor of a settlement, and returns its acknowledgement.
+async fn announce(
+    client: &mut Client,
+    settlement: &Signed<Settlement>,
+) -> Result<Signed<SettlementAck>, PeerError> {
+    let ack: Signed<SettlementAck> = client.ask("/v1/settlements", settlement.to_wire()).await?;
+    if ack.body().settlement != settlement.hash() {
+        return Err(PeerError::Other("it acknowledges another settlement"));
+    }
+
+    Ok(ack)
 }
 
 fn list(pairs: Vec<PaymentPair>) -> Result<List<PaymentPair, BATCH_PAIRS_MAX>, PeerError> {

@@ -48,7 +48,7 @@ pub(crate) use ending::PayOut;
 pub(crate) use lists::Query as ListsOut;
 pub(crate) use lists_in::ListsIn;
 pub(crate) use forward::{Answered, Delivered, PeerDue, release};
-pub(crate) use settlement::Acknowledged;
+pub(crate) use settlement::{Acknowledged, receive};
 
 /// A message whose form and signatures were checked.
 #[derive(Debug)]

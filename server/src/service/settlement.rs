@@ -1,11 +1,13 @@
-//! What one provider owes another is paid outside the books; the debtor says so, and both book it once.
+//! What one provider owes another is paid outside the books; the debtor says so, and both book it once: the
+//! creditor when its own people confirm that the money came, for the debtor's word alone proves nothing.
 
-use ops_proto::ProviderId;
 use ops_proto::message::{Settlement, SettlementAck};
 use ops_proto::signed::Signed;
+use ops_proto::{Amount, ProviderId};
 
 use super::{Desk, Stop, forward, malformed, refuse};
 use crate::ledger::{Account, Reason, Transfer};
+use crate::limits::SETTLEMENT_AGAIN_MS;
 use crate::provider::Provider;
 use crate::refusal::{Code, Refusal};
 use crate::store::{AnswerKind, PeerAnswerKind, SettlementRow};
@@ -43,7 +45,7 @@ impl Settled {
             }
             return match known.answer {
                 Some(answer) => Ok(at.unit.answer_bytes(answer).await?),
-                None => Err(refuse(Code::Internal, "the acknowledgement is missing")),
+                None => Err(announced()),
             };
         }
         if body.number != self.expected(at).await? {
@@ -59,7 +61,7 @@ impl Settled {
             return Err(refuse(Code::Superseded, message));
         }
 
-        self.book(at).await
+        self.announce(at).await
     }
 
     async fn expected(&self, at: &mut Desk<'_, '_>) -> Result<u64, Stop> {
@@ -72,53 +74,97 @@ impl Settled {
         Ok(last.saturating_add(1))
     }
 
-    async fn book(&self, at: &mut Desk<'_, '_>) -> Result<Vec<u8>, Stop> {
+    /// Keeps the debtor's word until our people confirm it.
+    async fn announce(&self, at: &mut Desk<'_, '_>) -> Result<Vec<u8>, Stop> {
         let body = self.0.body();
-        let transfer = Transfer {
-            from: Account::Issued,
-            to: Account::Position(body.debtor),
-            amount: body.amount,
-            reason: Reason::SettleIn,
-        };
-        let hash = self.0.hash();
-        at.unit.post(&[transfer], &hash.0, at.now).await?;
-        let stamp = at.unit.next_stamp().await?;
-        let ack = at.provider.sign(SettlementAck {
-            settlement: hash,
-            stamp,
-        });
-        let answer = at
+        let before = at
             .unit
-            .put_answer(AnswerKind::Settlement, stamp, &ack)
+            .settlements_announced(&body.debtor, &body.creditor)
             .await?;
+        demand_owed(at, &body.debtor, body.amount, before).await?;
         let row = SettlementRow {
             settlement: self.0.clone(),
             words: String::new(),
-            answer: Some(answer),
+            answer: None,
             ack: None,
         };
         at.unit.put_settlement(&row).await?;
-        forward::release(at, &body.debtor).await?;
-        tracing::info!(debtor = %body.debtor, number = body.number, "Booked a settlement");
+        at.keep_so_far().await?;
+        tracing::info!(debtor = %body.debtor, number = body.number, "A settlement was announced");
 
-        Ok(ack.to_wire())
+        Err(announced())
     }
 }
 
-/// The creditor booked a settlement of ours.
+fn announced() -> Stop {
+    let message = "the settlement is booked once the creditor's people confirm that the money came";
+
+    refuse(Code::UnderWay, message)
+}
+
+/// Demands that a debtor owes an amount beside what it says it paid before.
+async fn demand_owed(
+    at: &mut Desk<'_, '_>,
+    debtor: &ProviderId,
+    amount: Amount,
+    before: u64,
+) -> Result<(), Stop> {
+    let owed = at.unit.position(debtor).await?.saturating_neg();
+    let owed = u64::try_from(owed).unwrap_or(0);
+    if amount.minor_units().saturating_add(before) > owed {
+        let message = "the settlement is for more than the debtor owes";
+        return Err(refuse(Code::Value, message));
+    }
+
+    Ok(())
+}
+
+/// Books a settlement that was announced: our people say that the money came.
+pub(crate) async fn receive(
+    at: &mut Desk<'_, '_>,
+    mut row: SettlementRow,
+) -> Result<SettlementRow, Stop> {
+    let body = row.settlement.body();
+    demand_owed(at, &body.debtor, body.amount, 0).await?;
+    let transfer = Transfer {
+        from: Account::Issued,
+        to: Account::Position(body.debtor),
+        amount: body.amount,
+        reason: Reason::SettleIn,
+    };
+    let hash = row.settlement.hash();
+    at.unit.post(&[transfer], &hash.0, at.now).await?;
+    let stamp = at.unit.next_stamp().await?;
+    let ack = at.provider.sign(SettlementAck {
+        settlement: hash,
+        stamp,
+    });
+    let answer = at
+        .unit
+        .put_answer(AnswerKind::Settlement, stamp, &ack)
+        .await?;
+    at.unit.set_settlement_answer(body, answer).await?;
+    forward::release(at, &body.debtor).await?;
+    row.answer = Some(answer);
+
+    Ok(row)
+}
+
+/// The creditor booked a settlement of ours, or will say later whether it did.
 #[derive(Debug)]
 pub(crate) struct Acknowledged {
     creditor: ProviderId,
     settlement: Signed<Settlement>,
-    ack: Signed<SettlementAck>,
+    ack: Option<Signed<SettlementAck>>,
 }
 
 impl Acknowledged {
-    /// Takes an acknowledgement whose signature was checked, and that names this settlement.
+    /// Takes an acknowledgement whose signature was checked, and that names this settlement; none: the
+    /// creditor did not give one yet.
     pub(crate) const fn new(
         creditor: ProviderId,
         settlement: Signed<Settlement>,
-        ack: Signed<SettlementAck>,
+        ack: Option<Signed<SettlementAck>>,
     ) -> Self {
         Self {
             creditor,
@@ -128,18 +174,18 @@ impl Acknowledged {
     }
 
     pub(super) async fn apply(&self, at: &mut Desk<'_, '_>) -> Result<Vec<u8>, Stop> {
+        let body = self.settlement.body();
+        let Some(ack) = &self.ack else {
+            let due = at.now.saturating_add_ms(SETTLEMENT_AGAIN_MS);
+            at.unit.put_off_settlement(body, due).await?;
+            return Ok(Vec::new());
+        };
         let number = at
             .unit
-            .put_peer_answer(
-                &self.creditor,
-                PeerAnswerKind::Settlement,
-                self.ack.to_wire(),
-            )
+            .put_peer_answer(&self.creditor, PeerAnswerKind::Settlement, ack.to_wire())
             .await?;
-        at.unit
-            .set_settlement_ack(self.settlement.body(), number)
-            .await?;
-        tracing::info!(creditor = %self.creditor, number = self.settlement.body().number, "A settlement was acknowledged");
+        at.unit.set_settlement_ack(body, number).await?;
+        tracing::info!(creditor = %self.creditor, number = body.number, "A settlement was acknowledged");
 
         Ok(Vec::new())
     }

@@ -73,7 +73,7 @@ impl Unit<'_> {
                  OR EXISTS (SELECT 1 FROM deliveries WHERE deliveries.creditor = peers.provider
                             AND deliveries.done = 0 AND deliveries.due_ms <= $1)
                  OR EXISTS (SELECT 1 FROM settlements WHERE settlements.creditor = peers.provider
-                            AND settlements.ack IS NULL))
+                            AND settlements.ack IS NULL AND settlements.due_ms <= $1))
              ORDER BY name",
         )
         .bind(instant(now))
@@ -274,18 +274,78 @@ impl Unit<'_> {
         Ok(())
     }
 
-    /// Returns the settlements that a creditor has not acknowledged, oldest first.
+    /// Notes our acknowledgement.
+    pub(crate) async fn set_settlement_answer(
+        &mut self,
+        settlement: &Settlement,
+        answer: i64,
+    ) -> Result<(), StoreError> {
+        sql::query(
+            "UPDATE settlements SET answer = $4
+             WHERE debtor = $1 AND creditor = $2 AND number = $3 AND answer IS NULL",
+        )
+        .bind(settlement.debtor.0.as_slice())
+        .bind(settlement.creditor.0.as_slice())
+        .bind(counter(settlement.number))
+        .bind(answer)
+        .execute(self.sql())
+        .await?;
+
+        Ok(())
+    }
+
+    /// Returns the sum of what a debtor says it paid and we have not confirmed, in minor units.
+    pub(crate) async fn settlements_announced(
+        &mut self,
+        debtor: &ProviderId,
+        creditor: &ProviderId,
+    ) -> Result<u64, StoreError> {
+        let sum: Option<i64> = sql::query_scalar(
+            "SELECT CAST(sum(amount) AS BIGINT) FROM settlements
+             WHERE debtor = $1 AND creditor = $2 AND answer IS NULL",
+        )
+        .bind(debtor.0.as_slice())
+        .bind(creditor.0.as_slice())
+        .fetch_one(self.sql())
+        .await?;
+
+        units_back(sum.unwrap_or(0))
+    }
+
+    /// Tells a creditor of a settlement again, not before an instant.
+    pub(crate) async fn put_off_settlement(
+        &mut self,
+        settlement: &Settlement,
+        due: Time,
+    ) -> Result<(), StoreError> {
+        sql::query(
+            "UPDATE settlements SET due_ms = $4
+             WHERE debtor = $1 AND creditor = $2 AND number = $3",
+        )
+        .bind(settlement.debtor.0.as_slice())
+        .bind(settlement.creditor.0.as_slice())
+        .bind(counter(settlement.number))
+        .bind(instant(due))
+        .execute(self.sql())
+        .await?;
+
+        Ok(())
+    }
+
+    /// Returns the settlements that a creditor has not acknowledged and is to be told of now, oldest first.
     pub(crate) async fn settlements_open(
         &mut self,
         debtor: &ProviderId,
         creditor: &ProviderId,
+        now: Time,
     ) -> Result<Vec<SettlementRow>, StoreError> {
         let rows = sql::query(
             "SELECT * FROM settlements WHERE debtor = $1 AND creditor = $2 AND ack IS NULL
-             ORDER BY number",
+                 AND due_ms <= $3 ORDER BY number",
         )
         .bind(debtor.0.as_slice())
         .bind(creditor.0.as_slice())
+        .bind(instant(now))
         .fetch_all(self.sql())
         .await?;
 

@@ -112,6 +112,7 @@ async fn settle_books(stage: &mut Stage<'_>, cast: &Cast) -> Result<(), Failure>
             "{} pays {amount} to {}",
             debtor.name, creditor.name
         ))?;
+        receive(creditor, debtor, &amount).await?;
     }
     if settled == 0 {
         return Err(unexpected("neither provider owes the other anything"));
@@ -125,6 +126,19 @@ async fn settle_books(stage: &mut Stage<'_>, cast: &Cast) -> Result<(), Failure>
     }
 
     Err(unexpected("the settlement does not arrive"))
+}
+
+/// Confirms at the creditor that the transfer came, once the debtor's server has announced it.
+async fn receive(creditor: &Provider, debtor: &Provider, amount: &str) -> Result<(), Failure> {
+    let deadline = deadline();
+    loop {
+        let options = ["--amount", amount, "--reference", "transfer of 22 November"];
+        match creditor.command(&["positions", "receive", debtor.name], &options) {
+            Ok(_) => return Ok(()),
+            Err(failure) if Instant::now() >= deadline => return Err(failure),
+            Err(_) => tokio::time::sleep(POLL_INTERVAL).await,
+        }
+    }
 }
 
 /// Returns what a provider owes the other, by its own books.
