@@ -194,6 +194,17 @@ fn secret(world: &World, name: &str) -> SecretKey {
     SecretKey::from_seed(&seed)
 }
 
+/// Confirms at a creditor that a transfer came, once the debtor has announced it.
+async fn receive(creditor: &World, debtor: &str, minor_units: u64, reference: &str) {
+    eventually("announced", async || {
+        let mut office = Office::open(creditor.data.path()).await.unwrap();
+        let received = office.receive(debtor, amount(minor_units), reference).await;
+
+        received.is_ok()
+    })
+    .await;
+}
+
 async fn eventually(what: &str, mut is_so: impl AsyncFnMut() -> bool) {
     for _ in 0..100 {
         if is_so().await {
@@ -434,6 +445,7 @@ async fn beyond_the_exposure_payments_wait_and_a_settlement_brings_them() {
     realm.check(300).await;
     let mut office = Office::open(realm.bank.data.path()).await.unwrap();
     office.settle("Shop", amount(250), "wire-1").await.unwrap();
+    receive(&realm.shop, "Bank", 250, "wire-1").await;
 
     realm.settled(&second, CREDITED).await;
     assert_eq!(realm.shop.online(&cafe).await, 500);
@@ -475,6 +487,17 @@ async fn a_settlement_is_booked_once_on_both_sides_and_never_for_more_than_is_ow
     let again = bank.settle("Shop", amount(400), "wire").await.unwrap();
     assert!(!made.repeated && again.repeated && again.number == made.number);
     assert!(bank.settle("Shop", amount(100), "wire").await.is_err());
+    // Nothing moves at the creditor before its own people saw the money.
+    eventually("announced", async || {
+        position(&realm.shop).await.settlements.len() == 1
+    })
+    .await;
+    assert_eq!(position(&realm.shop).await.owed_to_us, 600);
+    assert!(shop.receive("Bank", amount(401), "wire").await.is_err());
+    assert!(shop.receive("Bank", amount(400), "other").await.is_err());
+    let received = shop.receive("Bank", amount(400), "wire").await.unwrap();
+    let again = shop.receive("Bank", amount(400), "wire").await.unwrap();
+    assert!(received.acknowledged && again.repeated);
 
     eventually("acknowledged", async || {
         let detail = bank.positions().await.unwrap().remove(0);
@@ -499,7 +522,7 @@ async fn a_settlement_sent_again_is_answered_with_the_same_bytes_and_a_wrong_one
         number,
         amount: amount(100),
         currency: "EUR".parse().unwrap(),
-        reference: Digest::of(&[reference]),
+        reference: Digest::of(&[b"blepay/settlement/reference\0", reference]),
     };
     let post = async |settlement: Settlement, key: &SecretKey| {
         let signed = Signed::sign(settlement, key);
@@ -507,6 +530,11 @@ async fn a_settlement_sent_again_is_answered_with_the_same_bytes_and_a_wrong_one
     };
     let bank = secret(&realm.bank, "answer");
 
+    for _again in 0..2 {
+        let announced = post(body(1, b"one"), &bank).await.unwrap_err();
+        assert_eq!(announced.code, "under-way");
+    }
+    receive(&realm.shop, "Bank", 100, "one").await;
     let one = post(body(1, b"one"), &bank).await.unwrap();
     assert_eq!(post(body(1, b"one"), &bank).await.unwrap(), one);
     let other = post(body(1, b"two"), &bank).await.unwrap_err();
@@ -521,8 +549,111 @@ async fn a_settlement_sent_again_is_answered_with_the_same_bytes_and_a_wrong_one
     currency.currency = "CHF".parse().unwrap();
     assert_eq!(post(currency, &bank).await.unwrap_err().code, "malformed");
 
+    let mut too_much = body(2, b"two");
+    too_much.amount = amount(501);
+    assert_eq!(post(too_much, &bank).await.unwrap_err().code, "value");
+
     assert_eq!(position(&realm.shop).await.owed_to_us, 500);
     realm.shop.check().await;
+}
+
+#[tokio::test]
+async fn who_owes_nothing_settles_nothing() {
+    let realm = Realm::new(10_000).await;
+    let settlement = Settlement {
+        debtor: realm.bank.provider.body().provider,
+        creditor: realm.shop.provider.body().provider,
+        number: 1,
+        amount: amount(1_000_000),
+        currency: "EUR".parse().unwrap(),
+        reference: Digest::of(&[b"never paid"]),
+    };
+    let signed = Signed::sign(settlement, &secret(&realm.bank, "answer"));
+    let refused = realm.shop.post("/v1/settlements", signed.to_wire()).await;
+
+    assert_eq!(refused.unwrap_err().code, "value");
+    assert_eq!(position(&realm.shop).await.position, 0);
+    realm.shop.check().await;
+}
+
+#[tokio::test]
+async fn a_settlement_that_a_restored_creditor_forgot_is_announced_again_and_holds_nothing_up() {
+    let realm = Realm::new(10_000).await;
+    let mut alice = realm.payer(1_000).await;
+    let cafe = realm.shop.client("Cafe").await;
+    let pair = alice.pay(&cafe.client_request(600));
+    realm.claim(&pair).await;
+    realm.settled(&pair, CREDITED).await;
+    let mut bank = Office::open(realm.bank.data.path()).await.unwrap();
+    bank.settle("Shop", amount(100), "one").await.unwrap();
+    receive(&realm.shop, "Bank", 100, "one").await;
+    eventually("acknowledged", async || {
+        position(&realm.bank).await.not_acknowledged == 0
+    })
+    .await;
+    // What a restore of the shop from before forgets.
+    realm.shop.sql("DELETE FROM settlements").await;
+    bank.settle("Shop", amount(100), "two").await.unwrap();
+    let reported = alice.pay(&cafe.client_request(50));
+    realm.hand_in(&realm.bank, &reported).await;
+
+    eventually("delivered", async || {
+        realm.shop.online(&cafe).await == 650
+    })
+    .await;
+    receive(&realm.shop, "Bank", 100, "one").await;
+    receive(&realm.shop, "Bank", 100, "two").await;
+    eventually("acknowledged", async || {
+        position(&realm.bank).await.not_acknowledged == 0
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_is_refused_without_evidence_stays_owed() {
+    let realm = Realm::new(300).await;
+    let mut alice = realm.payer(1_000).await;
+    let mut bob = realm.shop.device("Bob", 0).await;
+    let refused = ItemOutcome::Refused(ItemRefused::SenderUnknown);
+    for count in 1..=2_u64 {
+        let pair = alice.pay(&bob.request(300));
+        bob.collect(&pair);
+        // The bank forgot its own TA and says so; it gives no evidence.
+        realm.bank.sql("UPDATE tas SET key = owner").await;
+        realm.claim(&pair).await;
+        if count == 1 {
+            realm.settled(&pair, refused).await;
+        }
+        realm.shop.sync(&mut bob).await;
+        assert_eq!(position(&realm.shop).await.owed_to_us, 300 * count);
+    }
+    // Nothing more of it is trusted.
+    let cafe = realm.shop.client("Cafe").await;
+    let more = alice.pay(&cafe.client_request(100));
+    assert_eq!(realm.claim(&more).await, WAITING);
+
+    assert_eq!(position(&realm.shop).await.kept_back, 100);
+    assert_eq!(realm.shop.ledger().await.loss, 0);
+    assert_eq!(realm.shop.view(&bob).await.tas[0].shadow, 600);
+    realm.shop.check().await;
+}
+
+#[tokio::test]
+async fn a_mailbox_names_the_provider_of_a_payer_from_elsewhere() {
+    let realm = Realm::new(10_000).await;
+    let mut alice = realm.payer(1_000).await;
+    let mut bob = realm.shop.device("Bob", 0).await;
+    let pair = alice.pay(&bob.request(300));
+    realm.hand_in(&realm.bank, &pair).await;
+    eventually("mail", async || {
+        let mail = realm.shop.mailbox(&bob, 0).await.unwrap();
+        mail.pairs.len() == 1
+    })
+    .await;
+
+    let mail = realm.shop.mailbox(&bob, 0).await.unwrap();
+    assert!(mail.providers.contains(&realm.bank.provider));
+    assert!(mail.providers.contains(&realm.shop.provider));
 }
 
 #[tokio::test]

@@ -10,7 +10,8 @@
 //! | a status of R lists P as collected | transit(T, j) → shadow(R), or position(A) → shadow(R) | `Collect`, `CollectForeign` |
 //! | A accepts P | transit(T, j) → as for any P | `Credit`, … |
 //! | A refuses P | transit(T, j) → position(A) | `TakeBack` |
-//! | A refuses P, which R has collected | loss → position(A) | `CoverForeign` |
+//! | A refuses P, which R has collected, with evidence | loss → position(A) | `CoverForeign` |
+//! | A refuses P, which R has collected, without evidence | nothing: A owes it, and is asked again | |
 //!
 //! At the sender's provider, P for a receiver of provider B: shadow(T) → transit(T, j) as for any P, by a
 //! report or by B; then transit(T, j) → position(B) (`Accept`), once.
@@ -29,7 +30,7 @@ use super::payment::{self, outcome_of};
 use super::verify::{Issuers, PayVerify, check_all, off_the_loop};
 use super::{Desk, Stop, malformed, refuse};
 use crate::ledger::{Account, Reason, Receiver, Redeem, Transfer, redeem};
-use crate::limits::{FORWARD_AGAIN_MS, KEPT_BACK_MAX};
+use crate::limits::{DELIVER_AGAIN_MS, FORWARD_AGAIN_MS, KEPT_BACK_MAX};
 use crate::provider::{Provider, provider_keys};
 use crate::refusal::{Code, Refusal};
 use crate::store::{
@@ -236,12 +237,18 @@ async fn accept_or_wait(
     Ok(ForwardOutcome::Accepted)
 }
 
-/// A TA that still hands in statuses may yet show the money; one that ended or is suspended never will.
+/// A TA that still hands in statuses may yet show the money, and so may one that is suspended until evidence
+/// convicts it; one that ended never will.
 async fn beyond_limit(at: &mut Desk<'_, '_>, row: &PaymentRow) -> Result<ForwardOutcome, Stop> {
     let Some(sender) = at.unit.ta(&row.sender).await? else {
         return Ok(ForwardOutcome::Waiting);
     };
-    if sender.standing == TaStanding::Live {
+    let may_show = match sender.standing {
+        TaStanding::Live => true,
+        TaStanding::Suspended => !at.unit.is_convicted(&sender.key).await?,
+        TaStanding::Retired | TaStanding::Dead => false,
+    };
+    if may_show {
         return Ok(ForwardOutcome::Waiting);
     }
     let shadow = at.unit.balance(&Account::Shadow(row.sender)).await?;
@@ -359,7 +366,16 @@ pub(super) async fn collect(
         return Ok(position);
     };
     match forward.state {
-        ForwardState::Refused => Ok((Account::Loss, Reason::CoverForeign)),
+        // Evidence convicts the sender: the payee is honest, and is paid here.
+        ForwardState::Refused if forward.refused == Some(CONFLICT) => {
+            Ok((Account::Loss, Reason::CoverForeign))
+        }
+        // Nothing shows why its provider refused it.
+        ForwardState::Refused => {
+            at.unit.reopen_forward(&row.hash).await?;
+
+            Ok(position)
+        }
         ForwardState::Accepted => Ok((transit(row), Reason::Collect)),
         ForwardState::ToPresent | ForwardState::KeptBack => {
             let is_in_transit = forward.booked;
@@ -440,11 +456,30 @@ async fn settle(
                 let due = at.now.saturating_add_ms(FORWARD_AGAIN_MS);
                 return Ok(at.unit.put_off_forward(&row.hash, due).await?);
             }
+            if row.state != PaymentState::Waiting && !matches!(why, ForwardRefused::Conflict(_)) {
+                return dispute(at, forward, &row, why).await;
+            }
             refused(at, forward, row, why).await?;
         }
     }
 
     Ok(at.unit.set_forward_answer(&forward.payment, answer).await?)
+}
+
+/// A refusal without evidence of what a TA here has collected changes nothing: its provider owes the amount,
+/// within its exposure, and is asked again until it accepts or shows who signed two payments.
+async fn dispute(
+    at: &mut Desk<'_, '_>,
+    mut forward: ForwardRow,
+    row: &PaymentRow,
+    why: &ForwardRefused,
+) -> Result<(), Stop> {
+    tracing::error!(payment = %row.hash, debtor = %row.provider, %why, "A provider refuses, without evidence, a payment that was collected");
+    forward.refused = Some(code_of(why));
+    at.unit.update_forward(&forward).await?;
+    let due = at.now.saturating_add_ms(FORWARD_AGAIN_MS);
+
+    Ok(at.unit.put_off_forward(&row.hash, due).await?)
 }
 
 /// Returns whether evidence shows another payment with the sender and j of this one.
@@ -584,12 +619,15 @@ async fn take_back(
     Ok(at.unit.post(&[transfer], &row.hash.0, at.now).await?)
 }
 
+/// The byte, on the wire, of a refusal with evidence.
+const CONFLICT: i64 = 2;
+
 /// The byte of a refusal on the wire.
 const fn code_of(why: &ForwardRefused) -> i64 {
     match why {
         ForwardRefused::PayVerify => 0,
         ForwardRefused::SenderUnknown => 1,
-        ForwardRefused::Conflict(_) => 2,
+        ForwardRefused::Conflict(_) => CONFLICT,
         ForwardRefused::Revoked => 3,
         ForwardRefused::BeyondLimit { .. } => 4,
     }
@@ -613,7 +651,7 @@ pub(super) async fn deliver(
 pub(crate) struct Delivered(Signed<message::BatchAnswer>);
 
 impl Delivered {
-    /// Takes an answer whose signature was checked.
+    /// Takes an answer whose signature was checked, and that is for what was handed over.
     pub(crate) const fn new(answer: Signed<message::BatchAnswer>) -> Self {
         Self(answer)
     }
@@ -622,6 +660,9 @@ impl Delivered {
         for (hash, outcome) in self.0.body().items.iter() {
             if let ItemOutcome::Refused(why) = outcome {
                 tracing::warn!(payment = %hash, %why, "The receiver's provider refused a payment");
+                let due = at.now.saturating_add_ms(DELIVER_AGAIN_MS);
+                at.unit.put_off_delivery(hash, due).await?;
+                continue;
             }
             at.unit.finish_delivery(hash).await?;
         }

@@ -116,6 +116,16 @@ impl Unit<'_> {
         Ok(())
     }
 
+    /// Presents a forward again that was refused, with its position debited: no answer decides on it.
+    pub(crate) async fn reopen_forward(&mut self, payment: &Digest) -> Result<(), StoreError> {
+        sql::query("UPDATE forwards SET state = 0, booked = 1, answer = NULL WHERE payment = $1")
+            .bind(payment.0.as_slice())
+            .execute(self.sql())
+            .await?;
+
+        Ok(())
+    }
+
     /// Notes which answer decided on a forward.
     pub(crate) async fn set_forward_answer(
         &mut self,
@@ -305,6 +315,33 @@ impl Unit<'_> {
             .await?;
 
         Ok(())
+    }
+
+    /// Hands a payment over again, not before an instant.
+    pub(crate) async fn put_off_delivery(
+        &mut self,
+        payment: &Digest,
+        due: Time,
+    ) -> Result<(), StoreError> {
+        sql::query("UPDATE deliveries SET due_ms = $2 WHERE payment = $1")
+            .bind(payment.0.as_slice())
+            .bind(instant(due))
+            .execute(self.sql())
+            .await?;
+
+        Ok(())
+    }
+
+    /// Returns whether there is evidence against a TA.
+    pub(crate) async fn is_convicted(&mut self, ta: &PublicKey) -> Result<bool, StoreError> {
+        let found: Option<i64> = sql::query_scalar(
+            "SELECT id FROM findings WHERE ta = $1 AND evidence IS NOT NULL LIMIT 1",
+        )
+        .bind(ta.0.as_slice())
+        .fetch_optional(self.sql())
+        .await?;
+
+        Ok(found.is_some())
     }
 
     /// Returns the pairs that are to be handed to a provider now.
