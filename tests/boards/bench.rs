@@ -174,10 +174,8 @@ impl Bench {
 
     /// Lets the servers end what is under way, which is a promise of its own.
     pub(crate) fn end(&mut self) -> Outcome<()> {
-        for server in [&mut self.server, &mut self.office] {
-            if let Some(server) = server {
-                server.stop()?;
-            }
+        for server in [&mut self.server, &mut self.office].into_iter().flatten() {
+            server.stop()?;
         }
 
         Ok(())

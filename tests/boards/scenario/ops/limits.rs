@@ -33,7 +33,7 @@ pub(super) fn run(bench: &mut Bench, people: &mut People) -> Outcome<Proved> {
         ));
     };
     expect_that(at == PAID_WARN, || {
-        format!("warned after {at} payments instead of {PAID_WARN}: {warning}")
+        format!("warned after {at} instead of {PAID_WARN}: {warning}")
     })?;
 
     let before = wallet::balance(&mut bench.payer)?;
@@ -66,7 +66,7 @@ pub(super) fn run(bench: &mut Bench, people: &mut People) -> Outcome<Proved> {
 
     Ok((
         format!(
-            "warned after {PAID_WARN} payments and refused after {PAID_REFUSE}: {}",
+            "warned after {PAID_WARN} and refused after {PAID_REFUSE}: {}",
             said.message
         ),
         json!({ "warning": warning, "refusal": said.message }),

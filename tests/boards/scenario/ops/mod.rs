@@ -25,8 +25,8 @@ use crate::progress::say;
 use people::People;
 
 /// After how many payments without a sync a device warns, and after how many it refuses.
-const PAID_WARN: u64 = 2;
-const PAID_REFUSE: u64 = 3;
+const PAID_WARN: u64 = 1;
+const PAID_REFUSE: u64 = 2;
 
 /// Limits of the trusted applications that a few payments reach.
 const SETTINGS: &[(&str, &str, u64)] = &[
