@@ -471,3 +471,38 @@ async fn what_a_retired_ta_was_paid_by_the_provider_comes_back_with_what_it_had_
     assert_eq!((ledger.loss, ledger.online), (0, 700));
     assert!(audit(world.data.path()).await.unwrap().balanced);
 }
+
+#[tokio::test]
+async fn a_second_restore_gives_no_ta_to_who_took_its_owners_name_after_the_first() {
+    let world = World::new().await;
+    let file = back_up(&world).await;
+    let alice = Keeper::new(&world, "Alice", 0).await;
+    let world = restored(world, &file).await;
+    let mut impostor = Device::new("Alice");
+    impostor.register_client(&world).await.unwrap();
+    std::fs::remove_file(&file).unwrap();
+    let file = back_up(&world).await;
+    let world = restored(world, &file).await;
+
+    assert_eq!(remember(&world, &impostor, &alice.certificates).await.unwrap(), 0);
+    assert_eq!(alice.tell(&world, &alice.certificates).await.unwrap(), 2);
+}
+
+#[tokio::test]
+async fn an_answer_that_nothing_was_booked_for_is_signed_and_not_kept() {
+    let world = World::new().await;
+    let other = World::new().await;
+    let mut alice = Keeper::new(&other, "Alice", 1_000).await;
+    alice.load(&other, 500).await;
+    let pair = alice.device.pay(&other.client("Shop").await.client_request(100));
+    let kept = async || audit(world.data.path()).await.unwrap().answers;
+    let before = kept().await;
+
+    world.batch("/v1/reports", &[]).await;
+    world.batch("/v1/reports", std::slice::from_ref(&pair)).await;
+    assert_eq!(kept().await, before);
+
+    let before = audit(other.data.path()).await.unwrap().answers;
+    other.batch("/v1/reports", &[pair]).await;
+    assert_eq!(audit(other.data.path()).await.unwrap().answers, before + 1);
+}

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use ops_proto::certificate::Certificate;
 use ops_proto::limits::{BATCH_PAIRS_MAX, LISTS_HELD_MAX};
 use ops_proto::list::List;
-use ops_proto::message::BatchAnswer;
+use ops_proto::message::{BatchAnswer, ItemOutcome, ItemRefused};
 use ops_proto::signed::{Malformed, Signed, decode_canonical, encode};
 use ops_proto::statement::Statement;
 use ops_proto::{Digest, PaymentPair};
@@ -76,16 +76,33 @@ impl Batch {
             };
             items.push((item.hash, outcome));
         }
+        let is_noted = items.iter().any(|(_, outcome)| is_noted(outcome));
         let items = List::try_from(items).map_err(|error| refuse(Code::Malformed, error))?;
         let stamp = at.unit.next_stamp().await?;
         let answer = at
             .provider
             .sign_among(&self.providers, BatchAnswer { items, stamp });
-        at.unit
-            .put_answer(AnswerKind::Batch, stamp, &answer)
-            .await?;
+        // What changed nothing costs no disk: anybody may ask.
+        if is_noted {
+            at.unit
+                .put_answer(AnswerKind::Batch, stamp, &answer)
+                .await?;
+        }
 
         Ok(answer.to_wire())
+    }
+}
+
+/// Returns whether the books have a payment with this outcome.
+const fn is_noted(outcome: &ItemOutcome) -> bool {
+    match outcome {
+        ItemOutcome::Held(_) => true,
+        ItemOutcome::Refused(why) => match why {
+            ItemRefused::PayVerify | ItemRefused::SenderUnknown | ItemRefused::ReceiverUnknown => {
+                false
+            }
+            ItemRefused::Evidence | ItemRefused::Revoked => true,
+        },
     }
 }
 

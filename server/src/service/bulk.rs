@@ -85,7 +85,7 @@ async fn answer(
     let mut stored = Vec::new();
     for batch in batches {
         let items = batch
-            .filter(|batch| batch.providers().is_empty())
+            .filter(|batch| batch.providers().is_empty() && !batch.items().is_empty())
             .and_then(|batch| booked.all_of(batch))
             .and_then(|items| List::try_from(items).ok());
         let Some(items) = items else {

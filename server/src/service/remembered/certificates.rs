@@ -74,7 +74,7 @@ async fn book_client(
 }
 
 /// Whose the TA is, its certificate does not say: it has the name of the client that it was certified
-/// for, a name is one client's, and nobody who came after the restore can have owned it.
+/// for, a name is one client's, and nobody can have owned it who came after the restore, or after the TA.
 async fn book_ta(
     at: &mut Desk<'_, '_>,
     client: &PublicKey,
@@ -99,7 +99,7 @@ async fn book_ta(
     let was_before = |time: Time| raised.is_some_and(|raised| time < raised);
     if owner.certificate.body().name != body.name
         || !was_before(at_time)
-        || !registered.is_some_and(was_before)
+        || !registered.is_some_and(|time| was_before(time) && time <= at_time)
     {
         return Ok(false);
     }
