@@ -60,7 +60,7 @@ async fn init_never_overwrites_a_provider_and_secrets_are_its_own() {
         measurements: Vec::new(),
         store: None,
         root: None,
-            now: now(),
+        now: now(),
     };
 
     let refused = init(world.data.path(), &options).await;

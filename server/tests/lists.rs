@@ -86,7 +86,10 @@ async fn a_revocation_makes_a_new_version_signed_by_the_list_key() {
         assert_eq!(listed, keys);
     }
     let newest = second.pieces[0].body().version;
-    assert_eq!(world.lists(&query(&world, Some(newest))).await.pieces.len(), 0);
+    assert_eq!(
+        world.lists(&query(&world, Some(newest))).await.pieces.len(),
+        0
+    );
     assert_eq!(world.lists(&query(&world, None)).await, second);
 }
 
@@ -168,7 +171,7 @@ async fn evidence_lists_the_ta_that_it_convicts() {
 
 #[tokio::test]
 async fn a_payment_is_refused_for_revocation_only_if_its_request_states_the_list_that_named_its_sender()
-{
+ {
     let world = World::new().await;
     let mut alice = world.device("Alice", 1_000).await;
     let bob = world.device("Bob", 0).await;
@@ -200,7 +203,13 @@ async fn who_collects_from_a_ta_that_its_own_list_names_bears_the_loss() {
     world.load(&mut alice, 1_000).await;
     revoke(&world, &alice).await;
     let mut body = bob.request(100).body().clone();
-    body.lists_held = holding(&world, Some(ListVersion { epoch: 1, number: 1 }));
+    body.lists_held = holding(
+        &world,
+        Some(ListVersion {
+            epoch: 1,
+            number: 1,
+        }),
+    );
     let pair = alice.pay(&Signed::sign(body, &bob.ta()));
     bob.collect(&pair);
     assert_eq!(world.report(&pair).await, REVOKED);
@@ -231,7 +240,12 @@ async fn an_entry_leaves_only_when_its_certificate_has_ended() {
 
     let update = world.lists(&query(&world, None)).await;
     assert_eq!(update.pieces[0].body().entries.len(), 2);
-    let listed: Vec<_> = update.pieces[0].body().entries.iter().map(|entry| entry.key).collect();
+    let listed: Vec<_> = update.pieces[0]
+        .body()
+        .entries
+        .iter()
+        .map(|entry| entry.key)
+        .collect();
     assert!(listed.contains(&carol.ta_key()));
 }
 
@@ -285,7 +299,10 @@ async fn lists_are_carried_by_file_and_only_what_the_directory_says_is_taken() {
     assert_eq!((refused.taken, refused.refused), (0, 1));
     assert!(noise.is_err());
     let served = realm.shop.lists(&query(&realm.shop, None)).await.pieces;
-    assert_eq!(served, realm.bank.lists(&query(&realm.bank, None)).await.pieces);
+    assert_eq!(
+        served,
+        realm.bank.lists(&query(&realm.bank, None)).await.pieces
+    );
 }
 
 #[tokio::test]
@@ -304,10 +321,14 @@ async fn a_restore_gives_no_version_a_second_meaning() {
     let file = world.data.path().join("copy.backup");
     backup(world.data.path(), &address, &file).await.unwrap();
     revoke(&world, &thief).await;
-    let held = world.lists(&query(&world, None)).await.pieces[0].body().version;
+    let held = world.lists(&query(&world, None)).await.pieces[0]
+        .body()
+        .version;
     let World { data, server, .. } = world;
     server.shutdown().await;
-    restore(data.path(), &address, &file, Force::Yes).await.unwrap();
+    restore(data.path(), &address, &file, Force::Yes)
+        .await
+        .unwrap();
     let world = World::start(data).await;
 
     // Who holds a version that the restore forgot is told the list of now.
@@ -316,7 +337,10 @@ async fn a_restore_gives_no_version_a_second_meaning() {
     // The shop's list of before named Carol, and not Alice, who is revoked afterwards.
     let honest = alice.pay(&request(&world, &shop, Some(held)));
     revoke(&world, &alice).await;
-    assert_eq!(world.lists(&query(&world, Some(held))).await.pieces.len(), 1);
+    assert_eq!(
+        world.lists(&query(&world, Some(held))).await.pieces.len(),
+        1
+    );
     assert_eq!(world.claim(&honest).await, CREDITED);
     let listed = carol.pay(&request(&world, &shop, Some(held)));
     assert_eq!(world.claim(&listed).await, REVOKED);

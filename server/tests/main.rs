@@ -35,11 +35,11 @@ mod sqlite {
     mod deposits;
     mod hostile;
     mod http;
+    mod lists;
+    mod mailbox;
     mod openapi;
     mod process;
     mod providers;
-    mod lists;
-    mod mailbox;
     mod registration;
     mod renew;
     mod restore;
@@ -62,11 +62,11 @@ mod postgres {
     mod deposits;
     mod hostile;
     mod http;
-    mod process;
-    mod providers;
-    mod processes;
     mod lists;
     mod mailbox;
+    mod process;
+    mod processes;
+    mod providers;
     mod registration;
     mod renew;
     mod restore;

@@ -597,10 +597,7 @@ async fn a_settlement_that_a_restored_creditor_forgot_is_announced_again_and_hol
     let reported = alice.pay(&cafe.client_request(50));
     realm.hand_in(&realm.bank, &reported).await;
 
-    eventually("delivered", async || {
-        realm.shop.online(&cafe).await == 650
-    })
-    .await;
+    eventually("delivered", async || realm.shop.online(&cafe).await == 650).await;
     receive(&realm.shop, "Bank", 100, "one").await;
     receive(&realm.shop, "Bank", 100, "two").await;
     eventually("acknowledged", async || {

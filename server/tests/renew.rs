@@ -38,7 +38,11 @@ async fn a_renewed_ta_certificate_carries_the_limits_of_now_and_goes_on_paying()
     let shop = world.client("Shop").await;
     let config = world.data.path().join("server.toml");
     let text = std::fs::read_to_string(&config).unwrap();
-    std::fs::write(&config, text.replace("payment_max = 50000", "payment_max = 60000")).unwrap();
+    std::fs::write(
+        &config,
+        text.replace("payment_max = 50000", "payment_max = 60000"),
+    )
+    .unwrap();
     let world = world.restart().await;
     world.load(&mut alice, 500).await;
     let early = alice.pay(&shop.client_request(100));
@@ -65,11 +69,17 @@ async fn nobody_renews_who_is_unknown_suspended_or_dead() {
     let bob = world.device("Bob", 0).await;
     let stranger = Device::new("Stranger");
     let unknown = world.renew(&stranger.ta(), 1).await.unwrap_err();
-    assert_eq!((unknown.status, unknown.code.as_str()), (404, "subject-unknown"));
+    assert_eq!(
+        (unknown.status, unknown.code.as_str()),
+        (404, "subject-unknown")
+    );
 
     suspend(&world, &alice).await;
     let suspended = world.renew(&alice.ta(), 1).await.unwrap_err();
-    assert_eq!((suspended.status, suspended.code.as_str()), (409, "suspended"));
+    assert_eq!(
+        (suspended.status, suspended.code.as_str()),
+        (409, "suspended")
+    );
 
     world.report_death(&bob, bob.ta_key()).await.unwrap();
     let dead = world.renew(&bob.ta(), 1).await.unwrap_err();
@@ -86,12 +96,24 @@ async fn a_renewal_needs_a_challenge_the_subjects_key_and_the_number_that_is_hel
     assert_eq!((refused.status, refused.code.as_str()), (409, "challenge"));
 
     let ahead = world.renew(&alice.ta(), 5).await.unwrap_err();
-    assert_eq!((ahead.status, ahead.code.as_str()), (409, "certificate-number"));
+    assert_eq!(
+        (ahead.status, ahead.code.as_str()),
+        (409, "certificate-number")
+    );
 
     let challenge = world.challenge(alice.ta_key()).await;
     let mut body = Device::sign_renew(&alice.ta(), 1, challenge);
     *body.last_mut().unwrap() ^= 1;
     let forged = world.post("/v1/renewals", body).await.unwrap_err();
     assert_eq!((forged.status, forged.code.as_str()), (403, "signature"));
-    assert_eq!(world.renew(&alice.ta(), 1).await.unwrap().leaf.body().number, 2);
+    assert_eq!(
+        world
+            .renew(&alice.ta(), 1)
+            .await
+            .unwrap()
+            .leaf
+            .body()
+            .number,
+        2
+    );
 }

@@ -114,7 +114,9 @@ async fn restored(world: World, file: &Path) -> World {
     let address = Layout::new(world.data.path()).store_address().unwrap();
     let World { data, server, .. } = world;
     server.shutdown().await;
-    restore(data.path(), &address, file, Force::Yes).await.unwrap();
+    restore(data.path(), &address, file, Force::Yes)
+        .await
+        .unwrap();
 
     World::start(data).await
 }
@@ -176,9 +178,15 @@ async fn after_a_restore_devices_hand_in_what_they_kept_and_nothing_is_credited_
     assert_eq!(world.online(&shop).await, 40);
     assert_eq!(world.online(&alice.device).await, before[0].0);
     assert_eq!(world.online(&carol.device).await, before[2].0);
-    assert_eq!((ledger.issued, ledger.online), (ledger_before.issued, ledger_before.online));
+    assert_eq!(
+        (ledger.issued, ledger.online),
+        (ledger_before.issued, ledger_before.online)
+    );
     assert_eq!((ledger.loss, ledger.position, ledger.transit), (0, 0, 0));
-    let held: u64 = [&alice, &bob, &carol].iter().map(|keeper| keeper.device.balance).sum();
+    let held: u64 = [&alice, &bob, &carol]
+        .iter()
+        .map(|keeper| keeper.device.balance)
+        .sum();
     assert_eq!(ledger.shadow + ledger.open, i64::try_from(held).unwrap());
     // Business goes on.
     let next = alice.device.pay(&shop.client_request(10));
@@ -318,7 +326,10 @@ async fn only_what_this_provider_signed_is_remembered() {
     let world = restored(world, &file).await;
 
     let refused = eve.tell(&world, &eve.certificates).await.unwrap_err();
-    assert_eq!((refused.status, refused.code.as_str()), (404, "client-unknown"));
+    assert_eq!(
+        (refused.status, refused.code.as_str()),
+        (404, "client-unknown")
+    );
     let foreign = [eve.certificates.clone(), eve.items.clone()].concat();
     assert_eq!(alice.tell(&world, &foreign).await.unwrap(), 0);
     assert_eq!(world.check().await.issued, 1_000);
@@ -332,11 +343,22 @@ async fn nobody_takes_over_a_ta_that_the_restore_forgot() {
     let mut mallory = Keeper::new(&world, "Mallory", 0).await;
     let world = restored(world, &file).await;
     // One who was there before, and one who takes the name that is free now.
-    assert_eq!(mallory.tell(&world, &mallory.certificates[..1]).await.unwrap(), 1);
+    assert_eq!(
+        mallory
+            .tell(&world, &mallory.certificates[..1])
+            .await
+            .unwrap(),
+        1
+    );
     assert_eq!(mallory.tell(&world, &alice.certificates).await.unwrap(), 0);
     let mut impostor = Device::new("Alice");
     impostor.register_client(&world).await.unwrap();
-    assert_eq!(remember(&world, &impostor, &alice.certificates).await.unwrap(), 0);
+    assert_eq!(
+        remember(&world, &impostor, &alice.certificates)
+            .await
+            .unwrap(),
+        0
+    );
 
     assert_eq!(alice.tell(&world, &alice.certificates).await.unwrap(), 2);
 
@@ -383,16 +405,23 @@ async fn what_a_device_remembers_needs_its_signature_and_a_fresh_challenge() {
         challenge: [7; 32],
     };
     let signed = Signed::sign(body.clone(), &alice.device.client());
-    let refused = world.post("/v1/remembered", signed.to_wire()).await.unwrap_err();
+    let refused = world
+        .post("/v1/remembered", signed.to_wire())
+        .await
+        .unwrap_err();
     assert_eq!((refused.status, refused.code.as_str()), (409, "challenge"));
     let forged = Signed::sign(body, &alice.device.ta());
-    let refused = world.post("/v1/remembered", forged.to_wire()).await.unwrap_err();
+    let refused = world
+        .post("/v1/remembered", forged.to_wire())
+        .await
+        .unwrap_err();
     assert_eq!((refused.status, refused.code.as_str()), (403, "signature"));
     assert_eq!(alice.tell(&world, &alice.certificates).await.unwrap(), 2);
 }
 
 #[tokio::test]
-async fn what_went_to_a_ta_and_back_again_is_there_once_whatever_the_order_in_which_it_is_handed_in() {
+async fn what_went_to_a_ta_and_back_again_is_there_once_whatever_the_order_in_which_it_is_handed_in()
+ {
     let world = World::new().await;
     let mut bob = Keeper::new(&world, "Bob", 100).await;
     let file = back_up(&world).await;
@@ -440,7 +469,10 @@ async fn a_grant_borne_by_the_provider_is_paid_back_by_the_claim_that_had_paid_f
 
     let ledger = world.check().await;
     let view = world.view(&bob.device).await;
-    assert_eq!((view.online, view.tas[0].shadow + view.tas[0].open), (20, 350));
+    assert_eq!(
+        (view.online, view.tas[0].shadow + view.tas[0].open),
+        (20, 350)
+    );
     assert_eq!(ledger.loss, 0);
     assert!(audit(world.data.path()).await.unwrap().balanced);
 }
@@ -460,7 +492,8 @@ async fn what_a_retired_ta_was_paid_by_the_provider_comes_back_with_what_it_had_
     assert_eq!(world.online(&bob.device).await, 200);
     let world = restored(world, &file).await;
 
-    bob.items.push(RememberedItem::Retire(order.retire.clone(), answer));
+    bob.items
+        .push(RememberedItem::Retire(order.retire.clone(), answer));
     assert_eq!(bob.tell(&world, &bob.items).await.unwrap(), 2);
     assert_eq!(world.online(&bob.device).await, 200);
     assert_eq!(world.check().await.loss, 200);
@@ -484,7 +517,12 @@ async fn a_second_restore_gives_no_ta_to_who_took_its_owners_name_after_the_firs
     let file = back_up(&world).await;
     let world = restored(world, &file).await;
 
-    assert_eq!(remember(&world, &impostor, &alice.certificates).await.unwrap(), 0);
+    assert_eq!(
+        remember(&world, &impostor, &alice.certificates)
+            .await
+            .unwrap(),
+        0
+    );
     assert_eq!(alice.tell(&world, &alice.certificates).await.unwrap(), 2);
 }
 
@@ -494,12 +532,16 @@ async fn an_answer_that_nothing_was_booked_for_is_signed_and_not_kept() {
     let other = World::new().await;
     let mut alice = Keeper::new(&other, "Alice", 1_000).await;
     alice.load(&other, 500).await;
-    let pair = alice.device.pay(&other.client("Shop").await.client_request(100));
+    let pair = alice
+        .device
+        .pay(&other.client("Shop").await.client_request(100));
     let kept = async || audit(world.data.path()).await.unwrap().answers;
     let before = kept().await;
 
     world.batch("/v1/reports", &[]).await;
-    world.batch("/v1/reports", std::slice::from_ref(&pair)).await;
+    world
+        .batch("/v1/reports", std::slice::from_ref(&pair))
+        .await;
     assert_eq!(kept().await, before);
 
     let before = audit(other.data.path()).await.unwrap().answers;

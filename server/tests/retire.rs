@@ -89,7 +89,15 @@ async fn a_payment_for_a_retired_ta_is_credited_to_its_owner() {
     let (early, late) = (bob.request(100), bob.request(200));
     let early = alice.pay(&early);
     assert_eq!(world.report(&early).await, WAITING);
-    assert_eq!(world.retire(&bob.retire()).await.unwrap().paid.minor_units(), 0);
+    assert_eq!(
+        world
+            .retire(&bob.retire())
+            .await
+            .unwrap()
+            .paid
+            .minor_units(),
+        0
+    );
     assert_eq!(world.online(&bob).await, 100);
 
     let late = alice.pay(&late);
@@ -109,13 +117,19 @@ async fn what_a_ta_suspended_without_evidence_retires_with_waits() {
 
     let answer = world.retire(&alice.retire()).await.unwrap();
 
-    assert_eq!((answer.paid.minor_units(), answer.held.minor_units()), (0, 800));
+    assert_eq!(
+        (answer.paid.minor_units(), answer.held.minor_units()),
+        (0, 800)
+    );
     assert_eq!(world.online(&alice).await, 200);
     let mut next = alice.with_new_ta();
     next.register_ta(&world).await.unwrap();
     world.sql(PAYABLE_NOW).await;
     let death = world.report_death(&alice, alice.ta_key()).await.unwrap();
-    assert_eq!((death.paid.minor_units(), death.held.minor_units()), (800, 0));
+    assert_eq!(
+        (death.paid.minor_units(), death.held.minor_units()),
+        (800, 0)
+    );
     assert_eq!(world.online(&alice).await, 1_000);
     world.check().await;
 }
@@ -131,7 +145,10 @@ async fn a_retirement_that_lies_convicts_and_then_its_money_waits() {
     assert_eq!(refused.code, "books-differ");
     let answer = world.retire(&order).await.unwrap();
 
-    assert_eq!((answer.paid.minor_units(), answer.held.minor_units()), (0, 800));
+    assert_eq!(
+        (answer.paid.minor_units(), answer.held.minor_units()),
+        (0, 800)
+    );
     assert_eq!(world.online(&alice).await, 200);
     world.check().await;
 }
@@ -149,8 +166,14 @@ async fn what_a_dead_ta_held_waits_until_its_certificate_and_the_claim_window_ha
 
     let end = alice.ta_certificate.as_ref().unwrap().body().not_after;
     assert_eq!(death.payable_from, end.saturating_add_ms(30 * DAY_MS));
-    assert_eq!((death.held.minor_units(), death.paid.minor_units()), (600, 0));
-    assert_eq!((again.held, again.paid, again.payable_from), (death.held, death.paid, death.payable_from));
+    assert_eq!(
+        (death.held.minor_units(), death.paid.minor_units()),
+        (600, 0)
+    );
+    assert_eq!(
+        (again.held, again.paid, again.payable_from),
+        (death.held, death.paid, death.payable_from)
+    );
     assert_eq!(world.online(&alice).await, 400);
     let ledger = world.check().await;
     assert_eq!((ledger.shadow, ledger.open, ledger.held), (0, 0, 600));
@@ -158,7 +181,14 @@ async fn what_a_dead_ta_held_waits_until_its_certificate_and_the_claim_window_ha
     let paid = world.report_death(&alice, alice.ta_key()).await.unwrap();
     assert_eq!((paid.held.minor_units(), paid.paid.minor_units()), (0, 600));
     assert_eq!(world.online(&alice).await, 1_000);
-    assert_eq!(world.report_death(&alice, alice.ta_key()).await.unwrap().paid, paid.paid);
+    assert_eq!(
+        world
+            .report_death(&alice, alice.ta_key())
+            .await
+            .unwrap()
+            .paid,
+        paid.paid
+    );
     world.check().await;
 }
 
@@ -262,7 +292,11 @@ async fn a_dead_ta_that_comes_back_is_told_so_and_what_it_signed_is_booked() {
     let refused = world.status(&order).await.unwrap_err();
 
     assert_eq!((refused.status, refused.code.as_str()), (409, "ta-ended"));
-    assert!(refused.hint.contains("register a new TA"), "{}", refused.hint);
+    assert!(
+        refused.hint.contains("register a new TA"),
+        "{}",
+        refused.hint
+    );
     assert_eq!(world.online(&shop).await, 300);
     assert_eq!(world.check().await.held, 200);
     let deposit = alice.deposit_open(100);
@@ -301,7 +335,10 @@ async fn a_death_is_reported_only_by_the_owner_with_a_fresh_challenge() {
     let alice = world.device("Alice", 1_000).await;
     let mallory = world.device("Mallory", 0).await;
 
-    let refused = world.report_death(&mallory, alice.ta_key()).await.unwrap_err();
+    let refused = world
+        .report_death(&mallory, alice.ta_key())
+        .await
+        .unwrap_err();
     assert_eq!((refused.status, refused.code.as_str()), (404, "ta-unknown"));
 
     let body = ops_proto::message::ReportDeath {
@@ -310,7 +347,10 @@ async fn a_death_is_reported_only_by_the_owner_with_a_fresh_challenge() {
         challenge: [7; 32],
     };
     let signed = ops_proto::Signed::sign(body, &alice.client());
-    let refused = world.post("/v1/deaths", signed.to_wire()).await.unwrap_err();
+    let refused = world
+        .post("/v1/deaths", signed.to_wire())
+        .await
+        .unwrap_err();
     assert_eq!((refused.status, refused.code.as_str()), (409, "challenge"));
     assert_eq!(world.view(&alice).await.tas[0].standing, "live");
 }
@@ -324,7 +364,10 @@ async fn a_death_reported_after_a_retirement_says_what_was_paid() {
 
     let death = world.report_death(&alice, alice.ta_key()).await.unwrap();
 
-    assert_eq!((death.paid.minor_units(), death.held.minor_units()), (800, 0));
+    assert_eq!(
+        (death.paid.minor_units(), death.held.minor_units()),
+        (800, 0)
+    );
     assert_eq!(world.online(&alice).await, 1_000);
     assert_eq!(world.view(&alice).await.tas[0].standing, "retired");
 }

@@ -139,7 +139,10 @@ async fn two_withdrawals_with_one_counter_convict_the_ta_and_only_one_is_booked(
     let mut rolled_back = alice.clone();
     world.withdraw(&alice.withdraw(300)).await.unwrap();
 
-    let refused = world.withdraw(&rolled_back.withdraw(301)).await.unwrap_err();
+    let refused = world
+        .withdraw(&rolled_back.withdraw(301))
+        .await
+        .unwrap_err();
 
     assert_eq!((refused.status, refused.code.as_str()), (409, "evidence"));
     assert_eq!(world.view(&alice).await.tas[0].standing, "suspended");

@@ -1,6 +1,5 @@
 //! Deny-lists in and out by file, where servers do not reach each other.
 
-
 use ops_proto::message::{DenyListPiece, ListsHeld, ListsQuery, ListsUpdate, PieceId};
 use ops_proto::signed::{Signed, decode_canonical, encode};
 use serde::Serialize;
@@ -42,7 +41,10 @@ impl Office {
             let refused = lists.refused();
             imported.refused = imported.refused.saturating_add(refused);
             imported.taken = imported.taken.saturating_add(all.saturating_sub(refused));
-            lists.apply(&mut desk(&mut unit, &provider)).await.map_err(of)?;
+            lists
+                .apply(&mut desk(&mut unit, &provider))
+                .await
+                .map_err(of)?;
         }
         unit.commit().await?;
 

@@ -27,12 +27,12 @@ pub(crate) use accounts::ACCOUNTS_PAGE_MAX;
 pub use accounts::{AccountPage, AccountView, TaView};
 pub use audit::{Audit, Overspent, Progress, audit, audit_with};
 pub use backup::{BackupView, backup};
-pub(crate) use findings::FINDINGS_PAGE_MAX;
 pub use evidence::{ConvictionView, EvidenceError, StatementView, conviction_view};
+pub(crate) use findings::FINDINGS_PAGE_MAX;
 pub use findings::{FindingPage, FindingView, PositionView};
 pub use lists::{ListsError, ListsImported};
-pub use positions::{PeerView, PositionDetail, PositionError, SettlementView};
 pub use measurements::{add_measurement, measurements, remove_measurement};
+pub use positions::{PeerView, PositionDetail, PositionError, SettlementView};
 pub use restore::{Force, RestoreView, restore};
 pub use standing::Standing;
 
@@ -327,7 +327,9 @@ pub enum AdminError {
         amount: Amount,
     },
     /// The reference is no text that can be kept.
-    #[error("it must have 1 to {REFERENCE_LENGTH_MAX} characters, no control characters, and no space at either end")]
+    #[error(
+        "it must have 1 to {REFERENCE_LENGTH_MAX} characters, no control characters, and no space at either end"
+    )]
     Reference,
     /// No TA has this key.
     #[error("no TA has the key {0}: see `blepay-server account list`")]

@@ -407,7 +407,9 @@ pub enum PositionError {
         owed: u64,
     },
     /// The other provider announced no settlement with this reference.
-    #[error("no settlement with the reference {0:?} was announced: the debtor says so with `positions settle`")]
+    #[error(
+        "no settlement with the reference {0:?} was announced: the debtor says so with `positions settle`"
+    )]
     NotAnnounced(String),
     /// Another amount was announced.
     #[error("{0} minor units were announced with this reference")]

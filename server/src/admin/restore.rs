@@ -48,7 +48,9 @@ pub async fn restore(
     let layout = Layout::new(data);
     match address {
         StoreAddress::File(books) => restore_file(&layout, data, books, from, force).await,
-        StoreAddress::Postgres(_) => restore_database(&provider_id(&layout)?, address, from, force).await,
+        StoreAddress::Postgres(_) => {
+            restore_database(&provider_id(&layout)?, address, from, force).await
+        }
     }
 }
 
@@ -89,7 +91,8 @@ async fn restore_file(
     let put_aside = put_aside(books)?;
     std::fs::rename(&copy, books).map_err(|source| io(books.to_owned(), source))?;
     settle(books)?;
-    let incarnation = begin_next_life(&provider_id(layout)?, &StoreAddress::file(books), next).await?;
+    let incarnation =
+        begin_next_life(&provider_id(layout)?, &StoreAddress::file(books), next).await?;
 
     Ok(RestoreView {
         incarnation,

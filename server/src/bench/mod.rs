@@ -81,7 +81,8 @@ const SINGLES_DIVISOR: usize = 4;
 ///
 /// Says what could not be made, started or reached.
 pub async fn run(options: &BenchOptions) -> anyhow::Result<Report> {
-    let mut provider = BenchProvider::make(options.data.as_deref(), options.store.as_deref()).await?;
+    let mut provider =
+        BenchProvider::make(options.data.as_deref(), options.store.as_deref()).await?;
     provider.start().await?;
     let measured = measure(options, &provider).await;
     let high_water_kib = provider.high_water_kib();
@@ -105,7 +106,9 @@ pub async fn run(options: &BenchOptions) -> anyhow::Result<Report> {
 pub async fn compare(options: &BenchOptions, many: &Path) -> anyhow::Result<Comparison> {
     let few = provider::temporary()?;
     let seeded = seed(&few, None, FEW_CLAIMS).await?;
-    let mut few = BenchProvider::make(Some(&few), None).await?.removed_at_stop();
+    let mut few = BenchProvider::make(Some(&few), None)
+        .await?
+        .removed_at_stop();
     let mut many = BenchProvider::make(Some(many), None).await?;
     few.start().await?;
     many.start().await?;

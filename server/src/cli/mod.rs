@@ -20,11 +20,11 @@ use crate::provider::{HexDigest, HexKey};
 use crate::store::StoreAddress;
 
 pub use self::bench::Bench;
+pub use self::office::{BackupArgs, MeasurementCommand, RestoreArgs, StandingArgs};
 pub use ca::{Ask, CaCommand, Certify, LimitArgs};
 pub use evidence::EvidenceCommand;
 pub use lists::ListsCommand;
 pub use positions::{BookedTransfer, PeersCommand, Positions, PositionsCommand};
-pub use self::office::{BackupArgs, MeasurementCommand, RestoreArgs, StandingArgs};
 pub use run::execute;
 
 /// The OPS server of a wallet provider: certificates, ledger and claims.

@@ -88,10 +88,12 @@ pub enum PositionsCommand {
 The running server tells it to the creditor until that confirms it. Never more than is owed.")]
     Settle(BookedTransfer),
     /// Confirm that what a provider says it paid has arrived; once for each reference
-    #[command(after_help = "Example, at the provider that is owed, once the bank statement shows the transfer:
+    #[command(
+        after_help = "Example, at the provider that is owed, once the bank statement shows the transfer:
   blepay-server positions receive Harbour --data ./data --amount 250.00 --reference transfer-2026-117
 
-Until then the debtor owes as before: its word alone is booked nowhere.")]
+Until then the debtor owes as before: its word alone is booked nowhere."
+    )]
     Receive(BookedTransfer),
 }
 

@@ -12,7 +12,9 @@ use sd_notify::NotifyState;
 use serde::Serialize;
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::{AccountCommand, Command, Init, bench, ca, command, evidence, lists, office, output, positions};
+use super::{
+    AccountCommand, Command, Init, bench, ca, command, evidence, lists, office, output, positions,
+};
 use crate::admin::{Office, Progress, Standing, audit_with, exponent_of};
 use crate::http::admin::token_file;
 use crate::provider::{Config, InitOptions, Layout, init};
@@ -137,7 +139,11 @@ async fn make(options: Init) -> anyhow::Result<()> {
         oem_root: options.oem_root.map(|key| key.0),
         measurements: options.measurement.iter().map(|hash| hash.0).collect(),
         store: options.store,
-        root: options.root_public.as_deref().map(ca::read_root).transpose()?,
+        root: options
+            .root_public
+            .as_deref()
+            .map(ca::read_root)
+            .transpose()?,
         now: now(),
     };
     let made = init(&data, &init_options).await?;

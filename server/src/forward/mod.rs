@@ -18,9 +18,9 @@ use ops_proto::signed::{Body, Signed, encode};
 use ops_proto::{Digest, PaymentPair, limits::BATCH_PAIRS_MAX, limits::LISTS_HELD_MAX};
 use tokio_util::sync::CancellationToken;
 
-use crate::refusal::Code;
 use crate::limits::{OUTBOX_INTERVAL, PEER_PAIRS_MAX, PEER_PAUSE_MAX_MS, PEER_PAUSE_MIN_MS};
 use crate::provider::Provider;
+use crate::refusal::Code;
 use crate::service::{Acknowledged, Answered, Delivered, Order};
 use crate::store::{PeerRow, SettlementRow, Store, StoreAddress, StoreError, Unit};
 use crate::writer::{Writer, now};
@@ -214,11 +214,7 @@ impl Outbox {
             .await
     }
 
-    async fn deliver(
-        &self,
-        client: &mut Client,
-        pairs: Vec<PaymentPair>,
-    ) -> Result<(), PeerError> {
+    async fn deliver(&self, client: &mut Client, pairs: Vec<PaymentPair>) -> Result<(), PeerError> {
         if pairs.is_empty() {
             return Ok(());
         }
@@ -277,11 +273,11 @@ impl Errand {
         let mut settled = Vec::new();
         if !open.is_empty() {
             settled = unit.settlements().await?;
-            settled.retain(|row| {
-                row.settlement.body().creditor == peer.provider && row.ack.is_some()
-            });
+            settled
+                .retain(|row| row.settlement.body().creditor == peer.provider && row.ack.is_some());
         }
-        let signed = |rows: Vec<SettlementRow>| rows.into_iter().map(|row| row.settlement).collect();
+        let signed =
+            |rows: Vec<SettlementRow>| rows.into_iter().map(|row| row.settlement).collect();
         let limit = i64::try_from(PEER_PAIRS_MAX).unwrap_or(i64::MAX);
 
         Ok(Self {

@@ -25,8 +25,8 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::task::TaskTracker;
 
 use crate::limits::{
-    BODY_SIZE_MAX, KEYS_PER_HOST, LARGE_BODIES_MAX, LARGE_BODIES_PER_HOST_MAX, REQUEST_TIMEOUT, REQUESTS_MAX,
-    REQUESTS_PER_HOST_MAX,
+    BODY_SIZE_MAX, KEYS_PER_HOST, LARGE_BODIES_MAX, LARGE_BODIES_PER_HOST_MAX, REQUEST_TIMEOUT,
+    REQUESTS_MAX, REQUESTS_PER_HOST_MAX,
 };
 use crate::meter;
 use crate::provider::Provider;

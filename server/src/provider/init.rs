@@ -77,7 +77,11 @@ pub async fn init(data: &Path, options: &InitOptions) -> Result<Initialised, Ini
     let root_key = root.as_ref().map_or_else(|key| *key, Root::public_key);
     make_tls_files(&layout, &tls)?;
     let keys = ring.to_text();
-    make_file(&layout.provider_keys_path(), keys.as_bytes(), Access::Secret)?;
+    make_file(
+        &layout.provider_keys_path(),
+        keys.as_bytes(),
+        Access::Secret,
+    )?;
     let provider = ProviderId(random()?);
     let (name, currency) = (options.name.clone(), options.currency);
     let request = make_request(&layout, &ring, provider, name, currency, options.now)?;
@@ -230,7 +234,9 @@ pub enum InitError {
     #[error(transparent)]
     Address(#[from] NoStoreAddress),
     /// The database is a provider's already.
-    #[error("{0:?} holds the books of a provider already; nothing was changed. Make another database")]
+    #[error(
+        "{0:?} holds the books of a provider already; nothing was changed. Make another database"
+    )]
     BooksThere(StoreAddress),
     /// The settings cannot be written.
     #[error("the settings cannot be written")]

@@ -326,7 +326,9 @@ fn check_certificates(
         }
         if newer.is_some_and(|newer| newer.provider != body.provider || newer.number <= body.number)
         {
-            return Err(unfit("its certificates are not one provider's, newest first"));
+            return Err(unfit(
+                "its certificates are not one provider's, newest first",
+            ));
         }
         newer = Some(body);
     }

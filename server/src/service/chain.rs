@@ -9,7 +9,10 @@ use ops_proto::statement::{ChainEnd, Statement};
 use ops_proto::{Amount, Digest, PublicKey, RequestId};
 
 use super::verify::{Issuers, PayVerify, StatementCheck, check_all, check_statement, off_the_loop};
-use super::{Conviction, Desk, Order, Stop, ending, forward, malformed, payment, refuse, restored, retire, status};
+use super::{
+    Conviction, Desk, Order, Stop, ending, forward, malformed, payment, refuse, restored, retire,
+    status,
+};
 use crate::ledger::{self, Account, GrantPlace, IdState, Reason, StatusBooks, Transfer};
 use crate::provider::Provider;
 use crate::refusal::{Code, Refusal};
@@ -42,7 +45,10 @@ impl Announced {
         let (mut statements, last, status) = split(kind, body).map_err(malformed)?;
         last.verify()
             .map_err(|error| Refusal::new(Code::Signature, error))?;
-        if statements.iter().any(|statement| statement.ta() != status.ta) {
+        if statements
+            .iter()
+            .any(|statement| statement.ta() != status.ta)
+        {
             let message = "a statement of the chain is another TA's";
             return Err(Refusal::new(Code::Malformed, message));
         }
@@ -123,12 +129,20 @@ fn split(kind: ChainKind, body: &[u8]) -> Result<(Vec<Statement>, Statement, Sta
         ChainKind::Status => {
             let order: StatusOrder = decode_canonical(body)?;
             let status = order.status.body().clone();
-            (order.chain.into_vec(), Statement::Status(order.status), status)
+            (
+                order.chain.into_vec(),
+                Statement::Status(order.status),
+                status,
+            )
         }
         ChainKind::Retire => {
             let order: RetireOrder = decode_canonical(body)?;
             let status = order.retire.body().last.clone();
-            (order.chain.into_vec(), Statement::Retire(order.retire), status)
+            (
+                order.chain.into_vec(),
+                Statement::Retire(order.retire),
+                status,
+            )
         }
     })
 }
@@ -153,9 +167,8 @@ impl Knock {
         let ta = known(at, &self.ta).await?;
         match (ta.standing, self.kind) {
             // What a dead TA signed is taken note of before it is refused.
-            (TaStanding::Live | TaStanding::Dead, _) | (TaStanding::Suspended, ChainKind::Retire) => {
-                Ok(Vec::new())
-            }
+            (TaStanding::Live | TaStanding::Dead, _)
+            | (TaStanding::Suspended, ChainKind::Retire) => Ok(Vec::new()),
             (TaStanding::Suspended, ChainKind::Status) | (TaStanding::Retired, _) => {
                 Err(not_live(&ta))
             }
@@ -436,9 +449,10 @@ pub(super) async fn collect_one(
             Reason::Collect,
         ),
         // Of a TA that was certified here, and that the books do not know since a restore.
-        Standing::Foreign if row.provider == at.provider.id() => {
-            (Some(Account::Position(row.provider)), Reason::CollectForeign)
-        }
+        Standing::Foreign if row.provider == at.provider.id() => (
+            Some(Account::Position(row.provider)),
+            Reason::CollectForeign,
+        ),
         Standing::Foreign => {
             let (from, reason) = forward::collect(at, &row).await?;
             (Some(from), reason)

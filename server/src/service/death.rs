@@ -51,7 +51,9 @@ impl DeathReport {
             stamp,
         };
         let answer = at.provider.sign_for(ta.certificate.body(), body);
-        at.unit.put_answer(AnswerKind::Death, stamp, &answer).await?;
+        at.unit
+            .put_answer(AnswerKind::Death, stamp, &answer)
+            .await?;
 
         Ok(answer.to_wire())
     }
@@ -62,9 +64,8 @@ impl DeathReport {
             TaStanding::Live | TaStanding::Suspended => ending::bury(at, ta, &self.hash).await?,
             TaStanding::Retired => {
                 let retired = at.unit.retirement(&ta.key).await?;
-                let row = retired.ok_or_else(|| {
-                    refuse(Code::Internal, "the books lack how the TA retired")
-                })?;
+                let row = retired
+                    .ok_or_else(|| refuse(Code::Internal, "the books lack how the TA retired"))?;
                 return Ok((row.at, row.paid));
             }
             TaStanding::Dead => {

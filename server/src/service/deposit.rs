@@ -68,13 +68,16 @@ async fn answer(
     let online = at.unit.balance(&Account::Online(ta.owner)).await?;
     let (outcome, transfer) = decide(&ta, body, online);
     let stamp = at.unit.next_stamp().await?;
-    let signed = at.provider.sign_for(ta.certificate.body(), DepositAnswer {
-        ta: ta.key,
-        i,
-        order: open.hash(),
-        outcome,
-        stamp,
-    });
+    let signed = at.provider.sign_for(
+        ta.certificate.body(),
+        DepositAnswer {
+            ta: ta.key,
+            i,
+            order: open.hash(),
+            outcome,
+            stamp,
+        },
+    );
     let answer = at
         .unit
         .put_answer(AnswerKind::Deposit, stamp, &signed)

@@ -69,7 +69,11 @@ pub(super) async fn bury(
     ta: &TaRow,
     cause: &Digest,
 ) -> Result<DeathRow, Stop> {
-    let after = at.provider.config().claim_window_days.saturating_mul(DAY_MS);
+    let after = at
+        .provider
+        .config()
+        .claim_window_days
+        .saturating_mul(DAY_MS);
     let payable_from = ta.certificate.body().not_after.saturating_add_ms(after);
     at.unit.set_standing(&ta.key, TaStanding::Dead).await?;
     at.revoke(ta).await?;
@@ -154,7 +158,6 @@ impl PayOut {
         Ok(vec![u8::from(is_full)])
     }
 }
-
 
 /// Returns the amount of a sum, unless there is nothing.
 pub(super) fn some(minor_units: u64) -> Option<Amount> {

@@ -5,9 +5,7 @@ use std::cmp::Ordering;
 use ops_proto::ProviderId;
 use ops_proto::limits::{DENY_PIECE_ENTRIES_MAX, LISTS_UPDATE_PIECES_MAX};
 use ops_proto::list::List;
-use ops_proto::message::{
-    DenyEntry, DenyListPiece, ListVersion, ListsQuery, ListsUpdate, PieceId,
-};
+use ops_proto::message::{DenyEntry, DenyListPiece, ListVersion, ListsQuery, ListsUpdate, PieceId};
 use ops_proto::signed::{Signed, decode_canonical, encode};
 
 use super::{Desk, Stop, malformed, refuse};

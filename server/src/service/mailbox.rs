@@ -2,12 +2,12 @@
 
 use std::collections::BTreeSet;
 
+use ops_proto::PaymentPair;
 use ops_proto::certificate::Certificate;
 use ops_proto::id::KeyId;
 use ops_proto::list::List;
 use ops_proto::message::{MailboxAnswer, MailboxQuery};
 use ops_proto::signed::Signed;
-use ops_proto::PaymentPair;
 
 use super::{Desk, Stop, challenge, malformed, refuse};
 use crate::limits::MAILBOX_PAGE;

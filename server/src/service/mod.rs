@@ -42,12 +42,12 @@ use crate::store::{StoreError, TaRow, Unit};
 
 pub(crate) use batch::Batch;
 pub(crate) use bulk::PlainBooked;
-pub(crate) use check::{Checked, Checker};
 pub(crate) use chain::{Announced, ChainKind};
+pub(crate) use check::{Checked, Checker};
 pub(crate) use ending::PayOut;
+pub(crate) use forward::{Answered, Delivered, PeerDue, release};
 pub(crate) use lists::Query as ListsOut;
 pub(crate) use lists_in::ListsIn;
-pub(crate) use forward::{Answered, Delivered, PeerDue, release};
 pub(crate) use settlement::{Acknowledged, receive};
 
 /// A message whose form and signatures were checked.
@@ -150,12 +150,8 @@ impl Order {
             MessageKind::Renew => renew::prepare(body).map(Self::Renew),
             MessageKind::Mailbox => mailbox::prepare(body).map(Self::Mailbox),
             MessageKind::Lists => lists::prepare(body).map(Self::Lists),
-            MessageKind::Remembered => {
-                remembered::prepare(body, provider).map(Self::Remembered)
-            }
-            MessageKind::Settlement => {
-                settlement::prepare(body, provider).map(Self::Settlement)
-            }
+            MessageKind::Remembered => remembered::prepare(body, provider).map(Self::Remembered),
+            MessageKind::Settlement => settlement::prepare(body, provider).map(Self::Settlement),
             MessageKind::Account => account::prepare(body).map(Self::Account),
             MessageKind::Batch
             | MessageKind::Forward

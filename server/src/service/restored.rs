@@ -38,9 +38,19 @@ pub(super) async fn correct(
     ending::take_grants(at, &ta.key, status.position.i, &hash).await?;
     let shadow = at.unit.balance(&Account::Shadow(ta.key)).await?;
     let transfer = if by > 0 {
-        transfer(Account::Loss, Account::Shadow(ta.key), by, Reason::RestoredShort)
+        transfer(
+            Account::Loss,
+            Account::Shadow(ta.key),
+            by,
+            Reason::RestoredShort,
+        )
     } else if by.unsigned_abs() <= shadow.minor_units() {
-        transfer(Account::Shadow(ta.key), Account::Loss, by, Reason::RestoredSurplus)
+        transfer(
+            Account::Shadow(ta.key),
+            Account::Loss,
+            by,
+            Reason::RestoredSurplus,
+        )
     } else {
         None
     };
@@ -49,7 +59,10 @@ pub(super) async fn correct(
     };
     at.unit.post(&[transfer], &hash.0, at.now).await?;
     at.unit.add_corrected(&ta.key, by).await?;
-    let reason = format!("after the restore the books lacked {by} at statement {}", status.position.n);
+    let reason = format!(
+        "after the restore the books lacked {by} at statement {}",
+        status.position.n
+    );
     at.unit.put_finding(&ta.key, &reason, None, at.now).await?;
     tracing::warn!(ta = %ta.key.id(), "Put the books of a TA right after the restore");
 
@@ -61,14 +74,22 @@ pub(super) async fn may_lack(at: &mut Desk<'_, '_>) -> Result<bool, Stop> {
     let Some(raised) = at.unit.raised().await? else {
         return Ok(false);
     };
-    let window = at.provider.config().claim_window_days.saturating_mul(DAY_MS);
+    let window = at
+        .provider
+        .config()
+        .claim_window_days
+        .saturating_mul(DAY_MS);
 
     Ok(at.now.ms_since(raised) <= window)
 }
 
 /// Returns until when what the provider bears for what a restore lost is paid back by what comes in.
 pub(super) async fn until(at: &mut Desk<'_, '_>) -> Result<Time, Stop> {
-    let window = at.provider.config().claim_window_days.saturating_mul(DAY_MS);
+    let window = at
+        .provider
+        .config()
+        .claim_window_days
+        .saturating_mul(DAY_MS);
     let raised = at.unit.raised().await?;
 
     Ok(raised.map_or(at.now, |raised| raised.saturating_add_ms(window)))

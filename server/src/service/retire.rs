@@ -92,7 +92,10 @@ impl RetireOrder {
             hash: chain.hash,
             paid: paid.minor_units(),
             at: at.now,
-            answer: at.unit.put_answer(AnswerKind::Retire, stamp, &answer).await?,
+            answer: at
+                .unit
+                .put_answer(AnswerKind::Retire, stamp, &answer)
+                .await?,
         };
         at.unit.put_retirement(&ta.key, &row).await?;
         tracing::info!(ta = %ta.key.id(), "Retired a TA");

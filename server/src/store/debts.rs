@@ -52,11 +52,7 @@ impl Unit<'_> {
     }
 
     /// Returns what is owed for a TA, if it ended: what reaches it then is its owner's.
-    async fn debts_of_ended(
-        &mut self,
-        ta: &PublicKey,
-        now: Time,
-    ) -> Result<Vec<Debt>, StoreError> {
+    async fn debts_of_ended(&mut self, ta: &PublicKey, now: Time) -> Result<Vec<Debt>, StoreError> {
         let rows = sql::query(
             "SELECT key, standing, advanced_by_loss, restored_by_loss, restored_until_ms FROM tas
              WHERE key = $1 AND standing >= 2",

@@ -161,12 +161,11 @@ impl Unit<'_> {
 
     /// Returns the newest version of our list that the books know and that says no more than this one.
     pub(crate) async fn known_list_number(&mut self, held: u32) -> Result<i64, StoreError> {
-        let known: Option<i64> = sql::query_scalar(
-            "SELECT min(known) FROM list_gaps WHERE known < $1 AND base > $1",
-        )
-        .bind(i64::from(held))
-        .fetch_one(self.sql())
-        .await?;
+        let known: Option<i64> =
+            sql::query_scalar("SELECT min(known) FROM list_gaps WHERE known < $1 AND base > $1")
+                .bind(i64::from(held))
+                .fetch_one(self.sql())
+                .await?;
 
         Ok(known.unwrap_or_else(|| i64::from(held)))
     }

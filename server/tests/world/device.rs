@@ -7,9 +7,9 @@ use ops_proto::certificate::Certificate;
 use ops_proto::id::RequestId;
 use ops_proto::list::List;
 use ops_proto::message::{
-    AccountQuery,    CertificateChain, DepositAnswer, DepositOpen, DepositOrder, DepositOutcome, Endorsement,
-    ListsHeld, NoiseKey, Payment, Receiver, RegisterClient, RegisterTa, RequestPayment, Status,
-    StatusOrder, SyncToken, Withdraw,
+    AccountQuery, CertificateChain, DepositAnswer, DepositOpen, DepositOrder, DepositOutcome,
+    Endorsement, ListsHeld, NoiseKey, Payment, Receiver, RegisterClient, RegisterTa,
+    RequestPayment, Status, StatusOrder, SyncToken, Withdraw,
 };
 use ops_proto::signed::Signed;
 use ops_proto::statement::{ChainEnd, Moves, Statement};

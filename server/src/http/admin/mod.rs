@@ -166,7 +166,10 @@ async fn guard(
         .headers()
         .get(header::AUTHORIZATION)
         .map(|value| value.to_str().unwrap_or_default());
-    if !token.and_then(bearer).is_some_and(|token| shared.token.admits(token)) {
+    if !token
+        .and_then(bearer)
+        .is_some_and(|token| shared.token.admits(token))
+    {
         let host = request.extensions().get::<ConnectInfo<SocketAddr>>();
         let host = host.map(|ConnectInfo(address)| Host::of(address.ip()));
         // Who sends none learns nothing by it.
@@ -189,7 +192,9 @@ async fn guard(
 fn bearer(authorization: &str) -> Option<&str> {
     let (scheme, token) = authorization.split_once(' ')?;
 
-    scheme.eq_ignore_ascii_case("bearer").then_some(token.trim())
+    scheme
+        .eq_ignore_ascii_case("bearer")
+        .then_some(token.trim())
 }
 
 async fn count(request: Request, next: Next) -> Response {

@@ -20,11 +20,7 @@ pub(super) async fn is_known_up_to(
 }
 
 /// Returns whether a deposit or withdrawal may be booked: the ones before it are, and nothing contradicts it.
-async fn is_next(
-    at: &mut Desk<'_, '_>,
-    ta: &TaRow,
-    statement: &Statement,
-) -> Result<bool, Stop> {
+async fn is_next(at: &mut Desk<'_, '_>, ta: &TaRow, statement: &Statement) -> Result<bool, Stop> {
     let Some(before) = statement.position().i.checked_sub(1) else {
         return Ok(false);
     };
@@ -164,9 +160,7 @@ pub(super) async fn withdraw(
         .put_earlier_answer(AnswerKind::Withdraw, body.stamp, ack)
         .await?;
     if let Some(id) = id {
-        at.unit
-            .set_withdrawal_answer(&ta.key, body.i, id)
-            .await?;
+        at.unit.set_withdrawal_answer(&ta.key, body.i, id).await?;
     }
 
     Ok(true)

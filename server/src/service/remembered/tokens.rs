@@ -5,8 +5,8 @@ use ops_proto::signed::Signed;
 use ops_proto::statement::Statement;
 
 use super::super::chain::Chain;
-use super::money;
 use super::super::{Desk, Stop, ending, restored};
+use super::money;
 use crate::ledger::{Account, Reason, Transfer};
 use crate::store::{AnswerKind, RetirementRow, TaRow, TaStanding};
 
@@ -86,18 +86,10 @@ pub(super) async fn retire(
         answer: id,
     };
 
-    Ok(at
-        .unit
-        .put_retirement(&ta.key, &row)
-        .await
-        .map(|()| true)?)
+    Ok(at.unit.put_retirement(&ta.key, &row).await.map(|()| true)?)
 }
 
-async fn end(
-    at: &mut Desk<'_, '_>,
-    ta: &TaRow,
-    answer: &Signed<RetireAnswer>,
-) -> Result<(), Stop> {
+async fn end(at: &mut Desk<'_, '_>, ta: &TaRow, answer: &Signed<RetireAnswer>) -> Result<(), Stop> {
     let body = answer.body();
     ending::take_grants(at, &ta.key, u64::MAX, &body.retire).await?;
     pay_again(at, ta, answer).await?;
@@ -134,11 +126,7 @@ async fn pay_again(
             books.held.minor_units(),
             Reason::Release,
         ),
-        (
-            Account::Shadow(ta.key),
-            u64::MAX,
-            Reason::RetireByLoss,
-        ),
+        (Account::Shadow(ta.key), u64::MAX, Reason::RetireByLoss),
     ];
     for (from, most, reason) in sources {
         let paid = rest.min(most);
@@ -166,7 +154,8 @@ async fn pay_again(
         if reason == Reason::RetireByLoss {
             let until = restored::until(at).await?;
             at.unit.set_restored_until(&ta.key, until).await?;
-            let reason = format!("the restore lost what a retired TA held: the provider bears {paid}");
+            let reason =
+                format!("the restore lost what a retired TA held: the provider bears {paid}");
             at.unit.put_finding(&ta.key, &reason, None, at.now).await?;
         }
     }

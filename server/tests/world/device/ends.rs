@@ -2,12 +2,12 @@
 //! mailbox and lists.
 
 use ops_proto::Balance;
+use ops_proto::id::RequestId;
 use ops_proto::list::List;
 use ops_proto::message::{
     CertificateChain, DeathAnswer, ListsQuery, ListsUpdate, MailboxAnswer, MailboxQuery, Renew,
     ReportDeath, Retire, RetireAnswer, RetireOrder, Status, Withdraw, WithdrawAck,
 };
-use ops_proto::id::RequestId;
 use ops_proto::signed::{Body, Signed, encode};
 use ops_proto::statement::{Moves, Statement};
 use ops_proto::{PublicKey, SecretKey};
