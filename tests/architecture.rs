@@ -44,12 +44,16 @@ const HOMES: [(&str, &[&str], &str); 7] = [
     ),
     (
         "reqwest",
-        &["daemon/src/sync/", "server/tests/"],
-        "the network is reached in one place, and every part of it may fail alone",
+        &["daemon/src/sync/", "server/src/forward/", "server/tests/"],
+        "a device reaches its server, and a server its peers, in one place each",
     ),
     (
         "hyper::client",
-        &["daemon/src/sync/", "daemon/src/api/client.rs"],
+        &[
+            "daemon/src/sync/",
+            "daemon/src/api/client.rs",
+            "server/src/bench/",
+        ],
         "the local API has one client",
     ),
     (
