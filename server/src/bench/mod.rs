@@ -102,7 +102,7 @@ pub async fn run(options: &BenchOptions) -> anyhow::Result<Report> {
 ///
 /// # Errors
 ///
-/// Says what could not be made, started or reached; `many` must have been made by [`seed`].
+/// Says what could not be made, started or reached; `many` must have been made by [`seed()`].
 pub async fn compare(options: &BenchOptions, many: &Path) -> anyhow::Result<Comparison> {
     let few = provider::temporary()?;
     let seeded = seed(&few, None, FEW_CLAIMS).await?;
