@@ -4,3 +4,4 @@ mod architecture;
 mod ends;
 mod oem;
 mod packages;
+mod promises;
