@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 /// process ends, however it ends.
 #[derive(Debug)]
 pub(crate) struct DataLock {
-    _file: File,
+    file: File,
 }
 
 impl DataLock {
@@ -24,10 +24,19 @@ impl DataLock {
             .open(&path)
             .map_err(|error| NotLocked::Io(path.clone(), error))?;
         match file.try_lock() {
-            Ok(()) => Ok(Self { _file: file }),
+            Ok(()) => Ok(Self { file }),
             Err(TryLockError::WouldBlock) => Err(NotLocked::Taken),
             Err(TryLockError::Error(error)) => Err(NotLocked::Io(path, error)),
         }
+    }
+}
+
+impl Drop for DataLock {
+    /// Closing the file would do, but for a child that is being started at this moment: until it runs
+    /// its own program it holds a copy of the file, and with it the lock.
+    fn drop(&mut self) {
+        // Failing leaves the lock to the close.
+        let _left_to_the_close = self.file.unlock();
     }
 }
 
