@@ -8,6 +8,7 @@ use ops_proto::signed::{Malformed, decode_canonical};
 use ops_proto::statement::{ChainEnd, Statement};
 use ops_proto::{Amount, Digest, PublicKey, RequestId};
 
+use super::restored::Stated;
 use super::verify::{Issuers, PayVerify, StatementCheck, check_all, check_statement, off_the_loop};
 use super::{
     Conviction, Desk, Order, Stop, ending, forward, malformed, payment, refuse, restored, retire,
@@ -227,13 +228,19 @@ impl Chain {
         ta: &TaRow,
         new: &[(Statement, PayVerify)],
     ) -> Result<(), Stop> {
-        collect(at, ta, &self.status).await?;
+        let collected = collect(at, ta, &self.status).await?;
         let withdrawals = book_chain(at, new).await?;
         payment::honour_again(at, &ta.key).await?;
         self.close(at, ta).await?;
-        restored::correct(at, &ta.key, &self.status, &withdrawals).await?;
+        let stated = Stated {
+            status: &self.status,
+            cause: &self.hash,
+            withdrawals: &withdrawals,
+            collected: &collected,
+        };
+        restored::correct(at, &ta.key, stated).await?;
 
-        judge(at, &ta.key, &self.status, withdrawals).await
+        judge(at, &ta.key, &self.status, &self.hash, withdrawals).await
     }
 
     /// Returns the end of a chain that an earlier life of the server accepted.
@@ -254,9 +261,13 @@ impl Chain {
         }
     }
 
-    /// Takes up a TA where an earlier life of the server left it: what it had collected is its own, when it
-    /// is known or once somebody reports it.
-    pub(super) async fn take_up(&self, at: &mut Desk<'_, '_>, ta: &TaRow) -> Result<(), Stop> {
+    /// Notes what a TA had collected in an earlier life of the server: it is its own, when it is known or once
+    /// somebody reports it.
+    pub(super) async fn note_collected(
+        &self,
+        at: &mut Desk<'_, '_>,
+        ta: &TaRow,
+    ) -> Result<(), Stop> {
         for (id, hash) in self.status.collected.iter() {
             if at.unit.collected(&ta.key, *id).await?.is_some() {
                 continue;
@@ -273,6 +284,13 @@ impl Chain {
                 None => at.unit.put_collected(&ta.key, *id, hash).await?,
             }
         }
+
+        Ok(())
+    }
+
+    /// Takes up a TA where an earlier life of the server left it.
+    pub(super) async fn take_up(&self, at: &mut Desk<'_, '_>, ta: &TaRow) -> Result<(), Stop> {
+        self.note_collected(at, ta).await?;
         self.close(at, ta).await?;
 
         self.move_on(at, &ta.key).await.map(drop)
@@ -401,8 +419,13 @@ impl Chain {
     }
 }
 
-/// Moves what the TA collected onto its shadow.
-async fn collect(at: &mut Desk<'_, '_>, ta: &TaRow, status: &Status) -> Result<(), Stop> {
+/// Moves what the TA collected onto its shadow, and returns what was not there before.
+async fn collect(
+    at: &mut Desk<'_, '_>,
+    ta: &TaRow,
+    status: &Status,
+) -> Result<Vec<(RequestId, Amount)>, Stop> {
+    let mut new = Vec::new();
     for (id, hash) in status.collected.iter() {
         match at.unit.collected(&ta.key, *id).await? {
             Some(known) if known == *hash => continue,
@@ -427,10 +450,11 @@ async fn collect(at: &mut Desk<'_, '_>, ta: &TaRow, status: &Status) -> Result<(
                 "the status lists a payment for an id that was closed",
             ));
         }
+        new.push((*id, row.amount));
         collect_one(at, ta, *id, row).await?;
     }
 
-    Ok(())
+    Ok(new)
 }
 
 /// Moves one payment that the TA collected onto its shadow.
@@ -547,11 +571,13 @@ pub(super) async fn status_books(
     })
 }
 
-/// Compares the stated balance with the books, takes grants and pays advances back.
+/// Compares the stated balance with the books, takes grants and pays advances back. The cause is what the TA
+/// signed: its status, or its retirement.
 async fn judge(
     at: &mut Desk<'_, '_>,
     ta: &PublicKey,
     status: &Status,
+    cause: &Digest,
     withdrawals: Vec<Amount>,
 ) -> Result<(), Stop> {
     let mut ta = known(at, ta).await?;
@@ -566,7 +592,6 @@ async fn judge(
         };
         Stop::Convicted(conviction, refusal)
     })?;
-    let cause: Digest = status.position.previous;
     at.unit.post(&judged.transfers, &cause.0, at.now).await?;
     ta.unbacked = judged.unbacked;
 
