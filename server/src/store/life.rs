@@ -1,12 +1,16 @@
 //! The server's lives: a restore begins a new one.
 
 use ops_proto::certificate::Certificate;
-use ops_proto::message::AnswerStamp;
-use ops_proto::signed::{Body, Signed};
+use ops_proto::message::{AnswerStamp, Status};
+use ops_proto::signed::{Body, Signed, decode_canonical};
+use ops_proto::statement::Statement;
 use ops_proto::{Digest, PublicKey, Time};
 
-use super::column::{counter, instant, units_back};
+use super::column::{counter, counter_back, instant, units_back};
 use super::{AnswerKind, StoreError, Unit, sql};
+
+/// Statuses of earlier lives that are looked at: more than one an hour for as long as devices keep them.
+const STATUSES_MAX: i64 = 4096;
 
 impl Unit<'_> {
     /// Begins a new life, after a restore or a promotion that is not proven complete; returns its number.
@@ -108,6 +112,54 @@ impl Unit<'_> {
         Ok(is_there.is_some())
     }
 
+    /// Returns how many deposits and withdrawals of a TA the books have without a gap, of the first `most`.
+    pub(crate) async fn money_items_known(
+        &mut self,
+        ta: &PublicKey,
+        most: u64,
+    ) -> Result<u64, StoreError> {
+        let rows: Vec<Vec<u8>> = sql::query_scalar(
+            "SELECT i FROM deposits WHERE ta = $1 AND i <= $2
+             UNION SELECT i FROM withdrawals WHERE ta = $1 AND i <= $2 ORDER BY i",
+        )
+        .bind(ta.0.as_slice())
+        .bind(counter(most))
+        .fetch_all(self.sql())
+        .await?;
+        let mut known = 0_u64;
+        for row in rows {
+            if counter_back(&row)? != known.saturating_add(1) {
+                break;
+            }
+            known = known.saturating_add(1);
+        }
+
+        Ok(known)
+    }
+
+    /// Returns the statuses of a TA up to statement `n` that an earlier life gave a token for, newest first.
+    pub(crate) async fn statuses_of_earlier_lives(
+        &mut self,
+        ta: &PublicKey,
+        n: u64,
+    ) -> Result<Vec<Status>, StoreError> {
+        let rows: Vec<Vec<u8>> = sql::query_scalar(
+            "SELECT statements.bytes FROM statements
+             JOIN tokens ON tokens.status = statements.hash
+             JOIN answers ON answers.id = tokens.answer
+             WHERE statements.ta = $1 AND statements.n <= $2 AND statements.kind = 3
+                 AND answers.incarnation < (SELECT incarnation FROM life WHERE id = 1)
+             ORDER BY statements.n DESC LIMIT $3",
+        )
+        .bind(ta.0.as_slice())
+        .bind(counter(n))
+        .bind(STATUSES_MAX)
+        .fetch_all(self.sql())
+        .await?;
+
+        rows.iter().map(|bytes| status_back(bytes)).collect()
+    }
+
     /// Notes what was put right of a TA against the loss account, in minor units.
     pub(crate) async fn add_corrected(
         &mut self,
@@ -121,5 +173,18 @@ impl Unit<'_> {
             .await?;
 
         Ok(())
+    }
+}
+
+fn status_back(bytes: &[u8]) -> Result<Status, StoreError> {
+    match decode_canonical(bytes) {
+        Ok(Statement::Status(status)) => Ok(status.body().clone()),
+        Ok(
+            Statement::DepositOpen(_)
+            | Statement::Withdraw(_)
+            | Statement::Payment(_)
+            | Statement::Retire(_),
+        ) => Err(StoreError::Damaged("a status is another statement")),
+        Err(_) => Err(StoreError::Damaged("a stored statement does not decode")),
     }
 }

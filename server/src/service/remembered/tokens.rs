@@ -37,10 +37,13 @@ pub(super) async fn status(
     at.unit.put_token(&ta.key, &body.status, id).await?;
     let statement = Statement::Status(status.clone());
     at.unit.put_statement(&statement).await?;
-    if ta.standing == TaStanding::Live && ta.chain.n < status.body().position.n {
-        Chain::end(&statement, status.body())
-            .take_up(at, &ta)
-            .await?;
+    if ta.standing == TaStanding::Live {
+        let end = Chain::end(&statement, status.body());
+        if ta.chain.n < status.body().position.n {
+            end.take_up(at, &ta).await?;
+        } else {
+            end.note_collected(at, &ta).await?;
+        }
     }
 
     Ok(true)
