@@ -30,6 +30,9 @@ pub const MAILBOX_PAIRS_MAX: usize = 64;
 /// Answers that one device hands in at a time after a restore of the server.
 pub const REMEMBERED_ITEMS_MAX: usize = 64;
 
+/// Settlements in one answer to a provider that was restored.
+pub const SETTLEMENTS_MAX: usize = 256;
+
 /// Entries of one provider's deny-list, in all its pieces.
 pub const DENY_LIST_ENTRIES_MAX: usize = 10_000;
 

@@ -127,6 +127,10 @@ pub const FORWARD_AGAIN_MS: u64 = 60 * 1000;
 /// How long until a creditor is told again of a settlement that it has not confirmed, in milliseconds.
 pub const SETTLEMENT_AGAIN_MS: u64 = 5 * 1000;
 
+/// How far back what another provider may have forgotten is said again, in milliseconds: as long as devices keep
+/// what they were answered.
+pub const SAID_AGAIN_MS: u64 = 90 * 24 * 60 * 60 * 1000;
+
 /// How long until a payment is handed over again that its receiver's provider refused, in milliseconds.
 pub const DELIVER_AGAIN_MS: u64 = 60 * 60 * 1000;
 

@@ -19,8 +19,8 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 
 use ble_proto::gossip::{Denied, GossipItem, Holding};
-use ops_proto::message::ListsHeld;
-use ops_proto::{ProviderId, PublicKey};
+use ops_proto::message::{DenyListPiece, ListsHeld};
+use ops_proto::{ProviderId, PublicKey, Signed};
 use tokio::sync::{oneshot, watch};
 
 use files::Files;
@@ -100,6 +100,12 @@ impl Lists {
     #[must_use]
     pub fn missing(&self, theirs: &Holding) -> Vec<GossipItem> {
         read(&self.shelf).missing(theirs)
+    }
+
+    /// Returns the pieces that are held of one provider's list, as that provider signed them.
+    #[must_use]
+    pub fn pieces(&self, provider: ProviderId) -> Vec<Signed<DenyListPiece>> {
+        read(&self.shelf).pieces(provider)
     }
 
     /// Returns whom the lists revoke; a watch.

@@ -333,6 +333,12 @@ impl Shelf {
         directory.chain(pieces).collect()
     }
 
+    pub(super) fn pieces(&self, provider: ProviderId) -> Vec<Signed<DenyListPiece>> {
+        self.lists.get(&provider).map_or_else(Vec::new, |list| {
+            list.whole.iter().chain(&list.gathering).cloned().collect()
+        })
+    }
+
     pub(super) fn view(&self) -> Vec<ListView> {
         let Some(directory) = &self.directory else {
             return Vec::new();

@@ -532,7 +532,7 @@ impl Provider {
 
     fn book_again(&self, item: &RememberedItem) {
         let (order, answer) = match item {
-            RememberedItem::Certificate(_) => return,
+            RememberedItem::Certificate(_) | RememberedItem::DenyList(_) => return,
             RememberedItem::Deposit(order, answer) => (encode(order), answer.to_wire()),
             RememberedItem::Withdraw(order, answer) => (order.to_wire(), answer.to_wire()),
             RememberedItem::Token(status, token) => {
@@ -557,6 +557,7 @@ impl Provider {
                 self.move_out(withdraw.body().amount.minor_units());
             }
             RememberedItem::Certificate(_)
+            | RememberedItem::DenyList(_)
             | RememberedItem::Token(..)
             | RememberedItem::Retire(..) => {}
         }

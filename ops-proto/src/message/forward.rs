@@ -8,7 +8,7 @@ use crate::amount::{Amount, Currency};
 use crate::certificate::{Certificate, Limits};
 use crate::id::{Digest, Name, ProviderId};
 use crate::key::PublicKey;
-use crate::limits::{BATCH_PAIRS_MAX, LISTS_HELD_MAX};
+use crate::limits::{BATCH_PAIRS_MAX, LISTS_HELD_MAX, SETTLEMENTS_MAX};
 use crate::list::List;
 use crate::pay_verify::PaymentPair;
 use crate::signed::{Body, Signed};
@@ -151,4 +151,43 @@ pub struct SettlementAck {
 impl Body for SettlementAck {
     const DOMAIN: &'static [u8] = b"blepay/ops/settlement-ack\0";
     const SIZE_MAX: usize = 256;
+}
+
+/// After a restore of its server a provider asks another what it had settled with it, and says by that
+/// that it lives anew; signed by the debtor's answer key.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SettlementsQuery {
+    /// Who paid, and asks.
+    pub debtor: ProviderId,
+    /// Who was paid.
+    pub creditor: ProviderId,
+    /// The number of the last settlement that the debtor knows of without a gap; 0 when it knows none.
+    pub after: u64,
+    /// In which life the debtor's server is.
+    pub incarnation: u32,
+}
+
+impl Body for SettlementsQuery {
+    const DOMAIN: &'static [u8] = b"blepay/ops/settlements-query\0";
+    const SIZE_MAX: usize = 256;
+}
+
+/// What a debtor had signed; signed by the creditor's answer key.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SettlementsAnswer {
+    /// Who paid.
+    pub debtor: ProviderId,
+    /// Who was paid, and answers.
+    pub creditor: ProviderId,
+    /// The settlements after the one that was named, by number, each as the debtor signed it.
+    pub settlements: List<Signed<Settlement>, SETTLEMENTS_MAX>,
+    /// Whether there are more.
+    pub more: bool,
+    /// When in the creditor's server's life.
+    pub stamp: AnswerStamp,
+}
+
+impl Body for SettlementsAnswer {
+    const DOMAIN: &'static [u8] = b"blepay/ops/settlements-answer\0";
+    const SIZE_MAX: usize = 128 * 1024;
 }

@@ -28,7 +28,7 @@ pub use deposit::{
 };
 pub use forward::{
     Forward, ForwardAnswer, ForwardOutcome, ForwardRefused, ProviderRequest, Settlement,
-    SettlementAck,
+    SettlementAck, SettlementsAnswer, SettlementsQuery,
 };
 pub use mailbox::{MailboxAnswer, MailboxQuery};
 pub use payment::{Payment, Receiver};

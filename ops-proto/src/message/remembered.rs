@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    AnswerStamp, CertificateChain, DepositAnswer, DepositOrder, Retire, RetireAnswer, Status,
-    SyncToken, Withdraw, WithdrawAck,
+    AnswerStamp, CertificateChain, DenyListPiece, DepositAnswer, DepositOrder, Retire,
+    RetireAnswer, Status, SyncToken, Withdraw, WithdrawAck,
 };
 use crate::key::PublicKey;
 use crate::limits::REMEMBERED_ITEMS_MAX;
@@ -44,6 +44,8 @@ pub enum RememberedItem {
     Token(Signed<Status>, Signed<SyncToken>) = 3,
     /// A TA's end was booked.
     Retire(Signed<Retire>, Signed<RetireAnswer>) = 4,
+    /// Keys were revoked; signed by the provider's list key.
+    DenyList(Signed<DenyListPiece>) = 5,
 }
 
 /// The server took note; signed by the answer key.

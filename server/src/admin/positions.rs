@@ -210,6 +210,9 @@ impl Office {
             view.repeated = true;
             return Ok(view);
         }
+        if unit.is_to_recall(&creditor).await? {
+            return Err(PositionError::NotRecalled(peer.to_owned()));
+        }
         let owed = u64::try_from(unit.position(&creditor).await?).unwrap_or(0);
         if amount.minor_units() > owed {
             return Err(PositionError::MoreThanOwed {
@@ -406,6 +409,11 @@ pub enum PositionError {
         /// What is owed.
         owed: u64,
     },
+    /// These books were restored, and the creditor has not told yet what was settled before.
+    #[error(
+        "these books were restored, and {0:?} has not told yet what was settled before: a running server asks it"
+    )]
+    NotRecalled(String),
     /// The other provider announced no settlement with this reference.
     #[error(
         "no settlement with the reference {0:?} was announced: the debtor says so with `positions settle`"

@@ -13,7 +13,10 @@ use std::time::Duration;
 
 use ops_proto::Time;
 use ops_proto::list::List;
-use ops_proto::message::{Batch, BatchAnswer, Forward, ForwardAnswer, Settlement, SettlementAck};
+use ops_proto::message::{
+    Batch, BatchAnswer, Forward, ForwardAnswer, Settlement, SettlementAck, SettlementsAnswer,
+    SettlementsQuery,
+};
 use ops_proto::signed::{Body, Signed, encode};
 use ops_proto::{Digest, PaymentPair, limits::BATCH_PAIRS_MAX, limits::LISTS_HELD_MAX};
 use tokio_util::sync::CancellationToken;
@@ -21,7 +24,7 @@ use tokio_util::sync::CancellationToken;
 use crate::limits::{OUTBOX_INTERVAL, PEER_PAIRS_MAX, PEER_PAUSE_MAX_MS, PEER_PAUSE_MIN_MS};
 use crate::provider::Provider;
 use crate::refusal::Code;
-use crate::service::{Acknowledged, Answered, Delivered, Order};
+use crate::service::{Acknowledged, Answered, Delivered, Order, Recalled};
 use crate::store::{PeerRow, SettlementRow, Store, StoreAddress, StoreError, Unit};
 use crate::writer::{Writer, now};
 use client::{Client, PeerError};
@@ -41,6 +44,8 @@ pub(crate) struct Outbox {
 /// What there is to say to one peer.
 #[derive(Debug)]
 struct Errand {
+    /// After a restore here, until the peer told what we had settled with it: the question.
+    recall: Option<SettlementsQuery>,
     settlements: Vec<Signed<Settlement>>,
     /// What the peer acknowledged before; read when there is something to settle.
     settled: Vec<Signed<Settlement>>,
@@ -151,13 +156,36 @@ impl Outbox {
         peer: &PeerRow,
         errand: Errand,
     ) -> Result<(), PeerError> {
+        let recalled = self.recall(client, peer, errand.recall).await;
         let settled = self
             .settle(client, peer, errand.settlements, &errand.settled)
             .await;
         let presented = self.present(client, peer, &errand.present).await;
-        let delivered = self.deliver(client, errand.deliver).await;
+        let delivered = self.deliver(client, peer, errand.deliver).await;
 
-        settled.and(presented).and(delivered)
+        recalled.and(settled).and(presented).and(delivered)
+    }
+
+    /// Asks what we had settled before a restore here; a page of it at a time.
+    async fn recall(
+        &self,
+        client: &mut Client,
+        peer: &PeerRow,
+        query: Option<SettlementsQuery>,
+    ) -> Result<(), PeerError> {
+        let Some(query) = query else {
+            return Ok(());
+        };
+        let query = self.provider.sign(query);
+        let answer: Signed<SettlementsAnswer> =
+            client.ask("/v1/settlements/known", query.to_wire()).await?;
+        let (asked, body) = (query.body(), answer.body());
+        if (body.debtor, body.creditor) != (asked.debtor, asked.creditor) {
+            return Err(PeerError::Other("it answers something else"));
+        }
+
+        self.book(Order::Recalled(Recalled::new(peer.provider, answer)))
+            .await
     }
 
     async fn settle(
@@ -214,7 +242,12 @@ impl Outbox {
             .await
     }
 
-    async fn deliver(&self, client: &mut Client, pairs: Vec<PaymentPair>) -> Result<(), PeerError> {
+    async fn deliver(
+        &self,
+        client: &mut Client,
+        peer: &PeerRow,
+        pairs: Vec<PaymentPair>,
+    ) -> Result<(), PeerError> {
         if pairs.is_empty() {
             return Ok(());
         }
@@ -229,7 +262,8 @@ impl Outbox {
             return Err(PeerError::Other("it answers something else"));
         }
 
-        self.book(Order::Delivered(Delivered::new(answer))).await
+        self.book(Order::Delivered(Delivered::new(peer.provider, answer)))
+            .await
     }
 
     fn forward(&self, peer: &PeerRow, pairs: &[PaymentPair]) -> Result<Signed<Forward>, PeerError> {
@@ -280,10 +314,29 @@ impl Errand {
             |rows: Vec<SettlementRow>| rows.into_iter().map(|row| row.settlement).collect();
         let limit = i64::try_from(PEER_PAIRS_MAX).unwrap_or(i64::MAX);
 
+        let mut present = unit.pairs_to_present(&peer.provider, now, limit).await?;
+        let room = PEER_PAIRS_MAX.saturating_sub(present.len());
+        let room = i64::try_from(room).unwrap_or(i64::MAX);
+        let again = unit
+            .pairs_to_present_again(&peer.provider, now, room)
+            .await?;
+        present.extend(again);
+        let recall = if unit.is_to_recall(&peer.provider).await? {
+            Some(SettlementsQuery {
+                debtor: provider.id(),
+                creditor: peer.provider,
+                after: unit.last_settlement(&provider.id(), &peer.provider).await?,
+                incarnation: unit.incarnation().await?,
+            })
+        } else {
+            None
+        };
+
         Ok(Self {
+            recall,
             settlements: signed(open),
             settled: signed(settled),
-            present: unit.pairs_to_present(&peer.provider, now, limit).await?,
+            present,
             deliver: unit.pairs_to_deliver(&peer.provider, now, limit).await?,
         })
     }
@@ -347,6 +400,7 @@ fn pause_ms(failures: u32) -> u64 {
 trait Answer: Body {}
 impl Answer for ForwardAnswer {}
 impl Answer for SettlementAck {}
+impl Answer for SettlementsAnswer {}
 impl Answer for BatchAnswer {}
 
 /// How long one exchange with a peer may take.

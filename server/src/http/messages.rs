@@ -149,6 +149,13 @@ pub(super) const MESSAGES: &[MessagePath] = &[
         "Signed<SettlementAck>",
     ),
     message(
+        "/v1/settlements/known",
+        MessageKind::Settlements,
+        "Another provider, which was restored, asks what it had settled here; what it may have forgotten is said to it again",
+        "Signed<SettlementsQuery>, signed by the debtor's answer key",
+        "Signed<SettlementsAnswer>",
+    ),
+    message(
         "/v1/account",
         MessageKind::Account,
         "A client asks what its account holds",
@@ -174,6 +181,7 @@ pub(super) const fn size_max(kind: MessageKind) -> usize {
         | MessageKind::Mailbox
         | MessageKind::Lists
         | MessageKind::Settlement
+        | MessageKind::Settlements
         | MessageKind::Account => BODY_SIZE_MAX,
     }
 }

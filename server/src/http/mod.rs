@@ -161,6 +161,7 @@ async fn book(kind: MessageKind, body: Vec<u8>, shared: &Shared) -> Result<Vec<u
         | MessageKind::Remembered
         | MessageKind::Forward
         | MessageKind::Settlement
+        | MessageKind::Settlements
         | MessageKind::Account => {
             let begun = Instant::now();
             let signer = signer_of(kind, &body);

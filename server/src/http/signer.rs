@@ -34,7 +34,8 @@ pub(super) fn signer_of(kind: MessageKind, body: &[u8]) -> Option<PublicKey> {
         | MessageKind::Status
         | MessageKind::Retire
         | MessageKind::Forward
-        | MessageKind::Settlement => None,
+        | MessageKind::Settlement
+        | MessageKind::Settlements => None,
     }
 }
 

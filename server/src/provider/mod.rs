@@ -207,6 +207,18 @@ impl Provider {
         keys
     }
 
+    /// Returns every key that ever signed our deny-list, newest first.
+    pub(crate) fn list_keys(&self) -> Vec<PublicKey> {
+        let certificates = self.certificates.iter();
+        let mut keys: Vec<PublicKey> = certificates
+            .filter_map(|certificate| provider_keys(certificate.body()))
+            .map(|(_, list)| list)
+            .collect();
+        keys.dedup();
+
+        keys
+    }
+
     /// Returns a certificate together with the provider's.
     pub(crate) fn chain(&self, leaf: Signed<Certificate>) -> CertificateChain {
         CertificateChain {

@@ -54,6 +54,7 @@ impl ListsIn {
                 continue;
             }
             at.unit.set_list_version(provider, version).await?;
+            at.unit.note_denied(provider, version).await?;
             at.unit.drop_older_pieces(provider, version).await?;
             tracing::info!(%provider, ?version, "Took in a deny-list");
         }

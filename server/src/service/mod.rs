@@ -18,6 +18,7 @@ mod lists;
 mod lists_in;
 mod mailbox;
 mod payment;
+mod peer_life;
 mod register;
 mod remembered;
 mod renew;
@@ -48,6 +49,7 @@ pub(crate) use ending::PayOut;
 pub(crate) use forward::{Answered, Delivered, PeerDue, release};
 pub(crate) use lists::Query as ListsOut;
 pub(crate) use lists_in::ListsIn;
+pub(crate) use peer_life::Recalled;
 pub(crate) use settlement::{Acknowledged, receive};
 
 /// A message whose form and signatures were checked.
@@ -71,9 +73,11 @@ pub(crate) enum Order {
     ListsIn(ListsIn),
     Forward(forward::Presented),
     Settlement(settlement::Settled),
+    Settlements(peer_life::Query),
     Answered(Answered),
     Delivered(Delivered),
     Acknowledged(Acknowledged),
+    Recalled(Recalled),
     PeerDue(PeerDue),
     Account(account::Query),
 }
@@ -96,6 +100,7 @@ pub(crate) enum MessageKind {
     Remembered,
     Forward,
     Settlement,
+    Settlements,
     Account,
 }
 
@@ -114,6 +119,7 @@ impl Order {
             }
             MessageKind::Status
             | MessageKind::Settlement
+            | MessageKind::Settlements
             | MessageKind::Retire
             | MessageKind::Challenge
             | MessageKind::RegisterClient
@@ -152,6 +158,7 @@ impl Order {
             MessageKind::Lists => lists::prepare(body).map(Self::Lists),
             MessageKind::Remembered => remembered::prepare(body, provider).map(Self::Remembered),
             MessageKind::Settlement => settlement::prepare(body, provider).map(Self::Settlement),
+            MessageKind::Settlements => peer_life::prepare(body, provider).map(Self::Settlements),
             MessageKind::Account => account::prepare(body).map(Self::Account),
             MessageKind::Batch
             | MessageKind::Forward
@@ -198,9 +205,11 @@ impl Order {
             Self::ListsIn(order) => order.apply(at).await,
             Self::Forward(order) => order.apply(at).await,
             Self::Settlement(order) => order.apply(at).await,
+            Self::Settlements(order) => order.apply(at).await,
             Self::Answered(order) => order.apply(at).await,
             Self::Delivered(order) => order.apply(at).await,
             Self::Acknowledged(order) => order.apply(at).await,
+            Self::Recalled(order) => order.apply(at).await,
             Self::PeerDue(order) => order.apply(at).await,
             Self::Account(order) => order.apply(at).await,
         }

@@ -5,7 +5,7 @@ use ops_proto::message::{Settlement, SettlementAck};
 use ops_proto::signed::Signed;
 use ops_proto::{Amount, ProviderId};
 
-use super::{Desk, Stop, forward, malformed, refuse};
+use super::{Desk, Stop, forward, malformed, peer_life, refuse};
 use crate::ledger::{Account, Reason, Transfer};
 use crate::limits::SETTLEMENT_AGAIN_MS;
 use crate::provider::Provider;
@@ -184,6 +184,8 @@ impl Acknowledged {
             .unit
             .put_peer_answer(&self.creditor, PeerAnswerKind::Settlement, ack.to_wire())
             .await?;
+        let life = ack.body().stamp.incarnation;
+        peer_life::heard(at, &self.creditor, life).await?;
         at.unit.set_settlement_ack(body, number).await?;
         tracing::info!(creditor = %self.creditor, number = body.number, "A settlement was acknowledged");
 

@@ -1,12 +1,10 @@
 //! Payments between providers: those presented to others, and those that others presented here.
 
-use ops_proto::certificate::Certificate;
-use ops_proto::id::KeyId;
-use ops_proto::signed::{Signed, decode_canonical};
+use ops_proto::signed::decode_canonical;
 use ops_proto::statement::{Evidence, Statement};
 use ops_proto::{Digest, PaymentPair, ProviderId, PublicKey, Time};
 
-use super::column::{counter, digest_back, instant, provider_back, signed_back};
+use super::column::{counter, digest_back, instant, provider_back};
 use super::payments::{PaymentRow, payment_back};
 use super::sql::{self, Row};
 use super::{StoreError, Unit};
@@ -56,22 +54,6 @@ impl ForwardState {
             2 => Ok(Self::Refused),
             3 => Ok(Self::KeptBack),
             _ => Err(StoreError::Damaged("a forward has an unknown state")),
-        }
-    }
-}
-
-/// What an answer of another provider answers. The numbers stand in the rows and never change.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum PeerAnswerKind {
-    Forward,
-    Settlement,
-}
-
-impl PeerAnswerKind {
-    const fn code(self) -> i64 {
-        match self {
-            Self::Forward => 0,
-            Self::Settlement => 1,
         }
     }
 }
@@ -178,6 +160,57 @@ impl Unit<'_> {
         .await?;
 
         rows.iter().map(|bytes| pair_back(bytes)).collect()
+    }
+
+    /// Returns the pairs that a debtor accepted and are to be presented to it again now, oldest first.
+    pub(crate) async fn pairs_to_present_again(
+        &mut self,
+        debtor: &ProviderId,
+        now: Time,
+        limit: i64,
+    ) -> Result<Vec<PaymentPair>, StoreError> {
+        let rows: Vec<Vec<u8>> = sql::query_scalar(
+            "SELECT statements.bytes FROM forwards
+             JOIN payments ON payments.hash = forwards.payment AND payments.named = 1
+             JOIN statements ON statements.ta = payments.sender AND statements.n = payments.n
+                 AND statements.hash = payments.hash
+             WHERE forwards.debtor = $1 AND forwards.again = 1 AND forwards.due_ms <= $2
+             ORDER BY forwards.id LIMIT $3",
+        )
+        .bind(debtor.0.as_slice())
+        .bind(instant(now))
+        .bind(limit)
+        .fetch_all(self.sql())
+        .await?;
+
+        rows.iter().map(|bytes| pair_back(bytes)).collect()
+    }
+
+    /// Notes that a debtor accepted a payment again.
+    pub(crate) async fn set_presented_again(&mut self, payment: &Digest) -> Result<(), StoreError> {
+        sql::query("UPDATE forwards SET again = 0 WHERE payment = $1")
+            .bind(payment.0.as_slice())
+            .execute(self.sql())
+            .await?;
+
+        Ok(())
+    }
+
+    /// Returns the payment of a row with its request.
+    pub(crate) async fn pair_of(
+        &mut self,
+        row: &PaymentRow,
+    ) -> Result<Option<PaymentPair>, StoreError> {
+        let bytes: Option<Vec<u8>> = sql::query_scalar(
+            "SELECT bytes FROM statements WHERE ta = $1 AND n = $2 AND hash = $3",
+        )
+        .bind(row.sender.0.as_slice())
+        .bind(counter(row.n))
+        .bind(row.hash.0.as_slice())
+        .fetch_optional(self.sql())
+        .await?;
+
+        bytes.as_deref().map(pair_back).transpose()
     }
 
     /// Returns the payments that are kept back because their debtor owes as much as it may.
@@ -368,94 +401,6 @@ impl Unit<'_> {
         rows.iter().map(|bytes| pair_back(bytes)).collect()
     }
 
-    /// Stores what another provider signed, and returns its row number.
-    pub(crate) async fn put_peer_answer(
-        &mut self,
-        provider: &ProviderId,
-        kind: PeerAnswerKind,
-        bytes: Vec<u8>,
-    ) -> Result<i64, StoreError> {
-        sql::query_scalar(
-            "INSERT INTO peer_answers (provider, kind, bytes) VALUES ($1, $2, $3) RETURNING id",
-        )
-        .bind(provider.0.as_slice())
-        .bind(kind.code())
-        .bind(bytes)
-        .fetch_one(self.sql())
-        .await
-    }
-
-    /// Returns up to `limit` answers of other providers after the one with number `after`.
-    pub(crate) async fn peer_answers(
-        &mut self,
-        after: i64,
-        limit: i64,
-    ) -> Result<Vec<(i64, ProviderId, i64, Vec<u8>)>, StoreError> {
-        let rows = sql::query("SELECT * FROM peer_answers WHERE id > $1 ORDER BY id LIMIT $2")
-            .bind(after)
-            .bind(limit)
-            .fetch_all(self.sql())
-            .await?;
-
-        rows.iter()
-            .map(|row| {
-                Ok((
-                    row.try_get("id")?,
-                    provider_back(row.try_get("provider")?)?,
-                    row.try_get("kind")?,
-                    row.try_get("bytes")?,
-                ))
-            })
-            .collect()
-    }
-
-    /// Returns whether a provider's certificate is stored.
-    pub(crate) async fn has_provider_certificate(
-        &mut self,
-        hash: &Digest,
-    ) -> Result<bool, StoreError> {
-        let found: Option<i64> =
-            sql::query_scalar("SELECT 1 FROM provider_certificates WHERE hash = $1")
-                .bind(hash.0.as_slice())
-                .fetch_optional(self.sql())
-                .await?;
-
-        Ok(found.is_some())
-    }
-
-    /// Stores a provider's certificate that was checked up to the root.
-    pub(crate) async fn put_provider_certificate(
-        &mut self,
-        certificate: &Signed<Certificate>,
-    ) -> Result<(), StoreError> {
-        let body = certificate.body();
-        sql::query(
-            "INSERT INTO provider_certificates (hash, provider, issuer, number, bytes)
-             VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING",
-        )
-        .bind(certificate.hash().0.as_slice())
-        .bind(body.provider.0.as_slice())
-        .bind(body.subject.id().0.as_slice())
-        .bind(counter(body.number))
-        .bind(certificate.to_wire())
-        .execute(self.sql())
-        .await?;
-
-        Ok(())
-    }
-
-    /// Returns every certificate of other providers.
-    pub(crate) async fn foreign_certificates(
-        &mut self,
-    ) -> Result<Vec<Signed<Certificate>>, StoreError> {
-        let rows: Vec<Vec<u8>> =
-            sql::query_scalar("SELECT bytes FROM provider_certificates ORDER BY provider, number")
-                .fetch_all(self.sql())
-                .await?;
-
-        rows.iter().map(|bytes| signed_back(bytes)).collect()
-    }
-
     /// Returns the answer that decided on a forward.
     pub(crate) async fn forward_answer(
         &mut self,
@@ -468,36 +413,6 @@ impl Unit<'_> {
         .bind(payment.0.as_slice())
         .fetch_optional(self.sql())
         .await
-    }
-
-    /// Returns the certificates of another provider, newest first.
-    pub(crate) async fn provider_certificates(
-        &mut self,
-        provider: &ProviderId,
-    ) -> Result<Vec<Signed<Certificate>>, StoreError> {
-        let rows: Vec<Vec<u8>> = sql::query_scalar(
-            "SELECT bytes FROM provider_certificates WHERE provider = $1 ORDER BY number DESC",
-        )
-        .bind(provider.0.as_slice())
-        .fetch_all(self.sql())
-        .await?;
-
-        rows.iter().map(|bytes| signed_back(bytes)).collect()
-    }
-
-    /// Returns the certificates of other providers whose certifying key has this name.
-    pub(crate) async fn issuer_certificates(
-        &mut self,
-        issuer: &KeyId,
-    ) -> Result<Vec<Signed<Certificate>>, StoreError> {
-        let rows: Vec<Vec<u8>> = sql::query_scalar(
-            "SELECT bytes FROM provider_certificates WHERE issuer = $1 ORDER BY number DESC",
-        )
-        .bind(issuer.0.as_slice())
-        .fetch_all(self.sql())
-        .await?;
-
-        rows.iter().map(|bytes| signed_back(bytes)).collect()
     }
 }
 

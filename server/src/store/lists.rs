@@ -1,5 +1,7 @@
 //! Deny-lists: ours, row by row, and every provider's, in the pieces that were signed.
 
+use std::collections::BTreeSet;
+
 use ops_proto::limits::DENY_LIST_ENTRIES_MAX;
 use ops_proto::message::{DenyEntry, DenyListPiece, ListVersion};
 use ops_proto::signed::Signed;
@@ -114,17 +116,41 @@ impl Unit<'_> {
         entry: &DenyEntry,
         now: Time,
     ) -> Result<Option<ListVersion>, StoreError> {
-        if entry.not_after < now {
+        let put = self
+            .revoke_keys(ours, epoch, std::slice::from_ref(entry), now)
+            .await?;
+        if put.is_empty() {
             return Ok(None);
         }
+
+        self.list_version(ours).await.map(Some)
+    }
+
+    /// Puts keys on our list, in one version of their own; returns those that came onto it: not the ones that
+    /// were there, whose certificates have ended, or for which there is no room.
+    pub(crate) async fn revoke_keys(
+        &mut self,
+        ours: &ProviderId,
+        epoch: u32,
+        entries: &[DenyEntry],
+        now: Time,
+    ) -> Result<Vec<PublicKey>, StoreError> {
         self.drop_expired_entries(now).await?;
         let most = i64::try_from(DENY_LIST_ENTRIES_MAX).unwrap_or(i64::MAX);
-        if self.deny_entry_count().await? >= most {
-            tracing::error!(key = %entry.key.id(), "The deny-list is full");
-            return Ok(None);
+        let mut room = most.saturating_sub(self.deny_entry_count().await?);
+        let mut put = Vec::new();
+        for entry in entries.iter().filter(|entry| entry.not_after >= now) {
+            if room <= 0 {
+                tracing::error!(key = %entry.key.id(), "The deny-list is full");
+                break;
+            }
+            if self.put_deny_entry(entry).await? {
+                room = room.saturating_sub(1);
+                put.push(entry.key);
+            }
         }
-        if !self.put_deny_entry(entry).await? {
-            return Ok(None);
+        if put.is_empty() {
+            return Ok(put);
         }
         let newest = self.list_version(ours).await?;
         let version = ListVersion {
@@ -133,7 +159,28 @@ impl Unit<'_> {
         };
         self.set_list_version(ours, version).await?;
 
-        Ok(Some(version))
+        Ok(put)
+    }
+
+    /// Returns whether a key is on our list.
+    pub(crate) async fn has_deny_entry(&mut self, key: &PublicKey) -> Result<bool, StoreError> {
+        let found: Option<i64> = sql::query_scalar("SELECT 1 FROM deny_entries WHERE key = $1")
+            .bind(key.0.as_slice())
+            .fetch_optional(self.sql())
+            .await?;
+
+        Ok(found.is_some())
+    }
+
+    /// Returns whether a version of our list is one that a restore forgot.
+    pub(crate) async fn is_forgotten_list(&mut self, number: u32) -> Result<bool, StoreError> {
+        let found: Option<i64> =
+            sql::query_scalar("SELECT 1 FROM list_gaps WHERE known < $1 AND base > $1 LIMIT 1")
+                .bind(i64::from(number))
+                .fetch_optional(self.sql())
+                .await?;
+
+        Ok(found.is_some())
     }
 
     /// Begins our list of a new life, above every version that a device may hold of the lives before, and
@@ -205,6 +252,52 @@ impl Unit<'_> {
         .await?;
 
         Ok(())
+    }
+
+    /// Notes which keys another provider's list names, each with the first version here that does.
+    pub(crate) async fn note_denied(
+        &mut self,
+        provider: &ProviderId,
+        version: ListVersion,
+    ) -> Result<(), StoreError> {
+        let known: Vec<Vec<u8>> =
+            sql::query_scalar("SELECT key FROM deny_since WHERE provider = $1")
+                .bind(provider.0.as_slice())
+                .fetch_all(self.sql())
+                .await?;
+        let known: BTreeSet<Vec<u8>> = known.into_iter().collect();
+        let pieces = self.pieces(provider, version, 0, i64::MAX).await?;
+        let entries = pieces.iter().flat_map(|piece| piece.body().entries.iter());
+        for entry in entries.filter(|entry| !known.contains(entry.key.0.as_slice())) {
+            sql::query(
+                "INSERT INTO deny_since (provider, key, epoch, number) VALUES ($1, $2, $3, $4)
+                 ON CONFLICT DO NOTHING",
+            )
+            .bind(provider.0.as_slice())
+            .bind(entry.key.0.as_slice())
+            .bind(version.epoch)
+            .bind(version.number)
+            .execute(self.sql())
+            .await?;
+        }
+
+        Ok(())
+    }
+
+    /// Returns the first version here of another provider's list that named a key, if one did.
+    pub(crate) async fn denied_since(
+        &mut self,
+        provider: &ProviderId,
+        key: &PublicKey,
+    ) -> Result<Option<ListVersion>, StoreError> {
+        let row =
+            sql::query("SELECT epoch, number FROM deny_since WHERE provider = $1 AND key = $2")
+                .bind(provider.0.as_slice())
+                .bind(key.0.as_slice())
+                .fetch_optional(self.sql())
+                .await?;
+
+        row.as_ref().map(version_back).transpose()
     }
 
     /// Returns how many pieces of a version there are.

@@ -68,12 +68,16 @@ impl Unit<'_> {
     pub(crate) async fn peers_due(&mut self, now: Time) -> Result<Vec<PeerRow>, StoreError> {
         let rows = sql::query(
             "SELECT * FROM peers WHERE due_ms <= $1 AND (
-                 EXISTS (SELECT 1 FROM forwards WHERE forwards.debtor = peers.provider
-                         AND forwards.state = 0 AND forwards.due_ms <= $1)
+                 recalled < (SELECT incarnation FROM life WHERE id = 1)
+                 OR EXISTS (SELECT 1 FROM forwards WHERE forwards.debtor = peers.provider
+                            AND forwards.state = 0 AND forwards.due_ms <= $1)
+                 OR EXISTS (SELECT 1 FROM forwards WHERE forwards.debtor = peers.provider
+                            AND forwards.again = 1 AND forwards.due_ms <= $1)
                  OR EXISTS (SELECT 1 FROM deliveries WHERE deliveries.creditor = peers.provider
                             AND deliveries.done = 0 AND deliveries.due_ms <= $1)
                  OR EXISTS (SELECT 1 FROM settlements WHERE settlements.creditor = peers.provider
-                            AND settlements.ack IS NULL AND settlements.due_ms <= $1))
+                            AND (settlements.ack IS NULL OR settlements.again = 1)
+                            AND settlements.due_ms <= $1))
              ORDER BY name",
         )
         .bind(instant(now))
@@ -261,8 +265,8 @@ impl Unit<'_> {
         ack: i64,
     ) -> Result<(), StoreError> {
         sql::query(
-            "UPDATE settlements SET ack = $4
-             WHERE debtor = $1 AND creditor = $2 AND number = $3 AND ack IS NULL",
+            "UPDATE settlements SET ack = COALESCE(ack, $4), again = 0
+             WHERE debtor = $1 AND creditor = $2 AND number = $3",
         )
         .bind(settlement.debtor.0.as_slice())
         .bind(settlement.creditor.0.as_slice())
@@ -332,7 +336,8 @@ impl Unit<'_> {
         Ok(())
     }
 
-    /// Returns the settlements that a creditor has not acknowledged and is to be told of now, oldest first.
+    /// Returns the settlements that a creditor has not acknowledged, or may have forgotten, and is to be told of
+    /// now, oldest first.
     pub(crate) async fn settlements_open(
         &mut self,
         debtor: &ProviderId,
@@ -340,12 +345,34 @@ impl Unit<'_> {
         now: Time,
     ) -> Result<Vec<SettlementRow>, StoreError> {
         let rows = sql::query(
-            "SELECT * FROM settlements WHERE debtor = $1 AND creditor = $2 AND ack IS NULL
-                 AND due_ms <= $3 ORDER BY number",
+            "SELECT * FROM settlements WHERE debtor = $1 AND creditor = $2
+                 AND (ack IS NULL OR again = 1) AND due_ms <= $3 ORDER BY number",
         )
         .bind(debtor.0.as_slice())
         .bind(creditor.0.as_slice())
         .bind(instant(now))
+        .fetch_all(self.sql())
+        .await?;
+
+        rows.iter().map(settlement_back).collect()
+    }
+
+    /// Returns up to `limit` settlements of a debtor for a creditor after one number, by number.
+    pub(crate) async fn settlements_after(
+        &mut self,
+        debtor: &ProviderId,
+        creditor: &ProviderId,
+        after: u64,
+        limit: i64,
+    ) -> Result<Vec<SettlementRow>, StoreError> {
+        let rows = sql::query(
+            "SELECT * FROM settlements WHERE debtor = $1 AND creditor = $2 AND number > $3
+             ORDER BY number LIMIT $4",
+        )
+        .bind(debtor.0.as_slice())
+        .bind(creditor.0.as_slice())
+        .bind(counter(after))
+        .bind(limit)
         .fetch_all(self.sql())
         .await?;
 

@@ -60,11 +60,18 @@ async fn ask(cx: &Context) -> Result<u32, SyncError> {
 
 async fn tell(cx: &mut Context, incarnation: u32) -> Result<u64, SyncError> {
     let identity = cx.wallet.identity().clone();
-    let items = cx.journal().view(|book| {
-        book.remembered(clock::now(), |statement| {
+    let (mut items, own) = cx.journal().view(|book| {
+        let items = book.remembered(clock::now(), |statement| {
             identity.sign(Endorsement { statement })
-        })
+        });
+        let own = book.enrolled().map(|it| it.provider.body().provider);
+        (items, own)
     });
+    if let Some(own) = own {
+        // whom it revoked after the backup
+        let pieces = cx.wallet.lists().pieces(own).into_iter();
+        items.extend(pieces.map(RememberedItem::DenyList));
+    }
     let mut carried = 0_u64;
     let mut failed = None;
     let mut left = chunks(items);
@@ -163,5 +170,9 @@ fn name(item: &RememberedItem) -> String {
         RememberedItem::Withdraw(_, ack) => format!("withdrawal i = {}", ack.body().i),
         RememberedItem::Token(status, _) => format!("status n = {}", status.body().position.n),
         RememberedItem::Retire(_, answer) => format!("retirement {}", answer.body().ta.id()),
+        RememberedItem::DenyList(piece) => {
+            let body = piece.body();
+            format!("deny-list {} piece {}", body.version.number, body.piece)
+        }
     }
 }

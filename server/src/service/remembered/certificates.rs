@@ -5,6 +5,7 @@ use ops_proto::signed::Signed;
 use ops_proto::{PublicKey, Time};
 
 use super::super::{Desk, Stop, ending, payment};
+use super::lists;
 use crate::provider::{CLOCK_SKEW_MS, Provider};
 use crate::store::{ClientRow, SubjectKind};
 
@@ -116,6 +117,7 @@ async fn book_ta(
         ending::bury(at, &other, &leaf.hash()).await?;
     }
     at.unit.put_ta(&body.subject, client, leaf).await?;
+    lists::suspend_listed(at, &body.subject).await?;
     payment::redeem_waiting(at, &body.subject).await?;
     tracing::info!(ta = %body.subject.id(), client = %client.id(), "Registered a TA again");
 

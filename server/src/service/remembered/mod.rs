@@ -4,6 +4,7 @@
 //! books know already is known, so an item that is handed in again changes nothing.
 
 mod certificates;
+mod lists;
 mod money;
 mod tokens;
 
@@ -83,6 +84,7 @@ fn origin(item: &RememberedItem, provider: &Provider, keys: &[PublicKey]) -> Ori
                 && retire.verify(&ta).is_ok()
                 && (body.ta, body.retire) == (ta, retire.hash())
         }
+        RememberedItem::DenyList(piece) => lists::is_ours(piece, provider),
     };
     if is_ours {
         Origin::Ours
@@ -150,6 +152,7 @@ impl RememberedOrder {
             RememberedItem::Retire(retire, answer) => {
                 tokens::retire(at, retire, answer, now.incarnation).await
             }
+            RememberedItem::DenyList(piece) => lists::book(at, piece.body()).await,
         }
     }
 }
