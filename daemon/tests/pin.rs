@@ -4,10 +4,10 @@
 use blepayd::wallet::{
     FailureClass, Mode, PaymentEvent, PaymentOrder, PinChange, Target, WalletError,
 };
-use ops_proto::contract::{Pin, TaRefused};
+use ops_proto::contract::{Command, Output, Pin, TaRefused};
 use tempfile::TempDir;
 
-use crate::kit::{Bank, Device, Kind, amount, conserved};
+use crate::kit::{Bank, Device, Faults, Kind, TaFault, amount, conserved};
 
 const RIGHT: &str = "493170";
 const WRONG: &str = "000000";
@@ -114,6 +114,43 @@ async fn a_blocked_pin_stops_payments_before_the_payee_is_locked_and_says_what_t
     assert_eq!(ada.balance().await, 10_000);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pin_whose_answer_is_lost_goes_to_the_ta_once_and_costs_one_try_at_most() {
+    let (bank, world) = (Bank::new(5), TempDir::new().expect("a directory"));
+    let ferry = Device::new(&bank, world.path(), "Ferry", Kind::WithTa).await;
+    let ada = Device::new(&bank, world.path(), "Ada", Kind::WithTa).await;
+    let before = set(&ada, None, RIGHT, Some(0)).await.expect("set");
+    let answer_is_lost = Faults {
+        ta: TaFault::AfterPin,
+        ..Faults::NONE
+    };
+
+    let ada = ada.stop().await.start_with(answer_is_lost).await;
+    let wrong = pay(&ada, &ferry, 1250, Some(WRONG), None).await;
+    let PaymentEvent::Failed { class, message } = wrong.last else {
+        unreachable!("{:?}", wrong.last);
+    };
+    assert_eq!(class, FailureClass::RefusedByTa);
+    assert!(message.contains("nothing was paid"), "{message}");
+    assert_eq!(tries_left(&ada).await, before - 1);
+
+    let ada = ada.stop().await.start_with(answer_is_lost).await;
+    let guessed = set(&ada, Some(WRONG), "123456", None).await;
+    assert!(guessed.is_err(), "its answer is lost");
+    assert_eq!(tries_left(&ada).await, before - 2);
+
+    let ada = ada.stop().await.start_with(answer_is_lost).await;
+    let right = pay(&ada, &ferry, 1250, Some(RIGHT), None).await;
+    assert!(
+        matches!(right.last, PaymentEvent::Paid { .. }),
+        "{:?}",
+        right.last
+    );
+    assert_eq!(tries_left(&ada).await, before);
+    assert_eq!(ada.outgoing().len(), 1);
+    conserved(&ada, &ferry, 20_000).await;
+}
+
 /// What a payment by policy is given.
 struct Policy(Option<&'static str>);
 
@@ -185,6 +222,15 @@ async fn set(
     let pin = device.wallet.set_pin(change).await?;
 
     Ok(pin.tries_left)
+}
+
+async fn tries_left(device: &Device) -> u8 {
+    let ta = device.wallet.ta().expect("a TA");
+    let Ok(Output::State(state)) = ta.invoke(Command::Inspect).await else {
+        unreachable!("the TA answers");
+    };
+
+    state.pin.tries_left
 }
 
 fn to_pin(digits: &str) -> Pin {

@@ -88,10 +88,14 @@ impl Actor {
         self.acknowledge();
     }
 
-    /// Invokes a command, and once more after a session that broke: every command is idempotent.
+    /// Invokes a command, and once more after a session that broke: every command is idempotent, but
+    /// for the try that a PIN costs. So a PIN goes to the TA once, in a session that has just answered.
     fn invoke(&mut self, command: &Command) -> Result<Output, TaError> {
+        if command.carries_pin() {
+            self.open_alive()?;
+        }
         match self.try_invoke(command) {
-            Err(TaError::Unreachable(_)) => self.try_invoke(command),
+            Err(TaError::Unreachable(_)) if !command.carries_pin() => self.try_invoke(command),
             Err(TaError::Refused(TaRefused::Unacknowledged)) => {
                 self.acknowledge();
                 self.try_invoke(command)
@@ -123,6 +127,15 @@ impl Actor {
         }
         let fact = Fact::of_operation(command, &answer.output);
         self.append(vec![(fact, answer.mark)])
+    }
+
+    /// Opens a session that answers: one that broke while nobody asked is noticed here.
+    fn open_alive(&mut self) -> Result<(), TaError> {
+        self.open()?;
+        match self.ask(&Command::Inspect) {
+            Err(TaError::Unreachable(_)) => self.open(),
+            Ok(_) | Err(_) => Ok(()),
+        }
     }
 
     /// Opens a session if none is open, and takes into the journal what the TA is ahead.

@@ -8,7 +8,8 @@
 //!      │              append all of it, Acknowledge
 //!      │yes
 //! invoke ──► append (fact, mark) ──► answer the caller ──► Acknowledge when idle
-//!      └─ no answer: open a session again, which tells whether it took effect; then the same command
+//!      └─ no answer: open a session again, which tells whether it took effect; then the same command,
+//!                    unless a PIN goes with it: the caller asks again, without
 //! ```
 
 mod access;
@@ -108,7 +109,8 @@ pub enum TaError {
     /// The TA refused; nothing changed.
     #[error(transparent)]
     Refused(#[from] TaRefused),
-    /// The TA does not answer; whether the command took effect is found out when it does.
+    /// The TA does not answer; whether the command took effect is found out when it does. Ask again
+    /// without the PIN: what was done is returned, and a wrong PIN costs one try.
     #[error("the trusted application does not answer: {0}")]
     Unreachable(String),
     /// The TA does not belong to this journal.

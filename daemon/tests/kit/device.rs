@@ -60,6 +60,8 @@ pub(crate) enum TaFault {
     Before(u32),
     /// After it has.
     After(u32),
+    /// After the first command with a PIN has taken effect.
+    AfterPin,
     /// It takes longer to pay than a daemon that stops can wait.
     SlowPay,
 }
@@ -400,8 +402,12 @@ impl AnyTa for Unreliable {
         if self.fault == TaFault::SlowPay && matches!(command, Command::Pay { .. }) {
             std::thread::sleep(Duration::from_secs(5));
         }
+        let has_pin = command.carries_pin();
         let answer = self.ta.invoke_any(command);
         if self.fault == TaFault::After(self.commands) {
+            return Err(lost());
+        }
+        if self.fault == TaFault::AfterPin && has_pin {
             return Err(lost());
         }
 

@@ -154,6 +154,12 @@ pub enum Command {
 }
 
 impl Command {
+    /// Tells whether a PIN goes with the command: asked twice, a wrong one costs two tries.
+    #[must_use]
+    pub const fn carries_pin(&self) -> bool {
+        matches!(self, Self::Pay { pin: Some(_), .. } | Self::SetPin { .. })
+    }
+
     /// Returns the command as it is kept, journalled and hashed: no PIN is left in it.
     #[must_use]
     pub fn without_pin(&self) -> Self {

@@ -426,7 +426,9 @@ pub(super) async fn decision(till: &mut Option<&mut Till>) -> Decision {
     }
 }
 
-async fn ask_to_pay(shared: &Shared, command: Command) -> TaWord {
+/// Asks the TA until it says what became of the payment. The PIN goes along once: a payment that was
+/// signed is returned without it, and a wrong PIN whose answer is lost must not cost a second try.
+async fn ask_to_pay(shared: &Shared, mut command: Command) -> TaWord {
     let Some(ta) = &shared.ta else {
         return TaWord::Refused(TaRefused::NotInitialised.to_string());
     };
@@ -435,6 +437,7 @@ async fn ask_to_pay(shared: &Shared, command: Command) -> TaWord {
     };
     let key = PaymentKey::of(request.body());
     let amount = request.body().amount;
+    let mut pin = PinGiven::Kept;
     for _ in 0..PAY_ATTEMPTS_MAX {
         match ta.invoke(command.clone()).await {
             Ok(Output::Paid(pair)) => return TaWord::Paid(Box::new(pair.payment)),
@@ -446,6 +449,9 @@ async fn ask_to_pay(shared: &Shared, command: Command) -> TaWord {
                     refused: Some(refused),
                 };
                 shared.append_surely(abandoned).await;
+                if (refused, pin) == (TaRefused::Pin, PinGiven::Lost) {
+                    return TaWord::Refused(PIN_LOST.to_owned());
+                }
                 let state = crate::wallet::pin::inspect(shared).await;
                 let wanted = Wanted::Pay(amount);
                 return TaWord::Refused(limit::refusal(refused, state.as_ref(), wanted));
@@ -457,7 +463,14 @@ async fn ask_to_pay(shared: &Shared, command: Command) -> TaWord {
                 | TaError::OtherAnswer
                 | TaError::Journal(JournalError::Closed),
             ) => return TaWord::Unknown,
-            Err(TaError::Unreachable(_) | TaError::Journal(_) | TaError::Busy) => {
+            Err(TaError::Unreachable(_)) => {
+                if command.carries_pin() {
+                    pin = PinGiven::Lost;
+                }
+                command = command.without_pin();
+                tokio::time::sleep(PAY_ATTEMPT_INTERVAL).await;
+            }
+            Err(TaError::Journal(_) | TaError::Busy) => {
                 tokio::time::sleep(PAY_ATTEMPT_INTERVAL).await;
             }
         }
@@ -465,3 +478,15 @@ async fn ask_to_pay(shared: &Shared, command: Command) -> TaWord {
 
     TaWord::Unknown
 }
+
+/// What became of the PIN of a payment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum PinGiven {
+    /// There was none, or its answer came.
+    Kept,
+    /// It went to the TA, and the answer did not come.
+    Lost,
+}
+
+const PIN_LOST: &str = "the trusted application did not answer; nothing was paid, and a wrong PIN has \
+                        cost one try; try again";
