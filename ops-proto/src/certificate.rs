@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::amount::{Amount, Currency};
 use crate::id::{KeyId, Name, ProviderId};
-use crate::key::PublicKey;
+use crate::key::{PreparedKey, PublicKey, SignatureInvalid};
 use crate::signed::{Body, Signed};
 use crate::time::Time;
 
@@ -189,6 +189,15 @@ pub fn verify_chain<'a>(
 pub trait VerifyCertificate {
     /// Returns whether `issuer` signed exactly this certificate.
     fn is_signed(&self, certificate: &Signed<Certificate>, issuer: &PublicKey) -> bool;
+
+    /// Prepares the key that a certificate names. Who checks many signatures of one key may remember it.
+    ///
+    /// # Errors
+    ///
+    /// [`SignatureInvalid`] when the key is no key.
+    fn prepare(&self, key: &PublicKey) -> Result<PreparedKey, SignatureInvalid> {
+        key.prepare()
+    }
 }
 
 /// Checks each signature whenever it is asked.

@@ -95,8 +95,9 @@ pub fn pay_verify_with<'a>(
     if sender.leaf().currency != payment.currency {
         return Err(PayVerifyRefused::Currency);
     }
-    pair.payment
-        .verify(&sender.leaf().subject)
+    signatures
+        .prepare(&sender.leaf().subject)
+        .and_then(|key| pair.payment.verify_prepared(&key))
         .map_err(|_| PayVerifyRefused::PaymentSignature)?;
 
     Ok(PayVerified { pair })
@@ -128,8 +129,9 @@ fn verify_request_with<'a>(
         return Err(PayVerifyRefused::Currency);
     }
 
-    request
-        .verify(&payee.leaf().subject)
+    signatures
+        .prepare(&payee.leaf().subject)
+        .and_then(|key| request.verify_prepared(&key))
         .map_err(|_| PayVerifyRefused::RequestSignature)
 }
 

@@ -13,7 +13,7 @@ use serde::de::{DeserializeOwned, Error as _};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::id::Digest;
-use crate::key::{PublicKey, SecretKey, Signature, SignatureInvalid};
+use crate::key::{PreparedKey, PublicKey, SecretKey, Signature, SignatureInvalid};
 
 /// The version of everything that is signed.
 pub const VERSION: u8 = 1;
@@ -86,6 +86,17 @@ impl<T: Body> Signed<T> {
     ///
     /// [`SignatureInvalid`] when `key` did not sign these bytes.
     pub fn verify(&self, key: &PublicKey) -> Result<&T, SignatureInvalid> {
+        key.verify(&with_domain::<T>(&self.0.bytes), &self.0.signature)?;
+
+        Ok(&self.0.body)
+    }
+
+    /// Checks the signature as [`Signed::verify`] does, with a key that was prepared.
+    ///
+    /// # Errors
+    ///
+    /// [`SignatureInvalid`] when `key` did not sign these bytes.
+    pub fn verify_prepared(&self, key: &PreparedKey) -> Result<&T, SignatureInvalid> {
         key.verify(&with_domain::<T>(&self.0.bytes), &self.0.signature)?;
 
         Ok(&self.0.body)

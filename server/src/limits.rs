@@ -38,6 +38,9 @@ pub const BODY_GRACE: Duration = Duration::from_secs(5);
 /// How fast a body has to arrive, in bytes a second.
 pub const BODY_RATE_MIN: u64 = 16 * 1024;
 
+/// Bytes of a body beyond its bound that are read and thrown away before it is refused.
+pub const BODY_SURPLUS_MAX: usize = 1024 * 1024;
+
 /// Connections of one host at a time.
 pub const CONNECTIONS_PER_HOST_MAX: usize = 128;
 
@@ -67,6 +70,9 @@ pub const GROUP_MAX: usize = 64;
 
 /// Certificates whose signatures are remembered to fit; 32 bytes each.
 pub const CERTIFICATES_SEEN_MAX: usize = 256 * 1024;
+
+/// Keys that are kept prepared; about 300 bytes each.
+pub const KEYS_SEEN_MAX: usize = 32 * 1024;
 
 /// How often a transaction is tried that others beside it keep from taking effect.
 pub const ATTEMPTS_MAX: u32 = 10;

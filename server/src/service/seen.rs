@@ -1,17 +1,20 @@
-//! Certificates whose signatures fit, so that they are not checked again with each payment.
+//! Certificates whose signatures fit, and keys that were prepared, so that neither is done again with each
+//! payment.
 //!
 //! A signature over the same bytes by the same key always fits, so nothing here ever goes stale; what
 //! expires or is revoked is judged elsewhere, each time.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
+use std::hash::Hash;
 use std::mem;
-use std::sync::{LazyLock, Mutex, PoisonError};
+use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
 
 use ops_proto::certificate::{Certificate, VerifyCertificate};
+use ops_proto::key::{PreparedKey, SignatureInvalid};
 use ops_proto::signed::Signed;
 use ops_proto::{Digest, PublicKey};
 
-use crate::limits::CERTIFICATES_SEEN_MAX;
+use crate::limits::{CERTIFICATES_SEEN_MAX, KEYS_SEEN_MAX};
 
 /// Checks signatures of certificates, and remembers which fit.
 #[derive(Clone, Copy, Debug)]
@@ -20,50 +23,75 @@ pub(super) struct Seen;
 impl VerifyCertificate for Seen {
     fn is_signed(&self, certificate: &Signed<Certificate>, issuer: &PublicKey) -> bool {
         let name = Digest::of(&[&issuer.0, &certificate.hash().0, &certificate.signature().0]);
-        if remembered().knows(&name) {
+        if certificates().find(&name).is_some() {
             return true;
         }
         if certificate.verify(issuer).is_err() {
             return false;
         }
-        remembered().remember(name);
+        certificates().remember(name, ());
 
         true
     }
+
+    fn prepare(&self, key: &PublicKey) -> Result<PreparedKey, SignatureInvalid> {
+        if let Some(prepared) = keys().find(key) {
+            return Ok(prepared);
+        }
+        let prepared = key.prepare()?;
+        keys().remember(*key, prepared);
+
+        Ok(prepared)
+    }
 }
 
-fn remembered() -> std::sync::MutexGuard<'static, Remembered> {
-    static REMEMBERED: LazyLock<Mutex<Remembered>> = LazyLock::new(Mutex::default);
+fn certificates() -> MutexGuard<'static, Remembered<Digest, ()>> {
+    static CERTIFICATES: LazyLock<Mutex<Remembered<Digest, ()>>> =
+        LazyLock::new(|| Mutex::new(Remembered::new(CERTIFICATES_SEEN_MAX)));
 
-    REMEMBERED.lock().unwrap_or_else(PoisonError::into_inner)
+    CERTIFICATES.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn keys() -> MutexGuard<'static, Remembered<PublicKey, PreparedKey>> {
+    static KEYS: LazyLock<Mutex<Remembered<PublicKey, PreparedKey>>> =
+        LazyLock::new(|| Mutex::new(Remembered::new(KEYS_SEEN_MAX)));
+
+    KEYS.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Two generations: when the young one is full, the old one is forgotten, and what was asked for
 /// meanwhile is young again.
-#[derive(Debug, Default)]
-struct Remembered {
-    young: HashSet<Digest>,
-    old: HashSet<Digest>,
+#[derive(Debug)]
+struct Remembered<N, T> {
+    most: usize,
+    young: HashMap<N, T>,
+    old: HashMap<N, T>,
 }
 
-impl Remembered {
-    fn knows(&mut self, name: &Digest) -> bool {
-        if self.young.contains(name) {
-            return true;
+impl<N: Copy + Eq + Hash, T: Copy> Remembered<N, T> {
+    fn new(most: usize) -> Self {
+        Self {
+            most,
+            young: HashMap::new(),
+            old: HashMap::new(),
         }
-        let is_known = self.old.contains(name);
-        if is_known {
-            self.remember(*name);
-        }
-
-        is_known
     }
 
-    fn remember(&mut self, name: Digest) {
-        if self.young.len() >= CERTIFICATES_SEEN_MAX / 2 {
+    fn find(&mut self, name: &N) -> Option<T> {
+        if let Some(found) = self.young.get(name) {
+            return Some(*found);
+        }
+        let found = self.old.get(name).copied()?;
+        self.remember(*name, found);
+
+        Some(found)
+    }
+
+    fn remember(&mut self, name: N, what: T) {
+        if self.young.len() >= self.most / 2 {
             self.old = mem::take(&mut self.young);
         }
-        self.young.insert(name);
+        self.young.insert(name, what);
     }
 }
 
@@ -103,16 +131,14 @@ mod tests {
 
     #[test]
     fn what_is_remembered_has_a_bound() {
-        let mut remembered = Remembered::default();
-        let name = |i: usize| Digest::of(&[&i.to_be_bytes()]);
-        for i in 0..CERTIFICATES_SEEN_MAX.saturating_mul(2) {
-            remembered.remember(name(i));
+        let mut remembered = Remembered::new(100);
+        for i in 0..200 {
+            remembered.remember(i, i);
         }
 
         let kept = remembered.young.len().saturating_add(remembered.old.len());
-        assert!(kept <= CERTIFICATES_SEEN_MAX, "{kept}");
-        assert!(remembered.knows(&name(
-            CERTIFICATES_SEEN_MAX.saturating_mul(2).saturating_sub(1)
-        )));
+        assert!(kept <= 100, "{kept}");
+        assert_eq!(remembered.find(&199), Some(199));
+        assert_eq!(remembered.find(&0), None);
     }
 }
