@@ -39,8 +39,8 @@ const HOMES: [(&str, &[&str], &str); 7] = [
     ),
     (
         "rusqlite",
-        &["daemon/src/journal/"],
-        "what is durable is decided in one place",
+        &["daemon/src/journal/", "server/src/store/"],
+        "what is durable is decided in one place of each",
     ),
     (
         "reqwest",

@@ -94,6 +94,31 @@ impl Statement {
         }
     }
 
+    /// Returns where an encoded statement stands on its chain, from its first fields alone. It is for a
+    /// statement that was decoded before it was stored: what follows these fields is not looked at.
+    #[must_use]
+    pub fn position_in(encoded: &[u8]) -> Option<Position> {
+        #[derive(Deserialize)]
+        struct OfPayment<'a> {
+            _sender: &'a [u8],
+            position: Position,
+        }
+        #[derive(Deserialize)]
+        struct OfTa {
+            _ta: PublicKey,
+            position: Position,
+        }
+        let ((kind, signed), _): ((u8, &[u8]), _) = postcard::take_from_bytes(encoded).ok()?;
+        let (_version, body) = signed.split_first()?;
+        if kind == 2 {
+            let (first, _): (OfPayment<'_>, _) = postcard::take_from_bytes(body).ok()?;
+            return Some(first.position);
+        }
+        let (first, _): (OfTa, _) = postcard::take_from_bytes(body).ok()?;
+
+        Some(first.position)
+    }
+
     const fn moves(&self) -> Moves {
         match self {
             Self::DepositOpen(_) | Self::Withdraw(_) => Moves::I,

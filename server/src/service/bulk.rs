@@ -11,19 +11,21 @@ use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use ops_proto::certificate::Kind;
+use ops_proto::limits::BATCH_PAIRS_MAX;
 use ops_proto::list::List;
-use ops_proto::message::{BatchAnswer, ItemOutcome};
+use ops_proto::message::{AnswerStamp, BatchAnswer, ItemOutcome};
 use ops_proto::signed::Signed;
 use ops_proto::statement::Position;
-use ops_proto::{Balance, Digest, PaymentPair, ProviderId, PublicKey, Time};
+use ops_proto::{Balance, Digest, PaymentPair, PublicKey, Time};
 
 use super::batch::Batch;
-use super::payment::{new_row, outcome_of};
+use super::payment::{new_row, outcome, outcome_of};
 use super::verify::PayVerify;
 use crate::ledger::{self, Account, Honour, Receiver, SenderBooks, redeem};
 use crate::provider::Provider;
 use crate::store::{
-    LiveTa, Neighbours, PaymentState, PlainPayment, Standing, StoreError, StoredPosition, Unit,
+    KnownPayment, LiveTa, Neighbours, Numbers, PaymentState, PlainPayment, PlainUnit, Standing,
+    StoreError, StoredNear, StoredPosition, Unit,
 };
 
 /// What was booked of a group, before its messages are taken one by one.
@@ -38,12 +40,22 @@ impl PlainBooked {
         self.outcomes.get(payment).copied()
     }
 
-    /// Returns the items of an answer, if all of a batch was plain.
-    fn all_of(&self, batch: &Batch) -> Option<Vec<(Digest, ItemOutcome)>> {
-        batch
-            .items()
+    /// Returns the batches of which all was plain.
+    fn whole(&self, batches: &[Option<&Batch>]) -> Vec<Whole> {
+        batches
             .iter()
-            .map(|item| Some((item.hash, self.outcome(&item.hash)?)))
+            .enumerate()
+            .filter_map(|(number, batch)| {
+                let batch = batch
+                    .filter(|batch| batch.providers().is_empty() && !batch.items().is_empty())?;
+                let items: Option<Vec<(Digest, ItemOutcome)>> = batch
+                    .items()
+                    .iter()
+                    .map(|item| Some((item.hash, self.outcome(&item.hash)?)))
+                    .collect();
+
+                Some((number, List::try_from(items?).ok()?))
+            })
             .collect()
     }
 }
@@ -55,52 +67,99 @@ pub(crate) async fn book(
     batches: &[Option<&Batch>],
     now: Time,
 ) -> Result<(PlainBooked, Vec<Option<Vec<u8>>>), StoreError> {
-    let mut booked = PlainBooked::default();
-    let here = provider.certificate().body().provider;
-    let mut candidates = candidates(batches, here);
-    recognise(unit, &mut candidates, &mut booked).await?;
-    let plain = plain(unit, candidates).await?;
-    for payment in &plain {
-        let outcome = outcome_of(&payment.row);
-        booked.outcomes.insert(payment.row.hash, outcome);
-    }
-    let count = plain.len();
+    let mut group = Group::of(batches, provider);
+    let known = unit.payments_known(&group.wanted()).await?;
+    group.recognise(&known);
+    let facts = Facts {
+        tas: unit.live_tas(&group.senders()).await?,
+        accounts: unit.online_accounts(&group.receivers()).await?,
+        neighbours: unit.neighbours(&group.numbers()).await?,
+    };
+    let (booked, plain) = group.judge(&facts);
     unit.put_plain_payments(plain, now).await?;
-    if count > 0 {
-        tracing::info!(count, "Credited payments");
+    let whole = booked.whole(batches);
+    let mut stamps = Vec::with_capacity(whole.len());
+    for _ in &whole {
+        stamps.push(unit.next_stamp().await?);
     }
-    let answers = answer(unit, provider, batches, &booked).await?;
+    let answers = sign(provider, whole, stamps);
+    unit.put_batch_answers(&answers.stored).await?;
 
-    Ok((booked, answers))
+    Ok((booked, answers.of_batches(batches.len())))
 }
 
-/// Signs and stores the answers to batches of which all was plain; the others have none here.
-async fn answer(
-    unit: &mut Unit<'_>,
+/// Does the same as [`book`] in a file.
+pub(crate) fn book_in_file(
+    unit: &mut PlainUnit<'_>,
     provider: &Provider,
     batches: &[Option<&Batch>],
-    booked: &PlainBooked,
-) -> Result<Vec<Option<Vec<u8>>>, StoreError> {
-    let mut answers = Vec::with_capacity(batches.len());
-    let mut stored = Vec::new();
-    for batch in batches {
-        let items = batch
-            .filter(|batch| batch.providers().is_empty() && !batch.items().is_empty())
-            .and_then(|batch| booked.all_of(batch))
-            .and_then(|items| List::try_from(items).ok());
-        let Some(items) = items else {
-            answers.push(None);
-            continue;
-        };
-        let stamp = unit.next_stamp().await?;
-        let answer: Signed<BatchAnswer> = provider.sign(BatchAnswer { items, stamp });
-        let bytes = answer.to_wire();
-        stored.push((stamp, bytes.clone()));
-        answers.push(Some(bytes));
+    now: Time,
+) -> Result<(PlainBooked, Vec<Option<Vec<u8>>>), StoreError> {
+    let mut group = Group::of(batches, provider);
+    let known = unit.payments_known(&group.wanted())?;
+    group.recognise(&known);
+    let facts = Facts {
+        tas: unit.live_tas(&group.senders())?,
+        accounts: unit.online_accounts(&group.receivers())?,
+        neighbours: unit.neighbours(&group.numbers())?,
+    };
+    let (booked, plain) = group.judge(&facts);
+    unit.put_plain_payments(&plain, now)?;
+    let whole = booked.whole(batches);
+    let mut stamps = Vec::with_capacity(whole.len());
+    for _ in &whole {
+        stamps.push(unit.next_stamp()?);
     }
-    unit.put_batch_answers(&stored).await?;
+    let answers = sign(provider, whole, stamps);
+    unit.put_batch_answers(&answers.stored)?;
 
-    Ok(answers)
+    Ok((booked, answers.of_batches(batches.len())))
+}
+
+/// Outcomes of a batch of which all was plain, and its number in the group.
+type Whole = (usize, List<(Digest, ItemOutcome), BATCH_PAIRS_MAX>);
+
+/// Signed answers to batches.
+struct Answers {
+    numbers: Vec<usize>,
+    /// As they are stored.
+    stored: Vec<(AnswerStamp, Vec<u8>)>,
+}
+
+impl Answers {
+    /// Returns the answer of each of so many batches, where there is one.
+    fn of_batches(self, count: usize) -> Vec<Option<Vec<u8>>> {
+        let mut answers = vec![None; count];
+        for (number, (_, bytes)) in self.numbers.into_iter().zip(self.stored) {
+            if let Some(answer) = answers.get_mut(number) {
+                *answer = Some(bytes);
+            }
+        }
+
+        answers
+    }
+}
+
+/// Signs answers, each with a stamp of its own.
+fn sign(provider: &Provider, whole: Vec<Whole>, stamps: Vec<AnswerStamp>) -> Answers {
+    let mut answers = Answers {
+        numbers: Vec::with_capacity(whole.len()),
+        stored: Vec::with_capacity(whole.len()),
+    };
+    for ((number, items), stamp) in whole.into_iter().zip(stamps) {
+        let answer: Signed<BatchAnswer> = provider.sign(BatchAnswer { items, stamp });
+        answers.numbers.push(number);
+        answers.stored.push((stamp, answer.to_wire()));
+    }
+
+    answers
+}
+
+/// What the books say of those who take part in a group.
+struct Facts {
+    tas: HashMap<PublicKey, LiveTa>,
+    accounts: HashMap<PublicKey, i64>,
+    neighbours: HashMap<PublicKey, Neighbours>,
 }
 
 /// Verified claims by their senders, each sender's by j.
@@ -119,100 +178,154 @@ impl Candidate<'_> {
     }
 }
 
-fn candidates<'b>(batches: &[Option<&'b Batch>], here: ProviderId) -> Candidates<'b> {
-    let mut candidates: Candidates<'b> = BTreeMap::new();
-    for item in batches.iter().flatten().flat_map(|batch| batch.items()) {
-        let payment = item.pair.payment.body();
-        let is_here = payment.receiver.provider == here
-            && payment.receiver.kind == Kind::Client
-            && payment.sender.body().provider == here;
-        if item.verified == PayVerify::Passed && is_here {
-            let sender = candidates.entry(item.pair.sender_key()).or_default();
-            sender.push(Candidate {
-                pair: &item.pair,
-                hash: item.hash,
-                statement: &item.statement,
-            });
-        }
-    }
-    for of_sender in candidates.values_mut() {
-        of_sender.sort_by_key(|candidate| (candidate.position().j, candidate.hash));
-        of_sender.dedup_by_key(|candidate| candidate.hash);
-    }
-
-    candidates
+/// The claims of a group that may be plain, and what is known of the others.
+struct Group<'b> {
+    candidates: Candidates<'b>,
+    booked: PlainBooked,
 }
 
-/// Tells what became of repeats. Who sends another payment with a j that is taken is left to judgement.
-async fn recognise(
-    unit: &mut Unit<'_>,
-    candidates: &mut Candidates<'_>,
-    booked: &mut PlainBooked,
-) -> Result<(), StoreError> {
-    let wanted: Vec<(PublicKey, u64)> = candidates
-        .iter()
-        .flat_map(|(sender, of_sender)| {
-            let j = |candidate: &Candidate<'_>| (*sender, candidate.position().j);
-            of_sender.iter().map(j)
-        })
-        .collect();
-    for known in unit.payments_known(&wanted).await? {
-        let Entry::Occupied(mut of_sender) = candidates.entry(known.sender) else {
-            continue;
-        };
-        let is_repeat = |candidate: &Candidate<'_>| candidate.hash == known.hash;
-        if of_sender.get().iter().any(is_repeat) && known.standing != Standing::Foreign {
-            booked.outcomes.insert(known.hash, outcome_of(&known));
-            of_sender
-                .get_mut()
-                .retain(|candidate| !is_repeat(candidate));
+impl<'b> Group<'b> {
+    fn of(batches: &[Option<&'b Batch>], provider: &Provider) -> Self {
+        let here = provider.id();
+        let mut candidates: Candidates<'b> = BTreeMap::new();
+        for item in batches.iter().flatten().flat_map(|batch| batch.items()) {
+            let payment = item.pair.payment.body();
+            let is_here = payment.receiver.provider == here
+                && payment.receiver.kind == Kind::Client
+                && payment.sender.body().provider == here;
+            if item.verified == PayVerify::Passed && is_here {
+                let sender = candidates.entry(item.pair.sender_key()).or_default();
+                sender.push(Candidate {
+                    pair: &item.pair,
+                    hash: item.hash,
+                    statement: &item.statement,
+                });
+            }
         }
-        let has_same_j = |candidate: &Candidate<'_>| candidate.position().j == known.j;
-        if of_sender.get().iter().any(has_same_j) {
-            of_sender.remove();
+        for of_sender in candidates.values_mut() {
+            of_sender.sort_by_key(|candidate| (candidate.position().j, candidate.hash));
+            of_sender.dedup_by_key(|candidate| candidate.hash);
         }
-    }
-    candidates.retain(|_, of_sender| !of_sender.is_empty());
 
-    Ok(())
-}
-
-/// Returns what is plain, as it is to be booked.
-async fn plain(
-    unit: &mut Unit<'_>,
-    candidates: Candidates<'_>,
-) -> Result<Vec<PlainPayment>, StoreError> {
-    let senders: Vec<PublicKey> = candidates.keys().copied().collect();
-    let receivers: BTreeSet<PublicKey> = candidates
-        .values()
-        .flatten()
-        .map(|candidate| candidate.pair.payment.body().receiver.key)
-        .collect();
-    let receivers: Vec<PublicKey> = receivers.into_iter().collect();
-    let first_n: Vec<(PublicKey, u64)> = candidates
-        .iter()
-        .filter_map(|(sender, of_sender)| Some((*sender, of_sender.first()?.position().n)))
-        .collect();
-    let tas = unit.live_tas(&senders).await?;
-    let accounts = unit.online_accounts(&receivers).await?;
-    let neighbours = unit.neighbours(&first_n).await?;
-    let mut plain = Vec::new();
-    for (sender, of_sender) in candidates {
-        let near = neighbours.get(&sender).copied().unwrap_or_default();
-        let Some(ta) = tas.get(&sender) else { continue };
-        if lies_on_one_chain(&near, &of_sender) {
-            plain.extend(honoured(&sender, ta, &of_sender, &accounts));
+        Self {
+            candidates,
+            booked: PlainBooked::default(),
         }
     }
 
-    Ok(plain)
+    /// Returns which payments to look for, by sender and j.
+    fn wanted(&self) -> Vec<(PublicKey, u64)> {
+        self.candidates
+            .iter()
+            .flat_map(|(sender, of_sender)| {
+                let j = |candidate: &Candidate<'_>| (*sender, candidate.position().j);
+                of_sender.iter().map(j)
+            })
+            .collect()
+    }
+
+    /// Takes note of what became of repeats. Who sends another payment with a j that is taken is left to
+    /// judgement.
+    fn recognise(&mut self, known: &[KnownPayment]) {
+        for known in known {
+            let Entry::Occupied(mut of_sender) = self.candidates.entry(known.sender) else {
+                continue;
+            };
+            let is_repeat = |candidate: &Candidate<'_>| candidate.hash == known.hash;
+            if of_sender.get().iter().any(is_repeat) && known.standing != Standing::Foreign {
+                let became = outcome(known.standing, known.state);
+                self.booked.outcomes.insert(known.hash, became);
+                of_sender
+                    .get_mut()
+                    .retain(|candidate| !is_repeat(candidate));
+            }
+            let has_same_j = |candidate: &Candidate<'_>| candidate.position().j == known.j;
+            if of_sender.get().iter().any(has_same_j) {
+                of_sender.remove();
+            }
+        }
+        self.candidates.retain(|_, of_sender| !of_sender.is_empty());
+    }
+
+    fn senders(&self) -> Vec<PublicKey> {
+        self.candidates.keys().copied().collect()
+    }
+
+    fn receivers(&self) -> Vec<PublicKey> {
+        let receivers: BTreeSet<PublicKey> = self
+            .candidates
+            .values()
+            .flatten()
+            .map(|candidate| candidate.pair.payment.body().receiver.key)
+            .collect();
+
+        receivers.into_iter().collect()
+    }
+
+    /// Returns the numbers of each sender's statements here. Where n falls as j rises, nothing is plain.
+    fn numbers(&mut self) -> Vec<Numbers> {
+        self.candidates.retain(|_, of_sender| {
+            of_sender.is_sorted_by(|one, next| one.position().n < next.position().n)
+        });
+
+        self.candidates
+            .iter()
+            .filter_map(|(sender, of_sender)| {
+                let all: Vec<u64> = of_sender.iter().map(|one| one.position().n).collect();
+
+                Some(Numbers {
+                    ta: *sender,
+                    first: *all.first()?,
+                    all,
+                })
+            })
+            .collect()
+    }
+
+    /// Returns what is plain, as it is to be booked, and what becomes of it and of repeats.
+    fn judge(self, facts: &Facts) -> (PlainBooked, Vec<PlainPayment>) {
+        let Self {
+            candidates,
+            mut booked,
+        } = self;
+        let mut plain = Vec::new();
+        for (sender, of_sender) in candidates {
+            let (Some(ta), Some(near)) = (facts.tas.get(&sender), facts.neighbours.get(&sender))
+            else {
+                continue;
+            };
+            if lies_on_one_chain(near, &of_sender) {
+                plain.extend(honoured(&sender, ta, &of_sender, &facts.accounts));
+            }
+        }
+        for payment in &plain {
+            let became = outcome_of(&payment.row);
+            booked.outcomes.insert(payment.row.hash, became);
+        }
+        if !plain.is_empty() {
+            tracing::info!(count = plain.len(), "Credited payments");
+        }
+
+        (booked, plain)
+    }
 }
 
-/// Returns whether claims of one TA, by j, plainly lie on one chain with what is stored beside them.
+/// Returns whether claims of one TA, by j, plainly lie on one chain with what is stored among and beside
+/// them.
 fn lies_on_one_chain(near: &Neighbours, of_sender: &[Candidate<'_>]) -> bool {
+    let mut stored = near.from_first.iter().peekable();
     let mut last = near.before;
+    // What is stored was compared with each other when it came.
+    let mut last_claimed: Option<StoredPosition> = None;
     for candidate in of_sender {
         let position = candidate.position();
+        while let Some(between) = stored.next_if(|stored| stored.position.n <= position.n) {
+            if last_claimed.is_some_and(|claimed| !goes_on(&claimed, between)) {
+                return false;
+            }
+            last = Some(between.position);
+            last_claimed = None;
+        }
         if last.is_some_and(|last| !follows(&last, position)) {
             return false;
         }
@@ -222,15 +335,25 @@ fn lies_on_one_chain(near: &Neighbours, of_sender: &[Candidate<'_>]) -> bool {
             j: position.j,
             hash: candidate.hash,
         });
+        last_claimed = last;
     }
-    let (Some(last), Some(after)) = (last, near.after) else {
-        return true;
-    };
 
-    // What is stored right after it names it; that is left to judgement.
-    last.n.checked_add(1).is_some_and(|next| next < after.n)
-        && last.i <= after.i
-        && last.j < after.j
+    match (last_claimed, stored.next()) {
+        (Some(claimed), Some(after)) => goes_on(&claimed, after),
+        (_, None) | (None, _) => true,
+    }
+}
+
+/// Returns whether a stored statement plainly comes after a payment: it names the one right before it.
+fn goes_on(payment: &StoredPosition, stored: &StoredNear) -> bool {
+    let after = &stored.position;
+    let does_not_fall = payment.n < after.n && payment.i <= after.i && payment.j <= after.j;
+    if payment.n.checked_add(1) == Some(after.n) {
+        return does_not_fall && stored.previous == Some(payment.hash);
+    }
+
+    // With the same j it may be another payment, unless a hash tells.
+    does_not_fall && payment.j < after.j
 }
 
 /// Returns whether a payment plainly comes after another statement.

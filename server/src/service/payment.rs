@@ -66,11 +66,16 @@ pub(super) async fn book(
 }
 
 pub(super) const fn outcome_of(row: &PaymentRow) -> ItemOutcome {
-    match row.standing {
+    outcome(row.standing, row.state)
+}
+
+/// Returns what an answer says of a payment with this standing and state.
+pub(super) const fn outcome(standing: Standing, state: PaymentState) -> ItemOutcome {
+    match standing {
         Standing::Conflict => ItemOutcome::Refused(ItemRefused::Evidence),
         Standing::Listed => ItemOutcome::Refused(ItemRefused::Revoked),
         Standing::Honoured | Standing::BeyondLimit | Standing::Foreign => {
-            ItemOutcome::Held(row.state.settlement())
+            ItemOutcome::Held(state.settlement())
         }
     }
 }

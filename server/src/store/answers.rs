@@ -41,11 +41,11 @@ impl AnswerKind {
 }
 
 /// Draws stamps.
-const DRAW: &str =
+pub(super) const DRAW: &str =
     "UPDATE life SET sequence = sequence + $1 WHERE id = 1 RETURNING incarnation, sequence";
 
 /// How many stamps are drawn at a time, and how few are too few to begin with.
-const STAMPS_DRAWN: u32 = 4096;
+pub(super) const STAMPS_DRAWN: u32 = 4096;
 const STAMPS_MIN: u64 = 512;
 
 /// Stamps of answers that were drawn for this connection alone, so that processes that answer beside
@@ -59,20 +59,24 @@ pub(super) struct Stamps {
 
 impl Stamps {
     fn back(row: &Row, drawn: u32) -> Result<Self, StoreError> {
-        let last: i64 = row.try_get("sequence")?;
+        Self::drawn(row.try_get("incarnation")?, row.try_get("sequence")?, drawn)
+    }
+
+    /// Returns the stamps that end with the one that was drawn last.
+    pub(super) fn drawn(incarnation: u32, last: i64, drawn: u32) -> Result<Self, StoreError> {
         let end = u64::try_from(last)
             .ok()
             .and_then(|last| last.checked_add(1))
             .ok_or(StoreError::Damaged("the sequence is out of range"))?;
 
         Ok(Self {
-            incarnation: row.try_get("incarnation")?,
+            incarnation,
             next: end.saturating_sub(u64::from(drawn)),
             end,
         })
     }
 
-    fn next(&mut self, incarnation: u32) -> Option<AnswerStamp> {
+    pub(super) fn next(&mut self, incarnation: u32) -> Option<AnswerStamp> {
         if self.next >= self.end || self.incarnation != incarnation {
             return None;
         }

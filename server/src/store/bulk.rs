@@ -3,14 +3,17 @@
 use std::collections::{BTreeMap, HashMap};
 
 use ops_proto::message::AnswerStamp;
-use ops_proto::statement::Position;
+use ops_proto::statement::{Position, Statement};
 use ops_proto::{Balance, Digest, PublicKey, Time};
 
 use super::answers::AnswerKind;
 use super::column::{
     amount, balance_back, counter, counter_back, digest_back, instant, key_back, units,
 };
-use super::payments::{PaymentRow, kind_code, payment_back, standing_code, state_code};
+use super::payments::{
+    PaymentRow, PaymentState, Standing, kind_code, standing_back, standing_code, state_back,
+    state_code,
+};
 use super::rows::{Column, Rows};
 use super::sql::{Row, Value};
 use super::{StoreError, Unit};
@@ -34,13 +37,57 @@ pub(crate) struct StoredPosition {
     pub(crate) hash: Digest,
 }
 
-/// The statements of a TA on both sides of others.
-#[derive(Clone, Copy, Debug, Default)]
+/// The statements of a TA among others and on both sides of them.
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Neighbours {
     /// The last one before.
     pub(crate) before: Option<StoredPosition>,
-    /// The first one that is not before.
-    pub(crate) after: Option<StoredPosition>,
+    /// Those from the first one's number on, by n, at most [`Numbers::most`].
+    pub(crate) from_first: Vec<StoredNear>,
+}
+
+/// A stored statement among others.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct StoredNear {
+    pub(crate) position: StoredPosition,
+    /// The hash of the statement before it, as it says itself; only where one that was asked for comes
+    /// right before it.
+    pub(crate) previous: Option<Digest>,
+}
+
+/// The numbers of statements of one TA, rising.
+#[derive(Clone, Debug)]
+pub(crate) struct Numbers {
+    pub(crate) ta: PublicKey,
+    pub(crate) first: u64,
+    pub(crate) all: Vec<u64>,
+}
+
+/// Stored statements that are read beside those that are asked for.
+const NEAR_MIN: usize = 64;
+
+impl Numbers {
+    /// Returns how many stored statements are read from the first number on. Where more lie between those
+    /// that are asked for, these are no neighbours.
+    pub(super) fn most(&self) -> i64 {
+        let most = self.all.len().saturating_mul(2).saturating_add(NEAR_MIN);
+
+        i64::try_from(most).unwrap_or(i64::MAX)
+    }
+
+    /// Returns whether a stored statement comes right after one of these.
+    pub(super) fn is_next(&self, position: &StoredPosition) -> bool {
+        let before = position.n.checked_sub(1);
+
+        before.is_some_and(|before| self.all.binary_search(&before).is_ok())
+    }
+}
+
+/// Returns the hash of the statement before a stored one, as it says itself.
+pub(super) fn previous_of(bytes: &[u8]) -> Result<Digest, StoreError> {
+    Statement::position_in(bytes)
+        .map(|position| position.previous)
+        .ok_or(StoreError::Damaged("a stored statement does not decode"))
 }
 
 /// A payment that is credited to a client.
@@ -56,6 +103,16 @@ pub(crate) struct PlainPayment {
     pub(crate) reason: Reason,
 }
 
+/// What is known of a payment.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct KnownPayment {
+    pub(crate) sender: PublicKey,
+    pub(crate) j: u64,
+    pub(crate) hash: Digest,
+    pub(crate) standing: Standing,
+    pub(crate) state: PaymentState,
+}
+
 const KEYS_AND_NUMBERS: &[Column] = &[Column::Bytes, Column::Bytes];
 
 impl Unit<'_> {
@@ -63,20 +120,20 @@ impl Unit<'_> {
     pub(crate) async fn payments_known(
         &mut self,
         wanted: &[(PublicKey, u64)],
-    ) -> Result<Vec<PaymentRow>, StoreError> {
+    ) -> Result<Vec<KnownPayment>, StoreError> {
         let mut rows = Rows::new(KEYS_AND_NUMBERS);
         for (sender, j) in wanted {
             rows.push([sender.0.as_slice().into(), counter(*j).into()]);
         }
         let found = self
             .fetch_rows(
-                "SELECT payments.* FROM {rows} CROSS JOIN payments
+                "SELECT sender, j, hash, standing, state FROM {rows} CROSS JOIN payments
                  WHERE payments.sender = given.column1 AND payments.j = given.column2",
                 rows,
             )
             .await?;
 
-        found.iter().map(payment_back).collect()
+        found.iter().map(known_back).collect()
     }
 
     /// Returns those of these TAs that are live and not listed, and that have a shadow.
@@ -153,46 +210,54 @@ impl Unit<'_> {
             .collect()
     }
 
-    /// Returns the stored statements on both sides of number n, for each TA.
+    /// Returns the stored statements among others and on both sides of them, for each TA. Only PostgreSQL
+    /// is asked so.
     pub(crate) async fn neighbours(
         &mut self,
-        wanted: &[(PublicKey, u64)],
+        wanted: &[Numbers],
     ) -> Result<HashMap<PublicKey, Neighbours>, StoreError> {
-        let rows = || {
-            let mut rows = Rows::new(KEYS_AND_NUMBERS);
-            for (ta, n) in wanted {
-                rows.push([ta.0.as_slice().into(), counter(*n).into()]);
-            }
-            rows
-        };
+        let mut rows = Rows::new(&[Column::Bytes, Column::Bytes, Column::Integer]);
         let mut neighbours: HashMap<PublicKey, Neighbours> = HashMap::new();
-        let before = self
-            .fetch_rows(
-                "SELECT ta, n, i, j, hash FROM (
-                     SELECT given.column1 AS of_ta, (SELECT n FROM statements
-                         WHERE ta = given.column1 AND n < given.column2
-                         ORDER BY n DESC LIMIT 1) AS nearest FROM {rows}
-                 ) AS wanted CROSS JOIN statements WHERE ta = of_ta AND n = nearest",
-                rows(),
-            )
-            .await?;
-        for row in &before {
-            let place = neighbours.entry(key_back(row.try_get("ta")?)?).or_default();
-            place.before = Some(position_back(row)?);
+        for numbers in wanted {
+            neighbours.insert(numbers.ta, Neighbours::default());
+            rows.push([
+                numbers.ta.0.as_slice().into(),
+                counter(numbers.first).into(),
+                numbers.most().into(),
+            ]);
         }
-        let after = self
+        let found = self
             .fetch_rows(
-                "SELECT ta, n, i, j, hash FROM (
-                     SELECT given.column1 AS of_ta, (SELECT n FROM statements
-                         WHERE ta = given.column1 AND n >= given.column2
-                         ORDER BY n LIMIT 1) AS nearest FROM {rows}
-                 ) AS wanted CROSS JOIN statements WHERE ta = of_ta AND n = nearest",
-                rows(),
+                "SELECT near.* FROM {rows} CROSS JOIN LATERAL (
+                     (SELECT true AS is_before, ta, n, i, j, hash, bytes FROM statements
+                      WHERE ta = given.column1 AND n < given.column2 ORDER BY n DESC LIMIT 1)
+                     UNION ALL
+                     (SELECT false AS is_before, ta, n, i, j, hash, bytes FROM statements
+                      WHERE ta = given.column1 AND n >= given.column2 ORDER BY n
+                      LIMIT given.column3)
+                 ) AS near",
+                rows,
             )
             .await?;
-        for row in &after {
-            let place = neighbours.entry(key_back(row.try_get("ta")?)?).or_default();
-            place.after = Some(position_back(row)?);
+        let of_tas: HashMap<PublicKey, &Numbers> =
+            wanted.iter().map(|numbers| (numbers.ta, numbers)).collect();
+        for row in &found {
+            let ta = key_back(row.try_get("ta")?)?;
+            let position = position_back(row)?;
+            let near = neighbours.entry(ta).or_default();
+            if row.try_get("is_before")? {
+                near.before = Some(position);
+                continue;
+            }
+            let is_next = of_tas
+                .get(&ta)
+                .is_some_and(|of_ta| of_ta.is_next(&position));
+            let previous = if is_next {
+                Some(previous_of(row.try_get("bytes")?)?)
+            } else {
+                None
+            };
+            near.from_first.push(StoredNear { position, previous });
         }
 
         Ok(neighbours)
@@ -204,15 +269,7 @@ impl Unit<'_> {
         payments: Vec<PlainPayment>,
         now: Time,
     ) -> Result<(), StoreError> {
-        let mut moved: BTreeMap<i64, i64> = BTreeMap::new();
-        for payment in &payments {
-            let amount = amount(payment.row.amount)?;
-            let debited = moved.entry(payment.debited).or_default();
-            *debited = debited.saturating_sub(amount);
-            let credited = moved.entry(payment.credited).or_default();
-            *credited = credited.saturating_add(amount);
-        }
-        self.move_balances(moved).await?;
+        self.move_balances(moved_by(&payments)?).await?;
         self.put_entries(&payments, now).await?;
         self.put_payment_rows(&payments, now).await?;
 
@@ -405,7 +462,31 @@ fn position_back(row: &Row) -> Result<StoredPosition, StoreError> {
     })
 }
 
-fn all_of(wanted: usize, changed: u64) -> Result<(), StoreError> {
+fn known_back(row: &Row) -> Result<KnownPayment, StoreError> {
+    Ok(KnownPayment {
+        sender: key_back(row.try_get("sender")?)?,
+        j: counter_back(row.try_get("j")?)?,
+        hash: digest_back(row.try_get("hash")?)?,
+        standing: standing_back(row.try_get("standing")?)?,
+        state: state_back(row.try_get("state")?)?,
+    })
+}
+
+/// Returns by how much payments move the balance of each account, by its number.
+pub(super) fn moved_by(payments: &[PlainPayment]) -> Result<BTreeMap<i64, i64>, StoreError> {
+    let mut moved: BTreeMap<i64, i64> = BTreeMap::new();
+    for payment in payments {
+        let amount = amount(payment.row.amount)?;
+        let debited = moved.entry(payment.debited).or_default();
+        *debited = debited.saturating_sub(amount);
+        let credited = moved.entry(payment.credited).or_default();
+        *credited = credited.saturating_add(amount);
+    }
+
+    Ok(moved)
+}
+
+pub(super) fn all_of(wanted: usize, changed: u64) -> Result<(), StoreError> {
     if u64::try_from(wanted) == Ok(changed) {
         return Ok(());
     }

@@ -11,7 +11,7 @@ use super::sql::{self, Sql};
 use super::{Connection, Store, StoreError};
 
 /// How long to wait for another process that is writing.
-const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
+pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How long one statement may take on PostgreSQL, and how long it may wait for a lock, in milliseconds.
 const STATEMENT_TIMEOUT_MS: u32 = 25_000;
@@ -21,11 +21,14 @@ const LOCK_TIMEOUT_MS: u32 = 10_000;
 const IDLE_TRANSACTION_TIMEOUT_MS: u32 = 30_000;
 
 /// Pages of the file that are kept in memory: as a negative number, in KiB.
-const CACHE_KIB: &str = "-65536";
+const CACHE_KIB: &str = "-32768";
+
+/// The same for the connection that books plain claims.
+pub(super) const PLAIN_CACHE_KIB: &str = "-65536";
 
 /// Pages in the log of writes before they are folded into the file: 32 MiB, so that a page that changes
 /// often is folded in once.
-const CHECKPOINT_PAGES: &str = "8192";
+pub(super) const CHECKPOINT_PAGES: &str = "8192";
 
 /// Statements kept prepared.
 const STATEMENTS_MAX: usize = 256;

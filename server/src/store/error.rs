@@ -6,6 +6,9 @@ pub enum StoreError {
     /// The engine says no.
     #[error("the books cannot be read or written")]
     Sql(#[from] sqlx::Error),
+    /// The file says no.
+    #[error("the books cannot be read or written")]
+    File(#[from] rusqlite::Error),
     /// The connection was lost while a transaction was made durable.
     #[error("whether the books took it is not known")]
     CommitUnknown(#[source] sqlx::Error),
@@ -29,7 +32,8 @@ impl StoreError {
         }
         match error {
             Self::Sql(error) => Self::CommitUnknown(error),
-            other @ (Self::CommitUnknown(_)
+            other @ (Self::File(_)
+            | Self::CommitUnknown(_)
             | Self::Newer
             | Self::NotDurable(_)
             | Self::Damaged(_)) => other,
@@ -40,8 +44,16 @@ impl StoreError {
     /// of it may be tried again. (Serialization failure and deadlock, in PostgreSQL's words.)
     #[must_use]
     pub fn may_be_repeated(&self) -> bool {
-        let Self::Sql(sqlx::Error::Database(error)) = self else {
-            return false;
+        let error = match self {
+            Self::Sql(sqlx::Error::Database(error)) => error,
+            Self::File(error) => {
+                return error.sqlite_error_code() == Some(rusqlite::ErrorCode::DatabaseBusy);
+            }
+            Self::Sql(_)
+            | Self::CommitUnknown(_)
+            | Self::Newer
+            | Self::NotDurable(_)
+            | Self::Damaged(_) => return false,
         };
 
         error.code().is_some_and(|code| {
@@ -78,7 +90,9 @@ impl StoreError {
                 | sqlx::Error::Tls(_)
                 | sqlx::Error::WorkerCrashed,
             ) => true,
-            Self::Sql(_) | Self::Newer | Self::NotDurable(_) | Self::Damaged(_) => false,
+            Self::Sql(_) | Self::File(_) | Self::Newer | Self::NotDurable(_) | Self::Damaged(_) => {
+                false
+            }
         }
     }
 }

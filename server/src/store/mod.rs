@@ -26,6 +26,7 @@ mod office;
 mod payments;
 mod peer_lives;
 mod peer_papers;
+mod plain_file;
 mod positions;
 mod rows;
 mod sql;
@@ -42,7 +43,9 @@ pub(crate) use audit::{
     StatementAsItStands,
 };
 pub use books::Totals;
-pub(crate) use bulk::{LiveTa, Neighbours, PlainPayment, StoredPosition};
+pub(crate) use bulk::{
+    KnownPayment, LiveTa, Neighbours, Numbers, PlainPayment, StoredNear, StoredPosition,
+};
 pub use deposits::DepositRow;
 pub use ends::{DeathRow, RetirementRow};
 pub use error::StoreError;
@@ -50,6 +53,7 @@ pub use forwards::{ForwardRow, ForwardState};
 pub use office::FindingRow;
 pub use payments::{PaymentRow, PaymentState, Standing};
 pub(crate) use peer_papers::PeerAnswerKind;
+pub(crate) use plain_file::{PlainFile, PlainUnit};
 pub use positions::{PeerRow, SettlementRow};
 pub use subjects::{ClientRow, SubjectKind, TaRow, TaStanding};
 pub use withdrawals::WithdrawalRow;

@@ -371,7 +371,7 @@ pub(super) fn payment_back(row: &Row) -> Result<PaymentRow, StoreError> {
     })
 }
 
-const fn standing_back(code: i64) -> Result<Standing, StoreError> {
+pub(super) const fn standing_back(code: i64) -> Result<Standing, StoreError> {
     match code {
         0 => Ok(Standing::Honoured),
         1 => Ok(Standing::Conflict),
@@ -382,7 +382,7 @@ const fn standing_back(code: i64) -> Result<Standing, StoreError> {
     }
 }
 
-const fn state_back(code: i64) -> Result<PaymentState, StoreError> {
+pub(super) const fn state_back(code: i64) -> Result<PaymentState, StoreError> {
     match code {
         0 => Ok(PaymentState::Credited),
         1 => Ok(PaymentState::Collected),

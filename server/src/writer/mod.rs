@@ -3,6 +3,8 @@
 //! Messages that wait are taken together; each runs behind a mark of its own, so that one that is
 //! refused undoes only itself; one commit makes all of them durable, and only then do answers leave.
 
+mod lane;
+
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -15,6 +17,7 @@ use crate::provider::Provider;
 use crate::refusal::{Code, Refusal};
 use crate::service::{Batch, Desk, Order, PlainBooked, Stop, bulk};
 use crate::store::{Store, StoreError, Unit};
+use lane::{Lane, Overtaken};
 
 type Answer = Result<Vec<u8>, Refusal>;
 
@@ -44,6 +47,7 @@ impl WriterWatch {
 #[derive(Debug)]
 pub(crate) struct WriterTask {
     store: Store,
+    lane: Lane,
     provider: Arc<Provider>,
     queue: mpsc::Receiver<Job>,
     /// The connection to the books has to be made again.
@@ -54,6 +58,7 @@ pub(crate) struct WriterTask {
 pub(crate) fn writer(store: Store, provider: Arc<Provider>) -> (Writer, WriterTask) {
     let (sender, queue) = mpsc::channel(QUEUE_MAX);
     let task = WriterTask {
+        lane: Lane::of(&store),
         store,
         provider,
         queue,
@@ -91,20 +96,39 @@ impl WriterTask {
         let mut jobs = Vec::with_capacity(GROUP_MAX);
         while self.queue.recv_many(&mut jobs, GROUP_MAX).await > 0 {
             meter::queued(self.queue.len());
-            let answers = self.book_group(&jobs).await;
-            for (job, answer) in jobs.drain(..).zip(answers) {
-                // Who does not wait any more asks again.
-                drop(job.reply.send(answer));
-            }
+            let group = std::mem::take(&mut jobs);
+            let overtaken = self.lane.book(group, &self.store, &self.provider).await;
+            self.book_rest(overtaken).await;
         }
         if let Err(error) = self.store.close().await {
             tracing::warn!(%error, "The books were not closed in order");
         }
     }
 
+    /// Answers the messages that are booked, and books the others.
+    async fn book_rest(&mut self, overtaken: Overtaken) {
+        let Overtaken { jobs, plain, ready } = overtaken;
+        let mut rest = Vec::new();
+        for (job, ready) in jobs.into_iter().zip(ready) {
+            match ready {
+                // Who does not wait any more asks again.
+                Some(bytes) => drop(job.reply.send(Ok(bytes))),
+                None => rest.push(job),
+            }
+        }
+        if rest.is_empty() {
+            return;
+        }
+        tracing::debug!(count = rest.len(), "Messages are judged one by one");
+        let answers = self.book_group(&rest, &plain).await;
+        for (job, answer) in rest.into_iter().zip(answers) {
+            drop(job.reply.send(answer));
+        }
+    }
+
     /// Books messages together, or each alone when together they do not come through.
-    async fn book_group(&mut self, jobs: &[Job]) -> Vec<Answer> {
-        match self.book_together(jobs).await {
+    async fn book_group(&mut self, jobs: &[Job], plain: &PlainBooked) -> Vec<Answer> {
+        match self.book_together(jobs, plain).await {
             Booked::Answers(answers) => return answers,
             Booked::Unknown => return jobs.iter().map(|_| Err(unknown())).collect(),
             Booked::No if jobs.len() > 1 => {}
@@ -112,7 +136,8 @@ impl WriterTask {
         }
         let mut answers = Vec::with_capacity(jobs.len());
         for job in jobs {
-            answers.push(match self.book_together(std::slice::from_ref(job)).await {
+            let alone = std::slice::from_ref(job);
+            answers.push(match self.book_together(alone, plain).await {
                 Booked::Answers(mut answers) => answers.pop().unwrap_or_else(|| Err(not_now())),
                 Booked::Unknown => Err(unknown()),
                 Booked::No => Err(not_now()),
@@ -123,12 +148,12 @@ impl WriterTask {
     }
 
     /// Books messages in one transaction, again and again while only others beside it are in the way.
-    async fn book_together(&mut self, jobs: &[Job]) -> Booked {
+    async fn book_together(&mut self, jobs: &[Job], plain: &PlainBooked) -> Booked {
         for attempt in 0..ATTEMPTS_MAX {
             if attempt > 0 {
                 tokio::time::sleep(pause(attempt)).await;
             }
-            let error = match self.try_book(jobs).await {
+            let error = match self.try_book(jobs, plain).await {
                 Ok(answers) => return Booked::Answers(answers),
                 Err(error) => error,
             };
@@ -149,7 +174,11 @@ impl WriterTask {
         Booked::No
     }
 
-    async fn try_book(&mut self, jobs: &[Job]) -> Result<Vec<Answer>, StoreError> {
+    async fn try_book(
+        &mut self,
+        jobs: &[Job],
+        plain: &PlainBooked,
+    ) -> Result<Vec<Answer>, StoreError> {
         if self.is_lost {
             self.store.reopen().await?;
             self.is_lost = false;
@@ -157,7 +186,11 @@ impl WriterTask {
         }
         self.store.draw_stamps().await?;
         let mut unit = self.store.begin().await?;
-        let answers = match book_all(&mut unit, &self.provider, jobs).await {
+        let booked = match self.lane {
+            Lane::File(_) => book_each(&mut unit, &self.provider, jobs, plain, Vec::new()).await,
+            Lane::InTransaction => book_all(&mut unit, &self.provider, jobs).await,
+        };
+        let answers = match booked {
             Ok(answers) => answers,
             Err(error) => {
                 // The next transaction would begin with it otherwise, while locks are held.
@@ -203,12 +236,24 @@ async fn book_all(
     jobs: &[Job],
 ) -> Result<Vec<Answer>, StoreError> {
     let batches: Vec<Option<&Batch>> = jobs.iter().map(|job| job.order.batch()).collect();
-    let (plain, mut ready) = book_plain(unit, provider, &batches).await?;
+    let (plain, ready) = book_plain(unit, provider, &batches).await?;
+
+    book_each(unit, provider, jobs, &plain, ready).await
+}
+
+/// Books messages one by one, but for those whose answers are ready.
+async fn book_each(
+    unit: &mut Unit<'_>,
+    provider: &Provider,
+    jobs: &[Job],
+    plain: &PlainBooked,
+    mut ready: Vec<Option<Vec<u8>>>,
+) -> Result<Vec<Answer>, StoreError> {
     let mut answers = Vec::with_capacity(jobs.len());
     for (number, job) in jobs.iter().enumerate() {
         let answer = match ready.get_mut(number).and_then(Option::take) {
             Some(bytes) => Ok(bytes),
-            None => book_one(unit, provider, &job.order, &plain).await?,
+            None => book_one(unit, provider, &job.order, plain).await?,
         };
         answers.push(answer);
     }
@@ -236,8 +281,7 @@ async fn book_plain(
     if error.ends_transaction() {
         return Err(error);
     }
-    let source = std::error::Error::source(&error).map(ToString::to_string);
-    tracing::warn!(%error, source, "Plain claims are taken one by one");
+    trouble(&error, "Plain claims are taken one by one");
     unit.undo().await?;
 
     Ok((PlainBooked::default(), Vec::new()))
@@ -279,6 +323,12 @@ async fn book_one(
             Ok(Err(Refusal::new(Code::Internal, "the books refused it")))
         }
     }
+}
+
+/// Says what the books did not do, and why.
+fn trouble(error: &StoreError, what: &str) {
+    let source = std::error::Error::source(error).map(ToString::to_string);
+    tracing::warn!(%error, source, "{what}");
 }
 
 fn not_now() -> Refusal {
