@@ -27,7 +27,7 @@ rm -r "$directory"
 "#;
 
 /// How long to wait until it answers.
-const ATTEMPTS_MAX: u32 = 300;
+const ATTEMPTS_MAX: u32 = 2_400;
 
 struct Cluster {
     socket: String,

@@ -261,7 +261,7 @@ async fn lists_of_other_providers_are_fetched_and_served_on() {
     // The shop asks when it starts, and then by the clock.
     realm.shop = realm.shop.restart().await;
 
-    for _ in 0..100 {
+    for _ in 0..1_200 {
         let served = realm.shop.lists(&query(&realm.shop, None)).await.pieces;
         if !served.is_empty() {
             assert_eq!(served, of_bank);

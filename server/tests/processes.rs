@@ -33,7 +33,13 @@ impl Process {
         let mut line = String::new();
         let mut out = BufReader::new(child.stdout.take().unwrap());
         out.read_line(&mut line).unwrap();
-        let address = line.trim().strip_prefix("listening ").unwrap().to_owned();
+        let Some(address) = line.trim().strip_prefix("listening ") else {
+            panic!(
+                "a server stopped with {:?}, and said why above",
+                child.wait()
+            );
+        };
+        let address = address.to_owned();
 
         Self { child, address }
     }

@@ -91,7 +91,7 @@ impl Realm {
 
     /// Hands a payment in until it is settled as expected.
     async fn settled(&self, pair: &PaymentPair, expected: ItemOutcome) {
-        for _ in 0..100 {
+        for _ in 0..1_200 {
             if self.claim(pair).await == expected {
                 return;
             }
@@ -206,7 +206,7 @@ async fn receive(creditor: &World, debtor: &str, minor_units: u64, reference: &s
 }
 
 async fn eventually(what: &str, mut is_so: impl AsyncFnMut() -> bool) {
-    for _ in 0..100 {
+    for _ in 0..1_200 {
         if is_so().await {
             return;
         }

@@ -203,7 +203,7 @@ async fn what_is_payable_is_paid_though_nobody_asks() {
     // The job runs when the server starts, and then by the clock.
     let world = world.restart().await;
 
-    for _ in 0..100 {
+    for _ in 0..1_200 {
         if world.online(&alice).await == 1_000 {
             break;
         }

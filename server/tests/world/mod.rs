@@ -3,6 +3,7 @@
 pub(crate) mod device;
 
 use std::net::IpAddr;
+use std::path::Path;
 use std::sync::Arc;
 
 use blepay_server::admin::{AccountView, LedgerView, Office, audit};
@@ -25,6 +26,7 @@ use sqlx::{Connection as _, PgConnection, SqliteConnection};
 use tempfile::TempDir;
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::{TcpSocket, TcpStream};
+use tokio::runtime::{Builder, Runtime};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
@@ -55,6 +57,39 @@ pub(crate) struct World {
     pub(crate) server: RunningServer,
     pub(crate) http: reqwest::Client,
     pub(crate) provider: Signed<Certificate>,
+    tls_anchor: String,
+    pub(crate) _machine: Machine,
+}
+
+/// What a world's server runs on. It goes on while the test waits for a program: a server that stood still
+/// in the middle of a transaction would keep that program from the books.
+pub(crate) struct Machine(Option<Runtime>);
+
+impl Machine {
+    fn new() -> Self {
+        let runtime = Builder::new_multi_thread()
+            .worker_threads(1)
+            .enable_all()
+            .build();
+
+        Self(Some(runtime.unwrap()))
+    }
+
+    async fn start(&self, data: &Path) -> RunningServer {
+        let options = RunOptions::local(data);
+        let starting = async move { Server::start(&options).await };
+        let started = self.0.as_ref().unwrap().spawn(starting).await;
+
+        started.unwrap().unwrap()
+    }
+}
+
+impl Drop for Machine {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.0.take() {
+            runtime.shutdown_background();
+        }
+    }
 }
 
 /// What a refused request is told.
@@ -98,9 +133,8 @@ impl World {
     }
 
     pub(crate) async fn start(data: TempDir) -> Self {
-        let server = Server::start(&RunOptions::local(data.path()))
-            .await
-            .unwrap();
+        let machine = Machine::new();
+        let server = machine.start(data.path()).await;
         let office = Office::open(data.path()).await.unwrap();
         let enrolment = office.enrolment(String::new()).unwrap();
         let http = client(&enrolment.tls_anchor);
@@ -111,24 +145,30 @@ impl World {
             server,
             http,
             provider,
+            tls_anchor: enrolment.tls_anchor,
+            _machine: machine,
         }
     }
 
     /// Stops the server and starts it again on the same data.
     pub(crate) async fn restart(self) -> Self {
-        let Self { data, server, .. } = self;
+        let Self {
+            data,
+            server,
+            _machine,
+            ..
+        } = self;
         server.shutdown().await;
 
         Self::start(data).await
     }
 
-    /// Sends the head of a request and the first byte of its body, from another address than the rest.
-    pub(crate) async fn send_slowly(&self, path: &str, length: usize) -> SlowConnection {
-        let office = Office::open(self.data.path()).await.unwrap();
-        let anchor = office.enrolment(String::new()).unwrap().tls_anchor;
+    /// Connects from another address than the rest.
+    pub(crate) async fn connect_from_elsewhere(&self) -> SlowConnection {
+        let anchor = self.tls_anchor.as_bytes();
         let mut roots = rustls::RootCertStore::empty();
         roots
-            .add(CertificateDer::from_pem_slice(anchor.as_bytes()).unwrap())
+            .add(CertificateDer::from_pem_slice(anchor).unwrap())
             .unwrap();
         let config = rustls::ClientConfig::builder()
             .with_root_certificates(roots)
@@ -138,12 +178,8 @@ impl World {
         let tcp = socket.connect(self.server.addr()).await.unwrap();
         let name = ServerName::from(IpAddr::from([127, 0, 0, 1]));
         let connector = TlsConnector::from(Arc::new(config));
-        let mut connection = connector.connect(name, tcp).await.unwrap();
-        let head = format!("POST {path} HTTP/1.1\r\nHost: x\r\nContent-Length: {length}\r\n\r\nx");
-        connection.write_all(head.as_bytes()).await.unwrap();
-        connection.flush().await.unwrap();
 
-        connection
+        connector.connect(name, tcp).await.unwrap()
     }
 
     pub(crate) fn url(&self, path: &str) -> String {
@@ -378,6 +414,13 @@ impl World {
 
         signed
     }
+}
+
+/// Sends the head of a request and the first byte of its body, and no more.
+pub(crate) async fn send_slowly(connection: &mut SlowConnection, path: &str, length: usize) {
+    let head = format!("POST {path} HTTP/1.1\r\nHost: x\r\nContent-Length: {length}\r\n\r\nx");
+    connection.write_all(head.as_bytes()).await.unwrap();
+    connection.flush().await.unwrap();
 }
 
 /// Returns what `--store` is told for new books on this engine: nothing for a file.
