@@ -6,7 +6,7 @@ use ops_proto::certificate::Role;
 use ops_proto::message::Status;
 use ops_proto::{Amount, Digest, PublicKey, RequestId, Time};
 
-use super::chain::{known, status_books};
+use super::chain::{known, status_books, take_collected};
 use super::{Desk, Stop, ending, refuse};
 use crate::ledger::{self, Account, Reason, Transfer};
 use crate::provider::DAY_MS;
@@ -37,6 +37,7 @@ pub(super) async fn correct(
         return Ok(());
     }
     let ta = known(at, ta).await?;
+    collect_handed_in(at, &ta).await?;
     let books = status_books(at, &ta, stated.status, stated.withdrawals.to_vec()).await?;
     let Err(differ) = ledger::judge(&books) else {
         return Ok(());
@@ -81,6 +82,18 @@ pub(super) async fn correct(
     );
     at.unit.put_finding(&ta.key, &reason, None, at.now).await?;
     tracing::warn!(ta = %ta.key.id(), "Put the books of a TA right after the restore");
+
+    Ok(())
+}
+
+/// Collects what a TA had collected in an earlier life, and what was handed in since: its sender may not be
+/// known again yet, or its provider not have answered.
+async fn collect_handed_in(at: &mut Desk<'_, '_>, ta: &TaRow) -> Result<(), Stop> {
+    for row in at.unit.payments_waiting(&ta.key).await? {
+        if at.unit.collected(&ta.key, row.request_id).await? == Some(row.hash) {
+            take_collected(at, ta, row).await?;
+        }
+    }
 
     Ok(())
 }
