@@ -4,6 +4,7 @@ use ops_proto::message::{DenyListPiece, ListsHeld, ListsQuery, ListsUpdate, Piec
 use ops_proto::signed::{Signed, decode_canonical, encode};
 use serde::Serialize;
 
+use super::attempts::Attempts;
 use super::{AdminError, Office};
 use crate::provider::Provider;
 use crate::refusal::Refusal;
@@ -28,6 +29,16 @@ impl Office {
     ///
     /// [`ListsError`] when the file holds none, or the books cannot be written.
     pub async fn import_lists(&mut self, bytes: &[u8]) -> Result<ListsImported, ListsError> {
+        let mut attempts = Attempts::default();
+        loop {
+            let tried = self.try_import_lists(bytes).await;
+            if !attempts.again(tried.as_ref().err().and_then(ListsError::of_books)) {
+                return tried;
+            }
+        }
+    }
+
+    async fn try_import_lists(&mut self, bytes: &[u8]) -> Result<ListsImported, ListsError> {
         let pages: Vec<ListsUpdate> = decode_canonical(bytes).map_err(|_| ListsError::NoLists)?;
         let provider = Provider::load(&self.data).map_err(AdminError::File)?;
         let mut unit = self.store.begin().await?;
@@ -57,6 +68,16 @@ impl Office {
     ///
     /// [`ListsError`] when the books cannot be read or written.
     pub async fn export_lists(&mut self) -> Result<Vec<u8>, ListsError> {
+        let mut attempts = Attempts::default();
+        loop {
+            let tried = self.try_export_lists().await;
+            if !attempts.again(tried.as_ref().err().and_then(ListsError::of_books)) {
+                return tried;
+            }
+        }
+    }
+
+    async fn try_export_lists(&mut self) -> Result<Vec<u8>, ListsError> {
         let provider = Provider::load(&self.data).map_err(AdminError::File)?;
         let mut unit = self.store.begin().await?;
         let mut pages: Vec<ListsUpdate> = Vec::new();
@@ -121,4 +142,15 @@ pub enum ListsError {
     /// The books refuse.
     #[error(transparent)]
     Refused(Refusal),
+}
+
+impl ListsError {
+    /// Returns why the books were not read or written, if it is that.
+    const fn of_books(&self) -> Option<&StoreError> {
+        if let Self::Store(error) = self {
+            return Some(error);
+        }
+
+        None
+    }
 }

@@ -1,6 +1,7 @@
 //! What the people of a provider do with its books, while the server runs or while it does not.
 
 mod accounts;
+mod attempts;
 mod audit;
 mod backup;
 mod evidence;
@@ -18,6 +19,7 @@ use ops_proto::{Amount, PublicKey};
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use attempts::Attempts;
 use crate::ledger::{Account, Reason, Transfer};
 use crate::provider::{FileError, HexKey, Layout};
 use crate::store::{ClientRow, Store, StoreAddress, StoreError, Totals, Unit};
@@ -40,7 +42,7 @@ pub use standing::Standing;
 pub const REFERENCE_LENGTH_MAX: usize = 128;
 
 /// How often a transaction is tried that failed only because of others beside it.
-const ATTEMPTS_MAX: usize = 8;
+const ATTEMPTS_MAX: u32 = 8;
 
 /// A provider's books, opened for one task.
 #[derive(Debug)]
@@ -103,14 +105,13 @@ impl Office {
         reference: &str,
     ) -> Result<Credited, AdminError> {
         check_reference(reference)?;
-        for _ in 1..ATTEMPTS_MAX {
-            match self.try_credit(client, amount, reference).await {
-                Err(AdminError::Store(error)) if error.may_be_repeated() => {}
-                credited => return credited,
+        let mut attempts = Attempts::default();
+        loop {
+            let tried = self.try_credit(client, amount, reference).await;
+            if !attempts.again(tried.as_ref().err().and_then(AdminError::of_books)) {
+                return tried;
             }
         }
-
-        self.try_credit(client, amount, reference).await
     }
 
     async fn try_credit(
@@ -378,6 +379,17 @@ pub enum AdminError {
     /// The currency has no known number of decimals.
     #[error("{0} is not a currency of ISO 4217 with a number of decimals")]
     Currency(String),
+}
+
+impl AdminError {
+    /// Returns why the books were not read or written, if it is that.
+    const fn of_books(&self) -> Option<&StoreError> {
+        if let Self::Store(error) = self {
+            return Some(error);
+        }
+
+        None
+    }
 }
 
 fn join(keys: &[PublicKey]) -> String {

@@ -6,6 +6,7 @@ use ops_proto::message::Settlement;
 use ops_proto::{Amount, Digest, ProviderId};
 use serde::Serialize;
 
+use super::attempts::Attempts;
 use super::{AdminError, Office};
 use crate::ledger::{Account, Reason, Transfer};
 use crate::provider::{FileError, Provider};
@@ -91,6 +92,21 @@ impl Office {
         enrolment: &Enrolment,
         exposure: u64,
     ) -> Result<PeerView, PositionError> {
+        let mut attempts = Attempts::default();
+        loop {
+            let tried = self.try_add_peer(name, enrolment, exposure).await;
+            if !attempts.again(tried.as_ref().err().and_then(PositionError::of_books)) {
+                return tried;
+            }
+        }
+    }
+
+    async fn try_add_peer(
+        &mut self,
+        name: &str,
+        enrolment: &Enrolment,
+        exposure: u64,
+    ) -> Result<PeerView, PositionError> {
         let provider = self.provider()?;
         if enrolment.root_key()? != *provider.root() {
             return Err(PositionError::OtherRoot);
@@ -140,6 +156,16 @@ impl Office {
     ///
     /// [`PositionError`] when there is none of that name or id.
     pub async fn remove_peer(&mut self, peer: &str) -> Result<PeerView, PositionError> {
+        let mut attempts = Attempts::default();
+        loop {
+            let tried = self.try_remove_peer(peer).await;
+            if !attempts.again(tried.as_ref().err().and_then(PositionError::of_books)) {
+                return tried;
+            }
+        }
+    }
+
+    async fn try_remove_peer(&mut self, peer: &str) -> Result<PeerView, PositionError> {
         let mut unit = self.store.begin().await?;
         let row = find_peer(&mut unit, peer).await?;
         unit.remove_peer(&row.provider).await?;
@@ -197,6 +223,21 @@ impl Office {
         if reference.trim().is_empty() {
             return Err(PositionError::NoReference);
         }
+        let mut attempts = Attempts::default();
+        loop {
+            let tried = self.try_settle(peer, amount, reference).await;
+            if !attempts.again(tried.as_ref().err().and_then(PositionError::of_books)) {
+                return tried;
+            }
+        }
+    }
+
+    async fn try_settle(
+        &mut self,
+        peer: &str,
+        amount: Amount,
+        reference: &str,
+    ) -> Result<SettlementView, PositionError> {
         let provider = self.provider()?;
         let ours = provider.id();
         let mut unit = self.store.begin().await?;
@@ -255,6 +296,21 @@ impl Office {
     ///
     /// [`PositionError`] when it announced nothing with this reference, or another amount, or owes less.
     pub async fn receive(
+        &mut self,
+        peer: &str,
+        amount: Amount,
+        reference: &str,
+    ) -> Result<SettlementView, PositionError> {
+        let mut attempts = Attempts::default();
+        loop {
+            let tried = self.try_receive(peer, amount, reference).await;
+            if !attempts.again(tried.as_ref().err().and_then(PositionError::of_books)) {
+                return tried;
+            }
+        }
+    }
+
+    async fn try_receive(
         &mut self,
         peer: &str,
         amount: Amount,
@@ -425,6 +481,17 @@ pub enum PositionError {
     /// The books do not take it.
     #[error("{0}")]
     Release(String),
+}
+
+impl PositionError {
+    /// Returns why the books were not read or written, if it is that.
+    const fn of_books(&self) -> Option<&StoreError> {
+        if let Self::Store(error) = self {
+            return Some(error);
+        }
+
+        None
+    }
 }
 
 impl From<Stop> for PositionError {
