@@ -4,15 +4,16 @@
 use ble_proto::error::Waiting;
 use ble_proto::gossip::{Denied, DeniedSubject, Gathering, GossipItem, HeldList, Holding, Revoked};
 use ble_proto::limits::{
-    CHUNK_SIZE_MIN, GOSSIP_FRAMES_MAX, GOSSIP_MS_MAX, GOSSIP_PIECES_MAX, LEAVE_MS_MAX,
+    CHUNK_SIZE_MIN, GOSSIP_FRAMES_MAX, GOSSIP_ITEMS_MAX, GOSSIP_MS_MAX, GOSSIP_PIECES_MAX,
+    LEAVE_MS_MAX,
 };
 use ble_proto::message::{Message, RefuseReason};
-use ble_proto::payment::payee::Effect;
+use ble_proto::payment::payee::{Effect, LinkId, Payee};
 use ble_proto::payment::payer::Outcome;
 use ops_proto::message::{ListVersion, ListsHeld, ProviderList};
 
 use crate::kit::messages::every_kind;
-use crate::kit::puppet::{START, effects};
+use crate::kit::puppet::{PayerPuppet, START, effects};
 use crate::kit::{Air, Direction, Pair, World};
 use crate::payee_refuses::payee_in;
 use crate::payer_refuses::payer_in;
@@ -150,6 +151,50 @@ fn who_sends_a_second_thing_that_is_refused_is_hung_up_on() {
 }
 
 #[test]
+fn whoever_passes_on_more_than_one_visit_carries_is_hung_up_on() {
+    let world = World::new();
+    let piece = |at| Message::Piece(Box::new(world.piece(3, at, 40)));
+    let most = u16::from(GOSSIP_ITEMS_MAX);
+
+    let mut payee = payer_in(&world, Waiting::Gossip);
+    for at in 0..most {
+        payee.send(&piece(at));
+    }
+    assert_eq!(payee.outcome(), None);
+    payee.send(&piece(most));
+    assert!(matches!(payee.outcome(), Some(Outcome::Paid { .. })));
+
+    let (mut payee, mut payer) = payee_that_answered(&world);
+    for at in 0..most {
+        payer.send(&mut payee, &piece(at), START);
+    }
+    assert!(!has_hung_up(&effects(&mut payee)));
+    payer.send(&mut payee, &piece(most), START);
+    assert!(has_hung_up(&effects(&mut payee)));
+}
+
+#[test]
+fn a_payer_who_passes_on_a_second_thing_that_is_refused_is_hung_up_on() {
+    let world = World::new();
+    let (mut payee, _) = payee_that_answered(&world);
+
+    payee.handle_gossip_refused(LinkId(1));
+    assert!(!has_hung_up(&effects(&mut payee)));
+    payee.handle_gossip_refused(LinkId(1));
+    assert!(has_hung_up(&effects(&mut payee)));
+}
+
+/// A payee that waits for ⑨.
+fn payee_that_answered(world: &World) -> (Payee, PayerPuppet) {
+    let (mut payee, mut payer) = payee_in(world, Waiting::Gossip);
+    payer.send(&mut payee, &Message::Holding(Box::default()), START);
+    payee.handle_gossip_answer(LinkId(1), Vec::new(), Holding::default(), START);
+    effects(&mut payee);
+
+    (payee, payer)
+}
+
+#[test]
 fn both_say_nothing_when_the_request_says_that_both_hold_the_same() {
     let mut pair = Pair::announced();
     pair.payer_holding = Some(Holding::default());
@@ -244,7 +289,23 @@ fn a_payment_is_taken_though_its_sender_was_revoked_after_the_request() {
 }
 
 #[test]
-fn a_payment_is_refused_whose_sender_was_revoked_before_the_request() {
+fn a_payment_is_refused_only_if_the_lists_that_its_request_states_named_its_sender() {
+    // the request states version 2; its payment comes when the payee holds a later one
+    for (since, provider_too, is_refused) in [
+        (version(2), false, true),
+        (version(3), false, false),
+        (version(1), true, true),
+        (version(3), true, false),
+    ] {
+        let pair = pair_stating_version_2(denied(&World::new(), since, provider_too));
+
+        assert_eq!(pair.not_settled.len(), usize::from(is_refused), "{since:?}");
+        assert_eq!(pair.credits.len(), usize::from(!is_refused), "{since:?}");
+    }
+}
+
+/// A payment for a request that states version 2, which comes again once the payee denies these.
+fn pair_stating_version_2(denied: Denied) -> Pair {
     let mut pair = Pair::new(1);
     let stated = ListsHeld {
         root: version(1),
@@ -265,13 +326,10 @@ fn a_payment_is_refused_whose_sender_was_revoked_before_the_request() {
     pair.air.cut_after = Some(5);
     pair.pay();
     pair.air.cut_after = None;
-    pair.payee
-        .set_denied(denied(&pair.world, version(2), false));
+    pair.payee.set_denied(denied);
 
     pair.resume();
-
-    assert_eq!(pair.not_settled.len(), 1);
-    assert!(pair.credits.is_empty());
+    pair
 }
 
 #[test]

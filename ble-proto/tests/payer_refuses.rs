@@ -335,8 +335,13 @@ fn an_approval_for_anything_else_than_the_offer_is_refused_by_name() {
         request: RequestId(2),
         ..good
     };
+    let other_payee = Approval {
+        payee: SecretKey::from_seed(&[99; 32]).public_key(),
+        ..good
+    };
     let by = |by| Approval { by, ..good };
     for (approval, refused) in [
+        (other_payee, ApprovalRefused::OtherOffer),
         (other_amount, ApprovalRefused::OtherOffer),
         (other_request, ApprovalRefused::OtherOffer),
         (by(Approver::PolicyNamedPayee), ApprovalRefused::MerelyHeard),

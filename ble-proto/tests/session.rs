@@ -176,7 +176,9 @@ fn whoever_changes_info_on_the_way_ends_the_handshake() {
     let cut_down = Info::parse(&INFO_BYTES).expect("well formed");
     let as_sent = Info::parse(&[1, 2, 1, 2, 0x10, 0]).expect("well formed");
 
-    for (info, holds) in [(cut_down, true), (as_sent, false)] {
+    let other_size = Info::parse(&[1, 1, 1, 0x10, 1]).expect("well formed");
+
+    for (info, holds) in [(cut_down, true), (as_sent, false), (other_size, false)] {
         let mut entropy = Entropy::new(seed(1, 1));
         let (payer, first) = Initiator::heard(&info, tag(1), None, &mut entropy).expect("begins");
         let hello = Hello::parse(&first).expect("well formed");

@@ -1,12 +1,12 @@
 //! `PayVerify` and the receipt: every rule, broken by itself.
 
-use ops_proto::certificate::{ChainRefused, Kind};
+use ops_proto::certificate::{Certificate, ChainRefused, Kind};
 use ops_proto::message::receipt::{ReceiptRefused, verify_receipt};
 use ops_proto::message::{Payment, RequestPayment};
 use ops_proto::pay_verify::{PayVerifyRefused, verify_request};
-use ops_proto::{PaymentPair, SecretKey, Signed, pay_verify};
+use ops_proto::{Currency, PaymentPair, SecretKey, Signed, pay_verify};
 
-use crate::kit::{NOW, World, amount, changed, digest};
+use crate::kit::{NOW, World, amount, changed, digest, euro};
 
 fn verify(world: &World, pair: &PaymentPair) -> Option<PayVerifyRefused> {
     pay_verify(
@@ -88,6 +88,28 @@ fn each_way_in_which_a_payment_does_not_pay_its_request_is_refused_by_name() {
         refusal(|p| p.currency = "USD".parse().expect("a code")),
         Some(PayVerifyRefused::Currency)
     );
+}
+
+#[test]
+fn a_payment_in_another_currency_than_requested_is_refused_whatever_its_sender_is_certified_for() {
+    let world = World::new();
+    let dollars: Currency = "USD".parse().expect("a code");
+    let in_dollars = |certificate: &mut Certificate| certificate.currency = dollars;
+    let provider = changed(&world.provider, &world.root, in_dollars);
+    let sender = changed(&world.payer_certificate, &world.certify, in_dollars);
+    let refused = |currency| {
+        let payment = Payment {
+            sender: sender.clone(),
+            currency,
+            ..world.payment_body()
+        };
+        let pair = world.pair_of(payment);
+        pay_verify(&world.root.public_key(), &pair, &provider, &world.provider).err()
+    };
+
+    // 12.50 dollars for 12.50 euros, and euros that nobody certified the sender for
+    assert_eq!(refused(dollars), Some(PayVerifyRefused::Currency));
+    assert_eq!(refused(euro()), Some(PayVerifyRefused::Currency));
 }
 
 #[test]

@@ -109,16 +109,15 @@ fn each_contradiction_convicts_by_name() {
     );
     assert_eq!(convict(&second, &other_past), Ok(Contradiction::OtherPast));
 
-    let fell = deposit(
-        &world,
-        Position {
-            n: next.n + 3,
-            i: 2,
-            j: 0,
-            previous: digest(7),
-        },
-        1,
-    );
+    let later = |i, j| Position {
+        n: next.n + 3,
+        i,
+        j,
+        previous: digest(7),
+    };
+    let fell = deposit(&world, later(2, 0), 1);
+    assert_eq!(convict(&third, &fell), Ok(Contradiction::CounterFell));
+    let fell = payment(&world, later(0, 3), 9);
     assert_eq!(convict(&third, &fell), Ok(Contradiction::CounterFell));
 
     let [deposited, ..] = honest(&world);

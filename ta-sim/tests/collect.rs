@@ -1,5 +1,6 @@
 //! Collect.
 
+use ops_proto::certificate::Limits;
 use ops_proto::contract::{Command, Output, TaRefused};
 use ops_proto::id::RequestId;
 use ops_proto::key::SecretKey;
@@ -7,7 +8,7 @@ use ops_proto::message::receipt::verify_receipt;
 use ops_proto::pay_verify::PaymentPair;
 use ops_proto::signed::Signed;
 
-use crate::world::{Bank, Device, NOW, YEAR_MS};
+use crate::world::{Bank, Device, LIMITS, NOW, YEAR_MS, amount, bound};
 
 #[test]
 fn a_payment_is_credited_once_and_the_receipt_verifies() {
@@ -68,6 +69,27 @@ fn collect_refuses_nothing_for_time_or_limits() {
     assert!(payee.collect(&bank, &pair).is_ok());
     assert!(payee.open_deposit(1).is_ok());
     assert!(payee.open_status(&[], 2).is_ok());
+}
+
+#[test]
+fn collect_takes_what_was_reserved_though_the_limits_fell_below_it() {
+    let (bank, mut payer, mut payee) = payer_and_payee();
+    let request = payee.request(1_250);
+    let pair = payer.pay(&bank, &request).expect("it has money");
+    let smaller = Limits {
+        balance_max: amount(1_000),
+        collected_total: bound(1_000),
+        ..LIMITS()
+    };
+    let stricter = Bank::with_limits(1, smaller);
+    payee
+        .certify(&stricter, 2)
+        .expect("it is the same provider");
+
+    let beyond = payee.request_with(Device::terms(1));
+    assert_eq!(beyond, Err(TaRefused::OfflineLimit));
+    assert!(payee.collect(&bank, &pair).is_ok());
+    assert_eq!(payee.balance(), 1_250);
 }
 
 #[test]

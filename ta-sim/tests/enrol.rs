@@ -199,6 +199,34 @@ fn a_provider_that_rolls_its_keys_over_leaves_nothing_open_worthless() {
     assert_eq!(payee.balance(), 1_200);
 }
 
+/// A second provider under the same root must not grant, acknowledge, set limits or move the clock.
+#[test]
+fn grants_acknowledgements_tokens_and_limits_count_from_the_own_provider_alone() {
+    let (bank, other) = (Bank::new(1), Bank::new(2));
+    let mut device = Device::funded(1, &bank, 5_000);
+    let order = device.open_deposit(700).expect("there is room");
+    let status = device.open_status(&[], 1).expect("it is certified");
+    let before = device.state();
+
+    let answer = other.answer(&order, ops_proto::message::DepositOutcome::Granted);
+    let granted = device.ask(Command::DepositClose { answer });
+    let token = other.token(&status, NOW.saturating_add_ms(YEAR_MS));
+    let synced = device.ask(Command::Sync { token });
+    let limits = device.certify(&other, 2);
+
+    assert_eq!(granted, Err(TaRefused::Signature));
+    assert_eq!(synced, Err(TaRefused::Signature));
+    assert_eq!(limits, Err(TaRefused::OtherCertificate));
+    assert_eq!(device.state(), before);
+
+    let mut device = Device::funded(2, &bank, 5_000);
+    let withdrawn = device.withdraw(100).expect("it has money");
+    let ack = other.ack(&withdrawn);
+    let acknowledged = device.ask(Command::WithdrawAck { ack });
+    assert_eq!(acknowledged, Err(TaRefused::Signature));
+    assert_eq!(device.state().withdraw_open, Some(amount(100)));
+}
+
 fn offer(
     device: &mut Device,
     bank: &Bank,

@@ -3,6 +3,7 @@
 use ops_proto::certificate::Limits;
 use ops_proto::contract::{TaRefused, Warning};
 use ops_proto::limits::STATUS_IDS_MAX;
+use ta_sim::limits::PAYMENTS_KEPT_MAX;
 
 use crate::world::{Bank, Device, LIMITS, amount, bound};
 
@@ -65,6 +66,30 @@ fn the_lower_bounds_warn_the_payee_and_the_upper_ones_refuse_new_requests_alone(
     payee.sync(&bank, 2);
     assert_eq!(payee.state().warnings(), []);
     assert!(payee.request_with(Device::terms(1)).is_ok());
+}
+
+/// Each P is kept until a token covers it, so that who asks again gets the same one.
+#[test]
+fn the_table_of_payments_is_bounded_whatever_the_certificate_allows() {
+    let limits = Limits {
+        paid_count: bound(10_000),
+        collected_count: bound(10_000),
+        ..LIMITS()
+    };
+    let bank = Bank::with_limits(1, limits);
+    let mut payer = Device::funded(1, &bank, 50_000);
+    let mut payee = Device::certified(2, &bank);
+    for n in 0..PAYMENTS_KEPT_MAX {
+        pay(&bank, &mut payer, &mut payee, 1);
+        if n % 100 == 99 {
+            payee.sync(&bank, u8::try_from(n / 100).expect("small"));
+        }
+    }
+
+    let request = payee.request(1);
+    assert_eq!(payer.pay(&bank, &request), Err(TaRefused::OfflineLimit));
+    payer.sync(&bank, 1);
+    assert!(payer.pay(&bank, &request).is_ok(), "a token frees it");
 }
 
 /// The list of a status has a bound. What it could not list is never asked for, so that Collect never

@@ -56,6 +56,20 @@ fn the_same_request_gets_the_same_payment_and_one_debit() {
     assert_eq!(payer.balance(), 5_000 - 1_250);
 }
 
+/// A token lets the table forget P; until the journal has it, the operation is remembered.
+#[test]
+fn a_payment_that_a_token_covers_is_not_made_again_before_the_journal_has_it() {
+    let (bank, mut payer, mut payee) = payer_and_payee();
+    let request = payee.request(1_000);
+    let paid = payer.pay(&bank, &request).expect("it has money");
+    payer.sync(&bank, 1);
+
+    let again = payer.pay(&bank, &request);
+
+    assert_eq!(again, Ok(paid));
+    assert_eq!(payer.balance(), 4_000);
+}
+
 #[test]
 fn another_body_under_the_same_payee_key_and_request_id_is_refused() {
     let bank = Bank::new(1);

@@ -3,6 +3,7 @@
 use ops_proto::certificate::{Certificate, Limits, Role};
 use ops_proto::contract::{Command, RequestTerms, TaRefused};
 use ops_proto::id::RequestId;
+use ops_proto::message::DepositOutcome;
 use ops_proto::pay_verify::verify_request;
 
 use crate::world::{Bank, Device, LIMITS, NOW, YEAR_MS, amount, expect_request};
@@ -100,6 +101,24 @@ fn requests_are_refused_beyond_what_collect_could_take_in() {
     device.request(1);
     let balance = device.request_with(Device::terms(1));
     assert_eq!(balance, Err(TaRefused::BalanceLimit));
+}
+
+#[test]
+fn a_request_leaves_room_for_a_deposit_that_is_open() {
+    let bank = Bank::new(1);
+    let mut device = Device::funded(1, &bank, 50_000);
+    let order = device.open_deposit(49_000).expect("there is room");
+
+    let beyond = device.request_with(Device::terms(1_001));
+    assert_eq!(beyond, Err(TaRefused::BalanceLimit));
+    let request = device.request(1_000);
+
+    let mut payer = Device::funded(2, &bank, 5_000);
+    let pair = payer.pay(&bank, &request).expect("it has money");
+    let answer = bank.answer(&order, DepositOutcome::Granted);
+    assert!(device.ask(Command::DepositClose { answer }).is_ok());
+    assert!(device.collect(&bank, &pair).is_ok());
+    assert_eq!(device.balance(), 100_000);
 }
 
 #[test]

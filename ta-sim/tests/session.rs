@@ -3,7 +3,7 @@
 use ops_proto::contract::{Answer, Command, Mark, Output, TaRefused, TrustedApplication as _};
 use ops_proto::id::Digest;
 use ops_proto::signed::encode;
-use ops_proto::statement::{Contradiction, Evidence, Statement};
+use ops_proto::statement::{ChainEnd, Contradiction, Evidence, Statement};
 use ta_sim::limits::OPERATIONS_KEPT_MAX;
 
 use crate::world::{Bank, Device};
@@ -26,6 +26,36 @@ fn a_session_begins_with_operations_since() {
     assert!(device.open_deposit(1).is_ok());
     device.ta.begin_session();
     assert_eq!(device.open_deposit(2), Err(TaRefused::SessionNotOpen));
+}
+
+#[test]
+fn counters_begin_at_0_and_each_statement_moves_its_own() {
+    let bank = Bank::new(1);
+    let mut device = Device::certified(1, &bank);
+    let mut payee = Device::certified(2, &bank);
+    let at = |device: &mut Device| {
+        let chain = device.state().chain;
+        (chain.n, chain.i, chain.j)
+    };
+    assert_eq!(at(&mut device), (0, 0, 0));
+    assert_eq!(device.state().chain, ChainEnd::START);
+
+    device.deposit(&bank, 5_000);
+    assert_eq!(at(&mut device), (1, 1, 0));
+    let request = payee.request(100);
+    device.pay(&bank, &request).expect("it has money");
+    assert_eq!(at(&mut device), (2, 1, 1));
+    device.open_status(&[], 1).expect("it is certified");
+    assert_eq!(at(&mut device), (3, 1, 1));
+    let order = device.withdraw(100).expect("it has money");
+    assert_eq!(at(&mut device), (4, 2, 1));
+    device
+        .acknowledge_withdrawal(&bank, &order)
+        .expect("it fits");
+    device.request(100);
+    assert_eq!(at(&mut device), (4, 2, 1), "no statements");
+    device.retire(2).expect("nothing is open");
+    assert_eq!(at(&mut device), (5, 2, 1));
 }
 
 #[test]

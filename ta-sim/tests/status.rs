@@ -15,6 +15,8 @@ fn a_status_states_counts_collected_ids_open_ids_and_the_mark() {
     payee.request(400);
     let pair = payer.pay(&bank, &collected).expect("it has money");
     payee.collect(&bank, &pair).expect("the id is open");
+    let back = payer.request(250);
+    payee.pay(&bank, &back).expect("it has money");
 
     let status = payee
         .open_status(&[RequestId(2), RequestId(1), RequestId(99)], 1)
@@ -24,9 +26,9 @@ fn a_status_states_counts_collected_ids_open_ids_and_the_mark() {
     assert_eq!(body.collected.to_vec(), [(RequestId(1), pair.hash())]);
     assert_eq!(body.open.to_vec(), [RequestId(3)]);
     assert_eq!(body.mark, RequestId(4));
-    assert_eq!(body.balance.minor_units(), 1_250);
+    assert_eq!(body.balance.minor_units(), 1_000);
     assert_eq!((body.collected_count, body.collected_total), (1, 1_250));
-    assert_eq!((body.paid_count, body.paid_total), (0, 0));
+    assert_eq!((body.paid_count, body.paid_total), (1, 250));
     assert_eq!(body.nonce, [1; 16]);
     assert_eq!(payee.state().reserved, 400);
 }
@@ -92,6 +94,36 @@ fn a_token_is_taken_once_however_often_it_comes() {
 
     assert_eq!(payer.mark, mark);
     assert_eq!(payer.state().paid_count, 1);
+}
+
+#[test]
+fn no_second_token_is_taken_for_one_status() {
+    let (bank, mut payer, mut payee) = payer_and_payee();
+    let status = payer.open_status(&[], 1).expect("it is certified");
+    let token = bank.token(&status, NOW);
+    payer.ask(Command::Sync { token }).expect("it fits");
+    let request = payee.request(1_000);
+    payer.pay(&bank, &request).expect("it has money");
+
+    let token = bank.token(&status, NOW.saturating_add_ms(1));
+    let second = payer.ask(Command::Sync { token });
+
+    assert_eq!(second, Err(TaRefused::NoStatus));
+    assert_eq!(payer.state().paid_count, 1);
+    assert_eq!(payer.state().time_floor, NOW);
+}
+
+#[test]
+fn a_status_is_the_same_for_its_nonce_also_once_it_was_acknowledged() {
+    let bank = Bank::new(1);
+    let mut device = Device::certified(1, &bank);
+    device.request(100);
+    let first = device.open_status(&[], 1).expect("it is certified");
+    device.acknowledge();
+
+    assert_eq!(device.open_status(&[], 1), Ok(first));
+    let other = device.open_status(&[RequestId(1)], 1);
+    assert_eq!(other, Err(TaRefused::CommandReused));
 }
 
 #[test]
