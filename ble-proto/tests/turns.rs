@@ -7,7 +7,7 @@ use ble_proto::limits::{
     LEAVE_MS_MAX, LINKS_MAX, LOCK_MS_MAX, MESSAGE_SIZE_MAX, PAID_LINGER_MS, REVEALS_MAX,
 };
 use ble_proto::message::{Message, RefuseReason, Resume, Reveal, Standing};
-use ble_proto::payment::payee::{Effect, LinkId, OpenRefused, Payee};
+use ble_proto::payment::payee::{Effect, LinkId, NotCredited, OpenRefused, Payee};
 use ble_proto::payment::payer::{Outcome, Purpose};
 use ble_proto::time::Instant;
 
@@ -138,6 +138,34 @@ fn who_locked_a_request_may_pay_it_after_it_was_closed() {
             .iter()
             .any(|effect| matches!(effect, Effect::Append { .. }))
     );
+}
+
+#[test]
+fn a_request_is_awaited_from_its_lock_to_its_answer_also_when_it_was_closed() {
+    let world = World::new();
+    let mut payee = announced(&world);
+    let request = world.request(1).hash();
+    let (mut puppet, _) = choose(&mut payee, &world, 1, START);
+    assert_eq!(payee.awaited(), [request]);
+
+    payee.close_request(tag(1));
+    assert_eq!(payee.awaited(), [request]);
+    let payment = Message::Payment(Box::new(world.pair(1).payment));
+    puppet.send(&mut payee, &payment, START);
+    payee.handle_synced(ble_proto::durable::Seq(1), START);
+    assert_eq!(payee.awaited(), [request]);
+
+    let credit = effects(&mut payee).iter().find_map(|effect| match effect {
+        Effect::Credit { credit, .. } => Some(*credit),
+        _ => None,
+    });
+    payee.handle_credited(credit.expect("it is on disk"), Err(NotCredited), START);
+    assert_eq!(payee.awaited(), []);
+
+    let mut payee = announced(&world);
+    choose(&mut payee, &world, 1, START);
+    payee.handle_link_down(LinkId(1), START);
+    assert_eq!(payee.awaited(), [], "the lock ends with its session");
 }
 
 #[test]

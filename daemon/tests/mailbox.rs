@@ -8,7 +8,7 @@ use std::sync::Arc;
 use blepayd::clock;
 use blepayd::journal::Book;
 use blepayd::radio::sim::SimAir;
-use blepayd::wallet::{Mode, OpenedRequest, PaymentState};
+use blepayd::wallet::{Mode, OpenedRequest, PaymentEvent, PaymentOrder, PaymentState, Target};
 use ops_proto::PaymentPair;
 use ops_proto::contract::{Command, Output};
 use ops_proto::message::{ItemOutcome, SettlementState};
@@ -89,6 +89,41 @@ async fn a_payment_for_a_request_that_was_closed_is_credited_online_and_not_in_t
     .await;
     assert_eq!(provider.books().online, ONLINE + 1250, "once");
     collecting.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_that_a_payer_holds_is_not_closed_though_it_was_cancelled() {
+    let (bank, world) = (Arc::new(Bank::new(5)), TempDir::new().expect("a directory"));
+    let payee = Device::new(&bank, world.path(), "Ferry", Kind::WithTa).await;
+    let payer = Device::new(&bank, world.path(), "Ada", Kind::WithTa).await;
+    let provider = Provider::new(&bank);
+    let server = provider.serve().await;
+    let online = enrol(&payee, &server, &bank).await;
+    let request = payee.request(1250, Mode::Announced).await;
+    let order = PaymentOrder {
+        target: Target::Tag(request.tag),
+        expected: None,
+        policy: false,
+        search: PaymentOrder::SEARCH_DEFAULT,
+        pin: None,
+    };
+
+    let mut handle = payer.wallet.start_payment(order).await.expect("started");
+    let controls = handle.controls();
+    let mut last = None;
+    while let Some(event) = handle.next().await {
+        if matches!(event, PaymentEvent::Locked { .. }) {
+            let cancelled = payee.wallet.cancel_request(request.request_id).await;
+            cancelled.expect("cancelled");
+            let _stated = online.sync.run().await.expect("runs");
+            let _decided = controls.approve(None);
+        }
+        last = Some(event);
+    }
+
+    assert!(matches!(last, Some(PaymentEvent::Paid { .. })), "{last:?}");
+    assert_eq!(payee.balance().await, 11_250, "its TA has collected it");
+    online.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -20,6 +20,7 @@ use ops_proto::signed::{decode_canonical, encode};
 use ops_proto::{Balance, Digest, PaymentPair, SecretKey, Signed};
 use tokio::sync::watch;
 
+use crate::kit::provider::{Provider, enrol};
 use crate::kit::server::{Answer, Server, Tls};
 use crate::kit::{Bank, Device, Kind, amount, eventually, pay};
 
@@ -59,6 +60,41 @@ async fn a_payment_that_breaks_the_server_never_blocks_the_rest() {
     assert_eq!(claimed, pairs.len(), "the other parts went on");
     let shown: Vec<_> = status.poisoned.iter().map(|item| &item.item).collect();
     assert_eq!(shown, [&poison.to_string()]);
+}
+
+/// Else payments from TA to TA stay unseen, and honest payees look like over-spenders.
+#[tokio::test(flavor = "multi_thread")]
+async fn every_payment_is_reported_by_both_ends_before_anything_else_in_a_run() {
+    let (bank, world) = (
+        Arc::new(Bank::new(5)),
+        tempfile::tempdir().expect("a directory"),
+    );
+    let payee = Device::new(&bank, world.path(), "Ferry", Kind::WithTa).await;
+    let payer = Device::new(&bank, world.path(), "Ada", Kind::WithTa).await;
+    let request = payee.request(1250, Mode::Announced).await;
+    let last = pay(&payer, Target::Tag(request.tag)).await;
+    assert!(matches!(last, PaymentEvent::Paid { .. }), "{last:?}");
+    let hash = payer.outgoing()[0].hash();
+
+    for device in [&payer, &payee] {
+        let provider = Provider::new(&bank);
+        let server = provider.serve().await;
+        let online = enrol(device, &server, &bank).await;
+        let _status = online.sync.run().await.expect("runs");
+        online.stop().await;
+
+        let told = provider.asked("/v1/reports");
+        assert!(told.iter().any(|body| hashes(body).contains(&hash)));
+        let asked = server.asked();
+        let moves = ["deposits", "withdrawals", "mailbox", "claims", "statuses"];
+        let first = asked
+            .iter()
+            .position(|path| moves.iter().any(|part| path.ends_with(part)))
+            .expect("a status at least");
+        let before = asked.iter().take(first);
+        let reports = before.filter(|path| *path == "/v1/reports").count();
+        assert_eq!(reports, 2, "the server's life, then the payment: {asked:?}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

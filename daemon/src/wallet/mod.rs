@@ -160,6 +160,16 @@ impl Wallet {
         request::cancel(&self.shared, id).await
     }
 
+    /// Returns the hashes of the requests that a payer may be paying right now. Their ids are not to be
+    /// closed, whatever became of the requests; `None` when that cannot be known.
+    pub async fn requests_awaited(&self) -> Option<Vec<Digest>> {
+        let (done, awaited) = tokio::sync::oneshot::channel();
+        let command = payee::PayeeCommand::Awaited(done);
+        self.shared.payee.send(command).await.ok()?;
+
+        awaited.await.ok()
+    }
+
     /// Opens a request by URI in place of an open one, with the same terms and what remains of its
     /// validity, and no longer shows that one. Returns the new one's number; `None` when the request is
     /// not open any more.

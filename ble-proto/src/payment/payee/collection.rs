@@ -169,6 +169,11 @@ impl Collections {
             .map(|open| &open.sender_provider)
     }
 
+    /// Returns the hashes of the requests whose payments are under way.
+    pub(super) fn requests(&self) -> impl Iterator<Item = Digest> {
+        self.open.values().map(|collection| collection.request)
+    }
+
     /// Forgets who waits; the payment goes on without.
     pub(super) fn handle_link_down(&mut self, link: LinkId) {
         for collection in self.open.values_mut() {

@@ -1,8 +1,8 @@
 //! One link of a payee, by what it waits for.
 
-use ops_proto::Signed;
 use ops_proto::certificate::Certificate;
 use ops_proto::message::RequestPayment;
+use ops_proto::{Digest, Signed};
 
 use crate::code::{Commitment, PayeeNonce};
 use crate::error::{Failure, Waiting};
@@ -168,6 +168,20 @@ impl Link {
             State::ExpectCollection(_) => Waiting::Collection,
             State::ExpectLeave(_) | State::Failed => Waiting::Leave,
             State::ExpectGossip(_) => Waiting::Gossip,
+        }
+    }
+
+    /// Returns the hash of the request whose payment is due.
+    pub(super) fn awaited(&self) -> Option<Digest> {
+        match &self.state {
+            State::ExpectPayment(state) => Some(state.offered.request.hash()),
+            State::ExpectHello(_)
+            | State::ExpectTurn(_)
+            | State::ExpectChoice(_)
+            | State::ExpectCollection(_)
+            | State::ExpectLeave(_)
+            | State::ExpectGossip(_)
+            | State::Failed => None,
         }
     }
 

@@ -291,6 +291,16 @@ impl Payee {
         self.collections.sender_provider(payment)
     }
 
+    /// Returns the hashes of the requests whose payment may be on its way: a payer holds the lock, or P
+    /// is here and not answered. Ask before a request's id is closed: such a one stays open, also when it
+    /// is no longer shown.
+    #[must_use]
+    pub fn awaited(&self) -> Vec<Digest> {
+        let locked = self.links.values().filter_map(Link::awaited);
+
+        locked.chain(self.collections.requests()).collect()
+    }
+
     /// Returns the bytes of unfinished messages that links make us hold.
     #[must_use]
     pub fn held_bytes(&self) -> usize {

@@ -74,23 +74,6 @@ impl Book {
             .find(|request| request.key() == Some((*payee, id)))
     }
 
-    /// Returns ids that the TA should close with its next status: cancelled, or with their validity
-    /// over, and unpaid. A payment that comes for one all the same is claimed online.
-    #[must_use]
-    pub fn requests_to_close(&self, ta: &PublicKey, now: Time) -> Vec<RequestId> {
-        self.requests()
-            .filter(|request| match request.shown {
-                RequestShown::Open => request.is_expired(now),
-                RequestShown::Cancelled => true,
-                RequestShown::Paid => false,
-            })
-            .filter_map(Request::key)
-            .filter(|(key, _)| key == ta)
-            .map(|(_, id)| id)
-            .take(ops_proto::limits::STATUS_IDS_MAX)
-            .collect()
-    }
-
     /// Returns the request that an intent became.
     #[must_use]
     pub fn request_of(&self, command: CommandId) -> Option<&Request> {

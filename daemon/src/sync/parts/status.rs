@@ -7,12 +7,12 @@ use ops_proto::limits::STATUS_IDS_MAX;
 use ops_proto::list::List;
 use ops_proto::message::{StatusOrder, SyncToken};
 use ops_proto::signed::encode;
-use ops_proto::{PublicKey, RequestId, Signed};
+use ops_proto::{Digest, PublicKey, RequestId, Signed};
 
 use super::super::context::{Context, random};
 use super::super::error::SyncError;
 use crate::clock;
-use crate::journal::book::RequestShown;
+use crate::journal::book::{Request, RequestShown};
 use crate::journal::{Book, Fact};
 use crate::ta::TaError;
 
@@ -32,7 +32,10 @@ pub(in super::super) async fn run(cx: &mut Context) -> Result<u64, SyncError> {
         take(cx, token).await?;
     }
     if cx.journal().view(|book| book.status().open().is_none()) {
-        let close = to_close(cx);
+        let close = match cx.wallet.requests_awaited().await {
+            Some(awaited) => to_close(cx, &awaited),
+            None => Vec::new(),
+        };
         if close.is_empty() && !is_due(cx).await? {
             return Ok(0);
         }
@@ -81,8 +84,8 @@ async fn open(cx: &mut Context, close: Vec<RequestId>) -> Result<(), SyncError> 
     Ok(())
 }
 
-/// Returns requests that nobody is to pay any more and that the TA still keeps open.
-fn to_close(cx: &Context) -> Vec<RequestId> {
+/// Returns requests that nobody is to pay any more, nor is paying, and that the TA still keeps open.
+fn to_close(cx: &Context, awaited: &[Digest]) -> Vec<RequestId> {
     let now = clock::now();
     cx.journal().view(|book| {
         let Some(ta) = book.ta().map(|ta| ta.key) else {
@@ -90,14 +93,17 @@ fn to_close(cx: &Context) -> Vec<RequestId> {
         };
         let over = book.requests().filter(|request| match request.shown {
             RequestShown::Cancelled => true,
-            RequestShown::Open => request.issued.as_ref().is_some_and(|issued| {
-                let body = issued.body();
-                body.issued.saturating_add_ms(body.validity.as_ms()) < now
-            }),
+            RequestShown::Open => request.is_expired(now),
             RequestShown::Paid => false,
         });
 
-        over.filter_map(|request| request.key())
+        let is_awaited = |request: &&Request| {
+            let hash = request.issued.as_ref().map(Signed::hash);
+            hash.is_some_and(|hash| awaited.contains(&hash))
+        };
+
+        over.filter(|request| !is_awaited(request))
+            .filter_map(Request::key)
             .filter(|(payee, id)| *payee == ta && !cx.closed.contains(id))
             .map(|(_, id)| id)
             .take(STATUS_IDS_MAX)

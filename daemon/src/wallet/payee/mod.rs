@@ -26,7 +26,7 @@ use ble_proto::payment::payee::{
 use futures::StreamExt as _;
 use futures::future::BoxFuture;
 use futures::stream::{FuturesOrdered, FuturesUnordered};
-use ops_proto::RequestId;
+use ops_proto::{Digest, RequestId};
 use tokio::sync::{mpsc, oneshot};
 
 use super::{Shared, WalletEvent};
@@ -53,6 +53,8 @@ pub(super) enum PayeeCommand {
     Open(Box<OpenRequest>, oneshot::Sender<Result<(), OpenRefused>>),
     /// Show it no longer.
     Close(RequestTag),
+    /// Say which requests a payer may be paying.
+    Awaited(oneshot::Sender<Vec<Digest>>),
 }
 
 /// Runs until the stop. Begins to serve once there is a request to serve.
@@ -173,6 +175,9 @@ impl Driver {
                 let _caller_gone = done.send(opened);
             }
             PayeeCommand::Close(tag) => self.close(tag),
+            PayeeCommand::Awaited(done) => {
+                let _caller_gone = done.send(self.machine.awaited());
+            }
         }
     }
 
