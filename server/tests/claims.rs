@@ -262,3 +262,24 @@ async fn among_claims_that_are_booked_together_each_is_judged_for_itself() {
     assert_eq!(world.view(&alice).await.tas[0].standing, "live");
     world.check().await;
 }
+
+#[tokio::test]
+async fn claims_that_come_together_and_cannot_lie_on_one_chain_convict_and_are_honoured() {
+    let world = World::new().await;
+    let mut mallory = world.device("Mallory", 1_000).await;
+    let shop = world.client("Shop").await;
+    world.load(&mut mallory, 1_000).await;
+    let mut clone = mallory.clone();
+    let first = mallory.pay(&shop.client_request(10));
+    // The clone has another past, though no number of its second payment was used twice.
+    clone.pay(&shop.client_request(20));
+    let second = clone.pay(&shop.client_request(30));
+
+    let outcomes = world.batch("/v1/claims", &[first, second]).await;
+
+    assert_eq!(outcomes, [CREDITED, CREDITED]);
+    assert_eq!(world.view(&mallory).await.tas[0].standing, "suspended");
+    assert!(world.evidence().await[0].verify().is_ok());
+    assert_eq!(world.online(&shop).await, 40);
+    world.check().await;
+}

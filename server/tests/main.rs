@@ -28,6 +28,7 @@ mod sqlite {
     const ENGINE: crate::Engine = crate::Engine::Sqlite;
 
     mod admin;
+    mod answers;
     mod audit;
     mod backup;
     mod ca;
@@ -35,17 +36,20 @@ mod sqlite {
     mod deposits;
     mod hostile;
     mod http;
+    mod keys;
     mod lists;
     mod mailbox;
     mod openapi;
     mod process;
     mod providers;
+    mod refusals;
     mod registration;
     mod renew;
     mod restore;
     mod retire;
     mod statuses;
     mod story;
+    mod verify;
     mod withdraw;
     mod world;
 }
@@ -55,6 +59,7 @@ mod postgres {
     const ENGINE: crate::Engine = crate::Engine::Postgres;
 
     mod admin;
+    mod answers;
     mod audit;
     mod backup;
     mod ca;
@@ -62,17 +67,20 @@ mod postgres {
     mod deposits;
     mod hostile;
     mod http;
+    mod keys;
     mod lists;
     mod mailbox;
     mod process;
     mod processes;
     mod providers;
+    mod refusals;
     mod registration;
     mod renew;
     mod restore;
     mod retire;
     mod statuses;
     mod story;
+    mod verify;
     mod withdraw;
     mod world;
 }

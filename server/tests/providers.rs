@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use blepay_server::admin::{Office, PositionDetail};
+use blepay_server::admin::{Office, PositionDetail, audit};
 use blepay_server::init;
 use blepay_server::provider::ca::{Holder, RequestFile, Root, Terms, Wanted};
 use blepay_server::provider::limits_max_default;
@@ -28,7 +28,7 @@ const EVIDENCE: ItemOutcome = ItemOutcome::Refused(ItemRefused::Evidence);
 /// Two providers: TAs of `bank` pay clients and TAs of `shop`.
 pub(super) struct Realm {
     _root_directory: TempDir,
-    root: Root,
+    pub(super) root: Root,
     pub(super) bank: World,
     pub(super) shop: World,
 }
@@ -152,7 +152,7 @@ async fn provider(root: &mut Root, name: &str) -> World {
     World::start(data).await
 }
 
-async fn install(
+pub(super) async fn install(
     root: &mut Root,
     data: &Path,
     request: &Signed<ops_proto::message::ProviderRequest>,
@@ -184,7 +184,7 @@ async fn position(world: &World) -> PositionDetail {
 }
 
 /// Returns a secret key of a provider.
-fn secret(world: &World, name: &str) -> SecretKey {
+pub(super) fn secret(world: &World, name: &str) -> SecretKey {
     let text = std::fs::read_to_string(world.data.path().join("provider.keys")).unwrap();
     let line = text
         .lines()
@@ -632,6 +632,30 @@ async fn what_is_refused_without_evidence_stays_owed() {
     assert_eq!(position(&realm.shop).await.kept_back, 100);
     assert_eq!(realm.shop.ledger().await.loss, 0);
     assert_eq!(realm.shop.view(&bob).await.tas[0].shadow, 600);
+    realm.shop.check().await;
+}
+
+#[tokio::test]
+async fn a_refusal_without_evidence_of_what_was_collected_frees_nobody() {
+    let realm = Realm::new(1_000).await;
+    let mut alice = realm.payer(1_000).await;
+    let mut bob = realm.shop.device("Bob", 0).await;
+    let pair = alice.pay(&bob.request(300));
+    bob.collect(&pair);
+    // The bank forgot its own TA and says so; meanwhile Bob's TA has shown that it collected.
+    realm.bank.sql("UPDATE tas SET key = owner").await;
+    realm.claim(&pair).await;
+    realm.shop.sync(&mut bob).await;
+    eventually("answered", async || {
+        let audit = audit(realm.shop.data.path()).await.unwrap();
+        audit.foreign > 0
+    })
+    .await;
+
+    assert_eq!(realm.claim(&pair).await, COLLECTED);
+    assert_eq!(position(&realm.shop).await.owed_to_us, 300);
+    assert_eq!(realm.shop.ledger().await.loss, 0);
+    assert_eq!(realm.shop.view(&bob).await.tas[0].shadow, 300);
     realm.shop.check().await;
 }
 

@@ -4,6 +4,7 @@ use ops_proto::certificate::{Kind, verify_chain};
 use ops_proto::message::CertificateChain;
 use ops_proto::{Digest, SecretKey};
 
+use super::keys::register_as_ta;
 use super::world::{Device, World, decode, device, now};
 
 #[tokio::test]
@@ -71,20 +72,16 @@ async fn a_key_is_never_registered_as_another_kind() {
     let mut alice = world.device("Alice", 0).await;
     let bob = world.client("Bob").await;
 
-    // Bob's client key as Alice's TA, after the TA that she has; and Alice's TA as a TA of Bob.
+    // Alice's TA as a TA of Bob's, and Bob's own key as his TA.
     let mut bobs = bob.with_ta_of(&alice);
     assert_eq!(
         bobs.register_ta(&world).await.unwrap_err().code,
         "key-taken"
     );
-    let mut carol = world.client("Carol").await;
-    let provider_key = world.provider.body().subject;
-    let challenge = world.challenge(carol.client_key()).await;
-    let mut quote = carol.quote(challenge);
-    quote.ta = provider_key;
-    let body = carol.sign_register_ta(quote, &device::oem_root());
-    assert!(world.post("/v1/tas", body).await.is_err());
-    assert!(carol.register_ta(&world).await.is_ok());
+    let own_key = register_as_ta(&world, &bob, bob.client_key()).await;
+    assert_eq!(own_key.as_deref(), Some("key-taken"));
+
+    assert!(world.view(&bob).await.tas.is_empty());
     assert!(alice.register_ta(&world).await.is_ok());
 }
 

@@ -379,3 +379,94 @@ async fn a_withdrawal_in_the_chain_is_booked_to_the_owner() {
     assert_eq!(world.online(&alice).await, 500);
     assert_eq!(world.check().await.shadow, 500);
 }
+
+#[tokio::test]
+async fn a_status_that_lists_what_its_ta_cannot_have_collected_convicts_and_moves_nothing() {
+    let world = World::new().await;
+    let mut alice = world.device("Alice", 1_000).await;
+    let mut carol = world.device("Carol", 0).await;
+    world.load(&mut alice, 1_000).await;
+    for lie in ["another payment", "another's payment", "a closed id"] {
+        let mut bob = world.device(&format!("Bob, {lie}"), 0).await;
+        let request = bob.request(100);
+        let (first, second) = (alice.pay(&request), alice.pay(&request));
+        let for_carol = alice.pay(&carol.request(100));
+        for pair in [&first, &second, &for_carol] {
+            world.report(pair).await;
+        }
+        let id = first.payment.body().request_id;
+        match lie {
+            "another payment" => {
+                assert!(bob.collect(&first));
+                world.sync(&mut bob).await;
+                bob.collected.push((id, second.hash()));
+            }
+            "another's payment" => bob.collected.push((id, for_carol.hash())),
+            _ => {
+                bob.close_ids();
+                world.sync(&mut bob).await;
+                bob.collected.push((id, first.hash()));
+            }
+        }
+        // What it holds is stated as it is: no sum shows the lie.
+        let order = bob.status_open();
+        let before = format!("{:?}", world.check().await);
+
+        let refused = world.status(&order).await.unwrap_err();
+
+        assert_eq!(
+            (refused.status, refused.code.as_str()),
+            (409, "books-differ"),
+            "{lie}"
+        );
+        assert_eq!(world.view(&bob).await.tas[0].standing, "suspended");
+        assert_eq!(format!("{:?}", world.check().await), before, "{lie}");
+    }
+    assert_eq!(world.view(&carol).await.tas[0].standing, "live");
+}
+
+#[tokio::test]
+async fn what_the_payers_chain_alone_tells_is_credited() {
+    let world = World::new().await;
+    let mut alice = world.device("Alice", 1_000).await;
+    let mut bob = world.device("Bob", 0).await;
+    let shop = world.client("Shop").await;
+    world.load(&mut alice, 1_000).await;
+    alice.pay(&shop.client_request(300));
+    let waits = alice.pay(&bob.request(200));
+
+    world.sync(&mut alice).await;
+
+    assert_eq!(world.online(&shop).await, 300);
+    assert_eq!(world.check().await.transit, 200);
+    let mail = world.mailbox(&bob, 0).await.unwrap();
+    assert_eq!(mail.pairs.to_vec(), [waits]);
+}
+
+#[tokio::test]
+async fn a_chain_with_a_statement_that_its_ta_did_not_sign_or_that_is_anothers_is_refused() {
+    let world = World::new().await;
+    let mut alice = world.device("Alice", 1_000).await;
+    let mut mallory = world.device("Mallory", 1_000).await;
+    world.load(&mut alice, 500).await;
+    let order = alice.status_open();
+    let Statement::DepositOpen(open) = order.chain[0].clone() else {
+        panic!("the deposit comes first");
+    };
+    let forged = Signed::sign(open.body().clone(), &SecretKey::from_seed(&[3; 32]));
+    let foreign = mallory.deposit_open(500).open;
+    for (statement, code) in [(forged, "signature"), (foreign, "malformed")] {
+        let wrong = StatusOrder {
+            chain: List::try_from(vec![Statement::DepositOpen(statement)]).unwrap(),
+            status: order.status.clone(),
+        };
+        assert_eq!(world.status(&wrong).await.unwrap_err().code, code);
+    }
+    let mut unsigned = order.clone();
+    let body = order.status.body().clone();
+    unsigned.status = Signed::sign(body, &SecretKey::from_seed(&[3; 32]));
+    assert_eq!(world.status(&unsigned).await.unwrap_err().code, "signature");
+
+    assert_eq!(world.view(&alice).await.tas[0].standing, "live");
+    assert!(world.status(&order).await.is_ok());
+}

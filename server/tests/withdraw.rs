@@ -1,6 +1,7 @@
 //! Withdraw: the TA has debited itself, so nothing is lost whatever the server thinks of the TA.
 
 use blepay_server::admin::{Office, Standing};
+use ops_proto::message::{ItemOutcome, SettlementState};
 use ops_proto::statement::Contradiction;
 
 use super::world::{Device, World};
@@ -210,4 +211,60 @@ async fn a_withdrawal_of_a_stranger_or_with_a_foreign_signature_is_refused() {
     *wire.last_mut().unwrap() ^= 1;
     let refused = world.post("/v1/withdrawals", wire).await.unwrap_err();
     assert_eq!((refused.status, refused.code.as_str()), (403, "signature"));
+}
+
+#[tokio::test]
+async fn what_a_revoked_or_dead_ta_withdraws_waits_and_is_acknowledged() {
+    let world = World::new().await;
+    for end in ["revoked", "dead"] {
+        let mut alice = world.device(&format!("Alice, {end}"), 1_000).await;
+        world.load(&mut alice, 800).await;
+        let held = world.check().await.held;
+        let order = alice.withdraw(300);
+        if end == "revoked" {
+            let mut office = Office::open(world.data.path()).await.unwrap();
+            let ta = alice.ta_key();
+            let revoked = Standing::Revoked;
+            office.set_standing(&ta, revoked, "stolen").await.unwrap();
+        } else {
+            world.report_death(&alice, alice.ta_key()).await.unwrap();
+        }
+
+        let ack = world.withdraw(&order).await.unwrap();
+
+        assert_eq!(ack.body().order, order.hash());
+        assert_eq!(world.withdraw(&order).await.unwrap(), ack);
+        assert_eq!(world.online(&alice).await, 200);
+        let now_held = if end == "revoked" { 300 } else { 800 };
+        assert_eq!(world.check().await.held - held, now_held, "{end}");
+    }
+}
+
+#[tokio::test]
+async fn neither_revocation_nor_death_stops_a_report_or_a_claim() {
+    let world = World::new().await;
+    let mut alice = world.device("Alice", 1_000).await;
+    let mut bob = world.device("Bob", 0).await;
+    let shop = world.client("Shop").await;
+    world.load(&mut alice, 800).await;
+    let to_shop = alice.pay(&shop.client_request(100));
+    let to_bob = alice.pay(&bob.request(200));
+    bob.collect(&to_bob);
+    for device in [&alice, &bob] {
+        let mut office = Office::open(world.data.path()).await.unwrap();
+        let ta = device.ta_key();
+        let revoked = Standing::Revoked;
+        office.set_standing(&ta, revoked, "stolen").await.unwrap();
+    }
+
+    let credited = ItemOutcome::Held(SettlementState::Credited);
+    let waiting = ItemOutcome::Held(SettlementState::Waiting);
+    assert_eq!(world.claim(&to_shop).await, credited);
+    assert_eq!(world.report(&to_bob).await, waiting);
+    // Its owner says that it is gone: what it had collected waits for the owner.
+    world.report_death(&bob, bob.ta_key()).await.unwrap();
+    assert_eq!(world.report(&to_bob).await, credited);
+
+    assert_eq!(world.online(&shop).await, 100);
+    assert_eq!(world.check().await.held, 200);
 }

@@ -230,6 +230,30 @@ proptest! {
         prop_assert_eq!(balances[&Account::Shadow(TA)], i128::from(stated));
         prop_assert_eq!(judged.unbacked, 0);
     }
+
+    /// Payments that came after a status may have been booked from what it still states.
+    #[test]
+    fn a_status_that_later_payments_overtook_is_booked_without_overdraft(
+        shadow in 0_u64..200, by_owner in 0_u64..200, by_loss in 0_u64..200,
+        paid_after in 0_u64..600, withdrawn in 0_u64..300,
+    ) {
+        let withdrawals: Vec<Amount> = Amount::try_from(withdrawn).into_iter().collect();
+        let holds = i128::from(shadow + paid_after) - i128::from(by_owner + by_loss + withdrawn);
+        prop_assume!(holds >= 0);
+        let books = StatusBooks {
+            stated: Balance::from_minor_units(u64::try_from(holds).unwrap()),
+            shadow: Balance::from_minor_units(shadow),
+            advanced_by_owner: by_owner,
+            advanced_by_loss: by_loss,
+            paid_after,
+            withdrawals,
+            ..status()
+        };
+        let judged = judge(&books).unwrap();
+        let mut balances = BTreeMap::from([(Account::Shadow(TA), i128::from(shadow))]);
+
+        post(&mut balances, &judged.transfers)?;
+    }
 }
 
 fn post(
