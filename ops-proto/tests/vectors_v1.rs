@@ -77,6 +77,7 @@ fn the_end_of_a_ta_and_the_mailbox_are_frozen() {
     assert_frozen("mailbox_answer", &world.mailbox_answer());
     assert_frozen("remembered", &world.remembered());
     assert_frozen("remembered_answer", &world.remembered_answer());
+    assert_frozen("remembered_lists", &world.remembered_lists());
 }
 
 #[test]
@@ -90,6 +91,8 @@ fn lists_and_what_providers_exchange_are_frozen() {
     assert_frozen("forward_answer", &world.forward_answer());
     assert_frozen("settlement", &world.settlement());
     assert_frozen("settlement_ack", &world.settlement_ack());
+    assert_frozen("settlements_query", &world.settlements_query());
+    assert_frozen("settlements_answer", &world.settlements_answer());
 }
 
 /// Both directions, the hash, and that no shorter prefix decodes.

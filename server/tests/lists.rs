@@ -5,12 +5,14 @@ use blepay_server::provider::Layout;
 use ops_proto::certificate::Role;
 use ops_proto::list::List;
 use ops_proto::message::{
-    ItemOutcome, ItemRefused, ListVersion, ListsHeld, ListsQuery, ProviderList, SettlementState,
+    CertificateChain, DepositOutcome, ItemOutcome, ItemRefused, ListVersion, ListsHeld, ListsQuery,
+    ProviderList, RememberedItem, SettlementState,
 };
 use ops_proto::{PublicKey, Signed};
 
 use super::providers::Realm;
-use super::world::{Device, World};
+use super::restore::remember;
+use super::world::{Device, World, decode};
 
 const CREDITED: ItemOutcome = ItemOutcome::Held(SettlementState::Credited);
 const REVOKED: ItemOutcome = ItemOutcome::Refused(ItemRefused::Revoked);
@@ -344,4 +346,61 @@ async fn a_restore_gives_no_version_a_second_meaning() {
     assert_eq!(world.claim(&honest).await, CREDITED);
     let listed = carol.pay(&request(&world, &shop, Some(held)));
     assert_eq!(world.claim(&listed).await, REVOKED);
+}
+
+#[tokio::test]
+async fn whom_a_device_remembers_as_revoked_is_revoked_again_after_a_restore() {
+    let world = World::new().await;
+    let other = World::new().await;
+    let first = world.device("First", 0).await;
+    let mut thief = world.device("Thief", 1_000).await;
+    let witness = world.client("Witness").await;
+    world.load(&mut thief, 500).await;
+    revoke(&world, &first).await;
+    let address = Layout::new(world.data.path()).store_address().unwrap();
+    let file = world.data.path().join("copy.backup");
+    backup(world.data.path(), &address, &file).await.unwrap();
+    revoke(&world, &thief).await;
+    // One that the restore forgets altogether.
+    let mut late = Device::new("Late");
+    let client: CertificateChain = decode(&late.register_client(&world).await.unwrap());
+    let ta: CertificateChain = decode(&late.register_ta(&world).await.unwrap());
+    revoke(&world, &late).await;
+    revoke(&other, &other.device("Else", 0).await).await;
+    let piece = world.lists(&query(&world, None)).await.pieces[0].clone();
+    let foreign = other.lists(&query(&other, None)).await.pieces[0].clone();
+    let World { data, server, .. } = world;
+    server.shutdown().await;
+    restore(data.path(), &address, &file, Force::Yes)
+        .await
+        .unwrap();
+    let world = World::start(data).await;
+    assert_eq!(world.view(&thief).await.tas[0].standing, "live");
+
+    let item = RememberedItem::DenyList(piece.clone());
+    let told = [item.clone(), RememberedItem::DenyList(foreign)];
+    assert_eq!(remember(&world, &witness, &told).await.unwrap(), 1);
+    let update = world.lists(&query(&world, None)).await;
+    let told_again = [RememberedItem::Certificate(client), item];
+    assert_eq!(remember(&world, &late, &told_again).await.unwrap(), 2);
+    let ta = [RememberedItem::Certificate(ta)];
+    assert_eq!(remember(&world, &late, &ta).await.unwrap(), 1);
+
+    assert_eq!(world.lists(&query(&world, None)).await, update, "once");
+    let body = update.pieces[0].verify(&list_key(&world)).unwrap();
+    assert!(body.version > piece.body().version);
+    assert_eq!(body.entries, piece.body().entries);
+    assert_eq!(body.entries.len(), 3);
+    for device in [&thief, &late] {
+        let view = world.view(device).await;
+        assert_eq!(view.tas[0].standing, "suspended");
+        let mut office = Office::open(world.data.path()).await.unwrap();
+        let live = Standing::Live;
+        let again = office.set_standing(&device.ta_key(), live, "why").await;
+        assert!(again.is_err(), "it is on the list");
+    }
+    let order = thief.deposit_open(100);
+    let refused = world.deposit(&order).await.unwrap();
+    assert_ne!(refused.body().outcome, DepositOutcome::Granted);
+    world.check().await;
 }

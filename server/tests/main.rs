@@ -42,6 +42,7 @@ mod sqlite {
     mod openapi;
     mod process;
     mod providers;
+    mod providers_restored;
     mod refusals;
     mod registration;
     mod renew;
@@ -73,6 +74,7 @@ mod postgres {
     mod process;
     mod processes;
     mod providers;
+    mod providers_restored;
     mod refusals;
     mod registration;
     mod renew;

@@ -60,20 +60,20 @@ impl Realm {
     }
 
     /// Tells each where the other is.
-    async fn introduce(&self, exposure: u64) {
+    pub(super) async fn introduce(&self, exposure: u64) {
         know(&self.bank, &self.shop, "Shop", exposure).await;
         know(&self.shop, &self.bank, "Bank", exposure).await;
     }
 
     /// Makes a payer of the bank that holds money.
-    async fn payer(&self, minor_units: u64) -> Device {
+    pub(super) async fn payer(&self, minor_units: u64) -> Device {
         let mut payer = self.bank.device("Alice", minor_units).await;
         self.bank.load(&mut payer, minor_units).await;
 
         payer
     }
 
-    async fn hand_in(&self, world: &World, pair: &PaymentPair) -> ItemOutcome {
+    pub(super) async fn hand_in(&self, world: &World, pair: &PaymentPair) -> ItemOutcome {
         let providers = vec![self.bank.provider.clone(), self.shop.provider.clone()];
         let batch = Batch {
             providers: List::try_from(providers).unwrap(),
@@ -85,12 +85,12 @@ impl Realm {
         answer.body().items[0].1
     }
 
-    async fn claim(&self, pair: &PaymentPair) -> ItemOutcome {
+    pub(super) async fn claim(&self, pair: &PaymentPair) -> ItemOutcome {
         self.hand_in(&self.shop, pair).await
     }
 
     /// Hands a payment in until it is settled as expected.
-    async fn settled(&self, pair: &PaymentPair, expected: ItemOutcome) {
+    pub(super) async fn settled(&self, pair: &PaymentPair, expected: ItemOutcome) {
         for _ in 0..1_200 {
             if self.claim(pair).await == expected {
                 return;
@@ -101,7 +101,7 @@ impl Realm {
     }
 
     /// Demands that both books balance and replay, and that what one owes the other is owed.
-    async fn check(&self, owed: u64) {
+    pub(super) async fn check(&self, owed: u64) {
         self.bank.check().await;
         self.shop.check().await;
         let bank = position(&self.bank).await;
@@ -177,7 +177,7 @@ async fn know(world: &World, other: &World, name: &str, exposure: u64) {
     office.add_peer(name, &enrolment, exposure).await.unwrap();
 }
 
-async fn position(world: &World) -> PositionDetail {
+pub(super) async fn position(world: &World) -> PositionDetail {
     let mut office = Office::open(world.data.path()).await.unwrap();
 
     office.positions().await.unwrap().remove(0)
@@ -195,7 +195,7 @@ pub(super) fn secret(world: &World, name: &str) -> SecretKey {
 }
 
 /// Confirms at a creditor that a transfer came, once the debtor has announced it.
-async fn receive(creditor: &World, debtor: &str, minor_units: u64, reference: &str) {
+pub(super) async fn receive(creditor: &World, debtor: &str, minor_units: u64, reference: &str) {
     eventually("announced", async || {
         let mut office = Office::open(creditor.data.path()).await.unwrap();
         let received = office.receive(debtor, amount(minor_units), reference).await;
@@ -205,7 +205,7 @@ async fn receive(creditor: &World, debtor: &str, minor_units: u64, reference: &s
     .await;
 }
 
-async fn eventually(what: &str, mut is_so: impl AsyncFnMut() -> bool) {
+pub(super) async fn eventually(what: &str, mut is_so: impl AsyncFnMut() -> bool) {
     for _ in 0..1_200 {
         if is_so().await {
             return;

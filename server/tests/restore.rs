@@ -84,7 +84,7 @@ impl Keeper {
     }
 }
 
-async fn remember(
+pub(super) async fn remember(
     world: &World,
     device: &Device,
     items: &[RememberedItem],
@@ -102,7 +102,7 @@ async fn remember(
     Ok(answer.body().known)
 }
 
-async fn back_up(world: &World) -> PathBuf {
+pub(super) async fn back_up(world: &World) -> PathBuf {
     let address = Layout::new(world.data.path()).store_address().unwrap();
     let file = world.data.path().join("copy.backup");
     backup(world.data.path(), &address, &file).await.unwrap();
@@ -553,4 +553,105 @@ async fn an_answer_that_nothing_was_booked_for_is_signed_and_not_kept() {
     let before = audit(other.data.path()).await.unwrap().answers;
     other.batch("/v1/reports", &[pair]).await;
     assert_eq!(audit(other.data.path()).await.unwrap().answers, before + 1);
+}
+
+/// What a TA states after a restore, when its device hands in only these items.
+async fn status_after(
+    world: &World,
+    keeper: &mut Keeper,
+    items: &[RememberedItem],
+) -> Result<(), Refused> {
+    let told = [keeper.certificates.clone(), items.to_vec()].concat();
+    let known = keeper.tell(world, &told).await?;
+    assert_eq!(known, u64::try_from(told.len()).unwrap());
+    let order = keeper.device.status_open();
+
+    world.status(&order).await.map(drop)
+}
+
+#[tokio::test]
+async fn who_states_more_after_a_restore_than_signed_answers_prove_gets_nothing() {
+    let world = World::new().await;
+    let mut alice = Keeper::new(&world, "Alice", 1_000).await;
+    alice.load(&world, 500).await;
+    alice.sync(&world).await;
+    let file = back_up(&world).await;
+    let world = restored(world, &file).await;
+    alice.come_back(&world).await;
+
+    let more = alice.device.clone().status_open_with_balance(600);
+    let refused = world.status(&more).await.unwrap_err();
+
+    assert_eq!(refused.code, "report-first");
+    assert!(refused.message.contains("lack 100"), "{}", refused.message);
+    assert_eq!(world.view(&alice.device).await.tas[0].standing, "live");
+    alice.sync(&world).await;
+    let ledger = world.check().await;
+    assert_eq!((ledger.loss, ledger.shadow), (0, 500));
+}
+
+#[tokio::test]
+async fn a_device_that_keeps_a_deposit_back_after_a_restore_is_told_which_and_gains_nothing() {
+    let world = World::new().await;
+    let mut alice = Keeper::new(&world, "Alice", 1_000).await;
+    let file = back_up(&world).await;
+    alice.load(&world, 300).await;
+    alice.load(&world, 200).await;
+    alice.sync(&world).await;
+    let world = restored(world, &file).await;
+
+    let token = alice.items[2..].to_vec();
+    let refused = status_after(&world, &mut alice, &token).await.unwrap_err();
+    assert_eq!(refused.code, "report-first");
+    assert!(refused.message.contains("i = 1"), "{}", refused.message);
+    let first = alice.items[..1].to_vec();
+    let refused = status_after(&world, &mut alice, &first).await.unwrap_err();
+    assert!(refused.message.contains("i = 2"), "{}", refused.message);
+    assert_eq!(world.check().await.loss, 0);
+    alice.come_back(&world).await;
+
+    let ledger = world.check().await;
+    assert_eq!((ledger.loss, ledger.shadow), (0, 500));
+    assert_eq!(world.online(&alice.device).await, 500);
+}
+
+#[tokio::test]
+async fn a_device_that_keeps_a_status_back_after_a_restore_gains_nothing_by_the_payments_it_names()
+{
+    let world = World::new().await;
+    let mut alice = Keeper::new(&world, "Alice", 1_000).await;
+    let mut bob = Keeper::new(&world, "Bob", 0).await;
+    alice.load(&world, 500).await;
+    alice.sync(&world).await;
+    bob.sync(&world).await;
+    let file = back_up(&world).await;
+    for minor_units in [300, 10] {
+        alice.pay(&mut bob, minor_units);
+        bob.sync(&world).await;
+    }
+    let world = restored(world, &file).await;
+    let pairs = std::mem::take(&mut bob.pairs);
+
+    // It names ten of what it collected, and keeps the status back that names the rest.
+    let last = bob.items[2..].to_vec();
+    let refused = status_after(&world, &mut bob, &last).await.unwrap_err();
+    assert_eq!(refused.code, "report-first");
+    assert_eq!(world.check().await.loss, 0);
+    // With all that was signed the provider bears what nobody has handed in, once.
+    bob.come_back(&world).await;
+    bob.come_back(&world).await;
+    assert_eq!(world.check().await.loss, 310);
+    let more = bob.device.clone().status_open_with_balance(620);
+    let refused = world.status(&more).await.unwrap_err();
+    assert_eq!(refused.code, "report-first");
+    // And it is whole again once the payments turn up, whoever has them.
+    for pair in &pairs {
+        world.report(pair).await;
+    }
+    bob.come_back(&world).await;
+
+    let ledger = world.check().await;
+    assert_eq!((ledger.loss, ledger.shadow), (0, 500));
+    assert_eq!(world.online(&bob.device).await, 0);
+    assert_eq!(world.view(&bob.device).await.tas[0].shadow, 310);
 }

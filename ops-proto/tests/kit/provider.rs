@@ -4,7 +4,7 @@ use ops_proto::message::{
     DeathAnswer, DenyEntry, DenyListPiece, DirectoryEntry, Forward, ForwardAnswer, ForwardOutcome,
     ForwardRefused, ListVersion, MailboxAnswer, MailboxQuery, Payment, ProviderDirectory,
     ProviderRequest, ProviderStanding, Remembered, RememberedAnswer, RememberedItem, ReportDeath,
-    RetireAnswer, Settlement, SettlementAck,
+    RetireAnswer, Settlement, SettlementAck, SettlementsAnswer, SettlementsQuery,
 };
 use ops_proto::statement::{Evidence, Statement};
 use ops_proto::{Balance, ProviderId, SecretKey, Signed};
@@ -217,6 +217,29 @@ impl World {
         Signed::sign(body, &self.other_answer())
     }
 
+    pub(crate) fn settlements_query(&self) -> Signed<SettlementsQuery> {
+        let body = SettlementsQuery {
+            debtor: self.own(),
+            creditor: OTHER,
+            after: 0,
+            incarnation: 2,
+        };
+
+        Signed::sign(body, &self.answer)
+    }
+
+    pub(crate) fn settlements_answer(&self) -> Signed<SettlementsAnswer> {
+        let body = SettlementsAnswer {
+            debtor: self.own(),
+            creditor: OTHER,
+            settlements: vec![self.settlement()].try_into().expect("one settlement"),
+            more: false,
+            stamp: STAMP,
+        };
+
+        Signed::sign(body, &self.other_answer())
+    }
+
     pub(crate) fn remembered(&self) -> Signed<Remembered> {
         let order = ops_proto::message::DepositOrder {
             open: self.deposit_open(),
@@ -230,6 +253,17 @@ impl World {
             client: self.client.public_key(),
             items: items.try_into().expect("two items"),
             challenge: [0x44; 32],
+        };
+
+        Signed::sign(body, &self.client)
+    }
+
+    pub(crate) fn remembered_lists(&self) -> Signed<Remembered> {
+        let items = vec![RememberedItem::DenyList(self.deny_list_piece())];
+        let body = Remembered {
+            client: self.client.public_key(),
+            items: items.try_into().expect("one item"),
+            challenge: [0x45; 32],
         };
 
         Signed::sign(body, &self.client)

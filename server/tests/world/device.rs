@@ -2,6 +2,8 @@
 
 mod ends;
 
+use std::collections::BTreeMap;
+
 use ops_proto::attestation::{DeviceCertificate, Quote};
 use ops_proto::certificate::Certificate;
 use ops_proto::id::RequestId;
@@ -40,6 +42,8 @@ pub(crate) struct Device {
     pub(crate) since_token: Vec<Statement>,
     pub(crate) open_ids: Vec<RequestId>,
     pub(crate) collected: Vec<(RequestId, Digest)>,
+    /// What each payment brought that was ever collected, in minor units.
+    amounts: BTreeMap<Digest, u64>,
     next_id: u64,
     deposit: Option<Signed<DepositOpen>>,
     status: Option<Signed<Status>>,
@@ -64,6 +68,7 @@ impl Device {
             since_token: Vec::new(),
             open_ids: Vec::new(),
             collected: Vec::new(),
+            amounts: BTreeMap::new(),
             next_id: 1,
             deposit: None,
             status: None,
@@ -302,6 +307,8 @@ impl Device {
         self.open_ids.remove(at);
         self.collected.push((payment.request_id, pair.hash()));
         self.balance += payment.amount.minor_units();
+        let amount = payment.amount.minor_units();
+        self.amounts.insert(pair.hash(), amount);
 
         true
     }
@@ -320,6 +327,11 @@ impl Device {
         let chain = self.since_token.clone();
         let mut nonce = [0; 16];
         getrandom::fill(&mut nonce).unwrap();
+        let collected_total = self
+            .collected
+            .iter()
+            .map(|(_, hash)| self.amounts[hash])
+            .sum();
         let statement = self.state(Moves::Neither, |device, position| {
             let body = Status {
                 ta: device.ta_key(),
@@ -327,8 +339,8 @@ impl Device {
                 balance: Balance::from_minor_units(balance),
                 paid_count: 0,
                 paid_total: 0,
-                collected_count: 0,
-                collected_total: 0,
+                collected_count: device.collected.len().try_into().unwrap(),
+                collected_total,
                 collected: List::try_from(device.collected.clone()).unwrap(),
                 open: List::try_from(device.open_ids.clone()).unwrap(),
                 mark: RequestId(device.next_id),
