@@ -33,6 +33,7 @@ mod sqlite {
     mod backup;
     mod ca;
     mod claims;
+    mod client_standing;
     mod deposits;
     mod hostile;
     mod http;
@@ -65,6 +66,7 @@ mod postgres {
     mod backup;
     mod ca;
     mod claims;
+    mod client_standing;
     mod deposits;
     mod hostile;
     mod http;

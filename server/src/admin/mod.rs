@@ -4,6 +4,7 @@ mod accounts;
 mod attempts;
 mod audit;
 mod backup;
+mod client_standing;
 mod evidence;
 mod findings;
 mod lists;
@@ -19,11 +20,11 @@ use ops_proto::{Amount, PublicKey};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use attempts::Attempts;
 use crate::ledger::{Account, Reason, Transfer};
 use crate::provider::{FileError, HexKey, Layout};
 use crate::store::{ClientRow, Store, StoreAddress, StoreError, Totals, Unit};
 use crate::writer::now;
+use attempts::Attempts;
 
 pub(crate) use accounts::ACCOUNTS_PAGE_MAX;
 pub use accounts::{AccountPage, AccountView, TaView};
@@ -335,6 +336,14 @@ pub enum AdminError {
     /// No TA has this key.
     #[error("no TA has the key {0}: see `blepay-server account list`")]
     TaUnknown(String),
+    /// The client is not such that this can be done with it or its TA.
+    #[error("the client is {is}, so {asked}")]
+    ClientStanding {
+        /// How it is.
+        is: &'static str,
+        /// What cannot be done.
+        asked: &'static str,
+    },
     /// The TA is not such that this can be done with it.
     #[error("the TA is {is}, so it cannot be {asked}")]
     Standing {

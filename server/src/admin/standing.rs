@@ -4,13 +4,14 @@ use ops_proto::PublicKey;
 use ops_proto::message::ListVersion;
 
 use super::accounts::ta_view;
-use super::{ATTEMPTS_MAX, AdminError, Office, TaView, check_reference};
+use super::attempts::Attempts;
+use super::{AdminError, Office, TaView, check_reference};
 use crate::provider::Provider;
 use crate::service::Desk;
 use crate::store::{TaRow, TaStanding, Unit};
 use crate::writer::now;
 
-/// What may be asked for a TA.
+/// What may be asked for a TA or a client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Standing {
     /// It gets no grants and no tokens, and its money waits.
@@ -34,14 +35,13 @@ impl Office {
         reason: &str,
     ) -> Result<TaView, AdminError> {
         check_reference(reason)?;
-        for _ in 1..ATTEMPTS_MAX {
-            match self.try_set_standing(ta, standing, reason).await {
-                Err(AdminError::Store(error)) if error.may_be_repeated() => {}
-                view => return view,
+        let mut attempts = Attempts::default();
+        loop {
+            let tried = self.try_set_standing(ta, standing, reason).await;
+            if !attempts.again(tried.as_ref().err().and_then(AdminError::of_books)) {
+                return tried;
             }
         }
-
-        self.try_set_standing(ta, standing, reason).await
     }
 
     async fn try_set_standing(
@@ -57,17 +57,7 @@ impl Office {
         match standing {
             Standing::Suspended => suspend(&mut unit, &row, reason).await?,
             Standing::Live => unsuspend(&mut unit, &row).await?,
-            Standing::Revoked => {
-                if row.standing == TaStanding::Live {
-                    suspend(&mut unit, &row, reason).await?;
-                }
-                let mut desk = Desk {
-                    unit: &mut unit,
-                    provider: &provider,
-                    now: now(),
-                };
-                desk.revoke(&row).await?;
-            }
+            Standing::Revoked => revoke(&mut unit, &provider, &row, reason).await?,
         }
         let row = unit.ta(ta).await?.ok_or_else(unknown)?;
         let view = ta_view(&mut unit, &row).await?;
@@ -77,7 +67,30 @@ impl Office {
     }
 }
 
-async fn suspend(unit: &mut Unit<'_>, ta: &TaRow, reason: &str) -> Result<(), AdminError> {
+/// Suspends a TA, unless it is, and puts it on the deny-list.
+pub(super) async fn revoke(
+    unit: &mut Unit<'_>,
+    provider: &Provider,
+    ta: &TaRow,
+    reason: &str,
+) -> Result<(), AdminError> {
+    if ta.standing == TaStanding::Live {
+        suspend(unit, ta, reason).await?;
+    }
+    let mut desk = Desk {
+        unit,
+        provider,
+        now: now(),
+    };
+
+    Ok(desk.revoke(ta).await?)
+}
+
+pub(super) async fn suspend(
+    unit: &mut Unit<'_>,
+    ta: &TaRow,
+    reason: &str,
+) -> Result<(), AdminError> {
     match ta.standing {
         TaStanding::Suspended => return Ok(()),
         TaStanding::Live => {}
@@ -99,6 +112,12 @@ async fn unsuspend(unit: &mut Unit<'_>, ta: &TaRow) -> Result<(), AdminError> {
     let findings = unit.findings(&ta.key).await?;
     if findings.iter().any(|(_, evidence)| evidence.is_some()) {
         return Err(AdminError::Convicted);
+    }
+    if unit.is_client_suspended(&ta.owner).await? {
+        return Err(AdminError::ClientStanding {
+            is: "suspended",
+            asked: "its TA cannot live again",
+        });
     }
     if ta.listed > ListVersion::default() {
         return Err(unfit(ta, "let live again: it is on the deny-list"));

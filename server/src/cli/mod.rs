@@ -155,15 +155,15 @@ The same reference again changes nothing, so that a credit can be repeated safel
         #[arg(long)]
         json: bool,
     },
-    /// Suspend a TA: no grants and no tokens, and its money waits
+    /// Suspend a TA: no grants and no tokens, and its money waits; or a client: no TA, no new certificate
     #[command(after_help = "Example:
   blepay-server suspend 5f0c…(64 hex digits) --reason 'reported stolen' --data ./data")]
     Suspend(StandingArgs),
-    /// Let a suspended TA live again, unless evidence convicts it or it is on the deny-list
+    /// Let a suspended TA or client live again, unless evidence convicts it or it is on the deny-list
     #[command(after_help = "Example:
   blepay-server unsuspend 5f0c…(64 hex digits) --reason 'found again' --data ./data")]
     Unsuspend(StandingArgs),
-    /// Suspend a TA and put it on the deny-list, from which it does not come back
+    /// Suspend a TA, or a client with its TAs, and put it on the deny-list, from which it does not come back
     #[command(after_help = "Example:
   blepay-server revoke 5f0c…(64 hex digits) --reason 'taken apart by a thief' --data ./data")]
     Revoke(StandingArgs),

@@ -14,9 +14,9 @@ use crate::provider::{HexDigest, HexKey, Layout};
 /// Whose standing changes, and why.
 #[derive(Debug, Args)]
 pub struct StandingArgs {
-    /// The TA's key: 64 hex digits, as `account show` prints it
-    #[arg(value_name = "TA")]
-    ta: HexKey,
+    /// The key of a TA, or of a client: 64 hex digits, as `account show` prints it
+    #[arg(value_name = "KEY")]
+    key: HexKey,
     /// Why: one sentence, which is kept and shown
     #[arg(long, value_name = "TEXT")]
     reason: String,
@@ -97,12 +97,22 @@ pub enum MeasurementCommand {
     },
 }
 
-/// Changes the standing of a TA and prints what it is then.
+/// Changes the standing of a TA, or of a client with its TAs, and prints what it is then.
 pub(super) async fn set_standing(args: StandingArgs, standing: Standing) -> anyhow::Result<()> {
     let mut office = Office::open(&args.data.data).await?;
     let exponent = office.exponent()?;
-    let HexKey(ta) = args.ta;
-    let view: TaView = office.set_standing(&ta, standing, &args.reason).await?;
+    let HexKey(key) = args.key;
+    if office.is_client(&key).await? {
+        let view = office
+            .set_client_standing(&key, standing, &args.reason)
+            .await?;
+        if args.json {
+            return Ok(output::json(&view)?);
+        }
+
+        return Ok(output::account(&view, exponent)?);
+    }
+    let view: TaView = office.set_standing(&key, standing, &args.reason).await?;
     if args.json {
         return Ok(output::json(&view)?);
     }

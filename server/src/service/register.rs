@@ -100,6 +100,9 @@ impl Ta {
             }
             return Ok(chain_bytes(at, known.certificate));
         }
+        if at.unit.is_client_suspended(&self.client).await? {
+            return Err(refuse(Code::Suspended, "the client is suspended"));
+        }
         if at.unit.ta_of(&self.client).await?.is_some() {
             return Err(refuse(Code::TaBound, "the client has another TA"));
         }

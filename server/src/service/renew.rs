@@ -67,6 +67,9 @@ impl RenewOrder {
             let message = "the key is not registered as a client or TA";
             return Err(refuse(Code::SubjectUnknown, message));
         };
+        if at.unit.is_client_suspended(subject).await? {
+            return Err(refuse(Code::Suspended, "the client is suspended"));
+        }
 
         Ok((SubjectKind::Client, client.certificate))
     }

@@ -11,6 +11,7 @@ mod books;
 mod bulk;
 mod certificates;
 mod challenges;
+mod client_standing;
 mod column;
 mod connect;
 mod debts;

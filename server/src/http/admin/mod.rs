@@ -214,7 +214,9 @@ impl From<AdminError> for Refusal {
             AdminError::Ambiguous { .. } => Code::Ambiguous,
             AdminError::ReferenceUsed { .. } => Code::ReferenceUsed,
             AdminError::Reference => Code::Value,
-            AdminError::Standing { .. } | AdminError::Convicted => Code::Standing,
+            AdminError::Standing { .. }
+            | AdminError::ClientStanding { .. }
+            | AdminError::Convicted => Code::Standing,
             AdminError::Tool(_) => Code::Tool,
             AdminError::InUse => Code::UnderWay,
             AdminError::Store(error) if error.may_be_repeated() => Code::Busy,

@@ -68,6 +68,7 @@ async fn book_client(
     };
     // Somebody may have taken the name since the restore: both have it then, and people tell by the key.
     at.unit.put_client(&row).await?;
+    lists::suspend_listed(at, &body.subject).await?;
     payment::redeem_waiting(at, &body.subject).await?;
     tracing::info!(client = %body.subject.id(), "Registered a client again");
 

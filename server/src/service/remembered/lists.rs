@@ -40,14 +40,17 @@ pub(super) async fn book(at: &mut Desk<'_, '_>, piece: &DenyListPiece) -> Result
     Ok(true)
 }
 
-/// Suspends a TA that our list names, if it is known and lives.
+/// Suspends a client or TA that our list names, if it is known and lives.
 pub(super) async fn suspend_listed(at: &mut Desk<'_, '_>, key: &PublicKey) -> Result<(), Stop> {
-    let Some(ta) = at.unit.ta(key).await? else {
-        return Ok(());
-    };
     if !at.unit.has_deny_entry(key).await? {
         return Ok(());
     }
+    if at.unit.client(key).await?.is_some() {
+        at.unit.set_client_suspended(key, true).await?;
+    }
+    let Some(ta) = at.unit.ta(key).await? else {
+        return Ok(());
+    };
     let ours = at.provider.id();
     let version = at.unit.list_version(&ours).await?;
     at.unit.set_listed(key, version).await?;
