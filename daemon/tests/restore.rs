@@ -2,12 +2,15 @@
 
 use std::sync::Arc;
 
+use ble_proto::gossip::GossipItem;
 use blepayd::api::types::SyncStatus;
 use blepayd::sync::SyncError;
 use blepayd::wallet::{Mode, PaymentEvent, Target};
-use ops_proto::message::RememberedItem;
+use ops_proto::PublicKey;
+use ops_proto::message::{ProviderStanding, RememberedItem};
 use tempfile::TempDir;
 
+use crate::kit::lists::{deny_list, directory, tell};
 use crate::kit::provider::{Loss, ONLINE, Provider, enrol, go_online};
 use crate::kit::{Bank, Device, Kind, amount, eventually, pay};
 
@@ -126,6 +129,13 @@ async fn reports_and_claims_are_made_again_in_the_servers_new_life() {
     })
     .await;
     let before = provider.asked("/v1/claims").len();
+    let payment = payee.incoming()[0].payment.to_wire();
+    let reported = || {
+        let mut told = provider.asked("/v1/reports");
+        told.retain(|body| body.windows(payment.len()).any(|part| part == payment));
+        told.len()
+    };
+    let told = reported();
 
     provider.restore(&backup);
     assert!(!provider.books().states.contains_key(&hash));
@@ -133,6 +143,7 @@ async fn reports_and_claims_are_made_again_in_the_servers_new_life() {
 
     assert!(provider.books().states.contains_key(&hash));
     assert_eq!(provider.asked("/v1/claims").len(), before + 1);
+    assert!(reported() > told, "the report is made again too");
     let _status = online.sync.run().await.expect("runs");
     assert_eq!(provider.asked("/v1/claims").len(), before + 1, "once");
     online.stop().await;
@@ -194,4 +205,41 @@ fn failures(status: &SyncStatus) -> Vec<&str> {
     let failed = status.parts.iter().filter(|part| !part.succeeded);
 
     failed.map(|part| part.part.as_str()).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_restored_server_is_told_whom_it_had_revoked_and_no_other_providers_list() {
+    let (bank, world) = (Arc::new(Bank::new(5)), TempDir::new().expect("a directory"));
+    let device = Device::new(&bank, world.path(), "Ada", Kind::WithTa).await;
+    let live = ProviderStanding::Live;
+    let (own, other) = (
+        deny_list(5, 3, &[PublicKey([9; 32])]),
+        deny_list(6, 2, &[PublicKey([8; 32])]),
+    );
+    let lists = vec![directory(1, &[(5, live), (6, live)]), own.clone(), other];
+    tell(&device, lists).await;
+    let provider = Provider::new(&bank);
+    let server = provider.serve().await;
+    let online = enrol(&device, &server, &bank).await;
+    let _status = online.sync.run().await.expect("runs");
+    let backup = provider.books();
+
+    provider.restore(&backup);
+    let status = online.sync.run().await.expect("runs");
+
+    assert_eq!(failures(&status), Vec::<&str>::new());
+    let told: Vec<_> = provider
+        .told()
+        .into_iter()
+        .filter_map(|item| match item {
+            RememberedItem::DenyList(piece) => Some(GossipItem::Piece(Box::new(piece))),
+            RememberedItem::Certificate(_)
+            | RememberedItem::Deposit(..)
+            | RememberedItem::Withdraw(..)
+            | RememberedItem::Token(..)
+            | RememberedItem::Retire(..) => None,
+        })
+        .collect();
+    assert_eq!(told, [own]);
+    online.stop().await;
 }

@@ -62,7 +62,11 @@ async fn interrupted(faults: Faults) -> bool {
     } = World::new().await;
     let device = device.stop().await.start_with(faults).await;
     let online = go_online(&device);
-    let wait = std::time::Duration::from_secs(3);
+    // who waits for a journal that is gone waits in vain
+    let wait = std::time::Duration::from_secs(match faults.cut {
+        PowerCut::Never => 30,
+        PowerCut::Before(_) | PowerCut::After(_) => 3,
+    });
     let last = tokio::time::timeout(wait, online.sync.withdraw(Some(amount(400)))).await;
     let what = format!("{faults:?}: {last:?}");
     online.stop().await;

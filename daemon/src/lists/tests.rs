@@ -86,6 +86,8 @@ fn every_broken_rule_is_refused_by_name_and_nothing_is_kept() {
     let mut elsewhere = body(version(1, 1), 0, 1, &[1]);
     elsewhere.provider = ProviderId([0x77; 16]);
     let elsewhere = GossipItem::Piece(Box::new(Signed::sign(elsewhere, &list_key())));
+    let other_epoch = body(version(2, 1), 0, 1, &[1]);
+    let other_epoch = GossipItem::Piece(Box::new(Signed::sign(other_epoch, &list_key())));
     let unsorted = {
         let entry = |provider| entry(provider, 1, ProviderStanding::Live);
         signed_directory(5, vec![entry(FERRY), entry(CAMPUS)])
@@ -98,6 +100,7 @@ fn every_broken_rule_is_refused_by_name_and_nothing_is_kept() {
     for (item, refused) in [
         (stranger, ListRefused::Signature),
         (elsewhere, ListRefused::UnknownProvider),
+        (other_epoch, ListRefused::Epoch),
         (piece(1, 1, 2, &[5]), ListRefused::Entries),
         (piece(1, 1, 2, &[4]), ListRefused::Entries),
         (piece(2, 0, 1, &[2, 1]), ListRefused::Entries),
