@@ -5,6 +5,7 @@
 
 mod boards;
 mod demo;
+mod failures;
 mod install;
 mod schemathesis;
 mod step;

@@ -9,6 +9,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context;
 
+use crate::failures::failures;
+
 /// How often a waiting reader sees what the step is doing.
 const PROGRESS_INTERVAL: Duration = Duration::from_secs(30);
 const POLL_INTERVAL: Duration = Duration::from_millis(100);
@@ -119,8 +121,12 @@ impl Step {
         }
     }
 
-    /// Shows the end of what a failed step wrote, and where the whole of it is.
+    /// Shows what failed in a step, the end of what it wrote, and where the whole of it is.
     fn explain(&self, status: ExitStatus, logs: [&PathBuf; 2]) {
+        let [out, log] = logs.map(|path| lossy(path));
+        for line in failures(&out, &log) {
+            crate::say(&format!("  ! {line}"));
+        }
         for path in logs {
             let text = lossy(path);
             let skipped = text.lines().count().saturating_sub(TAIL_LINES);
