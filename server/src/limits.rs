@@ -26,11 +26,11 @@ pub const STATUS_SIZE_MAX: usize = CHAIN_STATEMENTS_MAX * (PAIR_SIZE_MAX + 1) + 
 /// Largest body of what a device remembers, in bytes.
 pub const REMEMBERED_SIZE_MAX: usize = 512 * 1024;
 
-/// Bodies larger than [`BODY_SIZE_MAX`] that are read, checked or booked at a time.
-pub const LARGE_BODIES_MAX: usize = 8;
+/// Bodies larger than [`BODY_SIZE_MAX`] that are read, checked or booked at a time, in KiB all together.
+pub const LARGE_BODIES_KIB_MAX: usize = 40 * 1024;
 
-/// How many of them may be one host's; more of it wait for its own.
-pub const LARGE_BODIES_PER_HOST_MAX: usize = 2;
+/// How much of them may be one host's; more of it waits for its own.
+pub const LARGE_BODIES_KIB_PER_HOST_MAX: usize = 10 * 1024;
 
 /// What a body may take however small it is; a peer that falls behind [`BODY_RATE_MIN`] by that is cut.
 pub const BODY_GRACE: Duration = Duration::from_secs(5);
@@ -144,11 +144,12 @@ pub const DELIVER_AGAIN_MS: u64 = 60 * 60 * 1000;
 pub const KEPT_BACK_MAX: i64 = 500;
 
 const _: () = {
-    assert!(LARGE_BODIES_MAX * STATUS_SIZE_MAX < 128 * 1024 * 1024);
+    assert!(LARGE_BODIES_KIB_MAX <= 64 * 1024);
+    assert!(STATUS_SIZE_MAX <= LARGE_BODIES_KIB_PER_HOST_MAX * 1024);
     assert!(GROUP_MAX <= QUEUE_MAX);
     assert!(PEER_PAIRS_MAX <= BATCH_PAIRS_MAX);
     assert!(PEER_PAIRS_MAX * PAIR_SIZE_MAX <= FORWARD_SIZE_MAX);
     assert!(CONNECTIONS_PER_HOST_MAX <= CONNECTIONS_MAX / 8);
     assert!(REQUESTS_PER_HOST_MAX <= REQUESTS_MAX / 8);
-    assert!(LARGE_BODIES_PER_HOST_MAX <= LARGE_BODIES_MAX / 4);
+    assert!(LARGE_BODIES_KIB_PER_HOST_MAX <= LARGE_BODIES_KIB_MAX / 4);
 };

@@ -2,7 +2,9 @@
 
 use std::pin::pin;
 
-use blepay_server::limits::{LARGE_BODIES_MAX, REQUEST_TIMEOUT, REQUESTS_PER_HOST_MAX};
+use blepay_server::limits::{
+    BATCH_SIZE_MAX, LARGE_BODIES_KIB_PER_HOST_MAX, REQUEST_TIMEOUT, REQUESTS_PER_HOST_MAX,
+};
 use ops_proto::signed::encode;
 use tokio::io::{AsyncBufRead, AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::time::timeout;
@@ -200,7 +202,7 @@ async fn slow_bodies_of_one_host_keep_nobody_else_waiting() {
     let world = World::new().await;
     // Connected beforehand: the first bodies are given no longer than it takes to send the last.
     let mut large = Vec::new();
-    for _ in 0..LARGE_BODIES_MAX + 1 {
+    for _ in 0..LARGE_BODIES_KIB_PER_HOST_MAX * 1024 / BATCH_SIZE_MAX + 1 {
         large.push(world.connect_from_elsewhere().await);
     }
     let mut small = Vec::new();
@@ -208,7 +210,7 @@ async fn slow_bodies_of_one_host_keep_nobody_else_waiting() {
         small.push(world.connect_from_elsewhere().await);
     }
     for connection in &mut large {
-        send_slowly(connection, "/v1/claims", 100_000).await;
+        send_slowly(connection, "/v1/claims", BATCH_SIZE_MAX).await;
     }
     for connection in &mut small {
         send_slowly(connection, "/v1/clients", 1000).await;

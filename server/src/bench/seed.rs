@@ -167,6 +167,7 @@ impl Template {
                 previous: hash_of(number, j.saturating_sub(1)),
             },
             bytes: self.statement.clone(),
+            taken: Vec::new(),
             debited: 0,
             credited: 0,
             reason: Reason::Credit,

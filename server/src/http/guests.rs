@@ -76,12 +76,12 @@ impl Guests {
         })
     }
 
-    /// Admits one more of a host once it may have one.
-    pub(crate) async fn wait(&self, host: Host) -> Guest {
+    /// Admits so many more of a host once it may have them.
+    pub(crate) async fn wait(&self, host: Host, many: u32) -> Guest {
         let (place, permits) = self.place(host);
 
         Guest {
-            _permit: permits.acquire_owned().await.ok(),
+            _permit: permits.acquire_many_owned(many).await.ok(),
             _place: place,
         }
     }
@@ -159,7 +159,8 @@ mod tests {
         let guests = Guests::new(1);
         let one = guests.admit(host("192.0.2.1")).unwrap();
         let waiting = guests.clone();
-        let next = TaskTracker::new().spawn(async move { waiting.wait(host("192.0.2.1")).await });
+        let next =
+            TaskTracker::new().spawn(async move { waiting.wait(host("192.0.2.1"), 1).await });
         tokio::task::yield_now().await;
         assert!(!next.is_finished());
 

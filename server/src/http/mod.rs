@@ -25,8 +25,8 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::task::TaskTracker;
 
 use crate::limits::{
-    BODY_SIZE_MAX, KEYS_PER_HOST, LARGE_BODIES_MAX, LARGE_BODIES_PER_HOST_MAX, REQUEST_TIMEOUT,
-    REQUESTS_MAX, REQUESTS_PER_HOST_MAX,
+    BODY_SIZE_MAX, KEYS_PER_HOST, LARGE_BODIES_KIB_MAX, LARGE_BODIES_KIB_PER_HOST_MAX,
+    REQUEST_TIMEOUT, REQUESTS_MAX, REQUESTS_PER_HOST_MAX,
 };
 use crate::meter;
 use crate::provider::Provider;
@@ -66,8 +66,8 @@ impl Shared {
             rates_of_keys: Arc::new(Rates::new(of_a_key)),
             requests: Arc::new(Semaphore::new(REQUESTS_MAX)),
             requests_of: Guests::new(REQUESTS_PER_HOST_MAX),
-            large_bodies: Arc::new(Semaphore::new(LARGE_BODIES_MAX)),
-            large_bodies_of: Guests::new(LARGE_BODIES_PER_HOST_MAX),
+            large_bodies: Arc::new(Semaphore::new(LARGE_BODIES_KIB_MAX)),
+            large_bodies_of: Guests::new(LARGE_BODIES_KIB_PER_HOST_MAX),
         }
     }
 }
@@ -123,11 +123,7 @@ async fn answer(
 ) -> Result<Response, Refusal> {
     let host = host(&request);
     let body = request.into_body();
-    let room = if may_be_large(&body, size_max) {
-        Some(room(&shared, host).await?)
-    } else {
-        None
-    };
+    let room = room(&shared, host, size(&body, size_max)).await?;
     let body = body::read(body, size_max).await?;
     // A peer that hangs up frees its room only when its message is gone.
     let tasks = shared.tasks.clone();
@@ -199,36 +195,41 @@ fn count_pairs(answer: &[u8]) {
     }
 }
 
-/// Room for a large body: few are in memory at a time, and fewer of one host.
+/// Room for a large body: only so much of them is in memory at a time, and less of one host.
 #[derive(Debug)]
 struct Room {
     _of_all: OwnedSemaphorePermit,
     _of_host: Option<Guest>,
 }
 
-/// Returns whether a body may be so large that it needs room.
-fn may_be_large(body: &Body, size_max: usize) -> bool {
-    let small = u64::try_from(BODY_SIZE_MAX).unwrap_or(0);
-    let is_small = body.size_hint().upper().is_some_and(|upper| upper <= small);
+/// Returns how large a body may become, as far as its head tells, in bytes.
+fn size(body: &Body, size_max: usize) -> usize {
+    let upper = body.size_hint().upper().map(usize::try_from);
 
-    size_max > BODY_SIZE_MAX && !is_small
+    upper
+        .and_then(Result::ok)
+        .map_or(size_max, |upper| upper.min(size_max))
 }
 
-/// Waits for room for a large body.
-async fn room(shared: &Shared, host: Option<Host>) -> Result<Room, Refusal> {
+/// Waits for room for a body, if it is large.
+async fn room(shared: &Shared, host: Option<Host>, size: usize) -> Result<Option<Room>, Refusal> {
+    if size <= BODY_SIZE_MAX {
+        return Ok(None);
+    }
+    let kib = u32::try_from(size.div_ceil(1024)).unwrap_or(u32::MAX);
     let of_host = match host {
-        Some(host) => Some(shared.large_bodies_of.wait(host).await),
+        Some(host) => Some(shared.large_bodies_of.wait(host, kib).await),
         None => None,
     };
     let of_all = Arc::clone(&shared.large_bodies)
-        .acquire_owned()
+        .acquire_many_owned(kib)
         .await
         .map_err(|_| Refusal::new(Code::Busy, "the server is stopping"))?;
 
-    Ok(Room {
+    Ok(Some(Room {
         _of_all: of_all,
         _of_host: of_host,
-    })
+    }))
 }
 
 fn host(request: &Request) -> Option<Host> {

@@ -21,11 +21,11 @@ use ops_proto::{Balance, Digest, PaymentPair, PublicKey, Time};
 use super::batch::Batch;
 use super::payment::{new_row, outcome, outcome_of};
 use super::verify::PayVerify;
-use crate::ledger::{self, Account, Honour, Receiver, SenderBooks, redeem};
+use crate::ledger::{self, Honour, Receiver, SenderBooks, redeem};
 use crate::provider::Provider;
 use crate::store::{
-    KnownPayment, LiveTa, Neighbours, Numbers, PaymentState, PlainPayment, PlainUnit, Standing,
-    StoreError, StoredNear, StoredPosition, Unit,
+    KnownPayment, LiveTa, Neighbours, Numbers, OpenGrant, PaymentState, PlainPayment, PlainUnit,
+    Standing, StoreError, StoredNear, StoredPosition, Unit,
 };
 
 /// What was booked of a group, before its messages are taken one by one.
@@ -70,8 +70,10 @@ pub(crate) async fn book(
     let mut group = Group::of(batches, provider);
     let known = unit.payments_known(&group.wanted()).await?;
     group.recognise(&known);
+    let tas = unit.live_tas(&group.senders()).await?;
     let facts = Facts {
-        tas: unit.live_tas(&group.senders()).await?,
+        grants: unit.open_grants(&group.short(&tas)).await?,
+        tas,
         accounts: unit.online_accounts(&group.receivers()).await?,
         neighbours: unit.neighbours(&group.numbers()).await?,
     };
@@ -98,8 +100,10 @@ pub(crate) fn book_in_file(
     let mut group = Group::of(batches, provider);
     let known = unit.payments_known(&group.wanted())?;
     group.recognise(&known);
+    let tas = unit.live_tas(&group.senders())?;
     let facts = Facts {
-        tas: unit.live_tas(&group.senders())?,
+        grants: unit.open_grants(&group.short(&tas))?,
+        tas,
         accounts: unit.online_accounts(&group.receivers())?,
         neighbours: unit.neighbours(&group.numbers())?,
     };
@@ -158,6 +162,8 @@ fn sign(provider: &Provider, whole: Vec<Whole>, stamps: Vec<AnswerStamp>) -> Ans
 /// What the books say of those who take part in a group.
 struct Facts {
     tas: HashMap<PublicKey, LiveTa>,
+    /// Of those whose shadow has not enough.
+    grants: HashMap<PublicKey, Vec<OpenGrant>>,
     accounts: HashMap<PublicKey, i64>,
     neighbours: HashMap<PublicKey, Neighbours>,
 }
@@ -251,6 +257,24 @@ impl<'b> Group<'b> {
         self.candidates.keys().copied().collect()
     }
 
+    /// Returns the TAs whose shadow has less than they paid here.
+    fn short(&self, tas: &HashMap<PublicKey, LiveTa>) -> Vec<PublicKey> {
+        let is_short = |ta: &PublicKey, of_sender: &[Candidate<'_>]| {
+            let paid = of_sender.iter().fold(0_u64, |sum, candidate| {
+                let amount = candidate.pair.payment.body().amount;
+                sum.saturating_add(amount.minor_units())
+            });
+
+            tas.get(ta).is_some_and(|ta| ta.shadow.minor_units() < paid)
+        };
+
+        self.candidates
+            .iter()
+            .filter(|(ta, of_sender)| is_short(ta, of_sender))
+            .map(|(ta, _)| *ta)
+            .collect()
+    }
+
     fn receivers(&self) -> Vec<PublicKey> {
         let receivers: BTreeSet<PublicKey> = self
             .candidates
@@ -295,7 +319,7 @@ impl<'b> Group<'b> {
                 continue;
             };
             if lies_on_one_chain(near, &of_sender) {
-                plain.extend(honoured(&sender, ta, &of_sender, &facts.accounts));
+                plain.extend(honoured(&sender, ta, &of_sender, facts));
             }
         }
         for payment in &plain {
@@ -367,27 +391,26 @@ fn follows(before: &StoredPosition, payment: &Position) -> bool {
     before.n < payment.n && before.i <= payment.i && before.j < payment.j && fits
 }
 
-/// Returns the claims of one TA that its shadow has money for.
+/// Returns the claims of one TA that its shadow and its grants have money for.
 fn honoured(
     sender: &PublicKey,
     ta: &LiveTa,
     of_sender: &[Candidate<'_>],
-    accounts: &HashMap<PublicKey, i64>,
+    facts: &Facts,
 ) -> Vec<PlainPayment> {
+    let mut grants = facts.grants.get(sender).cloned().unwrap_or_default();
     let mut shadow = ta.shadow;
     let mut honoured = Vec::with_capacity(of_sender.len());
     for candidate in of_sender {
         let mut row = new_row(candidate.pair);
-        let (Some(credited), Some(rest)) =
-            (accounts.get(&row.receiver), shadow.checked_sub(row.amount))
-        else {
+        let Some(credited) = facts.accounts.get(&row.receiver) else {
             continue;
         };
         let books = SenderBooks {
             ta: *sender,
             owner: ta.owner,
             shadow,
-            grants: Vec::new(),
+            grants: grants.iter().map(|open| open.grant).collect(),
             held: Balance::ZERO,
             online: Balance::ZERO,
             advanced: 0,
@@ -395,22 +418,30 @@ fn honoured(
         };
         let place = redeem(&Receiver::Client(row.receiver));
         let (to, reason) = place.target(row.sender, row.j);
+        // Nothing may be advanced here, so the shadow and the grants have it all.
         let Honour::Honoured(transfers) = ledger::honour(&books, row.amount, to, reason) else {
             continue;
         };
-        let [transfer] = transfers.as_slice() else {
+        let mut taken = Vec::new();
+        if transfers.len() > 1 {
+            taken = std::mem::take(&mut grants);
+        }
+        let granted = taken
+            .iter()
+            .try_fold(shadow, |sum, open| sum.checked_add(open.grant.amount));
+        let Some(rest) = granted.and_then(|granted| granted.checked_sub(row.amount)) else {
             continue;
         };
-        debug_assert_eq!(transfer.from, Account::Shadow(*sender));
         shadow = rest;
         row.standing = Standing::Honoured;
         row.state = PaymentState::Credited;
         honoured.push(PlainPayment {
             position: *candidate.position(),
             bytes: candidate.statement.to_vec(),
+            taken,
             debited: ta.shadow_id,
             credited: *credited,
-            reason: transfer.reason,
+            reason,
             row,
         });
     }

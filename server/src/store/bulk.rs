@@ -8,7 +8,7 @@ use ops_proto::{Balance, Digest, PublicKey, Time};
 
 use super::answers::AnswerKind;
 use super::column::{
-    amount, balance_back, counter, counter_back, digest_back, instant, key_back, units,
+    amount, amount_back, balance_back, counter, counter_back, digest_back, instant, key_back, units,
 };
 use super::payments::{
     PaymentRow, PaymentState, Standing, kind_code, standing_back, standing_code, state_back,
@@ -17,7 +17,7 @@ use super::payments::{
 use super::rows::{Column, Rows};
 use super::sql::{Row, Value};
 use super::{StoreError, Unit};
-use crate::ledger::Reason;
+use crate::ledger::{Grant, Reason};
 
 /// A TA that is live and that no list names, with its shadow.
 #[derive(Clone, Copy, Debug)]
@@ -26,6 +26,14 @@ pub(crate) struct LiveTa {
     /// The number of shadow(T) in the entries.
     pub(crate) shadow_id: i64,
     pub(crate) shadow: Balance,
+}
+
+/// A grant that a TA is not known to have taken, with its account.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct OpenGrant {
+    pub(crate) grant: Grant,
+    /// The number of open(T, i) in the entries.
+    pub(crate) open_id: i64,
 }
 
 /// Where a stored statement stands on its TA's chain.
@@ -97,6 +105,8 @@ pub(crate) struct PlainPayment {
     pub(crate) position: Position,
     /// The statement as it is stored.
     pub(crate) bytes: Vec<u8>,
+    /// Grants that it shows to be taken, for which the TA's shadow is credited first.
+    pub(crate) taken: Vec<OpenGrant>,
     /// The numbers of the accounts that the entry debits and credits.
     pub(crate) debited: i64,
     pub(crate) credited: i64,
@@ -136,8 +146,28 @@ impl Unit<'_> {
         found.iter().map(known_back).collect()
     }
 
-    /// Returns those of these TAs that are live and not listed, and that have a shadow.
+    /// Returns those of these TAs that are live and not listed.
     pub(crate) async fn live_tas(
+        &mut self,
+        wanted: &[PublicKey],
+    ) -> Result<HashMap<PublicKey, LiveTa>, StoreError> {
+        let found = self.live_tas_with_shadow(wanted).await?;
+        if found.len() == wanted.len() {
+            return Ok(found);
+        }
+        self.execute_rows(
+            "INSERT INTO accounts (kind, owner, number)
+             SELECT 2, tas.key, given.column2 FROM {rows} CROSS JOIN tas
+             WHERE tas.key = given.column1
+             ON CONFLICT DO NOTHING",
+            keys_without_number(wanted),
+        )
+        .await?;
+
+        self.live_tas_with_shadow(wanted).await
+    }
+
+    async fn live_tas_with_shadow(
         &mut self,
         wanted: &[PublicKey],
     ) -> Result<HashMap<PublicKey, LiveTa>, StoreError> {
@@ -165,6 +195,37 @@ impl Unit<'_> {
                 Ok((key_back(row.try_get("key")?)?, ta))
             })
             .collect()
+    }
+
+    /// Returns the grants that these TAs are not known to have taken, each TA's oldest first.
+    pub(crate) async fn open_grants(
+        &mut self,
+        wanted: &[PublicKey],
+    ) -> Result<HashMap<PublicKey, Vec<OpenGrant>>, StoreError> {
+        let found = self
+            .fetch_rows(
+                "SELECT deposits.ta, deposits.i, deposits.amount, accounts.id
+                 FROM {rows} CROSS JOIN deposits CROSS JOIN accounts
+                 WHERE deposits.ta = given.column1 AND deposits.outcome = 0 AND deposits.taken = 0
+                   AND accounts.kind = 3 AND accounts.owner = deposits.ta
+                   AND accounts.number = deposits.i
+                 ORDER BY deposits.ta, deposits.i",
+                keys_without_number(wanted),
+            )
+            .await?;
+        let mut grants: HashMap<PublicKey, Vec<OpenGrant>> = HashMap::new();
+        for row in &found {
+            let of_ta = grants.entry(key_back(row.try_get("ta")?)?).or_default();
+            of_ta.push(OpenGrant {
+                grant: Grant {
+                    i: counter_back(row.try_get("i")?)?,
+                    amount: amount_back(row.try_get("amount")?)?,
+                },
+                open_id: row.try_get("id")?,
+            });
+        }
+
+        Ok(grants)
     }
 
     /// Returns the numbers of these clients' online accounts, for those that are clients here and owe nothing.
@@ -308,7 +369,19 @@ impl Unit<'_> {
             Column::Integer,
             Column::Bytes,
         ]);
+        let mut count = payments.len();
         for payment in payments {
+            for taken in &payment.taken {
+                count = count.saturating_add(1);
+                rows.push([
+                    instant(now).into(),
+                    Reason::TakeGrant.code().into(),
+                    taken.open_id.into(),
+                    payment.debited.into(),
+                    amount(taken.grant.amount)?.into(),
+                    payment.row.hash.0.as_slice().into(),
+                ]);
+            }
             rows.push([
                 instant(now).into(),
                 payment.reason.code().into(),
@@ -325,8 +398,13 @@ impl Unit<'_> {
                 rows,
             )
             .await?;
+        for payment in payments {
+            for taken in &payment.taken {
+                self.take_grant(&payment.row.sender, taken.grant.i).await?;
+            }
+        }
 
-        all_of(payments.len(), put)
+        all_of(count, put)
     }
 
     async fn put_payment_rows(
@@ -476,11 +554,21 @@ fn known_back(row: &Row) -> Result<KnownPayment, StoreError> {
 pub(super) fn moved_by(payments: &[PlainPayment]) -> Result<BTreeMap<i64, i64>, StoreError> {
     let mut moved: BTreeMap<i64, i64> = BTreeMap::new();
     for payment in payments {
-        let amount = amount(payment.row.amount)?;
-        let debited = moved.entry(payment.debited).or_default();
-        *debited = debited.saturating_sub(amount);
-        let credited = moved.entry(payment.credited).or_default();
-        *credited = credited.saturating_add(amount);
+        let mut transfer = |from: i64, to: i64, amount: i64| {
+            let debited = moved.entry(from).or_default();
+            *debited = debited.saturating_sub(amount);
+            let credited = moved.entry(to).or_default();
+            *credited = credited.saturating_add(amount);
+        };
+        for taken in &payment.taken {
+            let granted = amount(taken.grant.amount)?;
+            transfer(taken.open_id, payment.debited, granted);
+        }
+        transfer(
+            payment.debited,
+            payment.credited,
+            amount(payment.row.amount)?,
+        );
     }
 
     Ok(moved)

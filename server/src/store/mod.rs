@@ -45,7 +45,7 @@ pub(crate) use audit::{
 };
 pub use books::Totals;
 pub(crate) use bulk::{
-    KnownPayment, LiveTa, Neighbours, Numbers, PlainPayment, StoredNear, StoredPosition,
+    KnownPayment, LiveTa, Neighbours, Numbers, OpenGrant, PlainPayment, StoredNear, StoredPosition,
 };
 pub use deposits::DepositRow;
 pub use ends::{DeathRow, RetirementRow};

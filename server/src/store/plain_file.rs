@@ -18,13 +18,16 @@ use rusqlite::{
 
 use super::answers::{AnswerKind, DRAW, STAMPS_DRAWN, Stamps};
 use super::bulk::{
-    KnownPayment, LiveTa, Neighbours, Numbers, PlainPayment, StoredNear, StoredPosition, all_of,
-    moved_by, previous_of,
+    KnownPayment, LiveTa, Neighbours, Numbers, OpenGrant, PlainPayment, StoredNear, StoredPosition,
+    all_of, moved_by, previous_of,
 };
-use super::column::{amount, balance_back, counter_back, digest_back, instant, key_back, units};
+use super::column::{
+    amount, amount_back, balance_back, counter_back, digest_back, instant, key_back, units,
+};
 use super::connect::{BUSY_TIMEOUT, CHECKPOINT_PAGES, PLAIN_CACHE_KIB};
 use super::payments::{kind_code, standing_back, standing_code, state_back, state_code};
 use super::{Store, StoreAddress, StoreError};
+use crate::ledger::{Grant, Reason};
 
 /// Statements kept prepared: all there are.
 const STATEMENTS_MAX: usize = 32;
@@ -150,31 +153,64 @@ impl PlainUnit<'_> {
         Ok(known)
     }
 
-    /// Returns those of these TAs that are live and not listed, and that have a shadow.
+    /// Returns those of these TAs that are live and not listed.
     pub(crate) fn live_tas(
         &self,
         wanted: &[PublicKey],
     ) -> Result<HashMap<PublicKey, LiveTa>, StoreError> {
         let mut tas = HashMap::with_capacity(wanted.len());
-        let mut statement = self.prepare(
+        let mut find = self.prepare(
             "SELECT tas.owner, accounts.id, accounts.balance FROM tas CROSS JOIN accounts
              WHERE tas.key = ?1 AND tas.standing = 0
                AND tas.listed_epoch = 0 AND tas.listed_number = 0
                AND accounts.kind = 2 AND accounts.owner = tas.key AND accounts.number = x''",
         )?;
+        let mut open = self.prepare(
+            "INSERT INTO accounts (kind, owner, number) SELECT 2, tas.key, x'' FROM tas
+             WHERE tas.key = ?1 ON CONFLICT DO NOTHING",
+        )?;
         for ta in wanted {
-            let mut rows = statement.query([ta.0.as_slice()])?;
-            if let Some(row) = rows.next()? {
-                let live = LiveTa {
-                    owner: key_back(blob(row, 0)?)?,
-                    shadow_id: row.get(1)?,
-                    shadow: balance_back(row.get(2)?)?,
-                };
+            let mut live = live_ta(&mut find, ta)?;
+            if live.is_none() && open.execute([ta.0.as_slice()])? > 0 {
+                live = live_ta(&mut find, ta)?;
+            }
+            if let Some(live) = live {
                 tas.insert(*ta, live);
             }
         }
 
         Ok(tas)
+    }
+
+    /// Returns the grants that these TAs are not known to have taken, each TA's oldest first.
+    pub(crate) fn open_grants(
+        &self,
+        wanted: &[PublicKey],
+    ) -> Result<HashMap<PublicKey, Vec<OpenGrant>>, StoreError> {
+        let mut grants = HashMap::with_capacity(wanted.len());
+        let mut statement = self.prepare(
+            "SELECT deposits.i, deposits.amount, accounts.id FROM deposits CROSS JOIN accounts
+             WHERE deposits.ta = ?1 AND deposits.outcome = 0 AND deposits.taken = 0
+               AND accounts.kind = 3 AND accounts.owner = deposits.ta
+               AND accounts.number = deposits.i
+             ORDER BY deposits.i",
+        )?;
+        for ta in wanted {
+            let mut rows = statement.query([ta.0.as_slice()])?;
+            let mut of_ta = Vec::new();
+            while let Some(row) = rows.next()? {
+                of_ta.push(OpenGrant {
+                    grant: Grant {
+                        i: counter_back(blob(row, 0)?)?,
+                        amount: amount_back(row.get(1)?)?,
+                    },
+                    open_id: row.get(2)?,
+                });
+            }
+            grants.insert(*ta, of_ta);
+        }
+
+        Ok(grants)
     }
 
     /// Returns the numbers of these clients' online accounts, for those that are clients here and owe
@@ -271,11 +307,24 @@ impl PlainUnit<'_> {
             "INSERT INTO statements (ta, n, hash, kind, i, j, bytes)
              VALUES (?1, ?2, ?3, 2, ?4, ?5, ?6)",
         )?;
+        let mut take_grant =
+            self.prepare("UPDATE deposits SET taken = 1 WHERE ta = ?1 AND i = ?2")?;
         let at = instant(now);
         for payment in payments {
             let row = &payment.row;
             let (sender, hash) = (row.sender.0.as_slice(), row.hash.0.as_slice());
             let (n, j) = (row.n.to_be_bytes(), row.j.to_be_bytes());
+            for taken in &payment.taken {
+                put_entry.execute(params![
+                    at,
+                    Reason::TakeGrant.code(),
+                    taken.open_id,
+                    payment.debited,
+                    amount(taken.grant.amount)?,
+                    hash,
+                ])?;
+                take_grant.execute([sender, taken.grant.i.to_be_bytes().as_slice()])?;
+            }
             let amount = amount(row.amount)?;
             put_entry.execute(params![
                 at,
@@ -362,6 +411,22 @@ fn ranges(wanted: &[(PublicKey, u64)]) -> Vec<(PublicKey, u64, u64)> {
     }
 
     ranges
+}
+
+fn live_ta(
+    statement: &mut CachedStatement<'_>,
+    ta: &PublicKey,
+) -> Result<Option<LiveTa>, StoreError> {
+    let mut rows = statement.query([ta.0.as_slice()])?;
+    let Some(row) = rows.next()? else {
+        return Ok(None);
+    };
+
+    Ok(Some(LiveTa {
+        owner: key_back(blob(row, 0)?)?,
+        shadow_id: row.get(1)?,
+        shadow: balance_back(row.get(2)?)?,
+    }))
 }
 
 fn position_back(row: &Row<'_>) -> Result<StoredPosition, StoreError> {
