@@ -104,6 +104,19 @@ async fn a_payee_without_a_ta_signs_with_its_client_key_and_has_something_to_cla
     assert_eq!(payer.balance().await, 9700);
 }
 
+/// It has nobody who counts for ever, and a number stands for one request for ever.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_payee_without_a_ta_draws_its_request_ids_at_random() {
+    let (bank, world) = (Bank::new(5), TempDir::new().expect("a directory"));
+    let payee = Device::new(&bank, world.path(), "Kiosk", Kind::WithoutTa).await;
+
+    let first = payee.request(300, Mode::Announced).await.request_id;
+    let second = payee.request(300, Mode::Announced).await.request_id;
+
+    assert!(first.0.abs_diff(second.0) > 1, "{first} {second}");
+    assert!(first.0 > 1_000_000 && second.0 > 1_000_000, "not counted");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn payer_and_payee_of_two_providers_pay_each_other() {
     let world = TempDir::new().expect("a directory");
