@@ -266,20 +266,54 @@ async fn among_claims_that_are_booked_together_each_is_judged_for_itself() {
 #[tokio::test]
 async fn claims_that_come_together_and_cannot_lie_on_one_chain_convict_and_are_honoured() {
     let world = World::new().await;
+    let mut alice = world.device("Alice", 1_000).await;
     let mut mallory = world.device("Mallory", 1_000).await;
     let shop = world.client("Shop").await;
-    world.load(&mut mallory, 1_000).await;
+    for payer in [&mut alice, &mut mallory] {
+        world.load(payer, 1_000).await;
+        // Its status shows that it has the money: its claims could be booked without a second look.
+        world.sync(payer).await;
+    }
+    let honest: Vec<_> = (0..3)
+        .map(|_| alice.pay(&shop.client_request(100)))
+        .collect();
     let mut clone = mallory.clone();
     let first = mallory.pay(&shop.client_request(10));
     // The clone has another past, though no number of its second payment was used twice.
     clone.pay(&shop.client_request(20));
     let second = clone.pay(&shop.client_request(30));
 
-    let outcomes = world.batch("/v1/claims", &[first, second]).await;
+    let batch = [vec![first], honest, vec![second]].concat();
+    let outcomes = world.batch("/v1/claims", &batch).await;
 
-    assert_eq!(outcomes, [CREDITED, CREDITED]);
+    assert_eq!(outcomes, [CREDITED; 5]);
     assert_eq!(world.view(&mallory).await.tas[0].standing, "suspended");
+    assert_eq!(world.view(&alice).await.tas[0].standing, "live");
     assert!(world.evidence().await[0].verify().is_ok());
-    assert_eq!(world.online(&shop).await, 40);
+    assert_eq!(world.online(&shop).await, 340);
+    world.check().await;
+}
+
+#[tokio::test]
+async fn of_two_claims_with_one_number_that_come_together_one_is_credited() {
+    let world = World::new().await;
+    let mut mallory = world.device("Mallory", 1_000).await;
+    let shop = world.client("Shop").await;
+    world.load(&mut mallory, 1_000).await;
+    world.sync(&mut mallory).await;
+    let mut clone = mallory.clone();
+    let before = mallory.pay(&shop.client_request(1));
+    let spent = mallory.pay(&shop.client_request(10));
+    clone.pay(&shop.client_request(1));
+    let spent_again = clone.pay(&shop.client_request(10));
+
+    let outcomes = world
+        .batch("/v1/claims", &[before, spent, spent_again])
+        .await;
+
+    let evidence = ItemOutcome::Refused(ItemRefused::Evidence);
+    assert_eq!(outcomes, [CREDITED, CREDITED, evidence]);
+    assert_eq!(world.view(&mallory).await.tas[0].standing, "suspended");
+    assert_eq!(world.online(&shop).await, 11);
     world.check().await;
 }

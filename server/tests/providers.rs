@@ -324,6 +324,7 @@ async fn a_lost_request_is_sent_again_even_after_both_servers_were_stopped() {
         office.peers().await.unwrap()[0].failures > 0
     })
     .await;
+    assert_eq!(shop.online(&cafe).await, 0, "nobody accepted it yet");
 
     let shop = shop.restart().await;
     let bank = World::start(bank_data).await;

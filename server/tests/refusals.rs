@@ -396,14 +396,14 @@ async fn told(connection: &mut SlowConnection) -> String {
 
 #[tokio::test]
 async fn forged_messages_in_a_tas_name_do_not_keep_it_waiting() {
-    let world = World::with_rate(100).await;
+    let world = World::with_rate(20).await;
     let mut alice = world.device("Alice", 1_000).await;
     world.load(&mut alice, 500).await;
     let mut forged = alice.clone().status_open();
     let body = forged.status.body().clone();
     forged.status = Signed::sign(body, &SecretKey::from_seed(&[3; 32]));
     let forged = encode(&forged);
-    for _ in 0..150 {
+    for _ in 0..60 {
         let refused = world
             .post("/v1/statuses", forged.clone())
             .await

@@ -401,14 +401,17 @@ async fn a_status_that_lists_what_its_ta_cannot_have_collected_convicts_and_move
                 world.sync(&mut bob).await;
                 bob.collected.push((id, second.hash()));
             }
-            "another's payment" => bob.collected.push((id, for_carol.hash())),
+            "another's payment" => {
+                bob.collected.push((id, for_carol.hash()));
+                bob.balance += 100;
+            }
             _ => {
                 bob.close_ids();
                 world.sync(&mut bob).await;
                 bob.collected.push((id, first.hash()));
             }
         }
-        // What it holds is stated as it is: no sum shows the lie.
+        // No sum shows the lie.
         let order = bob.status_open();
         let before = format!("{:?}", world.check().await);
 

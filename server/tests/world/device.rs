@@ -330,7 +330,7 @@ impl Device {
         let collected_total = self
             .collected
             .iter()
-            .map(|(_, hash)| self.amounts[hash])
+            .map(|(_, hash)| self.amounts.get(hash).copied().unwrap_or_default())
             .sum();
         let statement = self.state(Moves::Neither, |device, position| {
             let body = Status {
