@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use blepay_server::admin::audit;
-use blepay_server::limits::{REQUEST_TIMEOUT, REQUESTS_PER_HOST_MAX};
+use blepay_server::limits::{BODY_GRACE, REQUESTS_PER_HOST_MAX};
 use blepay_server::provider::Layout;
 use blepay_server::store::StoreAddress;
 use ops_proto::list::List;
@@ -389,7 +389,8 @@ async fn told(connection: &mut SlowConnection) -> String {
             bytes.extend_from_slice(&part[..count]);
         }
     };
-    timeout(REQUEST_TIMEOUT, read).await.unwrap();
+    // Long before a request may last.
+    timeout(4 * BODY_GRACE, read).await.unwrap();
 
     String::from_utf8(bytes).unwrap()
 }
