@@ -40,9 +40,18 @@ pub struct Signed<T>(Arc<Message<T>>);
 
 struct Message<T> {
     body: T,
-    /// `version ‖ postcard(body)`, as received.
-    bytes: Vec<u8>,
+    /// The whole message as it travels, as received.
+    wire: Vec<u8>,
     signature: Signature,
+}
+
+impl<T> Message<T> {
+    /// Returns `version ‖ postcard(body)`.
+    fn bytes(&self) -> &[u8] {
+        self.wire
+            .split_last_chunk::<SIGNATURE_SIZE>()
+            .map_or(&[], |(bytes, _)| bytes)
+    }
 }
 
 impl<T: Body> Signed<T> {
@@ -53,10 +62,11 @@ impl<T: Body> Signed<T> {
     /// Never for bodies of this crate: their encoding cannot fail.
     #[must_use]
     pub fn sign(body: T, key: &SecretKey) -> Self {
-        let bytes = encode_body(&body);
-        let signature = key.sign(&with_domain::<T>(&bytes));
+        let mut wire = encode_body(&body);
+        let signature = key.sign(&with_domain::<T>(&wire));
+        wire.extend_from_slice(&signature.0);
 
-        Self::new(body, bytes, signature)
+        Self::new(body, wire, signature)
     }
 
     /// Decodes a message from the wire.
@@ -65,6 +75,10 @@ impl<T: Body> Signed<T> {
     ///
     /// [`Malformed`] says what is wrong with the bytes.
     pub fn decode(wire: &[u8]) -> Result<Self, Malformed> {
+        Self::decode_owned(wire.to_vec())
+    }
+
+    fn decode_owned(wire: Vec<u8>) -> Result<Self, Malformed> {
         if wire.len() > T::SIZE_MAX {
             return Err(Malformed::TooLong);
         }
@@ -76,8 +90,9 @@ impl<T: Body> Signed<T> {
             return Err(Malformed::Version(*version));
         }
         let body: T = decode_canonical(encoded)?;
+        let signature = Signature(*signature);
 
-        Ok(Self::new(body, bytes.to_vec(), Signature(*signature)))
+        Ok(Self::new(body, wire, signature))
     }
 
     /// Checks the signature over the bytes as received and returns the body.
@@ -86,7 +101,7 @@ impl<T: Body> Signed<T> {
     ///
     /// [`SignatureInvalid`] when `key` did not sign these bytes.
     pub fn verify(&self, key: &PublicKey) -> Result<&T, SignatureInvalid> {
-        key.verify(&with_domain::<T>(&self.0.bytes), &self.0.signature)?;
+        key.verify(&with_domain::<T>(self.0.bytes()), &self.0.signature)?;
 
         Ok(&self.0.body)
     }
@@ -97,7 +112,7 @@ impl<T: Body> Signed<T> {
     ///
     /// [`SignatureInvalid`] when `key` did not sign these bytes.
     pub fn verify_prepared(&self, key: &PreparedKey) -> Result<&T, SignatureInvalid> {
-        key.verify(&with_domain::<T>(&self.0.bytes), &self.0.signature)?;
+        key.verify(&with_domain::<T>(self.0.bytes()), &self.0.signature)?;
 
         Ok(&self.0.body)
     }
@@ -105,15 +120,15 @@ impl<T: Body> Signed<T> {
     /// Returns the hash of the message: SHA-256 over exactly the signed bytes.
     #[must_use]
     pub fn hash(&self) -> Digest {
-        Digest::of(&[T::DOMAIN, &self.0.bytes])
+        Digest::of(&[T::DOMAIN, self.0.bytes()])
     }
 }
 
 impl<T> Signed<T> {
-    fn new(body: T, bytes: Vec<u8>, signature: Signature) -> Self {
+    fn new(body: T, wire: Vec<u8>, signature: Signature) -> Self {
         Self(Arc::new(Message {
             body,
-            bytes,
+            wire,
             signature,
         }))
     }
@@ -127,7 +142,13 @@ impl<T> Signed<T> {
     /// Returns the message as it travels: `version ‖ postcard(body) ‖ signature`.
     #[must_use]
     pub fn to_wire(&self) -> Vec<u8> {
-        [self.0.bytes.as_slice(), &self.0.signature.0].concat()
+        self.0.wire.clone()
+    }
+
+    /// Returns the bytes of the message as it travels.
+    #[must_use]
+    pub fn wire(&self) -> &[u8] {
+        &self.0.wire
     }
 
     /// Returns the signature.
@@ -146,7 +167,7 @@ impl<T> Clone for Signed<T> {
 /// Two messages are equal when their bytes and signatures are.
 impl<T> PartialEq for Signed<T> {
     fn eq(&self, other: &Self) -> bool {
-        self.0.bytes == other.0.bytes && self.0.signature == other.0.signature
+        self.0.wire == other.0.wire
     }
 }
 
@@ -160,7 +181,7 @@ impl<T: fmt::Debug> fmt::Debug for Signed<T> {
 
 impl<T> Serialize for Signed<T> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_bytes(&self.to_wire())
+        serializer.serialize_bytes(&self.0.wire)
     }
 }
 
@@ -168,7 +189,7 @@ impl<'de, T: Body> Deserialize<'de> for Signed<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let wire = deserializer.deserialize_byte_buf(WireVisitor)?;
 
-        Self::decode(&wire).map_err(D::Error::custom)
+        Self::decode_owned(wire).map_err(D::Error::custom)
     }
 }
 

@@ -67,7 +67,7 @@ pub enum Loads {
 const FEW_CLAIMS: u64 = 100_000;
 
 /// Connections that send batches.
-const BATCH_CONNECTIONS: usize = 16;
+const BATCH_CONNECTIONS: usize = 32;
 
 /// Connections that send one claim at a time.
 const SINGLE_CONNECTIONS: usize = 64;

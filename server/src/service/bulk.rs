@@ -19,7 +19,7 @@ use ops_proto::statement::Position;
 use ops_proto::{Balance, Digest, PaymentPair, PublicKey, Time};
 
 use super::batch::Batch;
-use super::payment::{new_row, outcome, outcome_of};
+use super::payment::{new_row_of, outcome, outcome_of};
 use super::verify::PayVerify;
 use crate::ledger::{self, Honour, Receiver, SenderBooks, redeem};
 use crate::provider::Provider;
@@ -402,7 +402,7 @@ fn honoured(
     let mut shadow = ta.shadow;
     let mut honoured = Vec::with_capacity(of_sender.len());
     for candidate in of_sender {
-        let mut row = new_row(candidate.pair);
+        let mut row = new_row_of(candidate.pair, candidate.hash);
         let Some(credited) = facts.accounts.get(&row.receiver) else {
             continue;
         };

@@ -3,7 +3,7 @@
 use ops_proto::certificate::Kind;
 use ops_proto::message::{ItemOutcome, ItemRefused, ListVersion};
 use ops_proto::statement::Statement;
-use ops_proto::{Amount, Balance, PaymentPair, PublicKey};
+use ops_proto::{Amount, Balance, Digest, PaymentPair, PublicKey};
 
 use super::verify::PayVerify;
 use super::{Conviction, Desk, Stop, forward, restored};
@@ -175,10 +175,15 @@ async fn look_for_evidence(at: &mut Desk<'_, '_>, pair: &PaymentPair) -> Result<
 
 /// Returns a payment for a receiver here, as it is before anything is booked.
 pub(super) fn new_row(pair: &PaymentPair) -> PaymentRow {
+    new_row_of(pair, pair.hash())
+}
+
+/// Returns the row of a payment whose hash is known.
+pub(super) fn new_row_of(pair: &PaymentPair, hash: Digest) -> PaymentRow {
     let payment = pair.payment.body();
 
     PaymentRow {
-        hash: pair.hash(),
+        hash,
         sender: pair.sender_key(),
         j: payment.position.j,
         n: payment.position.n,
