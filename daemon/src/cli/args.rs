@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 use super::guard_args::{PIN, Pin, REFUND, Refund};
+use super::help::{DEMO, DEPOSIT, INIT, OVERVIEW, PAY, POLICY, RECOVER, REQUEST, RETIRE, WITHDRAW};
 
 /// Where the daemon listens unless told otherwise.
 pub const SOCKET_DEFAULT: &str = "/run/blepay/api.sock";
@@ -367,119 +368,12 @@ pub(super) fn seconds(text: &str) -> Result<u64, String> {
 
 const SECONDS_MAX: u64 = 30 * 24 * 3600;
 
-/// What follows the list of commands, and the section of the man page.
-pub const EXIT_CODES: &str = "\
-Exit codes:
-  0  done, or nothing to do
-  1  refused: the message says why; nothing has moved
-  2  the command line is wrong
-  3  the daemon does not answer, or you may not use it
-  4  OUTCOME UNKNOWN: ask `blepay show` or `blepay status`, do not repeat
-  5  nobody to pay, nobody who paid, or no time left; nothing has moved
-  6  you said no; nothing has moved";
-
-const OVERVIEW: &str = "\
-Examples:
-  blepay init shop.enrol         enrol with a provider
-  blepay deposit 50.00           online: from the account onto the device
-  blepay request 12.50           the payee: ask for a payment
-  blepay pay                     the payer: who, how much, code: approve
-
-Exit codes:
-  0  done, or nothing to do
-  1  refused: the message says why; nothing has moved
-  2  the command line is wrong
-  3  the daemon does not answer, or you may not use it
-  4  OUTCOME UNKNOWN: ask `blepay show` or `blepay status`, do not repeat
-  5  nobody to pay, nobody who paid, or no time left; nothing has moved
-  6  you said no; nothing has moved";
-
-const INIT: &str = "\
-Examples:
-  blepay init shop.enrol
-  blepay init shop.enrol --name \"Ferry Café\"
-  blepay init till.enrol --payee-without-ta
-
-The file names the server and the root of the money: get it in a way you trust. Without a
-network the wallet is made now and registered when the network is there.";
-
-const DEPOSIT: &str = "\
-Examples:
-  blepay deposit 50.00
-
-Without an answer of the server the deposit stays open (exit code 4); the daemon finishes it.";
-
-const WITHDRAW: &str = "\
-Examples:
-  blepay withdraw 50.00
-  blepay withdraw --all --wait
-
-The device is debited first. Without an answer of the provider the withdrawal stays open (exit
-code 4): the daemon carries it on until it is booked, and the provider never refuses it.";
-
-const RETIRE: &str = "\
-Examples:
-  blepay retire
-  blepay retire --yes --json
-
-The trusted application signs its last statement; what it holds is paid to the online account at
-once. For a new one in its place:
-  sudo systemctl stop blepay-ta.socket blepay-ta
-  sudo mv /var/lib/blepay-ta /var/lib/blepay-ta.ended
-  sudo systemctl start blepay-ta.socket
-The daemon registers it by itself when the server can be reached.";
-
-const RECOVER: &str = "\
-Examples:
-  blepay recover
-  blepay recover --yes --json
-
-For a trusted application that is lost, broken or rolled back; one that works: blepay retire. What
-it held waits at the provider until its certificate and the time for claims are over; blepay
-status says from when it is paid. For a new one in its place:
-  sudo systemctl stop blepay-ta.socket blepay-ta
-  sudo mv /var/lib/blepay-ta /var/lib/blepay-ta.ended
-  sudo systemctl start blepay-ta.socket
-The daemon registers it by itself when the server can be reached.";
-
-const REQUEST: &str = "\
-Examples:
-  blepay request 12.50 --memo \"two tickets\"
-  blepay request 12.50 --uri --wait      show a QR code and wait for the payment
-  blepay request --list
-  blepay request --cancel 17";
-
-const PAY: &str = "\
-Examples:
-  blepay pay                             choose among who is near
-  blepay pay \"Ferry Café\" --amount 12.50
-  blepay pay blepay:AEBAG… --yes         scanned: nothing left to ask
-
-Compare the six-digit code with the payee's screen before you say yes. Without an answer of
-the payee the outcome is unknown (exit code 4): do not pay again, it settles online.";
-
-const POLICY: &str = "\
-Examples:
-  blepay policy
-  blepay policy trust 3b6a27…29 --name Ferry --daily 20.00
-  blepay policy forget Ferry
-
-A payee that is merely heard is never paid without a person.";
-
-const DEMO: &str = "\
-Examples:
-  blepay demo
-  blepay demo --full
-  blepay demo --json | tail -1           its outcome as one line of JSON
-
-Starts a server, a payer and two payees as processes of their own in a temporary folder, on a
-simulated radio. Exit code 0 only if the server's and the TAs' own answers add up.";
-
 #[cfg(test)]
 mod tests {
     use clap::CommandFactory;
 
     use super::*;
+    use crate::cli::help::EXIT_CODES;
 
     #[test]
     fn the_grammar_contradicts_itself_nowhere() {

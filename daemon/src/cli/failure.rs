@@ -8,7 +8,7 @@ use crate::api::client::ClientError;
 use crate::api::error::OUTCOME_UNKNOWN;
 use crate::api::types::ErrorBody;
 
-/// The exit codes; [`super::args::EXIT_CODES`] tells them to people.
+/// The exit codes; [`super::help::EXIT_CODES`] tells them to people.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Exit {
     /// Nothing has moved.

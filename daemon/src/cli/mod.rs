@@ -7,6 +7,7 @@ mod commands;
 pub mod demo;
 mod failure;
 pub mod guard_args;
+mod help;
 mod terminal;
 mod when;
 

@@ -7,8 +7,9 @@ use clap::CommandFactory as _;
 use clap_mangen::Man;
 use clap_mangen::roff::{Roff, roman};
 
-use super::super::args::{Cli, Daemon, EXIT_CODES, Man as Args};
+use super::super::args::{Cli, Daemon, Man as Args};
 use super::super::failure::Failure;
+use super::super::help::EXIT_CODES;
 use super::super::terminal::Terminal;
 
 pub(crate) fn run(terminal: &mut Terminal, args: Args) -> Result<(), Failure> {
