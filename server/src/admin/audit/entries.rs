@@ -325,9 +325,9 @@ const fn fits(reason: Reason, side: Side, kind: i64) -> bool {
         (Reason::Credit, Side::Credit) => kind == ONLINE,
         (Reason::Transit | Reason::Present, Side::Credit) => kind == TRANSIT,
         (Reason::Present | Reason::CollectForeign, Side::Debit) => kind == POSITION,
-        (Reason::Collect | Reason::CollectForeign | Reason::CoverListed, Side::Credit) => {
-            kind == SHADOW
-        }
+        // A position of our own: what a TA collected before the books knew its sender again.
+        (Reason::Collect, Side::Credit) => matches!(kind, SHADOW | POSITION),
+        (Reason::CollectForeign | Reason::CoverListed, Side::Credit) => kind == SHADOW,
         (Reason::AdvanceByOwner, Side::Debit) => kind == ONLINE,
         (Reason::AdvanceByLoss | Reason::CoverForeign, Side::Debit) => kind == LOSS,
         (Reason::AdvanceByOwner | Reason::AdvanceByLoss, Side::Credit) => kind == SHADOW,
