@@ -3,7 +3,7 @@
 use ops_proto::{Amount, ProviderId, PublicKey};
 
 /// A place where money is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Account {
     /// Where money comes from: its balance is minus all that was ever issued.
     Issued,

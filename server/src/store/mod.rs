@@ -5,7 +5,7 @@
 
 mod address;
 mod answers;
-mod audit;
+pub(crate) mod audit;
 mod backup;
 mod books;
 mod bulk;
@@ -39,10 +39,6 @@ use sqlx::{Connection as _, PgConnection, Postgres, Sqlite, SqliteConnection, Tr
 
 pub use address::{NoStoreAddress, StoreAddress};
 pub(crate) use answers::AnswerKind;
-pub(crate) use audit::{
-    AccountAsItStands, AnswerAsItStands, DepositAsItStands, EntryAsItStands, PaymentAsItStands,
-    StatementAsItStands,
-};
 pub use books::Totals;
 pub(crate) use bulk::{
     KnownPayment, LiveTa, Neighbours, Numbers, OpenGrant, PlainPayment, StoredNear, StoredPosition,

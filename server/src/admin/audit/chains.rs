@@ -3,16 +3,16 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use ops_proto::PublicKey;
 use ops_proto::certificate::Kind;
 use ops_proto::message::Status;
 use ops_proto::signed::decode_canonical;
 use ops_proto::statement::{ChainEnd, Statement};
+use ops_proto::{PaymentPair, PublicKey};
 
-use super::{Auditor, Overspent, PAGE, key, number};
-use crate::admin::AdminError;
+use super::{AuditResult, Auditor, Overspent, key, number};
 use crate::service::{Checked, Checker};
-use crate::store::{PaymentAsItStands, StatementAsItStands, TaRow};
+use crate::store::TaRow;
+use crate::store::audit::{Pages, PaymentOfStatement, StatementAsItStands};
 
 /// Histories of one TA that are followed beside each other; an honest TA has one.
 const BRANCHES_MAX: usize = 8;
@@ -101,19 +101,17 @@ impl Branch {
 
 impl Auditor<'_, '_> {
     /// Walks the chain of every TA.
-    pub(super) async fn check_chains(&mut self) -> Result<(), AdminError> {
+    pub(super) async fn check_chains(&mut self) -> AuditResult<()> {
         let mut tas: BTreeMap<PublicKey, TaRow> = BTreeMap::new();
         for ta in self.unit.tas().await? {
             tas.insert(ta.key, ta);
         }
         let checker = Checker::new(Arc::clone(&self.provider), self.unit).await?;
-        let mut last: Option<StatementAsItStands> = None;
         let mut walk: Option<Walk> = None;
         let mut payments = 0_i64;
-        loop {
-            let page = self.unit.statements_by_ta(last.as_ref(), PAGE).await?;
-            let Some(end) = page.last() else { break };
-            last = Some(end.clone());
+        let mut pages = Pages::<StatementAsItStands>::new();
+        while let Some(page) = pages.next(self.unit).await? {
+            let stored = self.payments_of(&page).await?;
             let statements = self.decode(&page);
             let verified = checker.check(statements).await;
             for (row, statement, checked) in verified {
@@ -126,9 +124,11 @@ impl Auditor<'_, '_> {
                     self.end(walk.take());
                     walk = Some(Walk::begin(ta, tas.remove(&ta)));
                 }
-                if let Statement::Payment(_) = &statement {
-                    payments = payments
-                        .saturating_add(self.check_payment(&row, &statement, checked).await?);
+                if let (Statement::Payment(pair), Some(stored)) =
+                    (&statement, stored.get(&row.hash))
+                {
+                    payments = payments.saturating_add(1);
+                    self.check_payment(&row, pair, stored, checked);
                 }
                 if let Some(walk) = &mut walk {
                     self.step(walk, &statement).await?;
@@ -178,52 +178,59 @@ impl Auditor<'_, '_> {
         statements
     }
 
-    /// Compares a payment's row with what was signed; returns how many rows it has.
-    async fn check_payment(
+    /// Returns the rows of the payments among statements, by hash.
+    async fn payments_of(
+        &mut self,
+        page: &[StatementAsItStands],
+    ) -> AuditResult<BTreeMap<Vec<u8>, PaymentOfStatement>> {
+        let wanted = page.iter().filter(|row| row.kind == 2);
+        let wanted = wanted.map(|row| [row.ta.as_slice(), row.j.as_slice(), row.hash.as_slice()]);
+        let found: Vec<PaymentOfStatement> = self.unit.found(wanted).await?;
+
+        Ok(found
+            .into_iter()
+            .map(|payment| (payment.hash.clone(), payment))
+            .collect())
+    }
+
+    /// Compares a payment's row with what was signed.
+    fn check_payment(
         &mut self,
         row: &StatementAsItStands,
-        statement: &Statement,
+        pair: &PaymentPair,
+        stored: &PaymentOfStatement,
         checked: Checked,
-    ) -> Result<i64, AdminError> {
-        let Statement::Payment(pair) = statement else {
-            return Ok(0);
-        };
+    ) {
         let payment = pair.payment.body();
-        let stored = self
-            .unit
-            .payment_as_it_stands(&statement.ta(), payment.position.j, &statement.hash())
-            .await?;
-        let signed = PaymentAsItStands {
-            amount: i64::try_from(payment.amount.minor_units()).unwrap_or(i64::MAX),
-            provider: payment.sender.body().provider.0.to_vec(),
-            receiver_kind: match payment.receiver.kind {
-                Kind::Provider => 0,
-                Kind::Client => 1,
-                Kind::Ta => 2,
-            },
-            receiver: payment.receiver.key.0.to_vec(),
-            request_id: payment.request_id.0.to_be_bytes().to_vec(),
+        let kind = match payment.receiver.kind {
+            Kind::Provider => 0,
+            Kind::Client => 1,
+            Kind::Ta => 2,
         };
-        let Some(stored) = stored else { return Ok(0) };
+        let is_signed = u64::try_from(stored.amount) == Ok(payment.amount.minor_units())
+            && stored.provider == payment.sender.body().provider.0
+            && stored.receiver_kind == kind
+            && stored.receiver == payment.receiver.key.0
+            && stored.request_id == payment.request_id.0.to_be_bytes()
+            && stored.elsewhere == (payment.receiver.provider != self.here.provider)
+            && number(&stored.n) == Some(payment.position.n);
         if checked == Checked::NotVerified {
             self.fault(format!(
                 "statement {}: it is booked, and PayVerify is not 1",
                 row.id
             ));
         }
-        if stored != signed {
+        if !is_signed {
             let fault = format!(
                 "statement {}: its payment's row is not what was signed",
                 row.id
             );
             self.fault(fault);
         }
-
-        Ok(1)
     }
 
     /// Goes one statement on, if it follows.
-    async fn step(&mut self, walk: &mut Walk, statement: &Statement) -> Result<(), AdminError> {
+    async fn step(&mut self, walk: &mut Walk, statement: &Statement) -> AuditResult<()> {
         let branches = walk.branches(statement);
         if branches.is_empty()
             && let Some(branch) = self.taken_up(statement).await?
@@ -251,7 +258,7 @@ impl Auditor<'_, '_> {
 
     /// Returns a history that goes on where an earlier life of the server had accepted it, although a
     /// restore lost what lies before: the signature of that life stands for it.
-    async fn taken_up(&mut self, statement: &Statement) -> Result<Option<Branch>, AdminError> {
+    async fn taken_up(&mut self, statement: &Statement) -> AuditResult<Option<Branch>> {
         let status = match statement {
             Statement::Status(status) => {
                 let token = self.unit.token(&statement.hash()).await?;
@@ -298,7 +305,7 @@ impl Auditor<'_, '_> {
         ta: PublicKey,
         branch: &mut Branch,
         statement: &Statement,
-    ) -> Result<(), AdminError> {
+    ) -> AuditResult<()> {
         match statement {
             Statement::DepositOpen(open) => {
                 let i = open.body().position.i;
@@ -333,11 +340,7 @@ impl Auditor<'_, '_> {
     }
 
     /// Compares what a status states with what the chain leaves.
-    async fn compare_status(
-        &mut self,
-        branch: &mut Branch,
-        status: &Status,
-    ) -> Result<(), AdminError> {
+    async fn compare_status(&mut self, branch: &mut Branch, status: &Status) -> AuditResult<()> {
         let mut listed = BTreeSet::new();
         for (id, hash) in status.collected.iter() {
             listed.insert(id.0);

@@ -1,69 +1,187 @@
-//! What was signed besides statements: our answers, certificates, and what other providers signed.
+//! Our answers: each is signed by us, stands where it was signed, and says what the rows say that refer to it.
 
-use ops_proto::certificate::{Certificate, verify_chain, verify_provider};
+use std::collections::BTreeSet;
+
+use ops_proto::certificate::{Certificate, verify_chain};
 use ops_proto::message::{
     AccountAnswer, AnswerStamp, BatchAnswer, DeathAnswer, DepositAnswer, DepositOutcome,
     ForwardAnswer, ForwardOutcome, RememberedAnswer, RetireAnswer, SettlementAck, SyncToken,
     WithdrawAck,
 };
-use ops_proto::signed::{Body, Signed};
-use ops_proto::{Digest, PublicKey};
+use ops_proto::signed::{Body, Signed, decode_canonical};
+use ops_proto::statement::Statement;
+use ops_proto::{ProviderId, PublicKey};
 
-use super::{Auditor, PAGE, key, number};
-use crate::admin::AdminError;
-use crate::provider::provider_keys;
-use crate::store::{AnswerAsItStands, DepositAsItStands, ForwardState};
+use super::tally::{Group, Tally, What};
+use super::{AuditResult, Auditor, key, number};
+use crate::store::audit::{
+    AnswerAsItStands, DepositAsItStands, PAGE, Pages, PresentedAsItStands, RetirementAsItStands,
+    TokenAsItStands, WithdrawalAsItStands,
+};
+
+/// Kinds of answers that rows refer to, each by one.
+const REFERRED_TO: [i64; 5] = [0, 2, 4, 5, 9];
+const DEATH: i64 = 6;
+const FORWARD: i64 = 8;
 
 impl Auditor<'_, '_> {
-    /// Checks every answer of ours, and what refers to one.
-    pub(super) async fn check_answers(&mut self) -> Result<(), AdminError> {
+    /// Checks every answer of ours when they are first read, and notes which rows refer to which.
+    pub(super) async fn note_answers(&mut self, tally: &mut Tally) -> AuditResult<()> {
         let keys = self.answer_keys();
-        let mut after = 0;
-        loop {
-            let page = self.unit.answers_as_they_stand(after, PAGE).await?;
-            let Some(end) = page.last() else { break };
-            after = end.id;
+        let (incarnation, drawn) = self.unit.drawn().await?;
+        let mut pages = Pages::<AnswerAsItStands>::new();
+        while let Some(page) = pages.next(self.unit).await? {
             for answer in &page {
-                self.audit.answers = self.audit.answers.saturating_add(1);
-                match stamp_of(answer, &keys) {
-                    None => self.fault(format!(
-                        "answer {}: it is not signed by this provider",
-                        answer.id
-                    )),
-                    Some(stamp) if !is_at(stamp, answer) => self.fault(format!(
-                        "answer {}: it does not stand where it was signed",
-                        answer.id
-                    )),
-                    Some(_) => {}
+                if REFERRED_TO.contains(&answer.kind) {
+                    note(tally, answer.id, 1);
+                }
+                if tally.is_first() {
+                    self.audit.answers = self.audit.answers.saturating_add(1);
+                    let was_drawn = answer.incarnation < incarnation
+                        || (answer.incarnation == incarnation && answer.sequence <= drawn);
+                    self.check_answer(answer, &keys, was_drawn);
                 }
             }
-            let done = self.audit.answers;
-            self.report("answers", done);
+            if tally.is_first() {
+                self.check_accepted(&page).await?;
+                let done = self.audit.answers;
+                self.report("answers", done);
+            }
         }
-        for (table, missing) in self.unit.answers_missing().await? {
-            if missing > 0 {
+        self.note_deposits(tally).await?;
+        self.note_withdrawals(tally).await?;
+        self.note_tokens(tally).await?;
+        self.note_retirements(tally).await?;
+
+        self.note_settlements(tally).await
+    }
+
+    fn check_answer(&mut self, answer: &AnswerAsItStands, keys: &[PublicKey], was_drawn: bool) {
+        let fault = match stamp_of(answer, keys) {
+            None => "it is not signed by this provider",
+            Some(stamp) if !is_at(stamp, answer) => "it does not stand where it was signed",
+            Some(_) if !was_drawn => "its number was never drawn",
+            Some(_) => "",
+        };
+        if !fault.is_empty() {
+            self.fault(format!("answer {}: {fault}", answer.id));
+        }
+        if answer.kind == DEATH
+            && let Ok(death) = Signed::<DeathAnswer>::decode(&answer.bytes)
+        {
+            self.told_dead.insert(death.body().ta);
+        }
+    }
+
+    /// Demands that what we told others to have accepted is noted as accepted.
+    async fn check_accepted(&mut self, page: &[AnswerAsItStands]) -> AuditResult<()> {
+        let mut accepted: BTreeSet<([u8; 32], ProviderId)> = BTreeSet::new();
+        for answer in page.iter().filter(|answer| answer.kind == FORWARD) {
+            let Ok(answer) = Signed::<ForwardAnswer>::decode(&answer.bytes) else {
+                continue;
+            };
+            for (hash, outcome) in answer.body().items.iter() {
+                if *outcome == ForwardOutcome::Accepted {
+                    accepted.insert((hash.0, answer.body().to));
+                }
+            }
+        }
+        let wanted = accepted.iter().map(|(hash, _)| [hash.as_slice()]);
+        let found: Vec<PresentedAsItStands> = self.unit.found(wanted).await?;
+        let found: BTreeSet<(Vec<u8>, Vec<u8>)> = found
+            .into_iter()
+            .map(|row| (row.payment, row.creditor))
+            .collect();
+        for (hash, creditor) in accepted {
+            if !found.contains(&(hash.to_vec(), creditor.0.to_vec())) {
                 self.fault(format!(
-                    "{missing} rows of {table} refer to answers that are missing"
+                    "payment {}: we signed that we owe it to provider {creditor}, and the books do not say so",
+                    hex::encode(hash)
                 ));
             }
         }
-        self.check_deposits().await?;
 
-        self.check_tokens().await
+        Ok(())
     }
 
-    async fn check_deposits(&mut self) -> Result<(), AdminError> {
-        let mut after = (Vec::new(), Vec::new());
-        loop {
-            let page = self.unit.deposits_as_they_stand(&after, PAGE).await?;
-            let Some(end) = page.last() else { break };
-            after = (end.ta.clone(), end.i.clone());
+    async fn note_deposits(&mut self, tally: &mut Tally) -> AuditResult<()> {
+        let mut pages = Pages::<DepositAsItStands>::new();
+        while let Some(page) = pages.next(self.unit).await? {
             for deposit in &page {
-                if !is_answered(deposit) {
+                note(tally, deposit.answer, -1);
+                let name = || whose("deposit", &deposit.i, &deposit.ta);
+                if tally.is_first() && !is_answered(deposit) {
+                    self.fault(format!("{}: its answer says something else", name()));
+                }
+                let signed = amount_signed(deposit.signed.as_ref());
+                if tally.is_first() && signed != Some(deposit.amount) {
+                    self.fault(format!("{}: its amount is not what was signed", name()));
+                }
+            }
+        }
+
+        Ok(())
+    }
+
+    async fn note_withdrawals(&mut self, tally: &mut Tally) -> AuditResult<()> {
+        let mut pages = Pages::<WithdrawalAsItStands>::new();
+        while let Some(page) = pages.next(self.unit).await? {
+            for withdrawal in &page {
+                if let Some(answer) = withdrawal.answer {
+                    note(tally, answer, -1);
+                }
+                let name = || whose("withdrawal", &withdrawal.i, &withdrawal.ta);
+                if tally.is_first() && !is_acknowledged(withdrawal) {
+                    self.fault(format!("{}: its answer says something else", name()));
+                }
+                let signed = amount_signed(withdrawal.signed.as_ref());
+                if tally.is_first() && signed != Some(withdrawal.amount) {
+                    self.fault(format!("{}: its amount is not what was signed", name()));
+                }
+            }
+        }
+
+        Ok(())
+    }
+
+    async fn note_tokens(&mut self, tally: &mut Tally) -> AuditResult<()> {
+        let mut pages = Pages::<TokenAsItStands>::new();
+        while let Some(page) = pages.next(self.unit).await? {
+            for token in &page {
+                note(tally, token.answer, -1);
+                let answer = decoded::<SyncToken>(token.bytes.as_ref());
+                let fits = answer.is_none_or(|answer| {
+                    let body = answer.body();
+                    body.status.0.as_slice() == token.status.as_slice()
+                        && body.ta.0.as_slice() == token.ta.as_slice()
+                });
+                if tally.is_first() && !fits {
+                    let status = hex::encode(&token.status);
+                    self.fault(format!("token for status {status}: it is for another"));
+                }
+            }
+        }
+
+        Ok(())
+    }
+
+    async fn note_retirements(&mut self, tally: &mut Tally) -> AuditResult<()> {
+        let mut pages = Pages::<RetirementAsItStands>::new();
+        while let Some(page) = pages.next(self.unit).await? {
+            for retired in &page {
+                note(tally, retired.answer, -1);
+                let answer = decoded::<RetireAnswer>(retired.bytes.as_ref());
+                let fits = answer.is_none_or(|answer| {
+                    let body = answer.body();
+                    let paid = u64::try_from(retired.paid).ok();
+                    key(&retired.ta) == Some(body.ta)
+                        && retired.hash.as_slice() == body.retire.0.as_slice()
+                        && paid == Some(body.paid.minor_units())
+                });
+                if tally.is_first() && !fits {
                     self.fault(format!(
-                        "deposit {} of TA {}: its answer says something else",
-                        number(&deposit.i).unwrap_or(0),
-                        hex::encode(&deposit.ta)
+                        "retirement of TA {}: its answer says something else",
+                        hex::encode(&retired.ta)
                     ));
                 }
             }
@@ -72,27 +190,10 @@ impl Auditor<'_, '_> {
         Ok(())
     }
 
-    async fn check_tokens(&mut self) -> Result<(), AdminError> {
-        let mut after = Vec::new();
-        loop {
-            let page = self.unit.tokens_as_they_stand(&after, PAGE).await?;
-            let Some((status, _, _)) = page.last() else {
-                break;
-            };
-            after.clone_from(status);
-            for (status, ta, bytes) in &page {
-                let token = Signed::<SyncToken>::decode(bytes);
-                let fits = token.is_ok_and(|token| {
-                    token.body().status.0.as_slice() == status.as_slice()
-                        && token.body().ta.0.as_slice() == ta.as_slice()
-                });
-                if !fits {
-                    let fault = format!(
-                        "token for status {}: it is for another",
-                        hex::encode(status)
-                    );
-                    self.fault(fault);
-                }
+    async fn note_settlements(&mut self, tally: &mut Tally) -> AuditResult<()> {
+        for row in self.unit.settlements().await? {
+            if let Some(answer) = row.answer {
+                note(tally, answer, -1);
             }
         }
 
@@ -100,7 +201,7 @@ impl Auditor<'_, '_> {
     }
 
     /// Checks the certificate of every client and TA.
-    pub(super) async fn check_certificates(&mut self) -> Result<(), AdminError> {
+    pub(super) async fn check_certificates(&mut self) -> AuditResult<()> {
         let mut after: Option<PublicKey> = None;
         loop {
             let page = self.unit.clients_after(after.as_ref(), PAGE).await?;
@@ -133,111 +234,10 @@ impl Auditor<'_, '_> {
             ));
         }
     }
-
-    /// Checks what other providers signed, and that it says what the rows say.
-    pub(super) async fn check_foreign(&mut self) -> Result<(), AdminError> {
-        self.check_peer_answers().await?;
-        self.check_settlements().await?;
-        let mut after = 0;
-        loop {
-            let page = self.unit.forwards(after, PAGE).await?;
-            let Some((end, _)) = page.last() else { break };
-            after = *end;
-            for (id, forward) in &page {
-                let answer = self.unit.forward_answer(&forward.payment).await?;
-                let outcome = answer.and_then(|bytes| outcome_of(&bytes, &forward.payment));
-                let fits = match (forward.state, outcome) {
-                    (ForwardState::Accepted, Some(ForwardOutcome::Accepted))
-                    | (ForwardState::Refused, Some(ForwardOutcome::Refused(_)))
-                    | (ForwardState::ToPresent | ForwardState::KeptBack, None) => true,
-                    (
-                        ForwardState::Accepted
-                        | ForwardState::Refused
-                        | ForwardState::ToPresent
-                        | ForwardState::KeptBack,
-                        _,
-                    ) => false,
-                };
-                if !fits {
-                    self.fault(format!(
-                        "forward {id}: its provider did not say that it is {:?}",
-                        forward.state
-                    ));
-                }
-            }
-        }
-
-        Ok(())
-    }
-
-    async fn check_peer_answers(&mut self) -> Result<(), AdminError> {
-        let mut after = 0;
-        loop {
-            let page = self.unit.peer_answers(after, PAGE).await?;
-            let Some((end, _, _, _)) = page.last() else {
-                break;
-            };
-            after = *end;
-            for (id, provider, kind, bytes) in &page {
-                let keys = self.keys_of(provider).await?;
-                let is_signed = match kind {
-                    0 => stamp::<ForwardAnswer>(bytes, &keys).is_some(),
-                    _ => stamp::<SettlementAck>(bytes, &keys).is_some(),
-                };
-                if !is_signed {
-                    self.fault(format!(
-                        "answer {id} of provider {provider}: it did not sign it"
-                    ));
-                }
-                self.audit.foreign = self.audit.foreign.saturating_add(1);
-            }
-            let done = self.audit.foreign;
-            self.report("answers of other providers", done);
-        }
-
-        Ok(())
-    }
-
-    async fn check_settlements(&mut self) -> Result<(), AdminError> {
-        let ours = self.provider.id();
-        for row in self.unit.settlements().await? {
-            let debtor = row.settlement.body().debtor;
-            let keys = if debtor == ours {
-                self.answer_keys()
-            } else {
-                self.keys_of(&debtor).await?
-            };
-            if !keys.iter().any(|key| row.settlement.verify(key).is_ok()) {
-                self.fault(format!(
-                    "settlement {} of provider {debtor}: it did not sign it",
-                    row.settlement.body().number
-                ));
-            }
-            self.audit.foreign = self.audit.foreign.saturating_add(1);
-        }
-
-        Ok(())
-    }
-
-    /// Returns every key with which another provider ever answered, as far as its certificates say.
-    async fn keys_of(
-        &mut self,
-        provider: &ops_proto::ProviderId,
-    ) -> Result<Vec<PublicKey>, AdminError> {
-        let root = *self.provider.root();
-        let certificates = self.unit.provider_certificates(provider).await?;
-
-        Ok(certificates
-            .iter()
-            .filter(|one| verify_provider(&root, one, one.body().not_before).is_ok())
-            .filter_map(|one| provider_keys(one.body()))
-            .map(|(answer_key, _)| answer_key)
-            .collect())
-    }
 }
 
 /// An answer that says when it was signed.
-trait Stamped: Body {
+pub(super) trait Stamped: Body {
     fn stamp(&self) -> AnswerStamp;
 }
 
@@ -267,7 +267,7 @@ stamped!(
 );
 
 /// Returns an answer's stamp, if one of the keys signed it.
-fn stamp<T: Stamped>(bytes: &[u8], keys: &[PublicKey]) -> Option<AnswerStamp> {
+pub(super) fn stamp<T: Stamped>(bytes: &[u8], keys: &[PublicKey]) -> Option<AnswerStamp> {
     let answer = Signed::<T>::decode(bytes).ok()?;
 
     keys.iter()
@@ -297,8 +297,40 @@ fn is_at(stamp: AnswerStamp, answer: &AnswerAsItStands) -> bool {
         && i64::try_from(stamp.sequence).is_ok_and(|sequence| sequence == answer.sequence)
 }
 
+/// Notes that an answer is there, or that a row refers to it.
+fn note(tally: &mut Tally, answer: i64, amount: i128) {
+    tally.note(Group::Answer, &answer.to_be_bytes(), What::Often, amount);
+}
+
+fn whose(what: &str, i: &[u8], ta: &[u8]) -> String {
+    format!(
+        "{what} {} of TA {}",
+        number(i).unwrap_or(0),
+        hex::encode(ta)
+    )
+}
+
+/// Returns an answer that is there; one that is missing, or not ours, is found by itself.
+fn decoded<T: Body>(bytes: Option<&Vec<u8>>) -> Option<Signed<T>> {
+    Signed::decode(bytes?).ok()
+}
+
+/// Returns the amount that a TA signed that it deposits or withdraws.
+fn amount_signed(statement: Option<&Vec<u8>>) -> Option<i64> {
+    let amount = match decode_canonical::<Statement>(statement?).ok()? {
+        Statement::DepositOpen(open) => open.body().amount,
+        Statement::Withdraw(withdraw) => withdraw.body().amount,
+        Statement::Payment(_) | Statement::Status(_) | Statement::Retire(_) => return None,
+    };
+
+    i64::try_from(amount.minor_units()).ok()
+}
+
 fn is_answered(deposit: &DepositAsItStands) -> bool {
-    let Ok(answer) = Signed::<DepositAnswer>::decode(&deposit.answer) else {
+    let Some(bytes) = &deposit.bytes else {
+        return true;
+    };
+    let Ok(answer) = Signed::<DepositAnswer>::decode(bytes) else {
         return false;
     };
     let body = answer.body();
@@ -313,12 +345,16 @@ fn is_answered(deposit: &DepositAsItStands) -> bool {
         && deposit.outcome == outcome
 }
 
-fn outcome_of(answer: &[u8], payment: &Digest) -> Option<ForwardOutcome> {
-    let answer = Signed::<ForwardAnswer>::decode(answer).ok()?;
-    let items = &answer.body().items;
+fn is_acknowledged(withdrawal: &WithdrawalAsItStands) -> bool {
+    let Some(bytes) = &withdrawal.bytes else {
+        return true;
+    };
+    let Ok(ack) = Signed::<WithdrawAck>::decode(bytes) else {
+        return false;
+    };
+    let body = ack.body();
 
-    items
-        .iter()
-        .find(|(hash, _)| hash == payment)
-        .map(|(_, outcome)| outcome.clone())
+    key(&withdrawal.ta) == Some(body.ta)
+        && number(&withdrawal.i) == Some(body.i)
+        && withdrawal.hash.as_slice() == body.order.0.as_slice()
 }
