@@ -105,7 +105,10 @@ impl Office {
     }
 }
 
-pub(super) async fn account_view(unit: &mut Unit<'_>, client: ClientRow) -> Result<AccountView, AdminError> {
+pub(super) async fn account_view(
+    unit: &mut Unit<'_>,
+    client: ClientRow,
+) -> Result<AccountView, AdminError> {
     let online = unit.balance(&Account::Online(client.key)).await?;
     let mut tas = Vec::new();
     for ta in unit.tas_of(&client.key).await? {

@@ -16,8 +16,8 @@ use crate::refusal::{Code, Refusal};
 use crate::store::{PaymentRow, PaymentState, Standing, TaRow, TaStanding};
 
 pub(crate) use announced::{Announced, ChainKind, Knock};
-pub(super) use books::{status_books, take_collected};
 use books::{book_chain, collect, collect_one, judge};
+pub(super) use books::{status_books, take_collected};
 
 /// Returns a TA that is registered.
 pub(in crate::service) async fn known(
