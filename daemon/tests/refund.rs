@@ -1,5 +1,7 @@
 //! Refunds: who paid asks, who received pays, never more than was paid, refused otherwise by name.
 
+use std::sync::Arc;
+
 use blepayd::wallet::{
     FailureClass, Mode, OpenRequest, OpenedRequest, PaymentEvent, RefundOrder, RefundRefused,
     Target, WalletError,
@@ -7,6 +9,7 @@ use blepayd::wallet::{
 use ops_proto::Digest;
 use tempfile::TempDir;
 
+use crate::kit::provider::{Provider, enrol, go_online};
 use crate::kit::{Bank, Device, Kind, amount, pay};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -73,6 +76,31 @@ async fn a_refund_is_asked_for_by_who_paid_and_paid_by_who_received() {
 
     assert_eq!(ferry.balance().await, 11_250);
     assert_eq!(eve.balance().await, 10_000);
+}
+
+/// The key of the original sender asks; a new TA has another.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refund_is_not_asked_for_by_a_later_ta_than_the_one_that_paid() {
+    let (bank, world) = (Arc::new(Bank::new(5)), TempDir::new().expect("a directory"));
+    let ferry = Device::new(&bank, world.path(), "Ferry", Kind::WithTa).await;
+    let ada = Device::new(&bank, world.path(), "Ada", Kind::WithTa).await;
+    let payment = pay_once(&ada, &ferry, 1250).await;
+    let provider = Provider::new(&bank);
+    let server = provider.serve().await;
+    let online = enrol(&ada, &server, &bank).await;
+    online.sync.retire().await.expect("booked");
+    online.stop().await;
+
+    let ada = ada.stop().await.with_new_ta().start().await;
+    let online = go_online(&ada);
+    let _registered = online.sync.run().await.expect("runs");
+    let asked = ask(&ada, payment, None).await;
+
+    assert!(
+        matches!(asked, Err(WalletError::Refund(RefundRefused::OtherTa))),
+        "{asked:?}"
+    );
+    online.stop().await;
 }
 
 async fn pay_once(payer: &Device, payee: &Device, minor_units: u64) -> Digest {
