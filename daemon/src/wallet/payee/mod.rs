@@ -166,19 +166,27 @@ impl Driver {
     fn handle_command(&mut self, command: PayeeCommand) {
         match command {
             PayeeCommand::Open(open, done) => {
-                let shown = open::shown(&open, Standing::Open);
-                self.make_room();
-                let opened = self.machine.open_request(*open, clock::monotonic());
-                if opened.is_ok() {
-                    self.order.push(shown);
-                }
-                let _caller_gone = done.send(opened);
+                let _caller_gone = done.send(self.open(*open));
             }
             PayeeCommand::Close(tag) => self.close(tag),
             PayeeCommand::Awaited(done) => {
                 let _caller_gone = done.send(self.machine.awaited());
             }
         }
+    }
+
+    fn open(&mut self, open: OpenRequest) -> Result<(), OpenRefused> {
+        let shown = open::shown(&open, Standing::Open);
+        let is_same = |other: &ShownRequest| (other.tag, other.id) == (shown.tag, shown.id);
+        if self.order.iter().any(is_same) {
+            // it was in the journal already when this driver took up what was open
+            return Ok(());
+        }
+        self.make_room();
+        self.machine.open_request(open, clock::monotonic())?;
+        self.order.push(shown);
+
+        Ok(())
     }
 
     /// Stops showing the paid request that was opened first, when there is no room for another: its
