@@ -13,7 +13,7 @@ fn every_test_that_is_named_here_exists() {
     let missing: Vec<_> = named
         .iter()
         .filter(|(file, function)| !is_tested(&source(file), function))
-        .map(|(file, function)| format!("{file}::{function}"))
+        .map(|(file, function)| format!("{file}.rs::{function}"))
         .collect();
 
     assert!(missing.is_empty(), "no such tests:\n{}", missing.join("\n"));
