@@ -27,6 +27,9 @@ async fn rows(world: &World) -> String {
     format!("{counts:?} {:?}", world.ledger().await)
 }
 
+/// What is wrong with a payment, and what makes it so.
+type Change<'c> = (&'static str, &'c dyn Fn(&mut Payment));
+
 /// Pays a request with a payment that the TA signed and that is not quite what an honest one makes.
 fn pay_wrongly(
     payer: &Device,
@@ -69,7 +72,7 @@ async fn a_payment_that_does_not_pay_its_request_is_credited_nowhere() {
     let thief = world.client("Thief").await;
     world.load(&mut alice, 1_000).await;
     let request = shop.client_request(100);
-    let changes: [(&str, &dyn Fn(&mut Payment)); 9] = [
+    let changes: [Change<'_>; 9] = [
         ("less than was asked", &|p| p.amount = amount(99)),
         ("more than was asked", &|p| p.amount = amount(101)),
         ("another currency", &|p| {
