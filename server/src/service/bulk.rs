@@ -60,13 +60,16 @@ impl PlainBooked {
     }
 }
 
+/// What was booked, and for each batch its answer, if all of it was.
+type Booked = (PlainBooked, Vec<Option<Vec<u8>>>);
+
 /// Books what is plain in a group of batches, and signs the answers to those of which all was.
 pub(crate) async fn book(
     unit: &mut Unit<'_>,
     provider: &Provider,
     batches: &[Option<&Batch>],
     now: Time,
-) -> Result<(PlainBooked, Vec<Option<Vec<u8>>>), StoreError> {
+) -> Result<Booked, StoreError> {
     let mut group = Group::of(batches, provider);
     let known = unit.payments_known(&group.wanted()).await?;
     group.recognise(&known);
@@ -96,7 +99,7 @@ pub(crate) fn book_in_file(
     provider: &Provider,
     batches: &[Option<&Batch>],
     now: Time,
-) -> Result<(PlainBooked, Vec<Option<Vec<u8>>>), StoreError> {
+) -> Result<Booked, StoreError> {
     let mut group = Group::of(batches, provider);
     let known = unit.payments_known(&group.wanted())?;
     group.recognise(&known);
