@@ -40,11 +40,12 @@ pub use retire::{DeathAnswer, ReportDeath, RetireAnswer, RetireOrder};
 pub use sync::{Retire, Status, StatusOrder, SyncToken};
 pub use withdraw::{Withdraw, WithdrawAck};
 
-/// What orders the answers of a server: a restore raises the incarnation.
+/// What names an answer of a server: a restore raises the incarnation, and in one life no number is used
+/// twice. Answers of one life need not come in the order of their numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct AnswerStamp {
     /// The server's life, counted from 1.
     pub incarnation: u32,
-    /// The answer's number in that life.
+    /// The answer's own number in that life; some are left out.
     pub sequence: u64,
 }
