@@ -1,7 +1,5 @@
 //! The audit: whoever changes one row is found.
 
-mod causes;
-
 use std::path::Path;
 use std::process::Command;
 

@@ -176,11 +176,8 @@ fn payment(entry: &Entry<'_>, facts: &Facts, here: Here) -> Verdict {
         _ => false,
     };
     demand(fits, NOT_BETWEEN)?;
-    let is_whole = match entry.reason {
-        Reason::CoverListed => entry.row.amount <= payment.amount,
-        _ => entry.row.amount == payment.amount,
-    };
-    demand(is_whole, OTHER_AMOUNT)?;
+    let is_part = entry.reason == Reason::CoverListed && entry.row.amount <= payment.amount;
+    demand(is_part || entry.row.amount == payment.amount, OTHER_AMOUNT)?;
 
     demand(entry.row.at_ms >= payment.received_ms, OTHER_INSTANT)
 }
@@ -314,10 +311,11 @@ fn retirement(entry: &Entry<'_>, facts: &Facts, here: Here) -> Verdict {
 }
 
 fn restored(entry: &Entry<'_>, facts: &Facts, here: Here) -> Verdict {
-    let ta = match (entry.reason, &entry.from, &entry.to) {
-        (Reason::RestoredShort, Account::Loss, Account::Shadow(ta))
-        | (Reason::RestoredSurplus, Account::Shadow(ta), Account::Loss) => ta,
-        _ => return wrong(NOT_BETWEEN),
+    let ((Reason::RestoredShort, Account::Loss, Account::Shadow(ta))
+    | (Reason::RestoredSurplus, Account::Shadow(ta), Account::Loss)) =
+        (entry.reason, &entry.from, &entry.to)
+    else {
+        return wrong(NOT_BETWEEN);
     };
     demand(here.was_restored, NO_RESTORE)?;
 

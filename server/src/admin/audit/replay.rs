@@ -443,38 +443,19 @@ fn repaid(window: &mut Window, entry: &Entry<'_>, facts: &Facts) -> Result<(), S
 
         has_ended && payment.is_some_and(|payment| payment.is_for(ta) && payment.is_collected())
     };
-    match entry.reason {
-        Reason::RepayLoss if is_collected_after_its_end() => {}
-        Reason::RepayLoss => of_status(entry, facts, ta)?,
-        Reason::RepayRestored if is_collected_after_its_end() => {}
-        Reason::RepayRestored => return Err("nothing came that pays it".to_owned()),
-        Reason::RetireByLoss => return Err("nothing was borne that pays it".to_owned()),
-        Reason::RepayOwner => {}
-        Reason::Issue
-        | Reason::Grant
-        | Reason::TakeGrant
-        | Reason::Credit
-        | Reason::Transit
-        | Reason::Collect
-        | Reason::CollectForeign
-        | Reason::AdvanceByOwner
-        | Reason::AdvanceByLoss
-        | Reason::Withdraw
-        | Reason::Hold
-        | Reason::FromHeld
-        | Reason::Release
-        | Reason::Retire
-        | Reason::RestoredShort
-        | Reason::RestoredSurplus
-        | Reason::GrantByLoss
-        | Reason::CoverListed
-        | Reason::PayDebt
-        | Reason::Present
-        | Reason::TakeBack
-        | Reason::Accept
-        | Reason::CoverForeign
-        | Reason::SettleOut
-        | Reason::SettleIn => return Ok(()),
+    let pays = [Reason::RepayLoss, Reason::RepayRestored];
+    if entry.reason == Reason::RetireByLoss {
+        return Err("nothing was borne that pays it".to_owned());
+    }
+    if pays.contains(&entry.reason) && !is_collected_after_its_end() {
+        // A status says that the TA has what it pays with, and of a restore says nothing.
+        if entry.reason == Reason::RepayRestored {
+            return Err("nothing came that pays it".to_owned());
+        }
+        of_status(entry, facts, ta)?;
+    }
+    if !pays.contains(&entry.reason) && entry.reason != Reason::RepayOwner {
+        return Ok(());
     }
     let owed = window.sums.owed(entry);
     if owed < 0 {

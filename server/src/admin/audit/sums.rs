@@ -50,7 +50,11 @@ impl Sums {
             (Reason::Release, _) => match facts.cause(entry.row, &ta) {
                 Cause::PayOut(_) => |of| &mut of.paid_out,
                 Cause::Retirement(_) => |of| &mut of.released,
-                _ => return,
+                Cause::Payment(_)
+                | Cause::Status(_)
+                | Cause::Withdrawal(_)
+                | Cause::Death
+                | Cause::Nothing => return,
             },
             _ => return,
         };
@@ -69,11 +73,14 @@ impl Sums {
     pub(super) fn owed(&self, entry: &Entry<'_>) -> i128 {
         let of = about(entry).and_then(|ta| self.0.get(&ta));
         let of = of.copied().unwrap_or_default();
-        match entry.reason {
-            Reason::RepayOwner => of.advanced_by_owner,
-            Reason::RepayLoss => of.advanced_by_loss,
-            Reason::RepayRestored => of.restored_by_loss,
-            _ => 0,
+        if entry.reason == Reason::RepayOwner {
+            of.advanced_by_owner
+        } else if entry.reason == Reason::RepayLoss {
+            of.advanced_by_loss
+        } else if entry.reason == Reason::RepayRestored {
+            of.restored_by_loss
+        } else {
+            0
         }
     }
 }
@@ -134,6 +141,12 @@ impl Auditor<'_, '_> {
                 row.corrected, made.corrected
             ));
         }
+        self.compare_end(row, made);
+    }
+
+    /// Compares how a TA ended with what its entries make.
+    fn compare_end(&mut self, row: &TaAsItStands, made: OfTa) {
+        let ta = hex::encode(&row.key);
         let retired = i128::from(row.retired_paid.unwrap_or(0));
         let with_held = made.retired.saturating_add(made.released);
         let is_retired =
@@ -276,10 +289,10 @@ fn unfit(group: Group, name: &[u8], what: What, more: i128) -> String {
             place_name(place)
         ),
         What::Instant => format!("{message}: its entry's instant is not when it came"),
-        What::Often => match group {
-            Group::Taken => format!("{message}: entries take {much} {more} of it than is known"),
-            _ => format!("{message}: it is paid out {much} times {more} than once or never"),
-        },
+        What::Often if group == Group::Taken => {
+            format!("{message}: entries take {much} {more} of it than is known")
+        }
+        What::Often => format!("{message}: it is paid out {much} times {more} than once or never"),
     }
 }
 
