@@ -1,5 +1,7 @@
 //! The audit: whoever changes one row is found.
 
+mod causes;
+
 use std::path::Path;
 use std::process::Command;
 
