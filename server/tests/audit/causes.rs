@@ -195,10 +195,7 @@ impl Books {
                     "SELECT max(id) FROM accounts WHERE id NOT IN ({}, {}) AND kind IN (1, 2)",
                     target.debited, target.credited
                 );
-                let other = match self.numbers(other).await {
-                    Some([other]) => other,
-                    None => panic!("there is no other account"),
-                };
+                let [other] = self.numbers(other).await.unwrap();
                 format!(
                     "UPDATE entries SET credited = {other} WHERE id = {id};
                      UPDATE accounts SET balance = balance - {} WHERE id = {};
