@@ -32,6 +32,9 @@ pub const LARGE_BODIES_KIB_MAX: usize = 40 * 1024;
 /// How much of them may be one host's; more of it waits for its own.
 pub const LARGE_BODIES_KIB_PER_HOST_MAX: usize = 10 * 1024;
 
+/// How long a large body waits for room; after that its sender is told to come back.
+pub const ROOM_TIMEOUT: Duration = Duration::from_secs(10);
+
 /// What a body may take however small it is; a peer that falls behind [`BODY_RATE_MIN`] by that is cut.
 pub const BODY_GRACE: Duration = Duration::from_secs(5);
 

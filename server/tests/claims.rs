@@ -317,3 +317,38 @@ async fn of_two_claims_with_one_number_that_come_together_one_is_credited() {
     assert_eq!(world.online(&shop).await, 11);
     world.check().await;
 }
+
+#[tokio::test]
+async fn a_gap_before_hides_no_forged_statement_that_comes_with_it() {
+    for with_gap in [false, true] {
+        let world = World::new().await;
+        let mut mallory = world.device("Mallory", 10_000).await;
+        let shop = world.client("Shop").await;
+        world.load(&mut mallory, 5_000).await;
+        world.sync(&mut mallory).await;
+        let kept_back = mallory.pay(&shop.client_request(1));
+        let (mut pairs, mut clone) = (Vec::new(), None);
+        for number in 0..100 {
+            if number == 90 {
+                clone = Some(mallory.clone());
+            }
+            pairs.push(mallory.pay(&shop.client_request(1)));
+        }
+        let outcomes = world.batch("/v1/claims", &pairs).await;
+        assert!(outcomes.iter().all(|outcome| *outcome == CREDITED));
+        let mut clone = clone.unwrap();
+        // The clone's j is its own: only n tells.
+        clone.chain.j = 10_000;
+        let forged = clone.pay(&shop.client_request(1_000));
+
+        let batch = if with_gap {
+            vec![kept_back, forged]
+        } else {
+            vec![forged]
+        };
+        world.batch("/v1/claims", &batch).await;
+
+        let view = world.view(&mallory).await;
+        assert_eq!(view.tas[0].standing, "suspended", "{with_gap}");
+    }
+}

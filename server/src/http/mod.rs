@@ -26,7 +26,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::limits::{
     BODY_SIZE_MAX, KEYS_PER_HOST, LARGE_BODIES_KIB_MAX, LARGE_BODIES_KIB_PER_HOST_MAX,
-    REQUEST_TIMEOUT, REQUESTS_MAX, REQUESTS_PER_HOST_MAX,
+    REQUEST_TIMEOUT, REQUESTS_MAX, REQUESTS_PER_HOST_MAX, ROOM_TIMEOUT,
 };
 use crate::meter;
 use crate::provider::Provider;
@@ -217,19 +217,26 @@ async fn room(shared: &Shared, host: Option<Host>, size: usize) -> Result<Option
         return Ok(None);
     }
     let kib = u32::try_from(size.div_ceil(1024)).unwrap_or(u32::MAX);
-    let of_host = match host {
-        Some(host) => Some(shared.large_bodies_of.wait(host, kib).await),
-        None => None,
-    };
-    let of_all = Arc::clone(&shared.large_bodies)
-        .acquire_many_owned(kib)
-        .await
-        .map_err(|_| Refusal::new(Code::Busy, "the server is stopping"))?;
+    let room = async {
+        let of_host = match host {
+            Some(host) => Some(shared.large_bodies_of.wait(host, kib).await),
+            None => None,
+        };
+        let of_all = Arc::clone(&shared.large_bodies)
+            .acquire_many_owned(kib)
+            .await;
 
-    Ok(Some(Room {
-        _of_all: of_all,
-        _of_host: of_host,
-    }))
+        Some(Room {
+            _of_all: of_all.ok()?,
+            _of_host: of_host,
+        })
+    };
+    let room = tokio::time::timeout(ROOM_TIMEOUT, room).await;
+
+    room.ok()
+        .flatten()
+        .map(Some)
+        .ok_or_else(|| Refusal::new(Code::Busy, "there is no room for so large a body now"))
 }
 
 fn host(request: &Request) -> Option<Host> {

@@ -7,7 +7,6 @@
 //!
 //! [`payment::book`]: super::payment::book
 
-use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use ops_proto::certificate::Kind;
@@ -224,36 +223,49 @@ impl<'b> Group<'b> {
 
     /// Returns which payments to look for, by sender and j.
     fn wanted(&self) -> Vec<(PublicKey, u64)> {
-        self.candidates
+        let mut wanted: Vec<(PublicKey, u64)> = self
+            .candidates
             .iter()
             .flat_map(|(sender, of_sender)| {
                 let j = |candidate: &Candidate<'_>| (*sender, candidate.position().j);
                 of_sender.iter().map(j)
             })
-            .collect()
+            .collect();
+        wanted.dedup();
+
+        wanted
     }
 
     /// Takes note of what became of repeats. Who sends another payment with a j that is taken is left to
     /// judgement.
     fn recognise(&mut self, known: &[KnownPayment]) {
+        let mut by_sender: HashMap<PublicKey, HashMap<u64, &KnownPayment>> = HashMap::new();
         for known in known {
-            let Entry::Occupied(mut of_sender) = self.candidates.entry(known.sender) else {
-                continue;
-            };
-            let is_repeat = |candidate: &Candidate<'_>| candidate.hash == known.hash;
-            if of_sender.get().iter().any(is_repeat) && known.standing != Standing::Foreign {
-                let became = outcome(known.standing, known.state);
-                self.booked.outcomes.insert(known.hash, became);
-                of_sender
-                    .get_mut()
-                    .retain(|candidate| !is_repeat(candidate));
-            }
-            let has_same_j = |candidate: &Candidate<'_>| candidate.position().j == known.j;
-            if of_sender.get().iter().any(has_same_j) {
-                of_sender.remove();
-            }
+            let of_sender = by_sender.entry(known.sender).or_default();
+            of_sender.insert(known.j, known);
         }
-        self.candidates.retain(|_, of_sender| !of_sender.is_empty());
+        let outcomes = &mut self.booked.outcomes;
+        self.candidates.retain(|sender, of_sender| {
+            let Some(known) = by_sender.get(sender) else {
+                return true;
+            };
+            let mut is_taken = false;
+            of_sender.retain(|candidate| match known.get(&candidate.position().j) {
+                None => true,
+                Some(known)
+                    if known.hash == candidate.hash && known.standing != Standing::Foreign =>
+                {
+                    outcomes.insert(known.hash, outcome(known.standing, known.state));
+                    false
+                }
+                Some(_) => {
+                    is_taken = true;
+                    true
+                }
+            });
+
+            !is_taken && !of_sender.is_empty()
+        });
     }
 
     fn senders(&self) -> Vec<PublicKey> {
@@ -321,7 +333,7 @@ impl<'b> Group<'b> {
             else {
                 continue;
             };
-            if lies_on_one_chain(near, &of_sender) {
+            if !near.is_cut && lies_on_one_chain(near, &of_sender) {
                 plain.extend(honoured(&sender, ta, &of_sender, facts));
             }
         }

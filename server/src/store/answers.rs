@@ -46,7 +46,7 @@ pub(super) const DRAW: &str =
 
 /// How many stamps are drawn at a time, and how few are too few to begin with.
 pub(super) const STAMPS_DRAWN: u32 = 4096;
-const STAMPS_MIN: u64 = 512;
+pub(super) const STAMPS_MIN: u64 = 512;
 
 /// Stamps of answers that were drawn for this connection alone, so that processes that answer beside
 /// each other do not wait for each other. Those that are not used are left out.
@@ -89,7 +89,7 @@ impl Stamps {
         })
     }
 
-    const fn left(&self) -> u64 {
+    pub(super) const fn left(&self) -> u64 {
         self.end.saturating_sub(self.next)
     }
 }

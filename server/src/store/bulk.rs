@@ -52,6 +52,8 @@ pub(crate) struct Neighbours {
     pub(crate) before: Option<StoredPosition>,
     /// Those from the first one's number on, by n, at most [`Numbers::most`].
     pub(crate) from_first: Vec<StoredNear>,
+    /// There are more of them than were read, so what lies beside the last ones is not known.
+    pub(crate) is_cut: bool,
 }
 
 /// A stored statement among others.
@@ -71,16 +73,30 @@ pub(crate) struct Numbers {
     pub(crate) all: Vec<u64>,
 }
 
+/// Bytes of a stored statement in which its position lies: behind a certificate at most.
+const POSITION_WITHIN: usize = 1024;
+
 /// Stored statements that are read beside those that are asked for.
 const NEAR_MIN: usize = 64;
 
 impl Numbers {
-    /// Returns how many stored statements are read from the first number on. Where more lie between those
-    /// that are asked for, these are no neighbours.
-    pub(super) fn most(&self) -> i64 {
-        let most = self.all.len().saturating_mul(2).saturating_add(NEAR_MIN);
+    /// Returns how many stored statements are read from the first number on: nobody makes the books read
+    /// much by asking for what lies far apart.
+    fn most(&self) -> usize {
+        self.all.len().saturating_mul(2).saturating_add(NEAR_MIN)
+    }
 
-        i64::try_from(most).unwrap_or(i64::MAX)
+    /// Returns [`Numbers::most`] for a column.
+    pub(super) fn limit(&self) -> i64 {
+        i64::try_from(self.most()).unwrap_or(i64::MAX)
+    }
+
+    /// Returns whether so many were read and all of them lie before the last one that was asked for.
+    pub(super) fn is_cut(&self, from_first: &[StoredNear]) -> bool {
+        let is_past =
+            |near: &StoredNear| self.all.last().is_none_or(|last| *last < near.position.n);
+
+        from_first.len() >= self.most() && !from_first.last().is_some_and(is_past)
     }
 
     /// Returns whether a stored statement comes right after one of these.
@@ -126,7 +142,7 @@ pub(crate) struct KnownPayment {
 const KEYS_AND_NUMBERS: &[Column] = &[Column::Bytes, Column::Bytes];
 
 impl Unit<'_> {
-    /// Returns the payments that are known by (sender, j).
+    /// Returns the first payments that are known by (sender, j); their rivals are left to judgement.
     pub(crate) async fn payments_known(
         &mut self,
         wanted: &[(PublicKey, u64)],
@@ -138,7 +154,8 @@ impl Unit<'_> {
         let found = self
             .fetch_rows(
                 "SELECT sender, j, hash, standing, state FROM {rows} CROSS JOIN payments
-                 WHERE payments.sender = given.column1 AND payments.j = given.column2",
+                 WHERE payments.sender = given.column1 AND payments.j = given.column2
+                   AND payments.rival = 0",
                 rows,
             )
             .await?;
@@ -284,19 +301,22 @@ impl Unit<'_> {
             rows.push([
                 numbers.ta.0.as_slice().into(),
                 counter(numbers.first).into(),
-                numbers.most().into(),
+                numbers.limit().into(),
             ]);
         }
         let found = self
             .fetch_rows(
-                "SELECT near.* FROM {rows} CROSS JOIN LATERAL (
-                     (SELECT true AS is_before, ta, n, i, j, hash, bytes FROM statements
+                &"SELECT near.* FROM {rows} CROSS JOIN LATERAL (
+                     (SELECT true AS is_before, ta, n, i, j, hash,
+                          substring(bytes FROM 1 FOR {prefix}) AS bytes FROM statements
                       WHERE ta = given.column1 AND n < given.column2 ORDER BY n DESC LIMIT 1)
                      UNION ALL
-                     (SELECT false AS is_before, ta, n, i, j, hash, bytes FROM statements
+                     (SELECT false AS is_before, ta, n, i, j, hash,
+                          substring(bytes FROM 1 FOR {prefix}) AS bytes FROM statements
                       WHERE ta = given.column1 AND n >= given.column2 ORDER BY n
                       LIMIT given.column3)
-                 ) AS near",
+                 ) AS near"
+                    .replace("{prefix}", &POSITION_WITHIN.to_string()),
                 rows,
             )
             .await?;
@@ -319,6 +339,11 @@ impl Unit<'_> {
                 None
             };
             near.from_first.push(StoredNear { position, previous });
+        }
+        for numbers in wanted {
+            if let Some(near) = neighbours.get_mut(&numbers.ta) {
+                near.is_cut = numbers.is_cut(&near.from_first);
+            }
         }
 
         Ok(neighbours)

@@ -101,12 +101,17 @@ impl Unit<'_> {
         j: u64,
         hash: &Digest,
     ) -> Result<Option<PaymentRow>, StoreError> {
-        let row = sql::query("SELECT * FROM payments WHERE sender = $1 AND j = $2 AND hash = $3")
-            .bind(sender.0.as_slice())
-            .bind(counter(j))
-            .bind(hash.0.as_slice())
-            .fetch_optional(self.sql())
-            .await?;
+        // The first of a (sender, j) is found by them; its rivals, of which there may be thousands, by name.
+        let row = sql::query(
+            "SELECT * FROM payments WHERE sender = $1 AND j = $2 AND rival = 0 AND hash = $3
+             UNION ALL
+             SELECT * FROM payments WHERE hash = $3 AND named = 1 AND sender = $1 AND rival > 0",
+        )
+        .bind(sender.0.as_slice())
+        .bind(counter(j))
+        .bind(hash.0.as_slice())
+        .fetch_optional(self.sql())
+        .await?;
 
         row.as_ref().map(payment_back).transpose()
     }

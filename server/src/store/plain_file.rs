@@ -16,7 +16,7 @@ use rusqlite::{
     TransactionBehavior, params,
 };
 
-use super::answers::{AnswerKind, DRAW, STAMPS_DRAWN, Stamps};
+use super::answers::{AnswerKind, DRAW, STAMPS_DRAWN, STAMPS_MIN, Stamps};
 use super::bulk::{
     KnownPayment, LiveTa, Neighbours, Numbers, OpenGrant, PlainPayment, StoredNear, StoredPosition,
     all_of, moved_by, previous_of,
@@ -75,6 +75,7 @@ impl PlainFile {
 
     /// Begins a transaction that may write.
     pub(crate) fn begin(&mut self) -> Result<PlainUnit<'_>, StoreError> {
+        self.draw_stamps()?;
         let transaction = self
             .connection
             .transaction_with_behavior(TransactionBehavior::Immediate)?;
@@ -88,6 +89,27 @@ impl PlainFile {
             incarnation,
         })
     }
+}
+
+impl PlainFile {
+    /// Draws stamps for the answers to come, unless there are enough: before the transaction, since what is
+    /// kept here must not be undone with it.
+    fn draw_stamps(&mut self) -> Result<(), StoreError> {
+        if self.stamps.left() >= STAMPS_MIN {
+            return Ok(());
+        }
+        self.stamps = draw(&self.connection, STAMPS_DRAWN)?;
+
+        Ok(())
+    }
+}
+
+fn draw(connection: &Connection, many: u32) -> Result<Stamps, StoreError> {
+    let (incarnation, last) = connection
+        .prepare_cached(DRAW)?
+        .query_row([many], |row| Ok((row.get(0)?, row.get(1)?)))?;
+
+    Stamps::drawn(incarnation, last, many)
 }
 
 /// One transaction. Dropping it without [`PlainUnit::commit`] undoes it.
@@ -113,17 +135,14 @@ impl PlainUnit<'_> {
         if let Some(stamp) = self.stamps.next(self.incarnation) {
             return Ok(stamp);
         }
-        let drawn = self
-            .prepare(DRAW)?
-            .query_row([STAMPS_DRAWN], |row| Ok((row.get(0)?, row.get(1)?)))?;
-        *self.stamps = Stamps::drawn(drawn.0, drawn.1, STAMPS_DRAWN)?;
-
-        self.stamps
+        // The incarnation rose, or they are used up: this one is undone with the transaction.
+        draw(&self.transaction, 1)?
             .next(self.incarnation)
             .ok_or(StoreError::Damaged("the incarnation changed"))
     }
 
-    /// Returns the payments that are known by (sender, j), given in that order.
+    /// Returns the first payments that are known by (sender, j), given in that order; their rivals are left to
+    /// judgement.
     pub(crate) fn payments_known(
         &self,
         wanted: &[(PublicKey, u64)],
@@ -131,7 +150,7 @@ impl PlainUnit<'_> {
         let mut known = Vec::new();
         let mut statement = self.prepare(
             "SELECT j, hash, standing, state FROM payments
-             WHERE sender = ?1 AND j BETWEEN ?2 AND ?3",
+             WHERE sender = ?1 AND j BETWEEN ?2 AND ?3 AND rival = 0",
         )?;
         for (sender, first, last) in ranges(wanted) {
             let mut rows = statement.query(params![
@@ -266,7 +285,7 @@ impl PlainUnit<'_> {
             if let Some(row) = before.query(params![ta, first.as_slice()])?.next()? {
                 near.before = Some(position_back(row)?);
             }
-            let mut rows = from_first.query(params![ta, first.as_slice(), numbers.most()])?;
+            let mut rows = from_first.query(params![ta, first.as_slice(), numbers.limit()])?;
             while let Some(row) = rows.next()? {
                 let position = position_back(row)?;
                 let mut previous = None;
@@ -281,6 +300,7 @@ impl PlainUnit<'_> {
                     break;
                 }
             }
+            near.is_cut = numbers.is_cut(&near.from_first);
             neighbours.insert(numbers.ta, near);
         }
 
@@ -460,5 +480,35 @@ mod tests {
             [(one, 1, 4), (other, 1, 1), (other, 1_000_000, 1_000_000)]
         );
         assert_eq!(ranges(&[(one, 0), (one, u64::MAX)]).len(), 2);
+    }
+
+    #[tokio::test]
+    async fn stamps_of_a_transaction_that_failed_are_not_given_twice() {
+        let folder = tempfile::tempdir().unwrap();
+        let address = StoreAddress::File(folder.path().join("books"));
+        let mut store = Store::create(&address).await.unwrap();
+        let mut unit = store.begin().await.unwrap();
+        unit.begin_life().await.unwrap();
+        unit.commit().await.unwrap();
+        let mut file = store.plain_file().unwrap();
+
+        let mut unit = file.begin().unwrap();
+        unit.next_stamp().unwrap();
+        // As when the disk is full at the commit.
+        drop(unit);
+        let mut unit = file.begin().unwrap();
+        let lane: Vec<AnswerStamp> = (0..3).map(|_| unit.next_stamp().unwrap()).collect();
+        unit.commit().unwrap();
+        store.draw_stamps().await.unwrap();
+        let mut unit = store.begin().await.unwrap();
+        let mut others = Vec::new();
+        for _ in 0..10 {
+            others.push(unit.next_stamp().await.unwrap());
+        }
+        unit.commit().await.unwrap();
+
+        for stamp in lane {
+            assert!(!others.contains(&stamp), "{stamp:?} is given twice");
+        }
     }
 }

@@ -85,9 +85,13 @@ impl Lane {
         let Ok((file, jobs, booked)) = work.await else {
             return Overtaken::default();
         };
-        *connection = Some(file);
         match booked {
-            Ok((plain, ready)) => Overtaken { jobs, plain, ready },
+            Ok((plain, ready)) => {
+                *connection = Some(file);
+
+                Overtaken { jobs, plain, ready }
+            }
+            // The connection goes with its error: the next group makes another.
             Err(error) => {
                 meter::store_failed();
                 trouble(&error, "Plain claims are taken one by one");

@@ -119,10 +119,25 @@ async fn book_ta(
     }
     at.unit.put_ta(&body.subject, client, leaf).await?;
     lists::suspend_listed(at, &body.subject).await?;
+    suspend_convicted(at, &body.subject).await?;
     payment::redeem_waiting(at, &body.subject).await?;
     tracing::info!(ta = %body.subject.id(), client = %client.id(), "Registered a TA again");
 
     Ok(true)
+}
+
+/// Suspends a TA that was convicted while the books did not know it.
+async fn suspend_convicted(at: &mut Desk<'_, '_>, ta: &PublicKey) -> Result<(), Stop> {
+    let findings = at.unit.findings(ta).await?;
+    if findings.iter().all(|(_, evidence)| evidence.is_none()) {
+        return Ok(());
+    }
+    at.unit.suspend_ta(ta).await?;
+    if let Some(ta) = at.unit.ta(ta).await? {
+        at.revoke(&ta).await?;
+    }
+
+    Ok(())
 }
 
 async fn book_ended(
