@@ -855,6 +855,25 @@ async fn a_key_that_is_registered_at_both_providers_is_paid_once_and_holds_nobod
 }
 
 #[tokio::test]
+async fn a_payer_whose_key_is_registered_at_both_providers_pays_where_it_is_certified() {
+    let realm = Realm::new(10_000).await;
+    let mut alice = realm.payer(1_000).await;
+    let mut twin = alice.clone();
+    twin.register_client(&realm.shop).await.unwrap();
+    twin.register_ta(&realm.shop).await.unwrap();
+    let cafe = realm.shop.client("Cafe").await;
+    let pair = alice.pay(&cafe.client_request(300));
+
+    realm.claim(&pair).await;
+    realm.settled(&pair, CREDITED).await;
+
+    assert_eq!(realm.shop.online(&cafe).await, 300);
+    assert_eq!(position(&realm.shop).await.owed_to_us, 300);
+    assert_eq!(realm.shop.ledger().await.loss, 0);
+    realm.check(300).await;
+}
+
+#[tokio::test]
 async fn what_was_accepted_is_owed_even_when_a_second_payment_with_its_number_is_accepted_too() {
     let realm = Realm::new(10_000).await;
     let mut alice = realm.payer(1_000).await;

@@ -29,7 +29,12 @@ pub(super) async fn book(
     if verified == PayVerify::Failed {
         return Ok(ItemOutcome::Refused(ItemRefused::PayVerify));
     }
-    let sender = at.unit.ta(&pair.sender_key()).await?;
+    // Who has the key of another provider's sender here is not meant.
+    let sender = if is_ours(at, pair) {
+        at.unit.ta(&pair.sender_key()).await?
+    } else {
+        None
+    };
     if sender.is_none() && is_ours(at, pair) && !restored::may_lack(at).await? {
         return Ok(ItemOutcome::Refused(ItemRefused::SenderUnknown));
     }
