@@ -3,7 +3,8 @@
 #[path = "blepayd/run.rs"]
 mod run;
 
-use std::io::{self, IsTerminal as _};
+use std::io::{self, IsTerminal as _, Write as _};
+use std::process::ExitCode;
 
 use anyhow::Context as _;
 use blepayd::cli::args::Daemon;
@@ -13,7 +14,17 @@ use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{EnvFilter, fmt};
 
-fn main() -> anyhow::Result<()> {
+fn main() -> ExitCode {
+    let Err(error) = start() else {
+        return ExitCode::SUCCESS;
+    };
+    // The error output may be gone; there is nobody left to tell.
+    drop(writeln!(io::stderr().lock(), "blepayd: {error:#}"));
+
+    ExitCode::FAILURE
+}
+
+fn start() -> anyhow::Result<()> {
     let arguments = Daemon::parse();
     let config = Config::load(arguments.config.as_deref())?;
     log(&config.log)?;

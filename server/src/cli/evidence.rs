@@ -109,6 +109,9 @@ async fn list(data: &Path, json: bool) -> anyhow::Result<()> {
     if json {
         return Ok(output::json(&findings)?);
     }
+    if findings.is_empty() {
+        output::line("nobody was found out: no TA is suspended for what it signed")?;
+    }
     for finding in &findings {
         let proof = match finding.evidence {
             Some(_) => "two statements",

@@ -81,6 +81,11 @@ fn read(path: &Path) -> Result<Enrolment, Failure> {
             .and_then(|file| file.take(ENROLMENT_SIZE_MAX).read_to_string(&mut text))
     };
     let _size = read.map_err(|error| refused(error.to_string()))?;
+    if text.trim().is_empty() {
+        return Err(refused(
+            "it is empty; did the command that wrote it fail?".to_owned(),
+        ));
+    }
 
     serde_json::from_str(&text).map_err(|error| refused(error.to_string()))
 }

@@ -90,11 +90,12 @@ fn step(line: &str, is_full: bool) -> Option<(String, String)> {
         .iter()
         .position(|word| is_field(word))
         .unwrap_or(words.len());
-    let (message, fields) = words.split_at(fields_from);
+    let (message, words) = words.split_at(fields_from);
     let message = shorten(&message.join(" "));
     if !is_full && NOISE.iter().any(|noise| message.starts_with(noise)) {
         return None;
     }
+    let fields = fields(words);
     let fields = fields
         .iter()
         .filter(|field| is_full || SHOWN.iter().any(|shown| field.starts_with(shown)))
@@ -102,6 +103,22 @@ fn step(line: &str, is_full: bool) -> Option<(String, String)> {
     let shown: Vec<String> = std::iter::once(message).chain(fields).collect();
 
     Some((time.to_owned(), shown.join("  ")))
+}
+
+/// Puts words together to fields: a sentence is one field.
+fn fields(words: &[&str]) -> Vec<String> {
+    let mut fields: Vec<String> = Vec::new();
+    for word in words {
+        match fields.last_mut() {
+            Some(field) if !is_field(word) => {
+                field.push(' ');
+                field.push_str(word);
+            }
+            _ => fields.push((*word).to_owned()),
+        }
+    }
+
+    fields
 }
 
 /// Whether a word is a field of the log, as `n=3`.
@@ -157,6 +174,15 @@ mod tests {
         assert_eq!(text, "T.bal ← T.bal + x  x=5000  bal=5000");
         let (_, full) = step(line, true).expect("a step");
         assert!(full.ends_with("o=3"), "{full}");
+    }
+
+    #[test]
+    fn a_reason_is_a_whole_sentence() {
+        let line =
+            "2026-11-22T17:59:19Z  INFO ops: T refuses command=Pay reason=the list names it o=3";
+
+        let (_, text) = step(line, false).expect("a step");
+        assert_eq!(text, "T refuses  reason=the list names it");
     }
 
     #[test]
