@@ -142,7 +142,8 @@ pub(crate) struct KnownPayment {
 const KEYS_AND_NUMBERS: &[Column] = &[Column::Bytes, Column::Bytes];
 
 impl Unit<'_> {
-    /// Returns the first payments that are known by (sender, j); their rivals are left to judgement.
+    /// Returns the first payments that are known by (sender, j); their rivals are left to judgement. Only
+    /// PostgreSQL is asked so.
     pub(crate) async fn payments_known(
         &mut self,
         wanted: &[(PublicKey, u64)],
@@ -153,9 +154,11 @@ impl Unit<'_> {
         }
         let found = self
             .fetch_rows(
-                "SELECT sender, j, hash, standing, state FROM {rows} CROSS JOIN payments
-                 WHERE payments.sender = given.column1 AND payments.j = given.column2
-                   AND payments.rival = 0",
+                // Not a plain join: on new books it would be planned from the payments, which are few then.
+                "SELECT known.* FROM {rows} CROSS JOIN LATERAL (
+                     SELECT sender, j, hash, standing, state FROM payments
+                     WHERE sender = given.column1 AND j = given.column2 AND rival = 0 LIMIT 1
+                 ) AS known",
                 rows,
             )
             .await?;
