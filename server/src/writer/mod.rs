@@ -52,6 +52,8 @@ pub(crate) struct WriterTask {
     queue: mpsc::Receiver<Job>,
     /// The connection to the books has to be made again.
     is_lost: bool,
+    /// The books refused the plain claims of the present group: they are judged one by one.
+    is_plain_refused: bool,
 }
 
 /// Makes a writer and its task.
@@ -63,6 +65,7 @@ pub(crate) fn writer(store: Store, provider: Arc<Provider>) -> (Writer, WriterTa
         provider,
         queue,
         is_lost: false,
+        is_plain_refused: false,
     };
 
     (Writer { queue: sender }, task)
@@ -149,6 +152,7 @@ impl WriterTask {
 
     /// Books messages in one transaction, again and again while only others beside it are in the way.
     async fn book_together(&mut self, jobs: &[Job], plain: &PlainBooked) -> Booked {
+        self.is_plain_refused = false;
         for attempt in 0..ATTEMPTS_MAX {
             if attempt > 0 {
                 tokio::time::sleep(pause(attempt)).await;
@@ -186,9 +190,22 @@ impl WriterTask {
         }
         self.store.draw_stamps().await?;
         let mut unit = self.store.begin().await?;
-        let booked = match self.lane {
-            Lane::File(_) => book_each(&mut unit, &self.provider, jobs, plain, Vec::new()).await,
-            Lane::InTransaction => book_all(&mut unit, &self.provider, jobs).await,
+        let in_transaction = match self.lane {
+            Lane::InTransaction if !self.is_plain_refused => {
+                match book_plain(&mut unit, &self.provider, jobs).await {
+                    Ok(booked) => Some(booked),
+                    Err(error) => {
+                        unit.abandon().await.ok();
+                        self.is_plain_refused = !error.ends_transaction();
+                        return Err(error);
+                    }
+                }
+            }
+            Lane::InTransaction | Lane::File(_) => None,
+        };
+        let booked = match in_transaction {
+            Some((plain, ready)) => book_each(&mut unit, &self.provider, jobs, &plain, ready).await,
+            None => book_each(&mut unit, &self.provider, jobs, plain, Vec::new()).await,
         };
         let answers = match booked {
             Ok(answers) => answers,
@@ -229,18 +246,6 @@ fn pause(attempt: u32) -> Duration {
     parts.saturating_mul(u32::from(random))
 }
 
-/// Books what is plain of all messages together, and the others one by one.
-async fn book_all(
-    unit: &mut Unit<'_>,
-    provider: &Provider,
-    jobs: &[Job],
-) -> Result<Vec<Answer>, StoreError> {
-    let batches: Vec<Option<&Batch>> = jobs.iter().map(|job| job.order.batch()).collect();
-    let (plain, ready) = book_plain(unit, provider, &batches).await?;
-
-    book_each(unit, provider, jobs, &plain, ready).await
-}
-
 /// Books messages one by one, but for those whose answers are ready.
 async fn book_each(
     unit: &mut Unit<'_>,
@@ -261,30 +266,19 @@ async fn book_each(
     Ok(answers)
 }
 
-/// Books what is plain behind a mark of its own. When the books refuse it, nothing was plain.
+/// Books what is plain of all messages together. It has no mark of its own, which takes two round trips: an
+/// error ends the transaction.
 async fn book_plain(
     unit: &mut Unit<'_>,
     provider: &Provider,
-    batches: &[Option<&Batch>],
+    jobs: &[Job],
 ) -> Result<(PlainBooked, Vec<Option<Vec<u8>>>), StoreError> {
+    let batches: Vec<Option<&Batch>> = jobs.iter().map(|job| job.order.batch()).collect();
     if batches.iter().all(Option::is_none) {
         return Ok((PlainBooked::default(), Vec::new()));
     }
-    unit.mark().await?;
-    let error = match bulk::book(unit, provider, batches, now()).await {
-        Ok(booked) => {
-            unit.keep().await?;
-            return Ok(booked);
-        }
-        Err(error) => error,
-    };
-    if error.ends_transaction() {
-        return Err(error);
-    }
-    trouble(&error, "Plain claims are taken one by one");
-    unit.undo().await?;
 
-    Ok((PlainBooked::default(), Vec::new()))
+    bulk::book(unit, provider, &batches, now()).await
 }
 
 /// Books one message behind a mark of its own. An error ends the group.
