@@ -5,6 +5,8 @@ use std::process::ExitCode;
 
 use anyhow::{Context, anyhow};
 
+use crate::Programs;
+
 pub(crate) const EXAMPLES: &str = "\
 Examples:
   cargo demo                 a payment with a cut link, step by step
@@ -17,13 +19,15 @@ Examples:
 /// # Errors
 ///
 /// When a program does not build or does not start.
-pub(crate) fn run(args: &[String]) -> anyhow::Result<ExitCode> {
-    crate::say("building the daemon, the trusted application and the server");
-    let mut build = crate::command("cargo")?;
-    build.args(["build", "--bins"]);
-    build.args(["--package", "blepayd", "--package", "ta-sim"]);
-    build.args(["--package", "blepay-server"]);
-    crate::run(&mut build).context("the demo does not build")?;
+pub(crate) fn run(programs: Programs, args: &[String]) -> anyhow::Result<ExitCode> {
+    if programs == Programs::Build {
+        crate::say("building the daemon, the trusted application and the server");
+        let mut build = crate::command("cargo")?;
+        build.args(["build", "--bins"]);
+        build.args(["--package", "blepayd", "--package", "ta-sim"]);
+        build.args(["--package", "blepay-server"]);
+        crate::run(&mut build).context("the demo does not build")?;
+    }
 
     let program = crate::target()?.join("debug").join("blepay");
     let failure = crate::command(&program.to_string_lossy())?

@@ -7,8 +7,10 @@ mod boards;
 mod demo;
 mod failures;
 mod install;
+mod machine;
 mod schemathesis;
 mod step;
+mod times;
 mod verify;
 
 use std::env;
@@ -32,6 +34,9 @@ enum XtaskCommand {
     /// Run server, payee and payer on this machine and pay from one to the other
     #[command(after_help = demo::EXAMPLES)]
     Demo {
+        /// Play with the programs that `cargo test` or `cargo build` left, without building
+        #[arg(long)]
+        built: bool,
         /// Arguments of `blepay demo`, as they are
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         args: Vec<String>,
@@ -45,7 +50,11 @@ enum XtaskCommand {
     },
     /// Ask both APIs of a server everything that their descriptions allow and forbid
     #[command(after_help = schemathesis::EXAMPLES)]
-    Schemathesis,
+    Schemathesis {
+        /// Ask the server that `cargo test` or `cargo build` left, without building
+        #[arg(long)]
+        built: bool,
+    },
     /// Install the packages on two virtual machines and let them pay each other over BlueZ
     #[command(after_help = boards::EXAMPLES)]
     Boards {
@@ -55,12 +64,28 @@ enum XtaskCommand {
     },
 }
 
+/// Whether a command builds the programs that it runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Programs {
+    /// Those of the sources as they are now.
+    Build,
+    /// Those of the last build, whatever it was for. `cargo test` resolves other features than a build of the
+    /// programs alone, so that one after the other would compile everything twice.
+    AsBuilt,
+}
+
+impl Programs {
+    fn new(built: bool) -> Self {
+        if built { Self::AsBuilt } else { Self::Build }
+    }
+}
+
 fn main() -> ExitCode {
     let Xtask::Command(command) = Xtask::parse();
     let done = match command {
-        XtaskCommand::Demo { args } => demo::run(&args),
+        XtaskCommand::Demo { built, args } => demo::run(Programs::new(built), &args),
         XtaskCommand::Verify { steps } => verify::run(&steps),
-        XtaskCommand::Schemathesis => schemathesis::run(),
+        XtaskCommand::Schemathesis { built } => schemathesis::run(Programs::new(built)),
         XtaskCommand::Boards { args } => boards::run(&args),
     };
 

@@ -8,6 +8,7 @@ use std::process::{Child, Command, ExitCode, Stdio};
 
 use anyhow::{Context, ensure};
 
+use crate::Programs;
 use crate::install;
 use crate::step::Tally;
 
@@ -22,6 +23,9 @@ const SEED: &str = "20260101";
 
 /// Requests for each path and way of making them.
 const EXAMPLES_MAX: &str = "50";
+
+/// A server beside other work may be slow; one that does not answer at all is found after this long.
+const REQUEST_SECONDS_MAX: &str = "100";
 
 /// Statuses with which valid data may be answered: amounts depend on the currency, names on the books.
 const CONFIG: &str = "\
@@ -90,9 +94,11 @@ const RUNS: [Run; 3] = [
 /// # Errors
 ///
 /// When a tool cannot be installed or the server does not start; what is found is an exit code.
-pub(crate) fn run() -> anyhow::Result<ExitCode> {
+pub(crate) fn run(programs: Programs) -> anyhow::Result<ExitCode> {
     let st = install::schemathesis()?;
-    crate::run(crate::command("cargo")?.args(["build", "--package", "blepay-server"]))?;
+    if programs == Programs::Build {
+        crate::run(crate::command("cargo")?.args(["build", "--package", "blepay-server"]))?;
+    }
     let target = crate::target()?;
     let program = target.join("debug").join("blepay-server");
     let folder = target.join("schemathesis");
@@ -171,6 +177,7 @@ impl Server {
             .arg(data.join("tls-anchor.pem"))
             .args(["--seed", SEED, "--max-examples", EXAMPLES_MAX])
             .args(["--max-time", run.seconds_max, "--checks", "all"])
+            .args(["--request-timeout", REQUEST_SECONDS_MAX])
             .args(["--phases", "examples,coverage,fuzzing"])
             // A refusal before the whole body has arrived ends the connection, as HTTP allows.
             .args(["--request-retries", "3"])

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io::{self, Write};
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
@@ -9,30 +10,34 @@ use anyhow::Context;
 use serde_json::Value;
 
 use crate::install::{self, CARGO_DEB, CARGO_DENY};
-use crate::step::{Step, Tally};
+use crate::machine::Speed;
+use crate::step::{Outcome, Step, Tally};
+use crate::times::{Kind, Times};
 
 pub(crate) const EXAMPLES: &str = "\
 Examples:
-  cargo verify               every step; the last line is `N passed, N failed`
-  cargo verify fmt clippy    these steps alone
+  cargo verify                    every step; the last line is `N passed, N failed`
+  cargo verify fmt clippy test    these steps alone
 
-Logs are kept in target/verify. With nothing built yet it takes up to 60 minutes on two cores.";
+Logs are kept in target/verify, and in times.json beside them what the time went into. CONTRIBUTING.md says what each
+step costs.";
 
 /// The steps by name, in the order in which they run.
-pub(crate) const STEP_NAMES: [&str; 9] = [
+pub(crate) const STEP_NAMES: [&str; 10] = [
     "fmt",
     "clippy",
     "doc",
     "policy",
     "units",
+    "build",
     "test",
     "demo",
     "schemathesis",
     "boards",
 ];
 
-/// All steps together; what is left of it bounds each, so that the last line always comes, even where CI
-/// (90 minutes) is slower than the machine on which the whole took under 60.
+/// All steps together. They share this one bound, so that none fails for being slow while there is time, and the
+/// last line always comes before the 90 minutes of CI are over.
 const ALL_STEPS_MAX: Duration = Duration::from_secs(80 * 60);
 
 /// Highest exposure that `systemd-analyze security` may find, in tenths.
@@ -42,119 +47,176 @@ const UNITS: [(&str, u8); 3] = [("blepayd", 20), ("blepay-server", 15), ("blepay
 ///
 /// # Errors
 ///
-/// When a tool cannot be installed or a log cannot be written; a failed step is an exit code.
+/// When a log cannot be written; a tool that cannot be installed and a failed step are an exit code.
 pub(crate) fn run(names: &[String]) -> anyhow::Result<ExitCode> {
-    let wanted = |name: &str| names.is_empty() || names.iter().any(|other| other == name);
     let logs = crate::target()?.join("verify");
     fs::create_dir_all(&logs).with_context(|| format!("cannot create {}", logs.display()))?;
+    let speed = Speed::measure();
+    crate::say(&format!("this machine: {speed}"));
 
-    let started = Instant::now();
+    let mut run = Run {
+        logs: &logs,
+        speed,
+        started: Instant::now(),
+        times: Times::default(),
+    };
+    let wanted = |name: &&str| names.is_empty() || names.iter().any(|other| other == name);
     let mut tally = Tally::default();
-    for name in STEP_NAMES.into_iter().filter(|name| wanted(name)) {
-        let left = || ALL_STEPS_MAX.saturating_sub(started.elapsed());
-        let outcome = step(name).and_then(|step| step.run(&logs, left()));
-        let counted = outcome.unwrap_or_else(|error| {
+    for name in STEP_NAMES.into_iter().filter(wanted) {
+        tally = tally.and(run.step(name).unwrap_or_else(|error| {
             crate::say(&format!("{name}: FAILED, {error:#}"));
             Tally::one(false)
-        });
-        tally = tally.and(counted);
+        }));
     }
-
-    let seconds = started.elapsed().as_secs();
-    crate::say(&format!(
-        "all steps: {seconds} s, logs in {}",
-        logs.display()
-    ));
+    run.report()?;
     writeln!(io::stdout().lock(), "{tally}")?;
 
     Ok(ExitCode::from(u8::from(tally.failed != 0)))
 }
 
-/// Returns the step called `name`, its tools installed.
-fn step(name: &str) -> anyhow::Result<Step> {
-    Ok(match name {
-        "fmt" => Step {
-            name: "fmt",
-            seconds_max: 60,
-            script: "cargo fmt --all --check".into(),
-            count: one,
-        },
-        "clippy" => Step {
-            name: "clippy",
-            seconds_max: 1500,
-            script: "cargo clippy --workspace --all-targets -- -D warnings".into(),
-            count: one,
-        },
-        "doc" => Step {
-            name: "doc",
-            seconds_max: 600,
-            script:
-                "RUSTDOCFLAGS=-Dwarnings cargo doc --workspace --no-deps --document-private-items"
-                    .into(),
-            count: one,
-        },
-        "policy" => Step {
-            name: "policy",
-            seconds_max: 120,
-            script: format!(
+/// One run of all steps that were wanted.
+struct Run<'a> {
+    logs: &'a Path,
+    speed: Speed,
+    started: Instant,
+    times: Times,
+}
+
+impl Run<'_> {
+    /// Installs what the step called `name` needs and runs it.
+    fn step(&mut self, name: &'static str) -> anyhow::Result<Tally> {
+        let installing = Instant::now();
+        install(name)?;
+        let installed = installing.elapsed();
+        if installed >= WORTH_A_LINE {
+            let what = format!("what {name} needs");
+            self.times.add(Kind::Download, &what, installed);
+        }
+
+        let step = step(name, self.logs)?;
+        // a run that dies early must not report the parts of the previous one
+        let _absent = fs::remove_file(parts(self.logs, name));
+        let left = ALL_STEPS_MAX.saturating_sub(self.started.elapsed());
+        let outcome = step.run(self.logs, left)?;
+        if outcome.ran_out_of_time {
+            self.explain_time(name, outcome);
+        }
+        self.times.add(Kind::Step, name, outcome.took);
+        self.times.add_parts(name, &parts(self.logs, name));
+
+        Ok(outcome.tally)
+    }
+
+    /// Says of a step that was stopped which step took the time, and whether the machine is slow.
+    fn explain_time(&self, name: &str, outcome: Outcome) {
+        let minutes = ALL_STEPS_MAX.as_secs() / 60;
+        let seconds = outcome.took.as_secs();
+        crate::say(&format!(
+            "{name}: stopped after {seconds} s, since all steps together may take {minutes} minutes"
+        ));
+        if let Some((slowest, seconds)) = self.times.slowest_step() {
+            crate::say(&format!(
+                "  of the steps before it, {slowest} took longest: {seconds:.0} s"
+            ));
+        }
+        crate::say(&format!("  this machine at the start: {}", self.speed));
+        crate::say(&format!("  this machine now: {}", Speed::measure()));
+    }
+
+    /// Shows what the time went into and keeps it for programs.
+    fn report(&self) -> anyhow::Result<()> {
+        self.times.lines().iter().for_each(|line| crate::say(line));
+        let (total, downloads) = (self.started.elapsed(), self.times.downloads());
+        crate::say(&format!(
+            "all steps: {} s, and {} s of downloads apart; logs in {}",
+            total.saturating_sub(downloads).as_secs(),
+            downloads.as_secs(),
+            self.logs.display()
+        ));
+
+        self.times
+            .write(&self.logs.join("times.json"), self.speed, total)
+    }
+}
+
+/// Installing that found everything there already is not shown.
+const WORTH_A_LINE: Duration = Duration::from_secs(1);
+
+/// Returns where a step leaves the times of its parts.
+fn parts(logs: &Path, name: &str) -> PathBuf {
+    logs.join(format!("{name}.times.json"))
+}
+
+/// Fetches and installs what the step called `name` needs, so that its time is that of its work.
+fn install(name: &str) -> anyhow::Result<()> {
+    match name {
+        "clippy" | "build" => {
+            crate::run(crate::command("cargo")?.args(["fetch", "--quiet", "--locked"]))
+        }
+        "policy" => install::tool(CARGO_DENY).map(drop),
+        "units" => install::debian_packages(&[("systemd-analyze", "systemd")]),
+        // a TPM in software, for the tests of ta-sim; a database, for the server's
+        "test" => install::debian_packages(&[("swtpm", "swtpm"), ("pg_ctlcluster", "postgresql")]),
+        "schemathesis" => install::schemathesis().map(drop),
+        "boards" => install::tool(CARGO_DEB).map(drop),
+        _ => Ok(()),
+    }
+}
+
+/// Returns the step called `name`, one of [`STEP_NAMES`].
+fn step(name: &'static str, logs: &Path) -> anyhow::Result<Step> {
+    let (script, count): (String, fn(&str, bool) -> Tally) = match name {
+        "fmt" => ("cargo fmt --all --check".into(), one),
+        "clippy" => (
+            "cargo clippy --workspace --all-targets -- -D warnings".into(),
+            one,
+        ),
+        "doc" => (
+            "RUSTDOCFLAGS=-Dwarnings cargo doc --workspace --no-deps --document-private-items"
+                .into(),
+            one,
+        ),
+        "policy" => (
+            format!(
                 "{} check bans licenses sources",
                 install::tool(CARGO_DENY)?.display()
             ),
-            count: one,
-        },
-        "units" => units()?,
-        "test" => {
-            // a TPM in software, for the tests of ta-sim; a database, for the server's
-            install::debian_packages(&[("swtpm", "swtpm"), ("pg_ctlcluster", "postgresql")])?;
-            Step {
-                name: "test",
-                seconds_max: 1500,
-                script: "cargo test --workspace --no-fail-fast".into(),
-                count: libtest,
-            }
-        }
-        "demo" => Step {
-            name: "demo",
-            seconds_max: 600,
-            script: "cargo demo -- --json && cargo demo -- --full --json".into(),
-            count: demos,
-        },
-        "schemathesis" => {
-            // installed here, so that the bound holds for the requests alone
-            install::schemathesis()?;
-            Step {
-                name: "schemathesis",
-                seconds_max: 600,
-                script: "cargo run --quiet --package xtask -- schemathesis".into(),
-                count: last_tally,
-            }
-        }
+            one,
+        ),
+        "units" => (units(), one),
+        "build" => ("cargo test --workspace --no-run".into(), one),
+        "test" => ("cargo test --workspace --no-fail-fast".into(), libtest),
+        "demo" => (
+            "cargo demo --built -- --json && cargo demo --built -- --full --json".into(),
+            demos,
+        ),
+        "schemathesis" => (
+            "cargo run --quiet --package xtask -- schemathesis --built".into(),
+            last_tally,
+        ),
         _ => {
-            // installed here, so that the bound holds for the boards alone
-            install::tool(CARGO_DEB)?;
-            Step {
-                name: "boards",
-                seconds_max: 2700,
-                script: "cargo boards".into(),
-                count: last_tally,
-            }
+            let times = parts(logs, name);
+            (
+                format!("cargo boards -- --times '{}'", times.display()),
+                last_tally,
+            )
         }
+    };
+
+    Ok(Step {
+        name,
+        script,
+        count,
     })
 }
 
-/// Returns the step that measures how little a unit may do.
-fn units() -> anyhow::Result<Step> {
-    install::debian_packages(&[("systemd-analyze", "systemd")])?;
+/// Returns the commands that measure how little a unit may do.
+fn units() -> String {
     let checks = UNITS.map(|(unit, exposure_max)| {
         format!("systemd-analyze security --offline=true --no-pager --threshold={exposure_max} systemd/{unit}.service")
     });
 
-    Ok(Step {
-        name: "units",
-        seconds_max: 60,
-        script: checks.join(" && "),
-        count: one,
-    })
+    checks.join(" && ")
 }
 
 /// Counts a step as one.
