@@ -4,13 +4,42 @@
 //! `BIGINT`, `INTEGER PRIMARY KEY` (with or without `AUTOINCREMENT`) numbers itself, `WITHOUT ROWID` is
 //! nothing. What only one engine takes stands in lines that begin with `-- sqlite:` or `-- postgres:`.
 
+use sha2::{Digest as _, Sha384};
 use sqlx::AssertSqlSafe;
-use sqlx::migrate::Migrator;
 
 use super::sql::{self, Sql};
 use super::{Store, StoreError, Unit};
 
-static MIGRATIONS: Migrator = sqlx::migrate!("./migrations");
+/// A file of the schema. sqlx embeds such files by a macro too, for which SQLite and all of sqlx are compiled a
+/// second time.
+struct Migration {
+    version: i64,
+    sql: &'static str,
+}
+
+/// In the order in which they run.
+const MIGRATIONS: [Migration; 9] = [
+    migration(1, include_str!("../../migrations/0001_books.sql")),
+    migration(2, include_str!("../../migrations/0002_names.sql")),
+    migration(10, include_str!("../../migrations/0010_endings.sql")),
+    migration(20, include_str!("../../migrations/0020_forwards.sql")),
+    migration(31, include_str!("../../migrations/0031_receivers.sql")),
+    migration(32, include_str!("../../migrations/0032_settlements.sql")),
+    migration(40, include_str!("../../migrations/0040_debts.sql")),
+    migration(60, include_str!("../../migrations/0060_lives_of_peers.sql")),
+    migration(61, include_str!("../../migrations/0061_clients.sql")),
+];
+
+const fn migration(version: i64, sql: &'static str) -> Migration {
+    Migration { version, sql }
+}
+
+impl Migration {
+    /// Returns what tells a file that was changed after it ran.
+    fn checksum(&self) -> String {
+        hex::encode(Sha384::digest(self.sql))
+    }
+}
 
 const SQLITE_LINE: &str = "-- sqlite:";
 const POSTGRES_LINE: &str = "-- postgres:";
@@ -69,7 +98,7 @@ impl Store {
     async fn is_up_to_date(&mut self) -> bool {
         let expected = MIGRATIONS
             .iter()
-            .map(|migration| format!("{} {}", migration.version, hex::encode(&migration.checksum)));
+            .map(|migration| format!("{} {}", migration.version, migration.checksum()));
         let done = sql::query_scalar(
             "SELECT CAST(version AS TEXT) || ' ' || checksum FROM migrations_done ORDER BY version",
         );
@@ -85,11 +114,12 @@ impl Unit<'_> {
         let newest: Option<i64> = sql::query_scalar("SELECT max(version) FROM migrations_done")
             .fetch_one(self.sql())
             .await?;
-        if newest.is_some_and(|newest| !MIGRATIONS.version_exists(newest)) {
+        let is_known = |version| MIGRATIONS.iter().any(|known| known.version == version);
+        if newest.is_some_and(|newest| !is_known(newest)) {
             return Err(StoreError::Newer);
         }
-        for migration in MIGRATIONS.iter() {
-            let checksum = hex::encode(&migration.checksum);
+        for migration in &MIGRATIONS {
+            let checksum = migration.checksum();
             let done: Option<String> =
                 sql::query_scalar("SELECT checksum FROM migrations_done WHERE version = $1")
                     .bind(migration.version)
@@ -100,7 +130,7 @@ impl Unit<'_> {
                 Some(_) => return Err(StoreError::Newer),
                 None => {}
             }
-            self.script(translated(migration.sql.as_str(), dialect))
+            self.script(translated(migration.sql, dialect))
                 .await?;
             sql::query("INSERT INTO migrations_done (version, checksum) VALUES ($1, $2)")
                 .bind(migration.version)
@@ -149,7 +179,30 @@ fn translated(sql: &str, dialect: Dialect) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+    use std::path::Path;
+
     use super::*;
+
+    #[test]
+    fn every_file_of_the_schema_runs_in_order() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("migrations");
+        let mut files: Vec<(i64, String)> = fs::read_dir(folder)
+            .expect("the folder is there")
+            .map(|entry| entry.expect("the folder can be read").path())
+            .map(|path| {
+                let name = path.file_name().expect("a file").to_string_lossy();
+                let (version, _) = name.split_once('_').expect("a version and a name");
+                let sql = fs::read_to_string(&path).expect("text");
+                (version.parse().expect("a number"), sql)
+            })
+            .collect();
+        files.sort();
+
+        let known = MIGRATIONS.iter();
+        let known: Vec<_> = known.map(|m| (m.version, m.sql.to_owned())).collect();
+        assert_eq!(known, files);
+    }
 
     #[test]
     fn what_one_engine_takes_alone_the_other_does_not_see() {
