@@ -130,8 +130,7 @@ impl Unit<'_> {
                 Some(_) => return Err(StoreError::Newer),
                 None => {}
             }
-            self.script(translated(migration.sql, dialect))
-                .await?;
+            self.script(translated(migration.sql, dialect)).await?;
             sql::query("INSERT INTO migrations_done (version, checksum) VALUES ($1, $2)")
                 .bind(migration.version)
                 .bind(checksum)
