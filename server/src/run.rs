@@ -4,6 +4,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
@@ -14,7 +15,9 @@ use crate::accept::{Acceptor, AdminListen, Listener, NoAdminListen};
 use crate::forward::{ListFetcher, Outbox};
 use crate::http::admin::{AdminShared, AdminToken};
 use crate::http::{Shared, admin, router};
-use crate::limits::{ADMIN_CONNECTIONS_MAX, CONNECTIONS_MAX, CONNECTIONS_PER_HOST_MAX};
+use crate::limits::{
+    ADMIN_CONNECTIONS_MAX, CONNECTIONS_MAX, CONNECTIONS_PER_HOST_MAX, OUTBOX_INTERVAL,
+};
 use crate::lock::{DataLock, NotLocked};
 use crate::meter;
 use crate::pay_out::PayOuts;
@@ -35,6 +38,8 @@ pub struct RunOptions {
     pub store: Option<StoreAddress>,
     /// What is demanded of the database.
     pub durability: Durability,
+    /// How often to look for something to say to other providers.
+    pub outbox_interval: Duration,
 }
 
 /// What a server demands of its database.
@@ -56,6 +61,7 @@ impl RunOptions {
             admin_listen: None,
             store: None,
             durability: Durability::Demanded,
+            outbox_interval: OUTBOX_INTERVAL,
         }
     }
 }
@@ -121,6 +127,7 @@ fn spawn_by_the_clock(
     provider: &Arc<Provider>,
     writer: &Writer,
     stop: &CancellationToken,
+    outbox_interval: Duration,
 ) {
     let fetcher = ListFetcher::new(
         books.clone(),
@@ -133,6 +140,7 @@ fn spawn_by_the_clock(
         Arc::clone(provider),
         writer.clone(),
         stop.clone(),
+        outbox_interval,
     );
     tasks.spawn(PayOuts::new(writer.clone(), stop.clone()).run());
     tasks.spawn(fetcher.run());
@@ -176,7 +184,8 @@ impl Server {
             tasks.clone(),
             stop.clone(),
         );
-        spawn_by_the_clock(&tasks, &books, &provider, &writer, &stop);
+        let interval = options.outbox_interval;
+        spawn_by_the_clock(&tasks, &books, &provider, &writer, &stop, interval);
         let acceptor = Acceptor::new(
             Listener::Tls(listener, tls),
             router(Shared::new(provider, writer, tasks.clone())),

@@ -17,6 +17,7 @@ use super::{
 };
 use crate::admin::{Office, Progress, Standing, audit_with, exponent_of};
 use crate::http::admin::token_file;
+use crate::limits::OUTBOX_INTERVAL;
 use crate::provider::{Config, InitOptions, Layout, init};
 use crate::run::{Durability, RunOptions, Server};
 use crate::writer::now;
@@ -48,6 +49,7 @@ pub async fn execute(command: Command) -> anyhow::Result<ExitCode> {
                 admin_listen,
                 store,
                 durability: durability(allow_loss_of_answers),
+                outbox_interval: OUTBOX_INTERVAL,
             };
             serve(options).await?;
         }

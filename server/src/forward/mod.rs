@@ -21,7 +21,7 @@ use ops_proto::signed::{Body, Signed, encode};
 use ops_proto::{Digest, PaymentPair, limits::BATCH_PAIRS_MAX, limits::LISTS_HELD_MAX};
 use tokio_util::sync::CancellationToken;
 
-use crate::limits::{OUTBOX_INTERVAL, PEER_PAIRS_MAX, PEER_PAUSE_MAX_MS, PEER_PAUSE_MIN_MS};
+use crate::limits::{PEER_PAIRS_MAX, PEER_PAUSE_MAX_MS, PEER_PAUSE_MIN_MS};
 use crate::provider::Provider;
 use crate::refusal::Code;
 use crate::service::{Acknowledged, Answered, Delivered, Order, Recalled};
@@ -39,6 +39,7 @@ pub(crate) struct Outbox {
     provider: Arc<Provider>,
     writer: Writer,
     stop: CancellationToken,
+    interval: Duration,
 }
 
 /// What there is to say to one peer.
@@ -59,6 +60,7 @@ impl Outbox {
         provider: Arc<Provider>,
         writer: Writer,
         stop: CancellationToken,
+        interval: Duration,
     ) -> Self {
         Self {
             address,
@@ -66,6 +68,7 @@ impl Outbox {
             provider,
             writer,
             stop,
+            interval,
         }
     }
 
@@ -75,7 +78,7 @@ impl Outbox {
             tokio::select! {
                 biased; // a stop is never starved
                 () = self.stop.cancelled() => break,
-                () = tokio::time::sleep(OUTBOX_INTERVAL) => {}
+                () = tokio::time::sleep(self.interval) => {}
             }
             let stop = self.stop.clone();
             // An errand that is cut off is run again: the other side recognises a repeat.
