@@ -7,7 +7,9 @@ use blepayd::wallet::{FailureClass, Mode, PaymentEvent, PaymentOrder, Target};
 use ops_proto::contract::{Command, Output};
 use tempfile::TempDir;
 
-use crate::kit::{Bank, Device, Faults, Kind, TaFault, conserved, eventually, pay};
+use crate::kit::{
+    Bank, Device, Faults, Kind, TaFault, conserved, eventually, pay, unless_power_goes,
+};
 
 /// More commits than a payment takes on either side, so that the last runs are whole.
 const COMMITS_MAX: u64 = 6;
@@ -41,8 +43,11 @@ async fn killed(side: Side, cut: PowerCut) {
         Side::Payee => (payer, payee.stop().await.start_until(cut).await),
     };
 
-    let paying = pay(&payer, Target::Tag(request.tag));
-    let last = tokio::time::timeout(std::time::Duration::from_secs(4), paying).await;
+    let killed = match side {
+        Side::Payer => &payer,
+        Side::Payee => &payee,
+    };
+    let last = unless_power_goes(killed, pay(&payer, Target::Tag(request.tag))).await;
     let what = format!("{side:?} killed {cut:?}: {last:?}");
     match side {
         Side::Payer => payer = payer.stop().await.start().await,
@@ -118,8 +123,8 @@ async fn both_devices_may_stop_in_the_middle_and_meet_again() {
     let payer = Device::new(&bank, world.path(), "Ada", Kind::WithTa).await;
     let request = payee.request(1250, Mode::Announced).await;
     let payee = payee.stop().await.start_until(PowerCut::Before(1)).await;
-    let paying = pay(&payer, Target::Tag(request.tag));
-    let _interrupted = tokio::time::timeout(std::time::Duration::from_secs(2), paying).await;
+    let interrupted = unless_power_goes(&payee, pay(&payer, Target::Tag(request.tag))).await;
+    assert_eq!(interrupted, None);
 
     let (payer, payee) = (payer.stop().await, payee.stop().await);
     let (payer, payee) = (payer.start().await, payee.start().await);

@@ -10,7 +10,7 @@ use tempfile::TempDir;
 
 use crate::kit::provider::{Loss, ONLINE, Online, Provider, enrol, go_online};
 use crate::kit::server::Server;
-use crate::kit::{Bank, Device, Faults, Kind, TaFault, amount, eventually};
+use crate::kit::{Bank, Device, Faults, Kind, TaFault, amount, eventually, unless_power_goes};
 
 const TOTAL: u64 = ONLINE + 10_000;
 
@@ -62,12 +62,7 @@ async fn interrupted(faults: Faults) -> bool {
     } = World::new().await;
     let device = device.stop().await.start_with(faults).await;
     let online = go_online(&device);
-    // who waits for a journal that is gone waits in vain
-    let wait = std::time::Duration::from_secs(match faults.cut {
-        PowerCut::Never => 30,
-        PowerCut::Before(_) | PowerCut::After(_) => 3,
-    });
-    let last = tokio::time::timeout(wait, online.sync.withdraw(Some(amount(400)))).await;
+    let last = unless_power_goes(&device, online.sync.withdraw(Some(amount(400)))).await;
     let what = format!("{faults:?}: {last:?}");
     online.stop().await;
 

@@ -123,6 +123,11 @@ impl Journal {
             .map_err(|_closed| JournalError::Closed)?
     }
 
+    /// Returns when nothing is written any more: the writer has ended, as it does when the power goes.
+    pub async fn ended(&self) {
+        self.appends.closed().await;
+    }
+
     /// Reads the book. Keep `read` short: the writer waits for it.
     pub fn view<T>(&self, read: impl FnOnce(&Book) -> T) -> T {
         let book = self

@@ -324,7 +324,18 @@ pub(crate) async fn pay(payer: &Device, target: Target) -> PaymentEvent {
     last.expect("a last event")
 }
 
-/// Waits until it is so, at most 30 s.
+/// Waits for an outcome, which does not come any more when the power of the journal that it needs goes.
+pub(crate) async fn unless_power_goes<T>(
+    device: &Device,
+    outcome: impl Future<Output = T>,
+) -> Option<T> {
+    tokio::select! {
+        outcome = outcome => Some(outcome),
+        () = device.wallet.journal().ended() => None,
+    }
+}
+
+/// Waits until it is so, at most 300 s.
 pub(crate) async fn eventually<F: Future<Output = bool>>(what: &str, is_so: impl Fn() -> F) {
     let so = async {
         while !is_so().await {
@@ -332,10 +343,10 @@ pub(crate) async fn eventually<F: Future<Output = bool>>(what: &str, is_so: impl
         }
     };
     assert!(
-        tokio::time::timeout(Duration::from_secs(30), so)
+        tokio::time::timeout(Duration::from_secs(300), so)
             .await
             .is_ok(),
-        "not so within 30 s: {what}"
+        "not so within 300 s: {what}"
     );
 }
 

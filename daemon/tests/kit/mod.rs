@@ -7,7 +7,9 @@ pub(crate) mod provider;
 pub(crate) mod server;
 
 pub(crate) use bank::Bank;
-pub(crate) use device::{Device, Faults, Kind, TaFault, conserved, eventually, pay};
+pub(crate) use device::{
+    Device, Faults, Kind, TaFault, conserved, eventually, pay, unless_power_goes,
+};
 
 use ops_proto::Amount;
 
