@@ -57,7 +57,7 @@ async fn what_is_no_backup_of_these_books_changes_nothing() {
     }
     let world = World::new().await;
     world.device("Alice", 1_000).await;
-    let other = World::new().await;
+    let other = World::of_another().await;
     let address = Layout::new(world.data.path()).store_address().unwrap();
     let of_other = Layout::new(other.data.path()).store_address().unwrap();
     let foreign = world.data.path().join("foreign.backup");

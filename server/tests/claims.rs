@@ -49,7 +49,7 @@ async fn a_batch_with_bad_items_settles_the_good_ones_and_names_the_bad() {
     let good = alice.pay(&shop.client_request(100));
     let mut forged = alice.clone().pay(&shop.client_request(200));
     forged.request = shop.client_request(200);
-    let elsewhere = World::new().await;
+    let elsewhere = World::of_another().await;
     let mut foreign = elsewhere.device("Foreign", 0).await;
     let foreign = foreign.pay(&shop.client_request(300));
     let good_too = alice.pay(&shop.client_request(400));

@@ -12,7 +12,8 @@ use sqlx::{AssertSqlSafe, Connection as _};
 
 /// Makes a cluster and serves it on a Unix socket until the other end of its input is gone, which it is
 /// however this process ends; then stops it and removes it. Hundreds of databases are a hundred thousand
-/// files: they are in memory where there is plenty of it.
+/// files: they are in memory where there is plenty of it. What the server demands of a database stays on;
+/// nothing is tidied up behind databases that live for a second.
 const SCRIPT: &str = r#"
 trap "" INT TERM
 free=$(df --output=avail /dev/shm 2>/dev/null | tail -n 1)
@@ -23,7 +24,9 @@ directory=$(mktemp -d $parent/blepay-postgres.XXXXXX) || exit 1
 "$1/initdb" -D "$directory/data" -U blepay -A trust -E UTF8 --locale=C --no-sync >"$directory/log" 2>&1 ||
     { cat "$directory/log" >&2; exit 1; }
 "$1/postgres" -D "$directory/data" -k "$directory" -c listen_addresses= -c shared_buffers=64MB \
-    -c max_connections=200 -c max_wal_size=256MB -c fsync=on -c deadlock_timeout=100ms >>"$directory/log" 2>&1 &
+    -c max_connections=200 -c max_wal_size=256MB -c fsync=on -c deadlock_timeout=100ms \
+    -c autovacuum=off -c wal_level=minimal -c max_wal_senders=0 -c bgwriter_lru_maxpages=0 \
+    -c update_process_title=off >>"$directory/log" 2>&1 &
 echo "$directory"
 cat >/dev/null
 kill -QUIT $!
@@ -34,6 +37,9 @@ rm -r "$directory"
 /// How long to wait until it answers.
 const ATTEMPTS_MAX: u32 = 2_400;
 
+/// What PostgreSQL says of a template to which somebody is connected, after it waited for five seconds.
+const IN_USE: &str = "55006";
+
 struct Cluster {
     socket: String,
     databases: AtomicU32,
@@ -43,17 +49,32 @@ struct Cluster {
 
 /// Makes a database and returns its URL.
 pub(crate) async fn database() -> String {
+    create("template1").await
+}
+
+/// Copies the database of a URL and returns the copy's URL.
+pub(crate) async fn copy(url: &str) -> String {
+    let path = url.split_once('?').map_or(url, |(path, _)| path);
+
+    create(path.rsplit('/').next().unwrap()).await
+}
+
+async fn create(template: &str) -> String {
     static CLUSTER: OnceLock<Cluster> = OnceLock::new();
     let cluster = CLUSTER.get_or_init(Cluster::start);
-    let name = format!(
-        "world_{}",
-        cluster.databases.fetch_add(1, Ordering::Relaxed)
-    );
+    let number = cluster.databases.fetch_add(1, Ordering::Relaxed);
+    let name = format!("world_{number}");
+    let create = format!("CREATE DATABASE {name} TEMPLATE {template}");
     let mut connection = cluster.connect().await;
-    sqlx::query(AssertSqlSafe(format!("CREATE DATABASE {name}")))
-        .execute(&mut connection)
-        .await
-        .unwrap();
+    // Connections that were closed to the template may need a while to be gone.
+    for _ in 0..ATTEMPTS_MAX {
+        let create = sqlx::query(AssertSqlSafe(create.clone()));
+        match create.execute(&mut connection).await {
+            Ok(_) => break,
+            Err(sqlx::Error::Database(error)) if error.code().as_deref() == Some(IN_USE) => {}
+            Err(error) => panic!("{error}"),
+        }
+    }
     connection.close().await.unwrap();
 
     cluster.url(&name)

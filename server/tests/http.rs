@@ -6,6 +6,7 @@ use blepay_server::limits::ADMIN_WRONG_TOKENS_PER_SECOND;
 use reqwest::{Method, Response, StatusCode};
 use serde_json::{Value, json};
 
+use super::providers::eventually;
 use super::world::{Device, World};
 
 /// Asks the admin listener with the right token.
@@ -273,18 +274,16 @@ async fn an_audit_runs_in_the_background_and_says_that_the_books_balance() {
 
     let (status, _) = ask(&world, Method::POST, "/v1/admin/audits", None).await;
     assert_eq!(status, 202);
-    let mut state = json!("running");
-    for _ in 0..1_200 {
-        let (_, view) = get(&world, "/v1/admin/audits/newest").await;
-        state = view["state"].clone();
-        if state != "running" {
-            assert!(view["replayed"]["entries"].as_u64().unwrap() > 0);
-            break;
-        }
-        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
-    }
+    let mut view = Value::Null;
+    eventually("audited", async || {
+        view = get(&world, "/v1/admin/audits/newest").await.1;
 
-    assert_eq!(state, "balanced");
+        view["state"] != "running"
+    })
+    .await;
+
+    assert_eq!(view["state"], "balanced");
+    assert!(view["replayed"]["entries"].as_u64().unwrap() > 0);
     let (_, health) = get(&world, "/v1/admin/health").await;
     assert_eq!(
         (&health["ready"], &health["balanced"]),

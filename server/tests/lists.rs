@@ -10,7 +10,7 @@ use ops_proto::message::{
 };
 use ops_proto::{PublicKey, Signed};
 
-use super::providers::Realm;
+use super::providers::{Realm, eventually};
 use super::restore::remember;
 use super::world::{Device, World, decode};
 
@@ -263,23 +263,18 @@ async fn lists_of_other_providers_are_fetched_and_served_on() {
     // The shop asks when it starts, and then by the clock.
     realm.shop = realm.shop.restart().await;
 
-    for _ in 0..1_200 {
-        let served = realm.shop.lists(&query(&realm.shop, None)).await.pieces;
-        if !served.is_empty() {
-            assert_eq!(served, of_bank);
-            assert_eq!(served[0].body().provider, bank);
-            return;
-        }
-        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
-    }
-    panic!("the list did not come");
+    let served = async || realm.shop.lists(&query(&realm.shop, None)).await.pieces;
+    eventually("the list came", async || !served().await.is_empty()).await;
+    let served = served().await;
+    assert_eq!(served, of_bank);
+    assert_eq!(served[0].body().provider, bank);
 }
 
 #[tokio::test]
 async fn lists_are_carried_by_file_and_only_what_the_directory_says_is_taken() {
     let mut realm = Realm::new(1_000).await;
     realm.share_directory();
-    let stranger = World::new().await;
+    let stranger = World::of_another().await;
     for world in [&realm.bank, &stranger] {
         let thief = world.device("Thief", 0).await;
         revoke(world, &thief).await;
@@ -351,7 +346,7 @@ async fn a_restore_gives_no_version_a_second_meaning() {
 #[tokio::test]
 async fn whom_a_device_remembers_as_revoked_is_revoked_again_after_a_restore() {
     let world = World::new().await;
-    let other = World::new().await;
+    let other = World::of_another().await;
     let first = world.device("First", 0).await;
     let mut thief = world.device("Thief", 1_000).await;
     let witness = world.client("Witness").await;

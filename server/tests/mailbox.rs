@@ -90,7 +90,7 @@ async fn a_mailbox_is_read_only_by_the_owner() {
 #[tokio::test]
 async fn what_an_unknown_or_forging_sender_signed_is_kept_for_nobody() {
     let world = World::new().await;
-    let elsewhere = World::new().await;
+    let elsewhere = World::of_another().await;
     let mut stranger = elsewhere.device("Stranger", 1_000).await;
     let mut alice = world.device("Alice", 1_000).await;
     let mut bob = world.device("Bob", 0).await;

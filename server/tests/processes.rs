@@ -9,6 +9,7 @@ use futures::future::join_all;
 use ops_proto::PaymentPair;
 use ops_proto::message::{BatchAnswer, ItemOutcome, SettlementState};
 use ops_proto::signed::{Signed, encode};
+use tokio::sync::Notify;
 
 use super::world::{Device, World, batch};
 
@@ -94,14 +95,19 @@ async fn one_payment_credits_once_whatever_is_raced_through_several_processes() 
     let to: Vec<String> = processes.iter().map(|p| p.address.clone()).collect();
 
     // Every process is sent every payment, in batches that overlap; one of them is killed under way.
+    let an_answer = Notify::new();
     let claims = join_all((0..36).map(|i| {
-        let (world, pairs) = (&world, &pairs);
+        let (world, pairs, an_answer) = (&world, &pairs, &an_answer);
         let to = to[i % 3].as_str();
         let first = (i * 5) % 20;
-        async move { claim(world, to, &pairs[first..first + 5]).await }
+        async move {
+            let outcomes = claim(world, to, &pairs[first..first + 5]).await;
+            an_answer.notify_one();
+            outcomes
+        }
     }));
     let (outcomes, killed) = tokio::join!(claims, async {
-        tokio::time::sleep(std::time::Duration::from_millis(30)).await;
+        an_answer.notified().await;
         processes.remove(2)
     });
     drop(killed);

@@ -16,9 +16,12 @@ use ops_proto::message::{
 use ops_proto::signed::encode;
 use ops_proto::{Digest, PaymentPair, SecretKey, Signed};
 use tempfile::TempDir;
+use tokio::sync::OnceCell;
 
 use super::ca::options;
-use super::world::{Device, World, amount, now, store_url};
+use super::providers_restored::acknowledged;
+use super::world::template::{Files, Template};
+use super::world::{Device, RATE, World, amount, now, store_url};
 
 const CREDITED: ItemOutcome = ItemOutcome::Held(SettlementState::Credited);
 const COLLECTED: ItemOutcome = ItemOutcome::Held(SettlementState::Collected);
@@ -35,19 +38,28 @@ pub(super) struct Realm {
 
 impl Realm {
     pub(super) async fn new(exposure: u64) -> Self {
+        static TEMPLATE: OnceCell<(Files, Template, Template)> = OnceCell::const_new();
+        let (root, bank, shop) = TEMPLATE.get_or_init(Self::template).await;
         let root_directory = tempfile::tempdir().unwrap();
-        let mut root = Root::create(root_directory.path()).unwrap();
-        let bank = provider(&mut root, "Bank").await;
-        let shop = provider(&mut root, "Shop").await;
+        root.write(root_directory.path());
         let realm = Self {
+            root: Root::open(root_directory.path()).unwrap(),
             _root_directory: root_directory,
-            root,
-            bank,
-            shop,
+            bank: World::start_talking(bank.copy(RATE).await).await,
+            shop: World::start_talking(shop.copy(RATE).await).await,
         };
         realm.introduce(exposure).await;
 
         realm
+    }
+
+    async fn template() -> (Files, Template, Template) {
+        let directory = tempfile::tempdir().unwrap();
+        let mut root = Root::create(directory.path()).unwrap();
+        let bank = provider(&mut root, "Bank").await;
+        let shop = provider(&mut root, "Shop").await;
+
+        (Files::read(directory.path()), bank, shop)
     }
 
     /// Gives both the root's directory, which a server reads when it starts.
@@ -91,11 +103,11 @@ impl Realm {
 
     /// Hands a payment in until it is settled as expected.
     pub(super) async fn settled(&self, pair: &PaymentPair, expected: ItemOutcome) {
-        for _ in 0..1_200 {
+        for _ in 0..4_800 {
             if self.claim(pair).await == expected {
                 return;
             }
-            tokio::time::sleep(Duration::from_millis(100)).await;
+            tokio::time::sleep(Duration::from_millis(25)).await;
         }
         panic!("{:?} instead of {expected:?}", self.claim(pair).await);
     }
@@ -137,19 +149,16 @@ impl Realm {
     }
 }
 
-async fn provider(root: &mut Root, name: &str) -> World {
+async fn provider(root: &mut Root, name: &str) -> Template {
     let data = tempfile::tempdir().unwrap();
+    let store = store_url().await;
     let mut options = options(name, Some(root.public_key()));
-    options.store = store_url().await;
+    options.store.clone_from(&store);
     let made = init(data.path(), &options).await.unwrap();
-    let config = data.path().join("server.toml");
-    let text = std::fs::read_to_string(&config).unwrap();
-    let text = text.replace("requests_per_second = 200", "requests_per_second = 100000");
-    std::fs::write(&config, text).unwrap();
     let request = RequestFile::read(&made.request).unwrap();
     install(root, data.path(), &request).await;
 
-    World::start(data).await
+    Template::of(data.path(), store).await
 }
 
 pub(super) async fn install(
@@ -206,11 +215,11 @@ pub(super) async fn receive(creditor: &World, debtor: &str, minor_units: u64, re
 }
 
 pub(super) async fn eventually(what: &str, mut is_so: impl AsyncFnMut() -> bool) {
-    for _ in 0..1_200 {
+    for _ in 0..4_800 {
         if is_so().await {
             return;
         }
-        tokio::time::sleep(Duration::from_millis(100)).await;
+        tokio::time::sleep(Duration::from_millis(25)).await;
     }
     panic!("never: {what}");
 }
@@ -327,7 +336,7 @@ async fn a_lost_request_is_sent_again_even_after_both_servers_were_stopped() {
     assert_eq!(shop.online(&cafe).await, 0, "nobody accepted it yet");
 
     let shop = shop.restart().await;
-    let bank = World::start(bank_data).await;
+    let bank = World::start_talking(bank_data).await;
     let realm = Realm {
         _root_directory,
         root,
@@ -436,21 +445,24 @@ async fn beyond_the_exposure_payments_wait_and_a_settlement_brings_them() {
     let cafe = realm.shop.client("Cafe").await;
     let first = alice.pay(&cafe.client_request(300));
     let second = alice.pay(&cafe.client_request(200));
+    let third = alice.pay(&cafe.client_request(50));
     realm.claim(&first).await;
     realm.settled(&first, CREDITED).await;
 
     assert_eq!(realm.claim(&second).await, WAITING);
-    tokio::time::sleep(Duration::from_millis(1_500)).await;
+    // Beside it one is presented that is within the exposure.
+    assert_eq!(realm.claim(&third).await, WAITING);
+    realm.settled(&third, CREDITED).await;
     assert_eq!(realm.claim(&second).await, WAITING);
     assert_eq!(position(&realm.shop).await.kept_back, 200);
-    realm.check(300).await;
+    realm.check(350).await;
     let mut office = Office::open(realm.bank.data.path()).await.unwrap();
     office.settle("Shop", amount(250), "wire-1").await.unwrap();
     receive(&realm.shop, "Bank", 250, "wire-1").await;
 
     realm.settled(&second, CREDITED).await;
-    assert_eq!(realm.shop.online(&cafe).await, 500);
-    realm.check(250).await;
+    assert_eq!(realm.shop.online(&cafe).await, 550);
+    realm.check(300).await;
 }
 
 #[tokio::test]
@@ -501,6 +513,7 @@ async fn a_settlement_is_booked_once_on_both_sides_and_never_for_more_than_is_ow
     assert!(received.acknowledged && again.repeated);
 
     eventually("acknowledged", async || {
+        realm.bank.time_passes().await;
         let detail = bank.positions().await.unwrap().remove(0);
         detail.not_acknowledged == 0 && detail.settlements[0].acknowledged
     })
@@ -588,23 +601,22 @@ async fn a_settlement_that_a_restored_creditor_forgot_is_announced_again_and_hol
     let mut bank = Office::open(realm.bank.data.path()).await.unwrap();
     bank.settle("Shop", amount(100), "one").await.unwrap();
     receive(&realm.shop, "Bank", 100, "one").await;
-    eventually("acknowledged", async || {
-        position(&realm.bank).await.not_acknowledged == 0
-    })
-    .await;
+    acknowledged(&realm).await;
     // What a restore of the shop from before forgets.
     realm.shop.sql("DELETE FROM settlements").await;
     bank.settle("Shop", amount(100), "two").await.unwrap();
     let reported = alice.pay(&cafe.client_request(50));
     realm.hand_in(&realm.bank, &reported).await;
 
-    eventually("delivered", async || realm.shop.online(&cafe).await == 650).await;
-    receive(&realm.shop, "Bank", 100, "one").await;
-    receive(&realm.shop, "Bank", 100, "two").await;
-    eventually("acknowledged", async || {
-        position(&realm.bank).await.not_acknowledged == 0
+    eventually("delivered", async || {
+        realm.bank.time_passes().await;
+
+        realm.shop.online(&cafe).await == 650
     })
     .await;
+    receive(&realm.shop, "Bank", 100, "one").await;
+    receive(&realm.shop, "Bank", 100, "two").await;
+    acknowledged(&realm).await;
 }
 
 #[tokio::test]
@@ -682,6 +694,7 @@ async fn a_mailbox_names_the_provider_of_a_payer_from_elsewhere() {
 async fn only_the_provider_of_the_receiver_may_present_a_payment() {
     let mut realm = Realm::new(10_000).await;
     let thief = provider(&mut realm.root, "Thief").await;
+    let thief = World::start(thief.copy(RATE).await).await;
     let mut alice = realm.payer(1_000).await;
     let cafe = realm.shop.client("Cafe").await;
     let pair = alice.pay(&cafe.client_request(300));

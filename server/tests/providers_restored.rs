@@ -1,7 +1,6 @@
 //! Two providers, one of which is restored, or does not say the truth: what one owes the other stays agreed.
 
 use std::path::Path;
-use std::time::Duration;
 
 use blepay_server::admin::{Force, Office, PositionError, Standing, restore};
 use blepay_server::provider::Layout;
@@ -40,8 +39,10 @@ async fn settle(realm: &Realm, minor_units: u64, reference: &str) {
     acknowledged(realm).await;
 }
 
-async fn acknowledged(realm: &Realm) {
+pub(super) async fn acknowledged(realm: &Realm) {
     eventually("acknowledged", async || {
+        realm.bank.time_passes().await;
+
         position(&realm.bank).await.not_acknowledged == 0
     })
     .await;
@@ -50,6 +51,9 @@ async fn acknowledged(realm: &Realm) {
 /// Waits until both say that the bank owes this.
 async fn agreed(realm: &Realm, owed: u64) {
     eventually("agreed", async || {
+        realm.bank.time_passes().await;
+        realm.shop.time_passes().await;
+
         position(&realm.bank).await.owed_by_us == owed
             && position(&realm.shop).await.owed_to_us == owed
     })
@@ -87,7 +91,7 @@ async fn a_restored_debtor_is_told_again_what_it_accepted_and_settled_and_goes_o
     let early = bank.settle("Shop", amount(1), "early").await;
     assert!(matches!(early, Err(PositionError::NotRecalled(_))));
     drop(bank);
-    realm.bank = World::start(data).await;
+    realm.bank = World::start_talking(data).await;
     realm.introduce(10_000).await;
 
     agreed(&realm, 180).await;
@@ -117,11 +121,16 @@ async fn a_restored_creditor_is_handed_again_what_it_presented_and_told_what_was
     settle(&realm, 100, "one").await;
 
     let data = stopped_and_restored(realm.shop, &file).await;
-    realm.shop = World::start(data).await;
+    realm.shop = World::start_talking(data).await;
     assert_eq!(realm.shop.online(&cafe).await, 0);
     realm.introduce(10_000).await;
     // Nobody hands the payment in here; and the shop's people see once more that the money came.
-    eventually("credited", async || realm.shop.online(&cafe).await == 300).await;
+    eventually("credited", async || {
+        realm.bank.time_passes().await;
+
+        realm.shop.online(&cafe).await == 300
+    })
+    .await;
     receive(&realm.shop, "Bank", 100, "one").await;
 
     agreed(&realm, 200).await;
@@ -143,6 +152,12 @@ fn knowing(realm: &Realm, payee: &Device) -> Signed<RequestPayment> {
     };
 
     Signed::sign(body, &payee.client())
+}
+
+/// Waits until the shop was refused a payment, and asks again only after a while.
+async fn put_off(realm: &Realm) {
+    let is_put_off = "SELECT count(*) FROM forwards WHERE due_ms > 0";
+    eventually("put off", async || realm.shop.number(is_put_off).await == 1).await;
 }
 
 async fn revoke(world: &World, device: &Device) {
@@ -178,12 +193,12 @@ async fn a_refusal_for_revocation_counts_once_the_list_that_the_request_states_s
     revoke(&realm.bank, &alice).await;
     let pair = alice.pay(&knowing(&realm, &cafe));
     assert_eq!(realm.claim(&pair).await, WAITING);
-    tokio::time::sleep(Duration::from_millis(1_500)).await;
+    put_off(&realm).await;
     assert_eq!(realm.claim(&pair).await, WAITING);
     assert_eq!(position(&realm.shop).await.owed_to_us, 100);
 
     let realm = fetched(realm).await;
-    realm.shop.sql("UPDATE forwards SET due_ms = 0").await;
+    realm.shop.time_passes().await;
 
     realm.settled(&pair, REVOKED).await;
     assert_eq!(realm.shop.online(&cafe).await, 0);
@@ -207,7 +222,7 @@ async fn a_refusal_for_revocation_that_the_list_does_not_show_leaves_the_payment
     let pair = alice.pay(&knowing(&realm, &cafe));
 
     assert_eq!(realm.claim(&pair).await, WAITING);
-    tokio::time::sleep(Duration::from_millis(1_500)).await;
+    put_off(&realm).await;
     assert_eq!(realm.claim(&pair).await, WAITING);
     assert_eq!(position(&realm.shop).await.owed_to_us, 100);
     realm.shop.check().await;

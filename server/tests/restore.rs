@@ -322,7 +322,7 @@ async fn a_retirement_and_the_ta_after_it_are_remembered_and_paid_once() {
 #[tokio::test]
 async fn only_what_this_provider_signed_is_remembered() {
     let world = World::new().await;
-    let other = World::new().await;
+    let other = World::of_another().await;
     let mut alice = Keeper::new(&world, "Alice", 1_000).await;
     let mut eve = Keeper::new(&other, "Eve", 1_000).await;
     alice.load(&world, 500).await;
@@ -535,7 +535,7 @@ async fn a_second_restore_gives_no_ta_to_who_took_its_owners_name_after_the_firs
 #[tokio::test]
 async fn an_answer_that_nothing_was_booked_for_is_signed_and_not_kept() {
     let world = World::new().await;
-    let other = World::new().await;
+    let other = World::of_another().await;
     let mut alice = Keeper::new(&other, "Alice", 1_000).await;
     alice.load(&other, 500).await;
     let pair = alice

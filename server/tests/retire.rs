@@ -1,10 +1,9 @@
 //! Retire and the dead TA: how a TA ends, and that what it held reaches its owner, once.
 
-use std::time::Duration;
-
 use ops_proto::message::{ItemOutcome, ListsQuery, SettlementState};
 use ops_proto::signed::encode;
 
+use super::providers::eventually;
 use super::withdraw::suspend;
 use super::world::{Device, World, now};
 
@@ -203,13 +202,7 @@ async fn what_is_payable_is_paid_though_nobody_asks() {
     // The job runs when the server starts, and then by the clock.
     let world = world.restart().await;
 
-    for _ in 0..1_200 {
-        if world.online(&alice).await == 1_000 {
-            break;
-        }
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
-    assert_eq!(world.online(&alice).await, 1_000);
+    eventually("paid", async || world.online(&alice).await == 1_000).await;
     assert_eq!(world.check().await.held, 0);
 }
 

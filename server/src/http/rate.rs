@@ -95,7 +95,7 @@ mod tests {
     fn the_addresses_remembered_are_bounded() {
         let rates = Rates::new(1);
         let now = Instant::now();
-        for i in 0..u32::try_from(ADDRESSES_MAX).unwrap() * 2 {
+        for i in 0..u32::try_from(ADDRESSES_MAX).unwrap() + 100 {
             rates.admit(host(Ipv4Addr::from_bits(i)), now);
         }
 

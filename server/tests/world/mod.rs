@@ -1,10 +1,11 @@
 //! A provider of its own for each test: a data directory, a running server, and an HTTP client.
 
 pub(crate) mod device;
+pub(crate) mod template;
 
 use std::net::IpAddr;
-use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use blepay_server::admin::{AccountView, LedgerView, Office, audit};
 use blepay_server::provider::Layout;
@@ -27,6 +28,7 @@ use tempfile::TempDir;
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::runtime::{Builder, Runtime};
+use tokio::sync::OnceCell;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
@@ -34,6 +36,7 @@ use super::ENGINE;
 use crate::{Engine, cluster};
 
 pub(crate) use device::Device;
+pub(crate) use template::Template;
 
 /// The present instant, for everybody.
 pub(crate) fn now() -> Time {
@@ -48,6 +51,12 @@ pub(crate) fn amount(minor_units: u64) -> Amount {
     Amount::try_from(minor_units).unwrap()
 }
 
+/// More requests than a test sends in a second.
+pub(crate) const RATE: u32 = 100_000;
+
+/// How often those look for something to say to other providers that are waited for.
+const OUTBOX_INTERVAL: Duration = Duration::from_millis(50);
+
 /// A connection on which a request does not end.
 pub(crate) type SlowConnection = TlsStream<TcpStream>;
 
@@ -57,6 +66,7 @@ pub(crate) struct World {
     pub(crate) server: RunningServer,
     pub(crate) http: reqwest::Client,
     pub(crate) provider: Signed<Certificate>,
+    options: RunOptions,
     tls_anchor: String,
     pub(crate) _machine: Machine,
 }
@@ -75,8 +85,7 @@ impl Machine {
         Self(Some(runtime.unwrap()))
     }
 
-    async fn start(&self, data: &Path) -> RunningServer {
-        let options = RunOptions::local(data);
+    async fn start(&self, options: RunOptions) -> RunningServer {
         let starting = async move { Server::start(&options).await };
         let started = self.0.as_ref().unwrap().spawn(starting).await;
 
@@ -103,12 +112,25 @@ pub(crate) struct Refused {
 }
 
 impl World {
+    /// Makes a world; all that are made so are one provider, each with books of its own.
     pub(crate) async fn new() -> Self {
-        Self::with_rate(100_000).await
+        Self::with_rate(RATE).await
     }
 
-    /// Makes a provider that lets an address send that many requests in a second.
+    /// As [`Self::new`]; lets an address send that many requests in a second.
     pub(crate) async fn with_rate(per_second: u32) -> Self {
+        static TEMPLATE: OnceCell<Template> = OnceCell::const_new();
+        let template = TEMPLATE.get_or_init(Self::template).await;
+
+        Self::start(template.copy(per_second).await).await
+    }
+
+    /// Makes a world of a provider under a root that no other world has.
+    pub(crate) async fn of_another() -> Self {
+        Self::start(Self::template().await.copy(RATE).await).await
+    }
+
+    async fn template() -> Template {
         let data = tempfile::tempdir().unwrap();
         let store = store_url().await;
         let options = InitOptions {
@@ -123,18 +145,29 @@ impl World {
             now: now(),
         };
         init(data.path(), &options).await.unwrap();
-        let config = data.path().join("server.toml");
-        let text = std::fs::read_to_string(&config).unwrap();
-        let rate = format!("requests_per_second = {per_second}");
-        let text = text.replace("requests_per_second = 200", &rate);
-        std::fs::write(&config, text).unwrap();
 
-        Self::start(data).await
+        Template::of(data.path(), store).await
     }
 
     pub(crate) async fn start(data: TempDir) -> Self {
+        let options = RunOptions::local(data.path());
+
+        Self::start_with(data, options).await
+    }
+
+    /// Starts a server that soon says what it has to say to other providers.
+    pub(crate) async fn start_talking(data: TempDir) -> Self {
+        let options = RunOptions {
+            outbox_interval: OUTBOX_INTERVAL,
+            ..RunOptions::local(data.path())
+        };
+
+        Self::start_with(data, options).await
+    }
+
+    async fn start_with(data: TempDir, options: RunOptions) -> Self {
         let machine = Machine::new();
-        let server = machine.start(data.path()).await;
+        let server = machine.start(options.clone()).await;
         let office = Office::open(data.path()).await.unwrap();
         let enrolment = office.enrolment(String::new()).unwrap();
         let http = client(&enrolment.tls_anchor);
@@ -145,6 +178,7 @@ impl World {
             server,
             http,
             provider,
+            options,
             tls_anchor: enrolment.tls_anchor,
             _machine: machine,
         }
@@ -155,12 +189,13 @@ impl World {
         let Self {
             data,
             server,
+            options,
             _machine,
             ..
         } = self;
         server.shutdown().await;
 
-        Self::start(data).await
+        Self::start_with(data, options).await
     }
 
     /// Connects from another address than the rest.
@@ -375,13 +410,39 @@ impl World {
             StoreAddress::File(path) => {
                 let url = format!("sqlite://{}", path.display());
                 let mut books = SqliteConnection::connect(&url).await.unwrap();
-                sqlx::query(statement).execute(&mut books).await.map(drop)
+                sqlx::raw_sql(statement).execute(&mut books).await.map(drop)
             }
             StoreAddress::Postgres(options) => {
                 let mut books = PgConnection::connect_with(&options).await.unwrap();
-                sqlx::query(statement).execute(&mut books).await.map(drop)
+                sqlx::raw_sql(statement).execute(&mut books).await.map(drop)
             }
         }
+    }
+
+    /// Reads a number from the books.
+    pub(crate) async fn number(&self, select: &'static str) -> i64 {
+        match self.store_address() {
+            StoreAddress::File(path) => {
+                let url = format!("sqlite://{}", path.display());
+                let mut books = SqliteConnection::connect(&url).await.unwrap();
+                let number = sqlx::query_scalar(select).fetch_one(&mut books).await;
+                number.unwrap()
+            }
+            StoreAddress::Postgres(options) => {
+                let mut books = PgConnection::connect_with(&options).await.unwrap();
+                let number = sqlx::query_scalar(select).fetch_one(&mut books).await;
+                number.unwrap()
+            }
+        }
+    }
+
+    /// Makes due what is said to other providers again only after a while.
+    pub(crate) async fn time_passes(&self) {
+        self.sql(
+            "UPDATE peers SET due_ms = 0; UPDATE forwards SET due_ms = 0;
+             UPDATE deliveries SET due_ms = 0; UPDATE settlements SET due_ms = 0",
+        )
+        .await;
     }
 
     fn store_address(&self) -> StoreAddress {
