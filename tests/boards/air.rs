@@ -11,7 +11,7 @@ use crate::failure::{Failure, Outcome};
 use crate::process::{Process, command};
 
 const PROGRAM: &str = include_str!("air.py");
-const START_LIMIT: Duration = Duration::from_secs(30);
+const START_LIMIT: Duration = Duration::from_secs(300);
 
 /// A board's place on the air.
 #[derive(Clone, Debug)]

@@ -6,18 +6,17 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::air::{Air, Place};
-use crate::board::{Board, SERVER_ADDRESSES, Surroundings};
+use crate::board::{Board, RUN_DISK_BYTES, SERVER_ADDRESSES, Surroundings};
 use crate::cache::Cache;
 use crate::failure::{Failure, Outcome};
+use crate::folder::RunFolder;
 use crate::postgres::Postgres;
 use crate::process::{command, run_tool};
 use crate::progress::{say, step};
 use crate::scenario::Keys;
 use crate::server::{Plan, Server};
 
-const DISK_LIMIT: Duration = Duration::from_secs(60);
-/// Room on the run disk beyond the files themselves.
-const RUN_DISK_SPARE_BYTES: u64 = 16 * 1024 * 1024;
+const DISK_LIMIT: Duration = Duration::from_secs(100);
 const RUN_FOLDER_PREFIX: &str = "run-";
 const SOCKETS_PREFIX: &str = "blepay-boards-";
 
@@ -64,6 +63,7 @@ impl Bench {
         let server_ports = free_ports()?;
         let surroundings = Surroundings {
             image: cache.image.clone(),
+            snapshot: cache.snapshot.clone(),
             folder: folder.path.clone(),
             sockets: sockets.path.clone(),
             run_disk: make_run_disk(&folder.path, &parts)?,
@@ -82,8 +82,8 @@ impl Bench {
         let [payer, payee] = places;
         let mut payer = Board::create(payer, surroundings.clone())?;
         let mut payee = Board::create(payee, surroundings)?;
-        step("boot two boards", || {
-            Board::boot_all(&mut [&mut payer, &mut payee])
+        step("give two boards power", || {
+            Board::start_all(&mut [&mut payer, &mut payee])
         })?;
 
         Ok(Self {
@@ -234,46 +234,6 @@ pub(crate) fn needed<'a>(given: Option<&'a Path>, option: &str) -> Outcome<&'a P
     })
 }
 
-/// The folder of this run, named by the process so that what a killed run left is found later.
-#[derive(Debug)]
-struct RunFolder {
-    path: PathBuf,
-    kept: bool,
-}
-
-impl RunFolder {
-    fn create(parent: &Path, prefix: &str) -> Outcome<Self> {
-        remove_leftovers(parent, prefix);
-        let path = parent.join(format!("{prefix}{}", std::process::id()));
-        fs::create_dir_all(&path).map_err(Failure::host("create the run's folder"))?;
-
-        Ok(Self { path, kept: false })
-    }
-}
-
-impl Drop for RunFolder {
-    fn drop(&mut self) {
-        if !self.kept {
-            drop(fs::remove_dir_all(&self.path));
-        }
-    }
-}
-
-fn remove_leftovers(parent: &Path, prefix: &str) {
-    let Ok(entries) = fs::read_dir(parent) else {
-        return;
-    };
-    for entry in entries.filter_map(Result::ok) {
-        let name = entry.file_name().to_string_lossy().into_owned();
-        let Some(pid) = name.strip_prefix(prefix) else {
-            continue;
-        };
-        if !Path::new("/proc").join(pid).exists() {
-            drop(fs::remove_dir_all(entry.path()));
-        }
-    }
-}
-
 fn make_run_disk(folder: &Path, parts: &Parts) -> Outcome<PathBuf> {
     let content = folder.join("run-disk");
     fs::create_dir_all(&content).map_err(Failure::host("create the run disk's folder"))?;
@@ -286,15 +246,12 @@ fn make_run_disk(folder: &Path, parts: &Parts) -> Outcome<PathBuf> {
             paths.filter(|path| path.extension().is_some_and(|extension| extension == "deb")),
         );
     }
-    let mut size = RUN_DISK_SPARE_BYTES;
     for file in &files {
         let name = file.file_name().unwrap_or_default();
-        let copied = fs::copy(file, content.join(name));
-        let copied = copied.map_err(Failure::host(format!(
+        fs::copy(file, content.join(name)).map_err(Failure::host(format!(
             "copy {} to the run disk",
             file.display()
         )))?;
-        size = size.saturating_add(copied);
     }
 
     let disk = folder.join("run.img");
@@ -302,7 +259,7 @@ fn make_run_disk(folder: &Path, parts: &Parts) -> Outcome<PathBuf> {
     make.args(["-q", "-F", "-t", "ext4", "-L", "run", "-d"])
         .arg(&content)
         .arg(&disk);
-    make.arg(format!("{}k", size.div_ceil(1024)));
+    make.arg(format!("{}k", RUN_DISK_BYTES.div_euclid(1024)));
     run_tool(&mut make, &folder.join("run-disk.log"), DISK_LIMIT)?;
 
     Ok(disk)

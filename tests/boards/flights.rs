@@ -11,7 +11,7 @@ use crate::failure::{Failure, Outcome};
 use crate::process::wait_until;
 
 /// How long the boards may stay connected when nothing is left to say.
-const SILENCE_LIMIT: Duration = Duration::from_secs(30);
+const SILENCE_LIMIT: Duration = Duration::from_secs(300);
 
 /// A place in the trace from which to read on.
 #[derive(Clone, Copy, Debug)]

@@ -10,6 +10,7 @@ mod board;
 mod cache;
 mod failure;
 mod flights;
+mod folder;
 mod postgres;
 mod process;
 mod progress;

@@ -13,10 +13,10 @@ use crate::process::{Process, command, run_tool, wait_until};
 const PROGRAMS: &str = "/usr/lib/postgresql";
 /// PostgreSQL refuses to run as root, so the bench, when it is root, starts it as this user.
 const USER: &str = "postgres";
-const MAKE_LIMIT: Duration = Duration::from_secs(120);
-const START_LIMIT: Duration = Duration::from_secs(60);
-const STOP_LIMIT: Duration = Duration::from_secs(30);
-const ASK_LIMIT: Duration = Duration::from_secs(10);
+const MAKE_LIMIT: Duration = Duration::from_secs(300);
+const START_LIMIT: Duration = Duration::from_secs(100);
+const STOP_LIMIT: Duration = Duration::from_secs(100);
+const ASK_LIMIT: Duration = Duration::from_secs(100);
 
 /// A running PostgreSQL with one empty database. It ends when this is dropped.
 #[derive(Debug)]

@@ -10,10 +10,10 @@ use crate::failure::{Failure, Outcome};
 use crate::postgres::Postgres;
 use crate::process::{Process, command, run_tool, wait_until};
 
-const START_LIMIT: Duration = Duration::from_secs(20);
+const START_LIMIT: Duration = Duration::from_secs(200);
 /// How long the server may take to finish what it has when asked to stop.
-const STOP_LIMIT: Duration = Duration::from_secs(20);
-const COMMAND_LIMIT: Duration = Duration::from_secs(30);
+const STOP_LIMIT: Duration = Duration::from_secs(200);
+const COMMAND_LIMIT: Duration = Duration::from_secs(100);
 
 /// What a server is to be.
 #[derive(Debug)]

@@ -58,6 +58,9 @@ enum XtaskCommand {
     /// Install the packages on two virtual machines and let them pay each other over BlueZ
     #[command(after_help = boards::EXAMPLES)]
     Boards {
+        /// Pack programs built for release, instead of those that the tests use
+        #[arg(long)]
+        release: bool,
         /// Arguments of the boards program, as they are: scenarios and their options
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         args: Vec<String>,
@@ -86,7 +89,7 @@ fn main() -> ExitCode {
         XtaskCommand::Demo { built, args } => demo::run(Programs::new(built), &args),
         XtaskCommand::Verify { steps } => verify::run(&steps),
         XtaskCommand::Schemathesis { built } => schemathesis::run(Programs::new(built)),
-        XtaskCommand::Boards { args } => boards::run(&args),
+        XtaskCommand::Boards { release, args } => boards::run(release.into(), &args),
     };
 
     done.unwrap_or_else(|error| {

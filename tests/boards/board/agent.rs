@@ -13,8 +13,8 @@ use serde_json::{Value, json};
 use crate::failure::{Failure, Outcome};
 
 /// How long the agent may take for one answer; it answers at once, but the processor is emulated.
-const ANSWER_LIMIT: Duration = Duration::from_secs(20);
-const SYNC_LIMIT: Duration = Duration::from_secs(1);
+const ANSWER_LIMIT: Duration = Duration::from_secs(200);
+const SYNC_LIMIT: Duration = Duration::from_secs(10);
 const STALE_ANSWERS_MAX: usize = 100;
 
 /// A connection to one board's guest agent.

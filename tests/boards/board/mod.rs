@@ -1,19 +1,25 @@
 //! A board: a Debian machine with its own disk, radio, network and power.
 
 mod agent;
+mod machine;
 mod monitor;
+mod power;
+mod snapshot;
 mod tpm;
 
+use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
+
+use serde_json::json;
 
 use crate::air::Place;
 use crate::cache::Image;
 use crate::failure::{Failure, Outcome};
-use crate::process::{Process, command, run_tool, wait_until};
+use crate::process::{Process, command, run_tool};
 use agent::{Agent, JobState};
+pub(crate) use snapshot::{RUN_DISK_BYTES, Snapshot};
 
 /// Where a board reaches the servers, whatever ports they have on the host.
 pub(crate) const SERVER_ADDRESSES: [&str; 2] = ["192.0.2.100:8443", "192.0.2.100:9443"];
@@ -25,22 +31,21 @@ pub(crate) const RUN_DISK: &str = "/mnt/run";
 pub(crate) const ADAPTER_IS_ON: &str =
     "busctl get-property org.bluez /org/bluez/hci0 org.bluez.Adapter1 Powered | grep -q true";
 
-const BOOT_LIMIT: Duration = Duration::from_secs(240);
-const RADIO_LIMIT: Duration = Duration::from_secs(60);
 const COPY_LIMIT: Duration = Duration::from_secs(120);
 /// How long a command in a board may take unless it says otherwise.
-pub(crate) const RUN_LIMIT: Duration = Duration::from_secs(60);
+pub(crate) const RUN_LIMIT: Duration = Duration::from_secs(600);
 /// The first question whether a command has ended; later ones come ever more slowly, since each
 /// costs the board a few milliseconds of its emulated processor.
 const ASK_FIRST: Duration = Duration::from_millis(30);
 const ASK_SLOWEST: Duration = Duration::from_millis(300);
-const MEMORY_MIB: u32 = 1024;
 
 /// What every board of a run shares.
 #[derive(Clone, Debug)]
 pub(crate) struct Surroundings {
     /// The base image.
     pub(crate) image: Image,
+    /// A booted board from which boards go on instead of booting, if there is one.
+    pub(crate) snapshot: Option<Snapshot>,
     /// Disks and console logs.
     pub(crate) folder: PathBuf,
     /// Sockets, in a folder with a short path.
@@ -64,6 +69,7 @@ pub(crate) struct Board {
 pub(crate) struct Job {
     pid: i64,
     command: String,
+    started: Instant,
 }
 
 /// What a command in a board printed and how it ended.
@@ -89,47 +95,25 @@ pub(crate) enum Network {
 #[derive(Debug)]
 struct Machine {
     process: Process,
-    agent: Agent,
+    // Nothing until the board is up.
+    agent: Option<Agent>,
     // Ends after the machine that uses it.
     _tpm: Process,
 }
 
 impl Board {
-    /// Makes a board with a fresh copy of the base image, without power.
+    /// Makes a board with a fresh copy of the disk that it starts from, without power.
     pub(crate) fn create(place: Place, surroundings: Surroundings) -> Outcome<Self> {
         let board = Self {
             place,
             surroundings,
             machine: None,
         };
-        let mut copy = command("cp");
-        copy.args(["--sparse=always", "--reflink=auto", "--"])
-            .arg(&board.surroundings.image.root)
-            .arg(board.disk());
-        run_tool(&mut copy, &board.file("copy.log"), COPY_LIMIT)?;
+        let around = &board.surroundings;
+        let kept = around.snapshot.as_ref().map(Snapshot::disk);
+        board.copy_disk(kept.as_deref().unwrap_or(&around.image.root))?;
 
         Ok(board)
-    }
-
-    /// Gives several boards power at once and waits until each has its radio.
-    pub(crate) fn boot_all(boards: &mut [&mut Self]) -> Outcome<()> {
-        let mut started = Vec::new();
-        for board in &mut *boards {
-            started.push((board.start_tpm()?, board.start_machine()?));
-        }
-        for (board, (tpm, machine)) in boards.iter_mut().zip(started) {
-            board.attach(tpm, machine)?;
-        }
-
-        Ok(())
-    }
-
-    /// Gives the board power and waits until it has its radio.
-    pub(crate) fn boot(&mut self) -> Outcome<()> {
-        let tpm = self.start_tpm()?;
-        let process = self.start_machine()?;
-
-        self.attach(tpm, process)
     }
 
     /// Takes the power away: what the board had not synced to its disk is gone.
@@ -152,12 +136,12 @@ impl Board {
 
     /// Stops the board's processor between two instructions; its disk, clock and radio stay.
     pub(crate) fn freeze(&mut self) -> Outcome<()> {
-        monitor::execute(&self.socket("monitor"), "stop")
+        monitor::execute(&self.socket("monitor"), "stop", &json!({})).map(drop)
     }
 
     /// Lets a frozen board go on.
     pub(crate) fn resume(&mut self) -> Outcome<()> {
-        monitor::execute(&self.socket("monitor"), "cont")
+        monitor::execute(&self.socket("monitor"), "cont", &json!({})).map(drop)
     }
 
     /// Switches the board's network, as its owner would.
@@ -202,23 +186,29 @@ impl Board {
 
     /// Starts a shell command and leaves it running.
     pub(crate) fn start(&mut self, command: &str) -> Outcome<Job> {
-        let pid = self.agent()?.start(command, &[])?;
+        self.start_with(command, &[])
+    }
+
+    fn start_with(&mut self, command: &str, input: &[u8]) -> Outcome<Job> {
+        let started = Instant::now();
+        let pid = self.agent()?.start(command, input)?;
 
         Ok(Job {
             pid,
             command: command.to_owned(),
+            started,
         })
     }
 
     /// Waits until a started command has ended. One that is late is killed.
     pub(crate) fn wait(&mut self, job: &Job, limit: Duration) -> Outcome<Output> {
-        let started = Instant::now();
         let mut pause = ASK_FIRST;
         loop {
             if let Some(output) = self.ended(job)? {
+                self.note(job, output.code);
                 return Ok(output);
             }
-            if started.elapsed() > limit {
+            if job.started.elapsed() > limit {
                 self.agent()?
                     .start(&format!("kill -KILL {}", job.pid), &[])?;
                 let what = format!("{}: `{}` ends", self.place.name, job.command);
@@ -226,6 +216,19 @@ impl Board {
             }
             sleep(pause);
             pause = pause.saturating_mul(2).min(ASK_SLOWEST);
+        }
+    }
+
+    /// Writes down what the board was told, for who wants to know afterwards what took how long.
+    fn note(&self, job: &Job, code: i64) {
+        let seconds = job.started.elapsed().as_secs_f64();
+        let log = std::fs::OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(self.file("commands.log"));
+        if let Ok(mut log) = log {
+            // It explains failures; it is no reason for one.
+            drop(writeln!(log, "{seconds:7.2} s [{code}] {}", job.command));
         }
     }
 
@@ -270,20 +273,10 @@ impl Board {
 
     /// Writes a file in the board and syncs it to the board's disk.
     pub(crate) fn put(&mut self, path: &str, bytes: &[u8]) -> Outcome<()> {
-        let command = format!("cat > {path} && sync {path}");
-        let pid = self.agent()?.start(&command, bytes)?;
-        let output = self.wait(
-            &Job {
-                pid,
-                command: command.clone(),
-            },
-            RUN_LIMIT,
-        )?;
-        if output.code == 0 {
-            return Ok(());
-        }
+        let job = self.start_with(&format!("cat > {path} && sync {path}"), bytes)?;
+        self.must_end(&job, RUN_LIMIT)?;
 
-        Err(self.failed(&command, &output))
+        Ok(())
     }
 
     /// Saves what explains a failure: console, journal and the state of our services.
@@ -327,144 +320,19 @@ impl Board {
         Ok(())
     }
 
-    fn start_tpm(&mut self) -> Outcome<Process> {
-        self.cut_power()?;
-        let socket = self.socket("tpm");
+    fn copy_disk(&self, from: &Path) -> Outcome<()> {
+        let mut copy = command("cp");
+        copy.args(["--sparse=always", "--reflink=auto", "--"])
+            .arg(from)
+            .arg(self.disk());
+        run_tool(&mut copy, &self.file("copy.log"), COPY_LIMIT)?;
 
-        tpm::start(
-            &self.place.name,
-            &self.file("tpm"),
-            &socket,
-            &self.file("tpm.log"),
-        )
-    }
-
-    fn start_machine(&mut self) -> Outcome<Process> {
-        let around = &self.surroundings;
-        let mut qemu = command("qemu-system-x86_64");
-        qemu.args([
-            "-accel",
-            "tcg,thread=multi",
-            "-cpu",
-            "max",
-            "-smp",
-            "1",
-            "-m",
-            &MEMORY_MIB.to_string(),
-        ])
-        .args(["-display", "none", "-no-reboot", "-nodefaults"])
-        .arg("-kernel")
-        .arg(&around.image.kernel)
-        .arg("-initrd")
-        .arg(&around.image.initrd)
-        .args([
-            "-append",
-            "console=ttyS0 root=/dev/vda rw quiet panic=-1 net.ifnames=0",
-        ]);
-        for part in self.devices() {
-            let (option, value) = part;
-            qemu.arg(option).arg(value);
-        }
-        let log = std::fs::OpenOptions::new()
-            .create(true)
-            .append(true)
-            .open(self.file("qemu.log"))
-            .map_err(Failure::host("open the machine's log"))?;
-        qemu.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
-
-        Process::start(&format!("board {}", self.place.name), &mut qemu)
-    }
-
-    /// The machine's devices, as QEMU's options.
-    fn devices(&self) -> Vec<(&'static str, String)> {
-        let around = &self.surroundings;
-        let disk =
-            |path: &Path, more: &str| format!("file={},if=virtio,format=raw{more}", path.display());
-        let socket = |id: &str| {
-            format!(
-                "socket,id={id},path={},server=on,wait=off",
-                self.socket(id).display()
-            )
-        };
-        let console = self.file("console.log");
-        vec![
-            (
-                "-chardev",
-                format!("file,id=console,path={},append=on", console.display()),
-            ),
-            ("-serial", "chardev:console".to_owned()),
-            (
-                "-chardev",
-                format!("socket,id=radio,path={}", self.place.socket.display()),
-            ),
-            ("-serial", "chardev:radio".to_owned()),
-            ("-drive", disk(&self.disk(), "")),
-            ("-drive", disk(&around.run_disk, ",readonly=on")),
-            ("-device", "virtio-rng-pci".to_owned()),
-            ("-device", "virtio-serial-pci".to_owned()),
-            ("-chardev", socket("agent")),
-            (
-                "-device",
-                "virtserialport,chardev=agent,name=org.qemu.guest_agent.0".to_owned(),
-            ),
-            ("-chardev", socket("monitor")),
-            ("-mon", "chardev=monitor,mode=control".to_owned()),
-            (
-                "-chardev",
-                format!("socket,id=tpm,path={}", self.socket("tpm").display()),
-            ),
-            ("-tpmdev", "emulator,id=tpm0,chardev=tpm".to_owned()),
-            ("-device", "tpm-tis,tpmdev=tpm0".to_owned()),
-            ("-netdev", self.network_device()),
-            ("-device", "virtio-net-pci,netdev=net".to_owned()),
-        ]
-    }
-
-    /// A network that reaches the servers and nothing else.
-    fn network_device(&self) -> String {
-        let mut device = "user,id=net,restrict=on,net=192.0.2.0/24".to_owned();
-        for (address, port) in SERVER_ADDRESSES.iter().zip(self.surroundings.server_ports) {
-            device.push_str(&format!(
-                ",guestfwd=tcp:{address}-cmd:socat STDIO TCP:127.0.0.1:{port}"
-            ));
-        }
-
-        device
-    }
-
-    fn attach(&mut self, tpm: Process, mut process: Process) -> Outcome<()> {
-        let name = self.place.name.clone();
-        let socket = self.socket("agent");
-        let what = format!(
-            "{name}: the board boots (console: {})",
-            self.file("console.log").display()
-        );
-        let agent = wait_until(&what, BOOT_LIMIT, || {
-            if let Some(status) = process.ended()? {
-                return Err(Failure::Unexpected(format!(
-                    "{name}: the machine ended with {status}; see {}",
-                    self.file("qemu.log").display()
-                )));
-            }
-            Ok(Agent::connect(&name, &socket))
-        })?;
-        self.machine = Some(Machine {
-            process,
-            agent,
-            _tpm: tpm,
-        });
-
-        self.wait_until(
-            "the run's disk is there",
-            &format!("mountpoint -q {RUN_DISK}"),
-            RADIO_LIMIT,
-        )?;
-        self.wait_until("the adapter is on", ADAPTER_IS_ON, RADIO_LIMIT)
+        Ok(())
     }
 
     fn agent(&mut self) -> Outcome<&mut Agent> {
-        match &mut self.machine {
-            Some(machine) => Ok(&mut machine.agent),
+        match self.machine.as_mut().and_then(|machine| machine.agent.as_mut()) {
+            Some(agent) => Ok(agent),
             None => Err(Failure::Unexpected(format!(
                 "{}: the board has no power",
                 self.place.name

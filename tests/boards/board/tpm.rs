@@ -8,7 +8,7 @@ use std::time::Duration;
 use crate::failure::{Failure, Outcome};
 use crate::process::{Process, command, wait_until};
 
-const START_LIMIT: Duration = Duration::from_secs(10);
+const START_LIMIT: Duration = Duration::from_secs(100);
 
 /// Gives the TPM of a board power, with its memory in a folder, and waits until a machine can be wired to it.
 pub(super) fn start(board: &str, memory: &Path, socket: &Path, log: &Path) -> Outcome<Process> {

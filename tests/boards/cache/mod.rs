@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use sha2::{Digest, Sha256};
 
+use crate::board::Snapshot;
 use crate::failure::{Failure, Outcome};
 use crate::process::{command, run_tool};
 use crate::progress::{say, step};
@@ -28,11 +29,13 @@ const TOOLS: [(&str, &str); 6] = [
 
 const INSTALL_LIMIT: Duration = Duration::from_secs(600);
 const IMAGE_LIMIT: Duration = Duration::from_secs(1200);
-const CHECK_LIMIT: Duration = Duration::from_secs(20);
-const IMAGES_KEPT_MAX: usize = 2;
+const CHECK_LIMIT: Duration = Duration::from_secs(100);
+const IMAGE_PREFIX: &str = "image-";
+/// Of images and of kept boards each.
+const KEPT_MAX: usize = 2;
 
 /// The base image that boards start from.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Image {
     /// The root file system, raw ext4.
     pub(crate) root: PathBuf,
@@ -51,6 +54,8 @@ pub(crate) struct Cache {
     pub(crate) python: PathBuf,
     /// The boards' base image.
     pub(crate) image: Image,
+    /// A booted board; without one the boards boot.
+    pub(crate) snapshot: Option<Snapshot>,
 }
 
 impl Cache {
@@ -66,11 +71,15 @@ impl Cache {
         install_tools(folder)?;
         let python = prepare_python(folder)?;
         let image = prepare_image(folder)?;
+        let snapshot = Snapshot::prepare(folder, &image)
+            .inspect_err(|failure| say(&format!("no board can be kept, so all boot: {failure}")))
+            .ok();
 
         Ok(Self {
             folder: folder.to_owned(),
             python,
             image,
+            snapshot,
         })
     }
 }
@@ -147,12 +156,12 @@ fn prepare_python(folder: &Path) -> Outcome<PathBuf> {
 }
 
 fn prepare_image(folder: &Path) -> Outcome<Image> {
-    let ready = folder.join(format!("image-{}", key(&[RECIPE, PACKAGES])));
+    let ready = folder.join(format!("{IMAGE_PREFIX}{}", key(&[RECIPE, PACKAGES])));
     if !ready.join("root.img").exists() {
         step("build the boards' base image (some minutes, once)", || {
             build_image(folder, &ready)
         })?;
-        remove_old_images(folder, &ready);
+        remove_old(folder, IMAGE_PREFIX, &ready);
     }
 
     Ok(Image {
@@ -198,22 +207,22 @@ fn build_image(folder: &Path, ready: &Path) -> Outcome<()> {
     Ok(())
 }
 
-/// Keeps the newest images only; one that is in use stays readable for who has it open.
-fn remove_old_images(folder: &Path, ready: &Path) {
+/// Keeps the newest folders of a kind only; one that is in use stays readable for who has it open.
+pub(crate) fn remove_old(folder: &Path, prefix: &str, ready: &Path) {
     let Ok(entries) = fs::read_dir(folder) else {
         return;
     };
     let mut others: Vec<_> = entries
         .filter_map(Result::ok)
-        .filter(|entry| entry.file_name().to_string_lossy().starts_with("image-"))
+        .filter(|entry| entry.file_name().to_string_lossy().starts_with(prefix))
         .filter(|entry| entry.path() != ready)
         .filter_map(|entry| Some((entry.metadata().ok()?.modified().ok()?, entry.path())))
         .collect();
     others.sort();
     others.reverse();
-    for (_, old) in others.iter().skip(IMAGES_KEPT_MAX.saturating_sub(1)) {
+    for (_, old) in others.iter().skip(KEPT_MAX.saturating_sub(1)) {
         if fs::remove_dir_all(old).is_err() {
-            say(&format!("an old image stays behind: {}", old.display()));
+            say(&format!("an old one stays behind: {}", old.display()));
         }
     }
 }
@@ -236,10 +245,11 @@ fn is_on_path(program: &str) -> bool {
         .any(|folder| folder.join(program).exists())
 }
 
-fn key(parts: &[&str]) -> String {
+/// Returns a short name for what is made of these parts.
+pub(crate) fn key(parts: &[impl AsRef<[u8]>]) -> String {
     let mut hash = Sha256::new();
     for part in parts {
-        hash.update(part.as_bytes());
+        hash.update(part.as_ref());
         hash.update([0]);
     }
 

@@ -64,12 +64,23 @@ Restart=always
 RestartSec=1
 
 [Install]
-WantedBy=multi-user.target
+WantedBy=board.target
 UNIT
+
+# A board that boots by itself ends here. One whose memory is kept for others stops one target before:
+# its radio and the disk of a run belong to those who go on from there.
+cat >"$rootfs/etc/systemd/system/board.target" <<'UNIT'
+[Unit]
+Description=Board with its radio and the disk of this run
+Requires=multi-user.target
+After=multi-user.target
+AllowIsolate=yes
+UNIT
+ln -sf board.target "$rootfs/etc/systemd/system/default.target"
 
 # The disk with the packages and test programs of this run.
 mkdir -p "$rootfs/mnt/run"
-printf '/dev/vdb /mnt/run ext4 ro,nofail 0 0\n' >>"$rootfs/etc/fstab"
+printf '/dev/vdb /mnt/run ext4 ro,noauto,x-systemd.wanted-by=board.target 0 0\n' >>"$rootfs/etc/fstab"
 
 # The journal has to survive a power cut, since it is what explains one.
 mkdir -p "$rootfs/etc/systemd/journald.conf.d" "$rootfs/var/log/journal"
@@ -88,9 +99,9 @@ for unit in apt-daily.timer apt-daily-upgrade.timer man-db.timer e2scrub_all.tim
   modprobe@fuse.service modprobe@drm.service modprobe@configfs.service dev-hugepages.mount; do
   ln -sf /dev/null "$rootfs/etc/systemd/system/$unit"
 done
-mkdir -p "$rootfs/etc/systemd/system/multi-user.target.wants"
-ln -sf ../board-radio.service \
-  "$rootfs/etc/systemd/system/multi-user.target.wants/board-radio.service"
+mkdir -p "$rootfs/etc/systemd/system/multi-user.target.wants" \
+  "$rootfs/etc/systemd/system/board.target.wants"
+ln -sf ../board-radio.service "$rootfs/etc/systemd/system/board.target.wants/board-radio.service"
 ln -sf /lib/systemd/system/qemu-guest-agent.service \
   "$rootfs/etc/systemd/system/multi-user.target.wants/qemu-guest-agent.service"
 

@@ -1,5 +1,6 @@
 //! The payee's board loses power after the debit and before P arrives.
 
+use std::path::Path;
 use std::time::Duration;
 
 use serde_json::json;
@@ -17,11 +18,11 @@ const AMOUNT: PaidByPolicy = PaidByPolicy {
     text: "5.00",
     minor_units: 500,
 };
-const LOCK_LIMIT: Duration = Duration::from_secs(90);
-const DEBIT_LIMIT: Duration = Duration::from_secs(30);
-const NOTICE_LIMIT: Duration = Duration::from_secs(60);
-const RESUME_LIMIT: Duration = Duration::from_secs(120);
-const SETTLE_LIMIT: Duration = Duration::from_secs(60);
+const LOCK_LIMIT: Duration = Duration::from_secs(600);
+const DEBIT_LIMIT: Duration = Duration::from_secs(300);
+const NOTICE_LIMIT: Duration = Duration::from_secs(300);
+const RESUME_LIMIT: Duration = Duration::from_secs(600);
+const SETTLE_LIMIT: Duration = Duration::from_secs(300);
 /// Flights after which the payee has answered Locked, and only the approval is missing.
 const FLIGHTS_UNTIL_LOCKED: usize = 4;
 
@@ -114,27 +115,37 @@ pub(super) fn cut_after_debit(
     wait_for_unconfirmed(bench)
 }
 
-/// Begins a payment and stops the payee's processor when its Locked is on the air.
+/// Begins a payment and stops the payee's processor when its Locked is on the air. A session that broke
+/// before, on a slow machine, is begun again.
 fn freeze_after_locked(bench: &mut Bench, payee: &str, minor_units: u64) -> Outcome<Payment> {
-    let mark = flights::mark(&bench.air.trace)?;
-    let begun = wallet::begin(&mut bench.payer, payee, minor_units)?;
     let trace = bench.air.trace.clone();
     wait_until("the payee answers Locked", LOCK_LIMIT, || {
-        let sessions = flights::sessions(&flights::since(&trace, mark)?);
+        let mark = flights::mark(&trace)?;
+        let begun = wallet::begin(&mut bench.payer, payee, minor_units)?;
+        let shown = wallet::wait_for_state(
+            &mut bench.payer,
+            &begun.id,
+            &["awaits_approval", "failed", "declined"],
+            LOCK_LIMIT,
+        )?;
+        if shown.state != "awaits_approval" {
+            say(&format!("the payer begins again: {shown:?}"));
+            return Ok(None);
+        }
+        wait_for_locked(&trace, mark)?;
+        bench.payee.freeze()?;
+        Ok(Some(shown))
+    })
+}
+
+fn wait_for_locked(trace: &Path, mark: flights::Mark) -> Outcome<()> {
+    wait_until("Locked is on the air", LOCK_LIMIT, || {
+        let sessions = flights::sessions(&flights::since(trace, mark)?);
         let is_locked = sessions
             .last()
             .is_some_and(|flights| flights.len() == FLIGHTS_UNTIL_LOCKED);
         Ok(is_locked.then_some(()))
-    })?;
-    let shown = wallet::wait_for_state(
-        &mut bench.payer,
-        &begun.id,
-        &["awaits_approval"],
-        LOCK_LIMIT,
-    )?;
-    bench.payee.freeze()?;
-
-    Ok(shown)
+    })
 }
 
 fn wait_for_unconfirmed(bench: &mut Bench) -> Outcome<Payment> {

@@ -13,7 +13,7 @@ use crate::flights::{self, Flight};
 /// Three flights each way, about as large as a payment's.
 const FLIGHTS: &str = "c:100 s:512+288 c:510+50 s:120 c:510 s:200";
 const ROUNDS: u32 = 5;
-const LIMIT: Duration = Duration::from_secs(90);
+const LIMIT: Duration = Duration::from_secs(300);
 
 pub(super) fn run(bench: &mut Bench) -> Outcome<Found> {
     let (told, sessions) = fly(bench, FLIGHTS, ROUNDS)?;
@@ -42,7 +42,7 @@ pub(super) fn fly(
     rounds: u32,
 ) -> Outcome<(Value, Vec<Vec<Flight>>)> {
     let program = program(bench)?;
-    let plan = format!("--rounds {rounds} --flights {flights}");
+    let plan = format!("--limit-s {} --rounds {rounds} --flights {flights}", LIMIT.as_secs());
     flights::wait_for_silence(&bench.air.trace)?;
     let mark = flights::mark(&bench.air.trace)?;
 

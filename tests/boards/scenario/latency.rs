@@ -30,7 +30,7 @@ const FLIGHTS: usize = 6;
 const FLIGHT_AFTER_APPROVAL: usize = 4;
 /// The first byte of the first frame of a message; the later ones begin with 0x10.
 const FIRST_FRAME: &str = "11";
-const PAY_LIMIT: Duration = Duration::from_secs(90);
+const PAY_LIMIT: Duration = Duration::from_secs(600);
 
 /// What is done between two flights, besides BlueZ's part.
 const TURNS: [&str; FLIGHTS - 1] = [

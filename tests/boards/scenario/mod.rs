@@ -24,7 +24,7 @@ const CREDIT: &str = "100.00";
 const DEPOSIT: &str = "50.00";
 const DAILY: &str = "100.00";
 /// How long reports, claims and status may take after the network is back, twenty payments included.
-const AGREE_LIMIT: Duration = Duration::from_secs(90);
+const AGREE_LIMIT: Duration = Duration::from_secs(600);
 
 /// A scenario by its name on the command line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

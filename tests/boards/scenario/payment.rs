@@ -16,7 +16,7 @@ const AMOUNT: PaidByPolicy = PaidByPolicy {
     minor_units: 1250,
 };
 /// How long after the network is back the claim may take.
-const SETTLE_LIMIT: Duration = Duration::from_secs(30);
+const SETTLE_LIMIT: Duration = Duration::from_secs(300);
 
 pub(super) fn run(bench: &mut Bench) -> Outcome<Found> {
     let keys = wallets(bench)?;

@@ -17,9 +17,8 @@ const AMOUNT: PaidByPolicy = PaidByPolicy {
     text: "1.00",
     minor_units: 100,
 };
-const RADIO_LIMIT: Duration = Duration::from_secs(60);
-const SESSION_LIMIT: Duration = Duration::from_secs(90);
-const PAY_LIMIT: Duration = Duration::from_secs(120);
+const RADIO_LIMIT: Duration = Duration::from_secs(300);
+const SESSION_LIMIT: Duration = Duration::from_secs(600);
 /// Flights after which both sides are in the middle of a session.
 const FLIGHTS_UNTIL_SESSION: usize = 2;
 
@@ -131,13 +130,9 @@ fn pay_through(bench: &mut Bench, payee: &str, trouble: Trouble, side: Side) -> 
         format!("a payment that nobody approved took {before} to {untouched}")
     })?;
 
-    let job = wallet::start_pay(&mut bench.payer, payee, AMOUNT.text)?;
-    let output = bench.payer.wait(&job, PAY_LIMIT)?;
-    expect_that(output.code == 0, || {
-        format!(
-            "the next payment did not work after {trouble:?} at the {side:?}: {}{}",
-            output.stdout, output.stderr
-        )
+    let next = wallet::pay(&mut bench.payer, payee, AMOUNT.text)?;
+    expect_that(next.receipt_verified, || {
+        format!("no receipt after {trouble:?} at the {side:?}: {next:?}")
     })
 }
 

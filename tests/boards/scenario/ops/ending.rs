@@ -14,7 +14,7 @@ use crate::wallet;
 
 const DEPOSIT: &str = "20.00";
 const DEPOSIT_MINOR_UNITS: u64 = 2000;
-const STATE_LIMIT: Duration = Duration::from_secs(60);
+const STATE_LIMIT: Duration = Duration::from_secs(300);
 
 /// Retires Ada's trusted application and puts a new one in its place.
 pub(super) fn retire(bench: &mut Bench, people: &mut People) -> Outcome<Proved> {

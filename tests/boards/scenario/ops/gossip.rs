@@ -15,7 +15,7 @@ use crate::wallet;
 const AMOUNT: &str = "1.00";
 /// Another one, since a paid request stays on the air for a while.
 const OTHER_AMOUNT: &str = "1.50";
-const LIST_LIMIT: Duration = Duration::from_secs(60);
+const LIST_LIMIT: Duration = Duration::from_secs(300);
 
 pub(super) fn run(bench: &mut Bench, people: &mut People) -> Outcome<Proved> {
     let (cleo, ben) = people.bring_online(bench, Who::Cleo, Who::Ben)?;
@@ -50,7 +50,7 @@ pub(super) fn run(bench: &mut Bench, people: &mut People) -> Outcome<Proved> {
     let request = wallet::request(&mut bench.payee, OTHER_AMOUNT)?;
     let said = wallet::refused(
         &mut bench.payer,
-        &format!("pay {} --amount {OTHER_AMOUNT} --yes --timeout 60s", ben.ta),
+        &format!("pay {} --amount {OTHER_AMOUNT} --yes --timeout 300s", ben.ta),
     )?;
     expect_that(said.message.contains("revoked"), || {
         format!("refused, but not as revoked: {said:?}")

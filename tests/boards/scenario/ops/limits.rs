@@ -40,7 +40,7 @@ pub(super) fn run(bench: &mut Bench, people: &mut People) -> Outcome<Proved> {
     let request = wallet::request(&mut bench.payee, AMOUNT)?;
     let said = wallet::refused(
         &mut bench.payer,
-        &format!("pay {} --amount {AMOUNT} --yes --timeout 60s", ben.ta),
+        &format!("pay {} --amount {AMOUNT} --yes --timeout 300s", ben.ta),
     )?;
     expect_that(said.message.contains("no more offline"), || {
         format!("refused, but not for the limit: {said:?}")

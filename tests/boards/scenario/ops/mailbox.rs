@@ -17,8 +17,8 @@ use crate::wallet::{self, UNITS};
 
 const AMOUNT: &str = "4.00";
 const MINOR_UNITS: u64 = 400;
-const HAND_IN_LIMIT: Duration = Duration::from_secs(60);
-const DELIVERY_LIMIT: Duration = Duration::from_secs(90);
+const HAND_IN_LIMIT: Duration = Duration::from_secs(300);
+const DELIVERY_LIMIT: Duration = Duration::from_secs(600);
 
 pub(super) fn run(bench: &mut Bench, people: &mut People) -> Outcome<Proved> {
     let (ada, ben) = people.bring_online(bench, Who::Ada, Who::Ben)?;

@@ -19,8 +19,8 @@ const BEFORE: &str = "before";
 const CREDIT: &str = "100.00";
 const DEPOSIT: &str = "50.00";
 const DAILY: &str = "100.00";
-const SWITCH_LIMIT: Duration = Duration::from_secs(120);
-const READY_LIMIT: Duration = Duration::from_secs(60);
+const SWITCH_LIMIT: Duration = Duration::from_secs(600);
+const READY_LIMIT: Duration = Duration::from_secs(300);
 
 /// Somebody with a wallet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

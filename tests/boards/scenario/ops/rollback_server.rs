@@ -16,7 +16,7 @@ use crate::wallet;
 const AMOUNT: &str = "3.00";
 /// Another one, since a paid request stays on the air for a while.
 const OTHER_AMOUNT: &str = "2.50";
-const CONVICT_LIMIT: Duration = Duration::from_secs(90);
+const CONVICT_LIMIT: Duration = Duration::from_secs(600);
 const TAKE_COPY: &str = "mkdir -p OLD && cp -a /var/lib/blepay /var/lib/blepay-ta OLD/";
 const PUT_BACK: &str =
     "rm -rf /var/lib/blepay /var/lib/blepay-ta && cp -a OLD/blepay OLD/blepay-ta /var/lib/";

@@ -33,7 +33,7 @@ pub(super) fn run(bench: &mut Bench, people: &mut People) -> Outcome<Proved> {
     wallet::network(&mut bench.payer, Network::On)?;
     let told = wallet::told(
         &mut bench.payer,
-        &format!("withdraw {AMOUNT} --wait --timeout 60s"),
+        &format!("withdraw {AMOUNT} --wait --timeout 300s"),
     )?;
     expect_that(told.get("state") == Some(&json!("booked")), || {
         format!("the withdrawal is not booked: {told}")
