@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::air::{Air, Place};
-use crate::board::{Board, RUN_DISK_BYTES, SERVER_ADDRESSES, Surroundings};
+use crate::board::{Board, Network, RUN_DISK_BYTES, SERVER_ADDRESSES, Surroundings};
 use crate::cache::Cache;
 use crate::failure::{Failure, Outcome};
 use crate::folder::RunFolder;
@@ -15,6 +15,7 @@ use crate::process::{command, run_tool};
 use crate::progress::{say, step};
 use crate::scenario::Keys;
 use crate::server::{Plan, Server};
+use crate::times::Times;
 
 const DISK_LIMIT: Duration = Duration::from_secs(100);
 const RUN_FOLDER_PREFIX: &str = "run-";
@@ -48,6 +49,8 @@ pub(crate) struct Bench {
     pub(crate) parts: Parts,
     /// The wallets' keys, once they are set up on the boards.
     pub(crate) keys: Option<Keys>,
+    /// How long things took.
+    pub(crate) times: Times,
     server_ports: [u16; 2],
     folder: RunFolder,
     cache: PathBuf,
@@ -94,6 +97,7 @@ impl Bench {
             office: None,
             parts,
             keys: None,
+            times: Times::default(),
             server_ports,
             folder,
             cache: cache.folder,
@@ -111,6 +115,11 @@ impl Bench {
         }
 
         Ok(())
+    }
+
+    /// Switches the network of both boards.
+    pub(crate) fn networks(&mut self, network: Network) -> Outcome<()> {
+        Board::switch_networks(&mut [&mut self.payer, &mut self.payee], network)
     }
 
     /// Starts the server, unless it runs.

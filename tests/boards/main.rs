@@ -17,12 +17,13 @@ mod progress;
 mod scenario;
 mod server;
 mod shell;
+mod times;
 mod wallet;
 
 use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use clap::Parser;
 use serde_json::{Value, json};
@@ -31,7 +32,8 @@ use bench::{Bench, Parts};
 use cache::Cache;
 use failure::Outcome;
 use progress::say;
-use scenario::Scenario;
+use scenario::{Depth, Scenario};
+use times::{Kind, Times};
 
 #[derive(Parser)]
 #[command(
@@ -40,7 +42,9 @@ use scenario::Scenario;
     after_help = "Examples:\n  \
         boards --list                     what there is to run\n  \
         boards payment cut                two scenarios on one pair of boards\n  \
-        boards --shell                    boot the boards and run commands in them\n\n\
+        boards latency                    measure how long a payment takes\n  \
+        boards --prepare                  only what later runs keep\n  \
+        boards --shell                    start the boards and run commands in them\n\n\
         Console, journal, states and the air's trace of a failed scenario are kept; the path is printed."
 )]
 struct Options {
@@ -65,7 +69,17 @@ struct Options {
     /// Print the scenarios and stop.
     #[arg(long)]
     list: bool,
-    /// Boot the boards, run the scenarios that are named, then carry out lines from standard input: `payer COMMAND`, `payee COMMAND`,
+    /// Make what is kept between runs, where it is missing, and stop: tools, the image, a booted board. Several may do
+    /// so at once.
+    #[arg(long)]
+    prepare: bool,
+    /// Write how long each part took into a file, as JSON.
+    #[arg(long, value_name = "FILE")]
+    times: Option<PathBuf>,
+    /// How long the packages took that are given, for --times.
+    #[arg(long, value_name = "SECONDS", hide = true)]
+    packing_seconds: Option<f64>,
+    /// Start the boards, run the scenarios that are named, then carry out lines from standard input: `payer COMMAND`, `payee COMMAND`,
     /// or instead of a command one of `!freeze`, `!resume`, `!cut`, `!boot`.
     #[arg(long)]
     shell: bool,
@@ -94,13 +108,26 @@ fn main() -> ExitCode {
 
 fn run(options: &Options) -> Outcome<bool> {
     let folder = options.cache.clone().unwrap_or_else(default_cache);
+    let mut times = Times::default();
+    let started = Instant::now();
     let cache = Cache::prepare(&folder)?;
+    times.add("cache", Kind::Download, started.elapsed());
+    if options.prepare {
+        return write_times(options, &times).map(|()| true);
+    }
+    if let Some(seconds) = options.packing_seconds {
+        let took = Duration::try_from_secs_f64(seconds).unwrap_or_default();
+        times.add("packages", Kind::Prepare, took);
+    }
     let parts = Parts {
         debs: options.debs.clone(),
         server: options.server.clone(),
         echo: options.echo.clone(),
     };
+    let started = Instant::now();
     let mut bench = Bench::start(cache, parts)?;
+    times.add("boards", Kind::Prepare, started.elapsed());
+    bench.times = times;
     if options.keep {
         bench.keep();
     }
@@ -109,10 +136,14 @@ fn run(options: &Options) -> Outcome<bool> {
         [] => Scenario::ALL.to_vec(),
         named => named.to_vec(),
     };
+    let depth = match options.scenarios.as_slice() {
+        [] => Depth::Check,
+        [_, ..] => Depth::Measure,
+    };
     let mut passed = 0_u32;
     let mut failed = 0_u32;
     for scenario in chosen {
-        if run_one(&mut bench, scenario, options.json) {
+        if run_one(&mut bench, scenario, depth, options.json) {
             passed = passed.saturating_add(1);
         } else {
             failed = failed.saturating_add(1);
@@ -122,17 +153,31 @@ fn run(options: &Options) -> Outcome<bool> {
         shell::run(&mut bench)?;
     }
     bench.end()?;
+    say(&format!("times: {}", bench.times.line()));
+    write_times(options, &bench.times)?;
     print(&format!("{passed} passed, {failed} failed"));
 
     Ok(failed == 0)
 }
 
-fn run_one(bench: &mut Bench, scenario: Scenario, as_json: bool) -> bool {
+fn write_times(options: &Options, times: &Times) -> Outcome<()> {
+    match &options.times {
+        Some(file) => times.write(file),
+        None => Ok(()),
+    }
+}
+
+fn run_one(bench: &mut Bench, scenario: Scenario, depth: Depth, as_json: bool) -> bool {
     let name = scenario.name();
     say(&format!("{name}: {}", scenario.about()));
     let started = Instant::now();
-    let result = bench.ready().and_then(|()| scenario.run(bench));
-    let seconds = started.elapsed().as_secs_f64();
+    let before = bench.times.of(Kind::Prepare);
+    let result = bench.ready().and_then(|()| scenario.run(bench, depth));
+    // The first scenario with wallets makes them for all.
+    let prepared = bench.times.of(Kind::Prepare).saturating_sub(before);
+    let took = started.elapsed().saturating_sub(prepared);
+    bench.times.add(name, Kind::Scenario, took);
+    let seconds = took.as_secs_f64();
     let mut line = json!({ "scenario": name, "seconds": (seconds * 10.0).round() / 10.0 });
     let mut add = |key: &str, value: Value| {
         if let Some(object) = line.as_object_mut() {

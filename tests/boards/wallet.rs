@@ -13,7 +13,6 @@ use crate::progress::say;
 
 const INSTALL_LIMIT: Duration = Duration::from_secs(600);
 const SERVICE_LIMIT: Duration = Duration::from_secs(300);
-const NETWORK_LIMIT: Duration = Duration::from_secs(300);
 const REGISTER_LIMIT: Duration = Duration::from_secs(300);
 /// How long a payment may take: finding the payee is most of it.
 const PAY_LIMIT: Duration = Duration::from_secs(600);
@@ -29,9 +28,16 @@ const BUSY_SAYS: &str = "another payer is at it";
 /// What it says when the link broke after the debit: the daemon goes on by itself.
 const OUTCOME_UNKNOWN: &str = "outcome-unknown";
 pub(crate) const SOCKET: &str = "/run/blepay/api.sock";
+/// What `blepay status --json` prints, for who asks often: less than half the work for an emulated processor.
+pub(crate) const ASK_STATUS: &str =
+    "curl -sS --fail --max-time 100 --unix-socket /run/blepay/api.sock http://blepay/v1/status";
 const SERVICES: &str = "blepayd.service blepay-ta.service";
 /// The same and the socket, in the order in which they are stopped.
 pub(crate) const UNITS: &str = "blepayd.service blepay-ta.socket blepay-ta.service";
+
+/// The packages of the two kinds of wallet.
+pub(crate) const DAEMON: &str = "blepayd";
+pub(crate) const TA: &str = "blepay-ta";
 
 /// What a wallet is to be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -174,15 +180,15 @@ pub(crate) struct DenyList {
     pub(crate) entries: u64,
 }
 
-/// Installs the packages from the run's disk on boards at once, and waits until the services run.
-pub(crate) fn install_all(boards: &mut [(&mut Board, Kind)]) -> Outcome<()> {
+/// Installs packages from the run's disk on boards at once, and waits until the services run.
+pub(crate) fn install_all(boards: &mut [(&mut Board, &[&str])]) -> Outcome<()> {
     let mut jobs = Vec::new();
-    for (board, kind) in &mut *boards {
-        let packages = match kind {
-            Kind::WithTa => format!("{RUN_DISK}/blepayd_*.deb {RUN_DISK}/blepay-ta_*.deb"),
-            Kind::WithoutTa => format!("{RUN_DISK}/blepayd_*.deb"),
-        };
-        jobs.push(board.start(&format!("dpkg -i {packages}"))?);
+    for (board, packages) in &mut *boards {
+        let files: Vec<String> = packages
+            .iter()
+            .map(|package| format!("{RUN_DISK}/{package}_*.deb"))
+            .collect();
+        jobs.push(board.start(&format!("dpkg -i {}", files.join(" ")))?);
     }
     for ((board, _), job) in boards.iter_mut().zip(&jobs) {
         board.must_end(job, INSTALL_LIMIT)?;
@@ -216,7 +222,7 @@ pub(crate) fn init(
         Kind::WithTa => r#""state":"ready""#,
         Kind::WithoutTa => r#""registered":true"#,
     };
-    let condition = format!("blepay status --json | grep -q '{ready}'");
+    let condition = format!("{ASK_STATUS} | grep -q '{ready}'");
     board.wait_until(
         "the provider has certified the wallet",
         &condition,
@@ -392,7 +398,7 @@ pub(crate) fn told(board: &mut Board, words: &str) -> Outcome<Value> {
 
 /// Returns where the wallet stands.
 pub(crate) fn status(board: &mut Board) -> Outcome<Status> {
-    blepay(board, "status")
+    parse(&board.must(ASK_STATUS)?)
 }
 
 /// Returns what the wallet's trusted application holds, in minor units.
@@ -411,13 +417,7 @@ pub(crate) fn balance(board: &mut Board) -> Outcome<u64> {
 
 /// Switches a board's network and waits until NetworkManager says so.
 pub(crate) fn network(board: &mut Board, network: Network) -> Outcome<()> {
-    board.network(network)?;
-    let condition = match network {
-        Network::On => "nmcli -t -f STATE general | grep -q ^connected",
-        Network::Off => "nmcli -t -f STATE general | grep -qv ^connected",
-    };
-
-    board.wait_until("NetworkManager has followed", condition, NETWORK_LIMIT)
+    Board::switch_networks(&mut [board], network)
 }
 
 /// Returns a text that changes when one of our services was started again.

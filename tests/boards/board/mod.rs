@@ -62,6 +62,8 @@ pub(crate) struct Board {
     place: Place,
     surroundings: Surroundings,
     machine: Option<Machine>,
+    /// What NetworkManager was last seen to do since the board has power.
+    network: Option<Network>,
 }
 
 /// A command that runs in a board.
@@ -84,7 +86,7 @@ pub(crate) struct Output {
 }
 
 /// Whether a board's NetworkManager runs the network.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Network {
     /// Connected to the server, and nothing else.
     On,
@@ -108,6 +110,7 @@ impl Board {
             place,
             surroundings,
             machine: None,
+            network: None,
         };
         let around = &board.surroundings;
         let kept = around.snapshot.as_ref().map(Snapshot::disk);
@@ -144,13 +147,17 @@ impl Board {
         monitor::execute(&self.socket("monitor"), "cont", &json!({})).map(drop)
     }
 
-    /// Switches the board's network, as its owner would.
-    pub(crate) fn network(&mut self, network: Network) -> Outcome<()> {
-        let word = match network {
-            Network::On => "on",
-            Network::Off => "off",
-        };
-        self.must(&format!("nmcli networking {word}"))?;
+    /// Switches the network of boards, as their owners would, and waits until NetworkManager has followed.
+    pub(crate) fn switch_networks(boards: &mut [&mut Self], network: Network) -> Outcome<()> {
+        let mut jobs = Vec::new();
+        for board in boards.iter_mut().filter(|board| board.network != Some(network)) {
+            let job = board.start(&switching(network))?;
+            jobs.push((board, job));
+        }
+        for (board, job) in jobs {
+            board.must_end(&job, RUN_LIMIT)?;
+            board.network = Some(network);
+        }
 
         Ok(())
     }
@@ -364,4 +371,16 @@ impl Board {
             .sockets
             .join(format!("{}.{suffix}", self.place.name))
     }
+}
+
+/// The shell command that switches the network and ends when NetworkManager says so.
+fn switching(network: Network) -> String {
+    let (word, is_so) = match network {
+        Network::On => ("on", "grep -q ^connected"),
+        Network::Off => ("off", "grep -qv ^connected"),
+    };
+
+    format!(
+        "nmcli networking {word} && until nmcli -t -f STATE general | {is_so}; do sleep 0.2; done"
+    )
 }

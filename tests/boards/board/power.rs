@@ -94,6 +94,7 @@ impl Board {
     /// Starts the board's TPM and machine.
     fn give_power(&mut self, begin: Begin<'_>) -> Outcome<()> {
         self.cut_power()?;
+        self.network = None;
         let name = self.place.name.clone();
         let tpm = tpm::start(
             &name,

@@ -99,6 +99,14 @@ for unit in apt-daily.timer apt-daily-upgrade.timer man-db.timer e2scrub_all.tim
   modprobe@fuse.service modprobe@drm.service modprobe@configfs.service dev-hugepages.mount; do
   ln -sf /dev/null "$rootfs/etc/systemd/system/$unit"
 done
+# systemd asks all of them at every reload, of which installing a package makes some; a board needs fstab's.
+mkdir -p "$rootfs/etc/systemd/system-generators"
+for generator in "$rootfs"/usr/lib/systemd/system-generators/*; do
+  case $generator in
+  */systemd-fstab-generator) ;;
+  *) ln -sf /dev/null "$rootfs/etc/systemd/system-generators/${generator##*/}" ;;
+  esac
+done
 mkdir -p "$rootfs/etc/systemd/system/multi-user.target.wants" \
   "$rootfs/etc/systemd/system/board.target.wants"
 ln -sf ../board-radio.service "$rootfs/etc/systemd/system/board.target.wants/board-radio.service"

@@ -12,7 +12,7 @@ use crate::failure::{Outcome, expect_that};
 use crate::flights;
 use crate::process::wait_until;
 use crate::progress::{say, step};
-use crate::wallet::{self, Payment};
+use crate::wallet::{self, ASK_STATUS, Payment};
 
 const AMOUNT: PaidByPolicy = PaidByPolicy {
     text: "5.00",
@@ -31,8 +31,7 @@ pub(super) fn run(bench: &mut Bench) -> Outcome<Found> {
     let device_before = wallet::balance(&mut bench.payer)?;
     let online_before = bench.serve()?.online(&keys.payee)?;
     let signed_before = wallet::status(&mut bench.payer)?.ta.j;
-    wallet::network(&mut bench.payer, Network::Off)?;
-    wallet::network(&mut bench.payee, Network::Off)?;
+    bench.networks(Network::Off)?;
 
     let request = wallet::request(&mut bench.payee, AMOUNT.text)?;
     let unsure = cut_after_debit(bench, &keys.payee, AMOUNT.minor_units, signed_before)?;
@@ -70,8 +69,7 @@ pub(super) fn run(bench: &mut Bench) -> Outcome<Found> {
         format!("a second debit: {device_after}, then {device_last}")
     })?;
 
-    wallet::network(&mut bench.payer, Network::On)?;
-    wallet::network(&mut bench.payee, Network::On)?;
+    bench.networks(Network::On)?;
     let owed = online_before.saturating_add(AMOUNT.minor_units);
     let server = bench.serve()?;
     wait_until("the claim settles", SETTLE_LIMIT, || {
@@ -103,7 +101,7 @@ pub(super) fn cut_after_debit(
     let begun = freeze_after_locked(bench, payee, minor_units)?;
     wallet::approve(&mut bench.payer, &begun.id)?;
     let signed = signed_before.saturating_add(1);
-    let debited = format!("blepay status --json | grep -q '\"j\":{signed}[,}}]'");
+    let debited = format!("{ASK_STATUS} | grep -q '\"j\":{signed}[,}}]'");
     bench.payer.wait_until(
         "the payer's trusted application debits",
         &debited,

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::{Found, PaidByPolicy, wallets};
+use super::{Depth, Found, PaidByPolicy, wallets};
 use crate::bench::Bench;
 use crate::board::Network;
 use crate::failure::{Failure, Outcome, expect_that};
@@ -20,10 +20,10 @@ const AMOUNT: PaidByPolicy = PaidByPolicy {
     text: "0.25",
     minor_units: 25,
 };
-const PAYMENTS: u32 = 20;
-/// How many times as long as a bare echo a payment may take. The boards' processor is emulated, so
-/// signatures weigh ten times what they should.
-const RATIO_MAX: f64 = 2.0;
+/// Enough for a median, when times are asked for.
+const PAYMENTS_MEASURED: u32 = 20;
+/// Enough for the shape of a payment, which is the same each time.
+const PAYMENTS_CHECKED: u32 = 1;
 /// Three each way.
 const FLIGHTS: usize = 6;
 /// The flight in which P travels, the first one after the approval.
@@ -52,21 +52,26 @@ struct Round {
     turns: [u64; FLIGHTS - 1],
 }
 
-pub(super) fn run(bench: &mut Bench) -> Outcome<Found> {
+pub(super) fn run(bench: &mut Bench, depth: Depth) -> Outcome<Found> {
     let keys = wallets(bench)?;
-    wallet::network(&mut bench.payer, Network::Off)?;
-    wallet::network(&mut bench.payee, Network::Off)?;
+    bench.networks(Network::Off)?;
+    let rounds = match depth {
+        Depth::Check => PAYMENTS_CHECKED,
+        Depth::Measure => PAYMENTS_MEASURED,
+    };
     // The first payment warms caches and tells the sizes; it is not counted.
     let sizes = plan(&pay(bench, &keys.payee)?);
-    echo(bench, &sizes)?;
+    if depth == Depth::Measure {
+        echo(bench, &sizes)?;
+    }
 
     let mut payments = Vec::new();
     let mut echoes = Vec::new();
-    for number in 1..=PAYMENTS {
+    for number in 1..=rounds {
         let payment = measured(&pay(bench, &keys.payee)?)?;
         let bare = measured(&echo(bench, &sizes)?)?;
         say(&format!(
-            "latency {number}/{PAYMENTS}: payment {} ms, echo {} ms",
+            "latency {number}/{rounds}: payment {} ms, echo {} ms",
             payment.whole.div_ceil(1000),
             bare.whole.div_ceil(1000)
         ));
@@ -76,10 +81,11 @@ pub(super) fn run(bench: &mut Bench) -> Outcome<Found> {
     let cost = cost(bench)?;
     super::ledgers_agree(bench)?;
 
-    report(&sizes, &payments, &echoes, &cost)
+    Ok(report(&sizes, &payments, &echoes, &cost))
 }
 
-fn report(sizes: &str, payments: &[Round], echoes: &[Round], cost: &Value) -> Outcome<Found> {
+/// Tells how long it took. Nothing of it is a promise: the boards' processor is emulated and shared.
+fn report(sizes: &str, payments: &[Round], echoes: &[Round], cost: &Value) -> Found {
     let both = |of: &dyn Fn(&Round) -> u64| (median(payments, of), median(echoes, of));
     let (payment_ms, echo_ms) = both(&|round| round.whole);
     let (approved_ms, echo_approved_ms) = both(&|round| round.approved);
@@ -88,7 +94,7 @@ fn report(sizes: &str, payments: &[Round], echoes: &[Round], cost: &Value) -> Ou
     let mut lines = vec![
         format!("each payment: three flights each way, one after the approval: {sizes}"),
         format!(
-            "median of {}: payment {payment_ms:.0} ms, bare echo {echo_ms:.0} ms, ratio {ratio:.2} (at most {RATIO_MAX:.1})",
+            "median of {}: payment {payment_ms:.0} ms, bare echo {echo_ms:.0} ms, ratio {ratio:.2}",
             payments.len()
         ),
         format!(
@@ -111,14 +117,8 @@ fn report(sizes: &str, payments: &[Round], echoes: &[Round], cost: &Value) -> Ou
         unit("verify_us"),
         unit("fsync_us")
     ));
-    expect_that(ratio <= RATIO_MAX, || {
-        format!(
-            "a payment takes {ratio:.2} times as long as a bare echo\n{}",
-            lines.join("\n")
-        )
-    })?;
 
-    Ok(Found {
+    Found {
         facts: json!({
             "payment_ms": payment_ms,
             "echo_ms": echo_ms,
@@ -130,7 +130,7 @@ fn report(sizes: &str, payments: &[Round], echoes: &[Round], cost: &Value) -> Ou
             "cost": cost,
         }),
         lines,
-    })
+    }
 }
 
 /// Pays once by policy and returns the flights of that session, as the air saw them.

@@ -7,7 +7,7 @@ mod ops;
 mod payment;
 mod radio;
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use clap::ValueEnum;
 use serde_json::Value;
@@ -17,7 +17,8 @@ use crate::board::Network;
 use crate::failure::{Outcome, expect_that};
 use crate::process::wait_until;
 use crate::progress::step;
-use crate::wallet::{self, Kind};
+use crate::times::Kind;
+use crate::wallet::{self, DAEMON, Kind as WalletKind, TA};
 
 /// What the payer's account is credited with, and what it moves onto the device.
 const CREDIT: &str = "100.00";
@@ -41,6 +42,15 @@ pub(crate) enum Scenario {
     Latency,
     /// All of the protocol beside paying, against a server on PostgreSQL.
     Ops,
+}
+
+/// How much is asked of a scenario.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Depth {
+    /// Its promise.
+    Check,
+    /// Numbers worth comparing, too.
+    Measure,
 }
 
 /// What a scenario that passed has found.
@@ -89,7 +99,7 @@ impl Scenario {
                 "bluetoothd restarts and adapters go and come back; the next payment works"
             }
             Self::Latency => {
-                "a payment takes three flights each way and at most twice as long as a bare echo"
+                "a payment takes three flights each way; how long, beside a bare echo, is told"
             }
             Self::Ops => {
                 "withdraw, spend on, mailbox, revocation, limits, retire, recover, roll-back; books on PostgreSQL"
@@ -98,13 +108,13 @@ impl Scenario {
     }
 
     /// Plays the scenario.
-    pub(crate) fn run(self, bench: &mut Bench) -> Outcome<Found> {
+    pub(crate) fn run(self, bench: &mut Bench, depth: Depth) -> Outcome<Found> {
         match self {
             Self::Echo => echo::run(bench),
             Self::Payment => payment::run(bench),
             Self::Cut => cut::run(bench),
             Self::Radio => radio::run(bench),
-            Self::Latency => latency::run(bench),
+            Self::Latency => latency::run(bench, depth),
             Self::Ops => ops::run(bench),
         }
     }
@@ -129,22 +139,26 @@ fn wallets(bench: &mut Bench) -> Outcome<Keys> {
     if let Some(keys) = &bench.keys {
         return Ok(keys.clone());
     }
+    let started = Instant::now();
     let enrolment = bench.serve()?.enrolment()?;
     step("install the packages on both boards", || {
         wallet::install_all(&mut [
-            (&mut bench.payer, Kind::WithTa),
-            (&mut bench.payee, Kind::WithoutTa),
+            (&mut bench.payer, &[DAEMON, TA]),
+            (&mut bench.payee, &[DAEMON]),
         ])
     })?;
     let keys = step("register and deposit online", || {
-        let payer = wallet::init(&mut bench.payer, &enrolment, "Payer", Kind::WithTa)?.client;
-        let payee = wallet::init(&mut bench.payee, &enrolment, "Till", Kind::WithoutTa)?.client;
+        let payer = wallet::init(&mut bench.payer, &enrolment, "Payer", WalletKind::WithTa)?.client;
+        let payee = wallet::init(&mut bench.payee, &enrolment, "Till", WalletKind::WithoutTa)?.client;
         bench.serve()?.credit(&payer, CREDIT)?;
         wallet::deposit(&mut bench.payer, DEPOSIT)?;
         wallet::trust(&mut bench.payer, &payee, DAILY)?;
         Ok(Keys { payee })
     })?;
     bench.keys = Some(keys.clone());
+    bench
+        .times
+        .add("wallets", Kind::Prepare, started.elapsed());
 
     Ok(keys)
 }
@@ -170,9 +184,7 @@ fn settled_on_both_sides(bench: &mut Bench, hash: &str) -> Outcome<()> {
 
 /// Compares the server's books with what the trusted application says, once nothing is under way.
 fn ledgers_agree(bench: &mut Bench) -> Outcome<()> {
-    for board in [&mut bench.payer, &mut bench.payee] {
-        wallet::network(board, Network::On)?;
-    }
+    bench.networks(Network::On)?;
     let device = wallet::balance(&mut bench.payer)?;
     let server = bench.serve()?;
     let ledger = wait_until(

@@ -23,8 +23,7 @@ pub(super) fn run(bench: &mut Bench) -> Outcome<Found> {
     let device_before = wallet::balance(&mut bench.payer)?;
     let online_before = bench.serve()?.online(&keys.payee)?;
 
-    wallet::network(&mut bench.payer, Network::Off)?;
-    wallet::network(&mut bench.payee, Network::Off)?;
+    bench.networks(Network::Off)?;
     let request = wallet::request(&mut bench.payee, AMOUNT.text)?;
     let payment = wallet::pay(&mut bench.payer, &keys.payee, AMOUNT.text)?;
     expect_that(
@@ -49,9 +48,8 @@ pub(super) fn run(bench: &mut Bench) -> Outcome<Found> {
         format!("the payee's request is {state}")
     })?;
 
-    bench.payee.network(Network::On)?;
     let returned = Instant::now();
-    bench.payer.network(Network::On)?;
+    bench.networks(Network::On)?;
     let owed = online_before.saturating_add(AMOUNT.minor_units);
     let server = bench.serve()?;
     wait_until(

@@ -16,9 +16,7 @@ const AGREE_LIMIT: Duration = Duration::from_secs(600);
 
 /// At the end: the books balance, and say of each device that is near what it says itself.
 pub(super) fn run(bench: &mut Bench, people: &mut People) -> Outcome<Proved> {
-    for board in [&mut bench.payer, &mut bench.payee] {
-        wallet::network(board, Network::On)?;
-    }
+    bench.networks(Network::On)?;
     let ada = people.bring(bench, Who::Ada)?;
     let ben = people.bring(bench, Who::Ben)?;
     let on_ada = agree(bench, &ada, |bench| &mut bench.payer)?;

@@ -7,7 +7,7 @@ use crate::bench::Bench;
 use crate::board::{Board, Network};
 use crate::failure::{Failure, Outcome};
 use crate::progress::step;
-use crate::wallet::{self, Kind, SOCKET, UNITS};
+use crate::wallet::{self, ASK_STATUS, DAEMON, Kind, SOCKET, TA, UNITS};
 
 /// The drop-in that the package ships as an example, and that turns the TPM on.
 const TPM_DROP_IN: &str = include_str!("../../../../systemd/blepay-ta-tpm.conf.example");
@@ -113,11 +113,15 @@ impl People {
         step("install the packages on both boards", || {
             let mut lacking = Vec::new();
             for board in [&mut bench.payer, &mut bench.payee] {
-                let is_there = "dpkg -s blepayd blepay-ta >/dev/null 2>&1";
-                if board.run(is_there, SWITCH_LIMIT)?.code != 0 {
-                    lacking.push((board, Kind::WithTa));
-                }
+                let there = board.must("dpkg-query --show --showformat '${Package} '")?;
+                let there: Vec<&str> = there.split_whitespace().collect();
+                lacking.push((board, [DAEMON, TA].into_iter().filter(|name| !there.contains(name)).collect::<Vec<_>>()));
             }
+            let mut lacking: Vec<_> = lacking
+                .iter_mut()
+                .filter(|(_, packages)| !packages.is_empty())
+                .map(|(board, packages)| (&mut **board, packages.as_slice()))
+                .collect();
             wallet::install_all(&mut lacking)?;
             for side in Side::ALL {
                 side.of(bench).must_within(
@@ -203,11 +207,7 @@ impl People {
 
 /// Takes both off the air and off the network.
 pub(super) fn both_offline(bench: &mut Bench) -> Outcome<()> {
-    for side in Side::ALL {
-        wallet::network(side.of(bench), Network::Off)?;
-    }
-
-    Ok(())
+    bench.networks(Network::Off)
 }
 
 /// Stops a board's services, does something with their states, and starts them again.
@@ -230,7 +230,7 @@ pub(super) fn while_stopped(board: &mut Board, script: &str) -> Outcome<()> {
 pub(super) fn wait_until_ready(board: &mut Board) -> Outcome<()> {
     board.wait_until(
         "the trusted application is ready",
-        r#"blepay status --json | grep -q '"state":"ready"'"#,
+        &format!(r#"{ASK_STATUS} | grep -q '"state":"ready"'"#),
         READY_LIMIT,
     )
 }
