@@ -49,6 +49,8 @@ pub(crate) struct Bench {
     pub(crate) parts: Parts,
     /// The wallets' keys, once they are set up on the boards.
     pub(crate) keys: Option<Keys>,
+    /// Whether somebody uses the boards after the scenario that runs.
+    pub(crate) more_to_come: bool,
     /// How long things took.
     pub(crate) times: Times,
     server_ports: [u16; 2],
@@ -97,6 +99,7 @@ impl Bench {
             office: None,
             parts,
             keys: None,
+            more_to_come: true,
             times: Times::default(),
             server_ports,
             folder,

@@ -64,11 +64,7 @@ pub(crate) fn mark(trace: &Path) -> Outcome<Mark> {
 
 /// Reads what crossed the air since a mark.
 pub(crate) fn since(trace: &Path, mark: Mark) -> Outcome<Vec<Crossing>> {
-    let doing = || Failure::host("read the air's trace");
-    let mut file = File::open(trace).map_err(doing())?;
-    file.seek(SeekFrom::Start(mark.0)).map_err(doing())?;
-    let mut text = String::new();
-    file.read_to_string(&mut text).map_err(doing())?;
+    let text = text_since(trace, mark)?;
 
     Ok(text
         .lines()
@@ -76,16 +72,29 @@ pub(crate) fn since(trace: &Path, mark: Mark) -> Outcome<Vec<Crossing>> {
         .collect())
 }
 
+fn text_since(trace: &Path, mark: Mark) -> Outcome<String> {
+    let doing = || Failure::host("read the air's trace");
+    let mut file = File::open(trace).map_err(doing())?;
+    file.seek(SeekFrom::Start(mark.0)).map_err(doing())?;
+    let mut text = String::new();
+    file.read_to_string(&mut text).map_err(doing())?;
+
+    Ok(text)
+}
+
 /// Waits until no two boards are connected: who hangs up does so some seconds after it is done.
 pub(crate) fn wait_for_silence(trace: &Path) -> Outcome<()> {
     wait_until("the boards hang up", SILENCE_LIMIT, || {
-        let crossings = since(trace, Mark(0))?;
-        let last = crossings.iter().rev().find(|crossing| {
-            ["connected", "disconnected", "power_off"].contains(&crossing.event.as_str())
+        // The newest of a long trace is looked for in its text: most lines would be read for nothing.
+        let text = text_since(trace, Mark(0))?;
+        let is_about = |event: &str| format!("\"event\": \"{event}\"");
+        let [connected, disconnected, power_off] =
+            ["connected", "disconnected", "power_off"].map(is_about);
+        let last = text.lines().rev().find_map(|line| {
+            let is_over = line.contains(&disconnected) || line.contains(&power_off);
+            (is_over || line.contains(&connected)).then_some(is_over)
         });
-        Ok(last
-            .is_none_or(|crossing| crossing.event != "connected")
-            .then_some(()))
+        Ok(last.unwrap_or(true).then_some(()))
     })
 }
 

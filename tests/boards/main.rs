@@ -142,7 +142,9 @@ fn run(options: &Options) -> Outcome<bool> {
     };
     let mut passed = 0_u32;
     let mut failed = 0_u32;
-    for scenario in chosen {
+    let last = chosen.len().saturating_sub(1);
+    for (at, scenario) in chosen.into_iter().enumerate() {
+        bench.more_to_come = at < last || options.shell;
         if run_one(&mut bench, scenario, depth, options.json) {
             passed = passed.saturating_add(1);
         } else {

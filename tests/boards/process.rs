@@ -13,6 +13,8 @@ use crate::failure::{Failure, Outcome};
 
 /// How often a process is asked whether it has ended.
 const POLL_INTERVAL: Duration = Duration::from_millis(20);
+/// How often is asked what costs a command, here or in a board: the boards need the processor more.
+const COSTLY_INTERVAL: Duration = Duration::from_millis(300);
 
 /// Prepares a command that the kernel kills when the bench's main thread dies, however it dies.
 pub(crate) fn command(program: impl AsRef<OsStr>) -> Command {
@@ -91,6 +93,24 @@ impl Drop for Process {
 pub(crate) fn wait_until<T>(
     what: &str,
     limit: Duration,
+    ask: impl FnMut() -> Outcome<Option<T>>,
+) -> Outcome<T> {
+    ask_until(what, limit, POLL_INTERVAL, ask)
+}
+
+/// Like [`wait_until`], for questions that each run a command.
+pub(crate) fn wait_at_leisure<T>(
+    what: &str,
+    limit: Duration,
+    ask: impl FnMut() -> Outcome<Option<T>>,
+) -> Outcome<T> {
+    ask_until(what, limit, COSTLY_INTERVAL, ask)
+}
+
+fn ask_until<T>(
+    what: &str,
+    limit: Duration,
+    interval: Duration,
     mut ask: impl FnMut() -> Outcome<Option<T>>,
 ) -> Outcome<T> {
     let started = Instant::now();
@@ -104,7 +124,7 @@ pub(crate) fn wait_until<T>(
                 limit,
             });
         }
-        sleep(POLL_INTERVAL);
+        sleep(interval);
     }
 }
 

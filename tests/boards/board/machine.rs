@@ -65,12 +65,7 @@ impl Wires {
 pub(super) fn text() -> String {
     let memory = Path::new("");
 
-    options(
-        &Image::default(),
-        &Wires::none(),
-        Begin::Keep { memory },
-    )
-    .join(" ")
+    options(&Image::default(), &Wires::none(), Begin::Keep { memory }).join(" ")
 }
 
 /// Returns QEMU's options.

@@ -150,7 +150,10 @@ impl Board {
     /// Switches the network of boards, as their owners would, and waits until NetworkManager has followed.
     pub(crate) fn switch_networks(boards: &mut [&mut Self], network: Network) -> Outcome<()> {
         let mut jobs = Vec::new();
-        for board in boards.iter_mut().filter(|board| board.network != Some(network)) {
+        for board in boards
+            .iter_mut()
+            .filter(|board| board.network != Some(network))
+        {
             let job = board.start(&switching(network))?;
             jobs.push((board, job));
         }
@@ -338,7 +341,11 @@ impl Board {
     }
 
     fn agent(&mut self) -> Outcome<&mut Agent> {
-        match self.machine.as_mut().and_then(|machine| machine.agent.as_mut()) {
+        match self
+            .machine
+            .as_mut()
+            .and_then(|machine| machine.agent.as_mut())
+        {
             Some(agent) => Ok(agent),
             None => Err(Failure::Unexpected(format!(
                 "{}: the board has no power",

@@ -10,7 +10,7 @@ use crate::bench::Bench;
 use crate::board::Network;
 use crate::failure::{Outcome, expect_that};
 use crate::flights;
-use crate::process::wait_until;
+use crate::process::{wait_at_leisure, wait_until};
 use crate::progress::{say, step};
 use crate::wallet::{self, ASK_STATUS, Payment};
 
@@ -72,7 +72,7 @@ pub(super) fn run(bench: &mut Bench) -> Outcome<Found> {
     bench.networks(Network::On)?;
     let owed = online_before.saturating_add(AMOUNT.minor_units);
     let server = bench.serve()?;
-    wait_until("the claim settles", SETTLE_LIMIT, || {
+    wait_at_leisure("the claim settles", SETTLE_LIMIT, || {
         Ok((server.online(&keys.payee)? >= owed).then_some(()))
     })?;
     super::settled_on_both_sides(bench, resumed.hash.as_deref().unwrap_or_default())?;
@@ -147,7 +147,7 @@ fn wait_for_locked(trace: &Path, mark: flights::Mark) -> Outcome<()> {
 }
 
 fn wait_for_unconfirmed(bench: &mut Bench) -> Outcome<Payment> {
-    wait_until(
+    wait_at_leisure(
         "the payer notices that the payee is gone",
         NOTICE_LIMIT,
         || {
@@ -158,7 +158,7 @@ fn wait_for_unconfirmed(bench: &mut Bench) -> Outcome<Payment> {
 }
 
 fn wait_for_receipt(bench: &mut Bench, unsure: &Payment) -> Outcome<Payment> {
-    wait_until(
+    wait_at_leisure(
         "the payer resumes by itself when the payee advertises again",
         RESUME_LIMIT,
         || {

@@ -42,7 +42,10 @@ pub(super) fn fly(
     rounds: u32,
 ) -> Outcome<(Value, Vec<Vec<Flight>>)> {
     let program = program(bench)?;
-    let plan = format!("--limit-s {} --rounds {rounds} --flights {flights}", LIMIT.as_secs());
+    let plan = format!(
+        "--limit-s {} --rounds {rounds} --flights {flights}",
+        LIMIT.as_secs()
+    );
     flights::wait_for_silence(&bench.air.trace)?;
     let mark = flights::mark(&bench.air.trace)?;
 

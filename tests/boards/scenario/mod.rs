@@ -15,7 +15,7 @@ use serde_json::Value;
 use crate::bench::Bench;
 use crate::board::Network;
 use crate::failure::{Outcome, expect_that};
-use crate::process::wait_until;
+use crate::process::wait_at_leisure;
 use crate::progress::step;
 use crate::times::Kind;
 use crate::wallet::{self, DAEMON, Kind as WalletKind, TA};
@@ -149,16 +149,15 @@ fn wallets(bench: &mut Bench) -> Outcome<Keys> {
     })?;
     let keys = step("register and deposit online", || {
         let payer = wallet::init(&mut bench.payer, &enrolment, "Payer", WalletKind::WithTa)?.client;
-        let payee = wallet::init(&mut bench.payee, &enrolment, "Till", WalletKind::WithoutTa)?.client;
+        let payee =
+            wallet::init(&mut bench.payee, &enrolment, "Till", WalletKind::WithoutTa)?.client;
         bench.serve()?.credit(&payer, CREDIT)?;
         wallet::deposit(&mut bench.payer, DEPOSIT)?;
         wallet::trust(&mut bench.payer, &payee, DAILY)?;
         Ok(Keys { payee })
     })?;
     bench.keys = Some(keys.clone());
-    bench
-        .times
-        .add("wallets", Kind::Prepare, started.elapsed());
+    bench.times.add("wallets", Kind::Prepare, started.elapsed());
 
     Ok(keys)
 }
@@ -166,7 +165,7 @@ fn wallets(bench: &mut Bench) -> Outcome<Keys> {
 /// Waits until both sides know that the server has said the last word on a payment.
 fn settled_on_both_sides(bench: &mut Bench, hash: &str) -> Outcome<()> {
     for board in [&mut bench.payer, &mut bench.payee] {
-        wait_until(
+        wait_at_leisure(
             "both sides know that the payment is settled",
             AGREE_LIMIT,
             || {
@@ -187,7 +186,7 @@ fn ledgers_agree(bench: &mut Bench) -> Outcome<()> {
     bench.networks(Network::On)?;
     let device = wallet::balance(&mut bench.payer)?;
     let server = bench.serve()?;
-    let ledger = wait_until(
+    let ledger = wait_at_leisure(
         "the server knows what the device holds",
         AGREE_LIMIT,
         || {

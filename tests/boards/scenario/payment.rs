@@ -8,7 +8,7 @@ use super::{Found, PaidByPolicy, wallets};
 use crate::bench::Bench;
 use crate::board::Network;
 use crate::failure::{Outcome, expect_that};
-use crate::process::wait_until;
+use crate::process::wait_at_leisure;
 use crate::wallet;
 
 const AMOUNT: PaidByPolicy = PaidByPolicy {
@@ -52,7 +52,7 @@ pub(super) fn run(bench: &mut Bench) -> Outcome<Found> {
     bench.networks(Network::On)?;
     let owed = online_before.saturating_add(AMOUNT.minor_units);
     let server = bench.serve()?;
-    wait_until(
+    wait_at_leisure(
         "the claim settles by itself after the network is back",
         SETTLE_LIMIT,
         || Ok((server.online(&keys.payee)? == owed).then_some(())),

@@ -9,7 +9,7 @@ use super::people::{Card, People, Who};
 use crate::bench::Bench;
 use crate::board::{Board, Network};
 use crate::failure::{Outcome, expect_that};
-use crate::process::wait_until;
+use crate::process::wait_at_leisure;
 use crate::wallet::{self, Payment};
 
 const AGREE_LIMIT: Duration = Duration::from_secs(600);
@@ -47,7 +47,7 @@ pub(super) fn agree(
     card: &Card,
     board: impl Fn(&mut Bench) -> &mut Board,
 ) -> Outcome<u64> {
-    wait_until("the books know what the device holds", AGREE_LIMIT, || {
+    wait_at_leisure("the books know what the device holds", AGREE_LIMIT, || {
         let device = wallet::balance(board(bench))?;
         let books = bench.office()?.ta(&card.client, &card.ta)?;
         if books.shadow == device {
@@ -61,7 +61,7 @@ pub(super) fn agree(
 /// Waits until a device has carried everything to the server, and the server has said the last word on it.
 pub(super) fn quiet(board: &mut Board) -> Outcome<()> {
     let word = |payment: &Payment| payment.settled || payment.hash.is_none();
-    wait_until("everything is settled", AGREE_LIMIT, || {
+    wait_at_leisure("everything is settled", AGREE_LIMIT, || {
         let is_settled = wallet::history(board)?.iter().all(word);
         if is_settled && wallet::status(board)?.ta.paid_count == 0 {
             return Ok(Some(()));
@@ -73,7 +73,7 @@ pub(super) fn quiet(board: &mut Board) -> Outcome<()> {
 
 /// Waits until the server has said the last word on a payment, as one device knows it.
 pub(super) fn settled(board: &mut Board, payment: &Payment) -> Outcome<()> {
-    wait_until("the payment is settled", AGREE_LIMIT, || {
+    wait_at_leisure("the payment is settled", AGREE_LIMIT, || {
         let known = wallet::history(board)?;
         let mut known = known.iter().filter(|known| known.hash == payment.hash);
         if known.any(|known| known.settled) {

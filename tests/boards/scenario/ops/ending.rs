@@ -9,7 +9,7 @@ use super::people::{self, Card, DRAWER, People, Who};
 use super::{Proved, books};
 use crate::bench::Bench;
 use crate::failure::{Failure, Outcome, expect_that};
-use crate::process::wait_until;
+use crate::process::wait_at_leisure;
 use crate::wallet;
 
 const DEPOSIT: &str = "20.00";
@@ -61,7 +61,7 @@ pub(super) fn recover(bench: &mut Bench, people: &mut People) -> Outcome<Proved>
         &mut bench.payer,
         &format!("mv /var/lib/blepay-ta {DRAWER}/lost"),
     )?;
-    let reason = wait_until("the daemon finds another TA", STATE_LIMIT, || {
+    let reason = wait_at_leisure("the daemon finds another TA", STATE_LIMIT, || {
         let ta = wallet::status(&mut bench.payer)?.ta;
         Ok((ta.state == "dead").then_some(ta.reason))
     })?;
@@ -101,7 +101,7 @@ fn quiet_ada(bench: &mut Bench, people: &mut People) -> Outcome<Card> {
 
 /// Waits until a new trusted application is certified, and moves money onto it.
 fn begin_anew(bench: &mut Bench, people: &mut People, before: &Card) -> Outcome<String> {
-    let key = wait_until("a new TA is certified", STATE_LIMIT, || {
+    let key = wait_at_leisure("a new TA is certified", STATE_LIMIT, || {
         let ta = wallet::status(&mut bench.payer)?.ta;
         let new = ta.key.filter(|key| *key != before.ta);
         Ok(new.filter(|_| ta.state == "ready"))

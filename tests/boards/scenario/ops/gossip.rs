@@ -9,7 +9,7 @@ use super::people::{self, People, Who};
 use crate::bench::Bench;
 use crate::board::{Board, Network};
 use crate::failure::{Outcome, expect_that};
-use crate::process::wait_until;
+use crate::process::wait_at_leisure;
 use crate::wallet;
 
 const AMOUNT: &str = "1.00";
@@ -27,7 +27,7 @@ pub(super) fn run(bench: &mut Bench, people: &mut People) -> Outcome<Proved> {
 
     // Ben has no network from here to the end.
     bench.office()?.revoke(&cleo.ta, "lost on the ferry")?;
-    wait_until("Ada hears of it from the server", LIST_LIMIT, || {
+    wait_at_leisure("Ada hears of it from the server", LIST_LIMIT, || {
         wallet::sync(&mut bench.payer)?;
         Ok((denied(&mut bench.payer)? > before).then_some(()))
     })?;
@@ -41,7 +41,7 @@ pub(super) fn run(bench: &mut Bench, people: &mut People) -> Outcome<Proved> {
     expect_that(told.receipt_verified, || {
         format!("no receipt of the payment that brings the list: {told:?}")
     })?;
-    wait_until("Ben hears of it from Ada", LIST_LIMIT, || {
+    wait_at_leisure("Ben hears of it from Ada", LIST_LIMIT, || {
         Ok((denied(&mut bench.payee)? > before).then_some(()))
     })?;
 
@@ -50,7 +50,10 @@ pub(super) fn run(bench: &mut Bench, people: &mut People) -> Outcome<Proved> {
     let request = wallet::request(&mut bench.payee, OTHER_AMOUNT)?;
     let said = wallet::refused(
         &mut bench.payer,
-        &format!("pay {} --amount {OTHER_AMOUNT} --yes --timeout 300s", ben.ta),
+        &format!(
+            "pay {} --amount {OTHER_AMOUNT} --yes --timeout 300s",
+            ben.ta
+        ),
     )?;
     expect_that(said.message.contains("revoked"), || {
         format!("refused, but not as revoked: {said:?}")

@@ -10,7 +10,7 @@ use crate::bench::Bench;
 use crate::board::Network;
 use crate::failure::{Outcome, expect_that};
 use crate::flights;
-use crate::process::wait_until;
+use crate::process::wait_at_leisure;
 use crate::progress::step;
 use crate::scenario::cut::cut_after_debit;
 use crate::wallet::{self, UNITS};
@@ -29,7 +29,7 @@ pub(super) fn run(bench: &mut Bench, people: &mut People) -> Outcome<Proved> {
     let unsure = cut_after_debit(bench, &ben.ta, MINOR_UNITS, signed_before)?;
 
     wallet::network(&mut bench.payer, Network::On)?;
-    wait_until("the payer hands the payment in", HAND_IN_LIMIT, || {
+    wait_at_leisure("the payer hands the payment in", HAND_IN_LIMIT, || {
         let payments = wallet::history(&mut bench.payer)?;
         let mut known = payments.iter().filter(|known| known.hash == unsure.hash);
         Ok(known.any(|known| known.reported).then_some(()))
@@ -42,7 +42,7 @@ pub(super) fn run(bench: &mut Bench, people: &mut People) -> Outcome<Proved> {
         bench.payee.boot()
     })?;
     wallet::network(&mut bench.payee, Network::On)?;
-    wait_until("the mailbox delivers", DELIVERY_LIMIT, || {
+    wait_at_leisure("the mailbox delivers", DELIVERY_LIMIT, || {
         // The daemon may not listen yet.
         let payments = wallet::history(&mut bench.payee).unwrap_or_default();
         let mut known = payments.iter().filter(|known| {
@@ -51,7 +51,7 @@ pub(super) fn run(bench: &mut Bench, people: &mut People) -> Outcome<Proved> {
         Ok(known.any(|known| known.hash == unsure.hash).then_some(()))
     })?;
     let owed = before.saturating_add(MINOR_UNITS);
-    wait_until("the payee collects", DELIVERY_LIMIT, || {
+    wait_at_leisure("the payee collects", DELIVERY_LIMIT, || {
         Ok((wallet::balance(&mut bench.payee)? == owed).then_some(()))
     })?;
     let met = flights::since(&bench.air.trace, mark)?;

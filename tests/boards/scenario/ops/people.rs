@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::bench::Bench;
 use crate::board::{Board, Network};
 use crate::failure::{Failure, Outcome};
-use crate::progress::step;
+use crate::progress::{say, step};
 use crate::wallet::{self, ASK_STATUS, DAEMON, Kind, SOCKET, TA, UNITS};
 
 /// The drop-in that the package ships as an example, and that turns the TPM on.
@@ -115,7 +115,13 @@ impl People {
             for board in [&mut bench.payer, &mut bench.payee] {
                 let there = board.must("dpkg-query --show --showformat '${Package} '")?;
                 let there: Vec<&str> = there.split_whitespace().collect();
-                lacking.push((board, [DAEMON, TA].into_iter().filter(|name| !there.contains(name)).collect::<Vec<_>>()));
+                lacking.push((
+                    board,
+                    [DAEMON, TA]
+                        .into_iter()
+                        .filter(|name| !there.contains(name))
+                        .collect::<Vec<_>>(),
+                ));
             }
             let mut lacking: Vec<_> = lacking
                 .iter_mut()
@@ -141,14 +147,8 @@ impl People {
     /// Sees to it that somebody's wallet runs on its board, and returns its keys. Who has none yet gets one,
     /// online; else the board's network is left as it is.
     pub(super) fn bring(&mut self, bench: &mut Bench, who: Who) -> Outcome<Card> {
+        self.seat(bench, &[who])?;
         let side = who.side();
-        if self.present.get(&side) != Some(&who) {
-            let before = self.present.remove(&side);
-            step(&format!("give {} the board", who.name()), || {
-                switch(side.of(bench), before, Some(who))
-            })?;
-            self.present.insert(side, who);
-        }
         if let Some(card) = self.known.get(&who) {
             wait_until_ready(side.of(bench))?;
             return Ok(card.clone());
@@ -164,6 +164,26 @@ impl People {
         self.known.insert(who, card);
     }
 
+    /// Gives each of them the board that is theirs, at once.
+    fn seat(&mut self, bench: &mut Bench, wanted: &[Who]) -> Outcome<()> {
+        let mut jobs = Vec::new();
+        for who in wanted {
+            let side = who.side();
+            if self.present.get(&side) == Some(who) {
+                continue;
+            }
+            let before = self.present.remove(&side);
+            say(&format!("ops: {} gets the board", who.name()));
+            jobs.push((*who, side.of(bench).start(&switching(before, Some(*who)))?));
+        }
+        for (who, job) in jobs {
+            who.side().of(bench).must_end(&job, SWITCH_LIMIT)?;
+            self.present.insert(who.side(), who);
+        }
+
+        Ok(())
+    }
+
     /// Brings two online and waits until nothing of theirs is under way.
     pub(super) fn bring_online(
         &mut self,
@@ -171,9 +191,8 @@ impl People {
         payer: Who,
         payee: Who,
     ) -> Outcome<(Card, Card)> {
-        for side in Side::ALL {
-            wallet::network(side.of(bench), Network::On)?;
-        }
+        bench.networks(Network::On)?;
+        self.seat(bench, &[payer, payee])?;
         let cards = (self.bring(bench, payer)?, self.bring(bench, payee)?);
         for side in Side::ALL {
             super::books::quiet(side.of(bench))?;
@@ -197,11 +216,11 @@ impl People {
     pub(super) fn leave(&mut self, bench: &mut Bench) -> Outcome<()> {
         for side in Side::ALL {
             let before = self.present.remove(&side);
-            switch(side.of(bench), before, None)?;
-            wallet::network(side.of(bench), Network::On)?;
+            let script = switching(before, None);
+            side.of(bench).must_within(&script, SWITCH_LIMIT)?;
         }
 
-        Ok(())
+        bench.networks(Network::On)
     }
 }
 
@@ -259,26 +278,34 @@ fn register(bench: &mut Bench, who: Who) -> Outcome<Card> {
     })
 }
 
-fn switch(board: &mut Board, from: Option<Who>, to: Option<Who>) -> Outcome<()> {
-    let to_name = to.map_or(BEFORE, Who::name);
-    let mut script = String::new();
-    if let Some(from) = from {
-        script.push_str(&put_aside(from.name()));
-        script.push_str(" && ");
+/// The shell command that takes one wallet off a board and puts another one there. systemd reads its units again
+/// only where they change, since that is most of the work.
+fn switching(from: Option<Who>, to: Option<Who>) -> String {
+    let mut steps = vec![format!("systemctl stop {UNITS}")];
+    let (had_tpm, has_tpm) = (
+        from.is_some_and(Who::uses_tpm),
+        to.is_some_and(Who::uses_tpm),
+    );
+    if has_tpm {
+        steps.push(format!("mkdir -p {TPM_DROP_IN_FOLDER}"));
+        let file = format!("{TPM_DROP_IN_FOLDER}/tpm.conf");
+        steps.push(format!("cat > {file} <<'END'\n{TPM_DROP_IN}\nEND\n"));
+    } else if had_tpm {
+        steps.push(format!("rm -rf {TPM_DROP_IN_FOLDER}"));
     }
-    script.push_str(&take_out(to_name));
-    board.must_within(&format!("systemctl stop {UNITS}"), SWITCH_LIMIT)?;
-    if to.is_some_and(Who::uses_tpm) {
-        board.must(&format!("mkdir -p {TPM_DROP_IN_FOLDER}"))?;
-        board.put(
-            &format!("{TPM_DROP_IN_FOLDER}/tpm.conf"),
-            TPM_DROP_IN.as_bytes(),
-        )?;
-    } else {
-        board.must(&format!("rm -rf {TPM_DROP_IN_FOLDER}"))?;
+    if had_tpm != has_tpm {
+        steps.push("systemctl daemon-reload".to_owned());
     }
+    steps.extend(from.map(|who| put_aside(who.name())));
+    steps.push(take_out(to.map_or(BEFORE, Who::name)));
+    steps.push("sync".to_owned());
+    steps.push("systemctl reset-failed".to_owned());
+    steps.push("systemctl start blepay-ta.socket blepayd".to_owned());
 
-    while_stopped(board, &format!("systemctl daemon-reload && {script}"))
+    format!(
+        "set -e\n{}\nuntil test -S {SOCKET}; do sleep 0.1; done",
+        steps.join("\n")
+    )
 }
 
 fn put_aside(name: &str) -> String {

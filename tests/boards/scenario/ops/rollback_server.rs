@@ -10,7 +10,7 @@ use super::{Proved, books};
 use crate::bench::Bench;
 use crate::board::Network;
 use crate::failure::{Failure, Outcome, expect_that};
-use crate::process::wait_until;
+use crate::process::wait_at_leisure;
 use crate::wallet;
 
 const AMOUNT: &str = "3.00";
@@ -45,7 +45,7 @@ pub(super) fn run(bench: &mut Bench, people: &mut People) -> Outcome<Proved> {
     })?;
 
     wallet::network(&mut bench.payer, Network::On)?;
-    let finding = wait_until("the server convicts", CONVICT_LIMIT, || {
+    let finding = wait_at_leisure("the server convicts", CONVICT_LIMIT, || {
         Ok(bench.office()?.evidence_against(&eve.ta)?.first().copied())
     })?;
     let standing = bench.office()?.ta(&eve.client, &eve.ta)?.standing;
