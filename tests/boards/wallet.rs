@@ -1,5 +1,7 @@
 //! The product as its owner uses it, in one place: `blepay` and the local API on a board.
 
+mod paying;
+
 use std::time::Duration;
 
 use serde::Deserialize;
@@ -8,8 +10,7 @@ use serde_json::{Value, json};
 
 use crate::board::{Board, Network, RUN_DISK, RUN_LIMIT};
 use crate::failure::{Failure, Outcome, expect_that};
-use crate::process::wait_until;
-use crate::progress::say;
+pub(crate) use paying::{pay, pay_by_command};
 
 const INSTALL_LIMIT: Duration = Duration::from_secs(600);
 const SERVICE_LIMIT: Duration = Duration::from_secs(300);
@@ -17,16 +18,7 @@ const REGISTER_LIMIT: Duration = Duration::from_secs(300);
 /// How long a payment may take: finding the payee is most of it.
 const PAY_LIMIT: Duration = Duration::from_secs(600);
 /// How long a payer looks for a payee.
-const SEARCH: &str = "300s";
 const SEARCH_S: u64 = 300;
-/// How often a person pays again who was told that nothing has moved.
-const ATTEMPTS_MAX: u32 = 5;
-/// What `blepay pay` says when the payee was not heard, or the link broke before the debit.
-const NOBODY: &str = "nobody";
-/// What it says while the payee still holds the request for a link that broke.
-const BUSY_SAYS: &str = "another payer is at it";
-/// What it says when the link broke after the debit: the daemon goes on by itself.
-const OUTCOME_UNKNOWN: &str = "outcome-unknown";
 pub(crate) const SOCKET: &str = "/run/blepay/api.sock";
 /// What `blepay status --json` prints, for who asks often: less than half the work for an emulated processor.
 pub(crate) const ASK_STATUS: &str =
@@ -67,6 +59,9 @@ pub(crate) struct Payment {
     /// Why it ended without a receipt.
     #[expect(dead_code, reason = "shown with the rest when a scenario fails")]
     pub(crate) reason: Option<String>,
+    /// The same for programs.
+    #[serde(default)]
+    pub(crate) failure: Option<String>,
     /// How much.
     pub(crate) amount: Option<Money>,
     /// The number under the sender TA's key.
@@ -267,40 +262,6 @@ pub(crate) fn request_state(board: &mut Board, id: &str) -> Outcome<Request> {
         .into_iter()
         .find(|request| request.id == id)
         .ok_or_else(|| Failure::Unexpected(format!("the payee has forgotten request {id}")))
-}
-
-/// Pays a trusted payee without a person. On a slow machine a link breaks before the payment is through: nobody
-/// fails for that who would only have to pay again, or to wait.
-pub(crate) fn pay(board: &mut Board, payee: &str, amount: &str) -> Outcome<Payment> {
-    let command = format!("blepay --json pay {payee} --amount {amount} --yes --timeout {SEARCH}");
-    let mut attempts = 1..=ATTEMPTS_MAX;
-    loop {
-        let output = board.run(&command, PAY_LIMIT)?;
-        if output.code == 0 {
-            return parse(&output.stdout);
-        }
-        let said = parse::<Said>(&output.stdout)?.error;
-        if said.code == OUTCOME_UNKNOWN {
-            say(&format!("the payer resumes: {}", said.message));
-            return wait_until_resumed(board);
-        }
-        let may_repeat = said.code == NOBODY || said.message.contains(BUSY_SAYS);
-        if !may_repeat || attempts.next().is_none() {
-            return Err(Failure::Unexpected(format!(
-                "`{command}` was not carried out: {}: {}",
-                said.code, said.message
-            )));
-        }
-        say(&format!("the payer pays again: {}", said.message));
-    }
-}
-
-/// Waits until the newest payment, which is debited, is received after all.
-fn wait_until_resumed(board: &mut Board) -> Outcome<Payment> {
-    wait_until("the payer resumes by itself", PAY_LIMIT, || {
-        let newest = history(board)?.into_iter().next();
-        Ok(newest.filter(|payment| payment.state == "received" && payment.receipt_verified))
-    })
 }
 
 /// Begins to pay as a person does, who has to approve.

@@ -106,7 +106,7 @@ fn record(cache: &Path, image: &Image, ready: &Path) -> Outcome<()> {
             snapshot: None,
             folder: partial.path.clone(),
             sockets: sockets.path.clone(),
-            run_disk: run_disk.clone(),
+            run_disk,
             server_ports: [0, 0],
         },
     )?;

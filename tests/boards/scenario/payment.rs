@@ -25,7 +25,7 @@ pub(super) fn run(bench: &mut Bench) -> Outcome<Found> {
 
     bench.networks(Network::Off)?;
     let request = wallet::request(&mut bench.payee, AMOUNT.text)?;
-    let payment = wallet::pay(&mut bench.payer, &keys.payee, AMOUNT.text)?;
+    let payment = wallet::pay_by_command(&mut bench.payer, &keys.payee, AMOUNT.text)?;
     expect_that(
         payment.state == "received" && payment.receipt_verified,
         || format!("the payer has no receipt: {payment:?}"),
