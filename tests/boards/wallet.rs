@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use crate::board::{Board, Network, RUN_DISK, RUN_LIMIT};
 use crate::failure::{Failure, Outcome, expect_that};
-pub(crate) use paying::{pay, pay_by_command};
+pub(crate) use paying::{pay, pay_by_command, wait_until_resumed};
 
 const INSTALL_LIMIT: Duration = Duration::from_secs(600);
 const SERVICE_LIMIT: Duration = Duration::from_secs(300);
@@ -78,6 +78,19 @@ pub(crate) struct Payment {
     pub(crate) reported: bool,
     /// Whether the server has said the last word on it.
     pub(crate) settled: bool,
+}
+
+impl Payment {
+    /// Returns whether it ended before the debit for want of time or of a link.
+    pub(crate) fn moved_nothing(&self) -> bool {
+        let why = self.failure.as_deref();
+        self.state == "failed" && matches!(why, Some("not_found" | "busy"))
+    }
+
+    /// Returns whether it is a payment of that much.
+    pub(crate) fn is_over(&self, minor_units: u64) -> bool {
+        self.amount.as_ref().map(|amount| amount.minor_units) == Some(minor_units)
+    }
 }
 
 /// An amount.
@@ -264,24 +277,21 @@ pub(crate) fn request_state(board: &mut Board, id: &str) -> Outcome<Request> {
         .ok_or_else(|| Failure::Unexpected(format!("the payee has forgotten request {id}")))
 }
 
-/// Begins to pay as a person does, who has to approve.
-pub(crate) fn begin(board: &mut Board, payee: &str, minor_units: u64) -> Outcome<Payment> {
-    post(board, payee, minor_units, Approval::Person)
+/// Begins to pay a payee's first open request as a person does, who has to approve, and returns at once.
+///
+/// No amount is named: a request that was paid stays on the air for a while, and who names another amount fails there.
+pub(crate) fn begin(board: &mut Board, payee: &str) -> Outcome<Payment> {
+    post(board, payee, Approval::Person)
 }
 
-/// Begins to pay a trusted payee without a person, and returns at once.
-pub(crate) fn begin_by_policy(
-    board: &mut Board,
-    payee: &str,
-    minor_units: u64,
-) -> Outcome<Payment> {
-    post(board, payee, minor_units, Approval::Policy)
+/// The same without a person, who trusts the payee.
+pub(crate) fn begin_by_policy(board: &mut Board, payee: &str) -> Outcome<Payment> {
+    post(board, payee, Approval::Policy)
 }
 
-fn post(board: &mut Board, payee: &str, minor_units: u64, approval: Approval) -> Outcome<Payment> {
+fn post(board: &mut Board, payee: &str, approval: Approval) -> Outcome<Payment> {
     let order = json!({
         "payee_key": payee,
-        "amount": { "minor_units": minor_units, "currency": "EUR" },
         "approve": approval == Approval::Policy,
         "timeout_s": SEARCH_S,
     });

@@ -119,7 +119,7 @@ fn freeze_after_locked(bench: &mut Bench, payee: &str, minor_units: u64) -> Outc
     let trace = bench.air.trace.clone();
     wait_until("the payee answers Locked", LOCK_LIMIT, || {
         let mark = flights::mark(&trace)?;
-        let begun = wallet::begin(&mut bench.payer, payee, minor_units)?;
+        let begun = wallet::begin(&mut bench.payer, payee)?;
         let shown = wallet::wait_for_state(
             &mut bench.payer,
             &begun.id,
@@ -130,6 +130,9 @@ fn freeze_after_locked(bench: &mut Bench, payee: &str, minor_units: u64) -> Outc
             say(&format!("the payer begins again: {shown:?}"));
             return Ok(None);
         }
+        expect_that(shown.is_over(minor_units), || {
+            format!("the payer is shown another request: {shown:?}")
+        })?;
         wait_for_locked(&trace, mark)?;
         bench.payee.freeze()?;
         Ok(Some(shown))

@@ -106,7 +106,7 @@ fn pay_through(bench: &mut Bench, payee: &str, trouble: Trouble, side: Side) -> 
     let before = wallet::balance(&mut bench.payer)?;
     wallet::request(&mut bench.payee, AMOUNT.text)?;
     let mark = flights::mark(&bench.air.trace)?;
-    let begun = wallet::begin(&mut bench.payer, payee, AMOUNT.minor_units)?;
+    let begun = wallet::begin(&mut bench.payer, payee)?;
     let trace = bench.air.trace.clone();
     wait_until("a session is under way", SESSION_LIMIT, || {
         let sessions = flights::sessions(&flights::since(&trace, mark)?);

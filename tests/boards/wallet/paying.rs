@@ -41,15 +41,15 @@ pub(crate) fn pay_by_command(board: &mut Board, payee: &str, amount: &str) -> Ou
 pub(crate) fn pay(board: &mut Board, payee: &str, amount: &str) -> Outcome<Payment> {
     let minor_units = minor_units(amount)?;
     until_paid(board, |board| {
-        let begun = begin_by_policy(board, payee, minor_units)?;
+        let begun = begin_by_policy(board, payee)?;
         let ends = ["received", "held", "unconfirmed", "declined", "failed"];
         let payment = wait_for_state(board, &begun.id, &ends, PAY_LIMIT)?;
         let said = format!("{payment:?}");
 
-        Ok(match (payment.state.as_str(), payment.failure.as_deref()) {
-            ("received", _) => Attempt::Paid(payment),
-            ("unconfirmed", _) => Attempt::Debited(said),
-            ("failed", Some("not_found" | "busy")) => Attempt::NothingMoved(said),
+        Ok(match payment.state.as_str() {
+            "received" if payment.is_over(minor_units) => Attempt::Paid(payment),
+            "unconfirmed" => Attempt::Debited(said),
+            _ if payment.moved_nothing() => Attempt::NothingMoved(said),
             _ => Attempt::Refused(said),
         })
     })
@@ -101,7 +101,7 @@ fn minor_units(amount: &str) -> Outcome<u64> {
 }
 
 /// Waits until the newest payment, which is debited, is received after all.
-fn wait_until_resumed(board: &mut Board) -> Outcome<Payment> {
+pub(crate) fn wait_until_resumed(board: &mut Board) -> Outcome<Payment> {
     wait_at_leisure("the payer resumes by itself", PAY_LIMIT, || {
         let newest = history(board)?.into_iter().next();
         Ok(newest.filter(|payment| payment.state == "received" && payment.receipt_verified))
