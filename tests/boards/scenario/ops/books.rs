@@ -85,7 +85,7 @@ pub(super) fn settled(board: &mut Board, payment: &Payment) -> Outcome<()> {
 }
 
 /// Syncs now: a device waits half a minute before it asks again for what hangs on others.
-fn carry(board: &mut Board) {
+pub(super) fn carry(board: &mut Board) {
     // One may be under way, or the network may not be there yet; whoever waits asks again.
     drop(wallet::sync(board));
 }

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use super::Proved;
 use super::people::{self, People, Who};
+use super::{Proved, books};
 use crate::bench::Bench;
 use crate::board::{Board, Network};
 use crate::failure::{Outcome, expect_that};
@@ -28,7 +28,7 @@ pub(super) fn run(bench: &mut Bench, people: &mut People) -> Outcome<Proved> {
     // Ben has no network from here to the end.
     bench.office()?.revoke(&cleo.ta, "lost on the ferry")?;
     wait_at_leisure("Ada hears of it from the server", LIST_LIMIT, || {
-        wallet::sync(&mut bench.payer)?;
+        books::carry(&mut bench.payer);
         Ok((denied(&mut bench.payer)? > before).then_some(()))
     })?;
     wallet::network(&mut bench.payer, Network::Off)?;
