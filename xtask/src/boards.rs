@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use anyhow::{Context, anyhow, ensure};
 
-use crate::install;
+use crate::{Programs, install};
 
 pub(crate) const EXAMPLES: &str = "\
 Examples:
@@ -40,14 +40,14 @@ const PROGRAMS: [&str; 5] = [
 
 /// How the programs are built.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Built {
+pub(crate) enum Profile {
     /// As for the tests, so that one build serves both.
     ForTests,
     /// As they are shipped.
     ForRelease,
 }
 
-impl From<bool> for Built {
+impl From<bool> for Profile {
     fn from(release: bool) -> Self {
         if release {
             Self::ForRelease
@@ -57,7 +57,7 @@ impl From<bool> for Built {
     }
 }
 
-impl Built {
+impl Profile {
     /// The folder in the target folder that cargo builds into.
     const fn folder(self) -> &'static str {
         match self {
@@ -72,14 +72,20 @@ impl Built {
 /// # Errors
 ///
 /// When something cannot be installed, built or started.
-pub(crate) fn run(built: Built, args: &[String]) -> anyhow::Result<ExitCode> {
-    build_programs(built)?;
+pub(crate) fn run(
+    programs: Programs,
+    profile: Profile,
+    args: &[String],
+) -> anyhow::Result<ExitCode> {
+    if programs == Programs::Build {
+        build_programs(profile)?;
+    }
     let target = crate::target()?;
-    let programs = target.join(built.folder());
+    let programs = target.join(profile.folder());
     let mut boards = crate::command(&programs.join("boards").to_string_lossy())?;
     if !args.iter().any(|arg| arg == "--prepare") {
         let started = Instant::now();
-        let packed = pack(built, &target)?;
+        let packed = pack(profile, &target)?;
         let seconds = started.elapsed().as_secs_f64();
         boards.arg("--debs").arg(packed.join("debs"));
         boards.arg("--server").arg(programs.join("blepay-server"));
@@ -94,11 +100,11 @@ pub(crate) fn run(built: Built, args: &[String]) -> anyhow::Result<ExitCode> {
 
 /// Builds all programs in one go: with other packages chosen, cargo would choose other features and build
 /// for the boards alone what the tests have already.
-fn build_programs(built: Built) -> anyhow::Result<()> {
+fn build_programs(profile: Profile) -> anyhow::Result<()> {
     crate::say("building the programs");
     let mut build = crate::command("cargo")?;
     build.args(["build", "--workspace", "--bins"]);
-    if built == Built::ForRelease {
+    if profile == Profile::ForRelease {
         build.arg("--release");
     }
 
@@ -107,16 +113,16 @@ fn build_programs(built: Built) -> anyhow::Result<()> {
 
 /// Packs the programs, without their symbols, and returns the folder: programs are in `release`, where the
 /// packages' descriptions expect them, and the packages in `debs`.
-fn pack(built: Built, target: &Path) -> anyhow::Result<PathBuf> {
-    let packed = target.join("boards").join(built.folder());
+fn pack(profile: Profile, target: &Path) -> anyhow::Result<PathBuf> {
+    let packed = target.join("boards").join(profile.folder());
     let programs = packed.join("release");
     fs::create_dir_all(&programs)?;
     for name in PROGRAMS {
-        let from = target.join(built.folder()).join(name);
+        let from = target.join(profile.folder()).join(name);
         strip(&from, &programs.join(name))?;
     }
     write_manual(&programs)?;
-    build_debs(built, &packed)?;
+    build_debs(profile, &packed)?;
 
     Ok(packed)
 }
@@ -161,7 +167,7 @@ fn write_manual(programs: &Path) -> anyhow::Result<()> {
 }
 
 /// Packs the built programs, in an empty folder: a package of yesterday is never installed.
-fn build_debs(built: Built, packed: &Path) -> anyhow::Result<()> {
+fn build_debs(profile: Profile, packed: &Path) -> anyhow::Result<()> {
     let cargo_deb = install::tool(install::CARGO_DEB)?;
     let folder = packed.join("debs");
     if folder.exists() {
@@ -174,7 +180,7 @@ fn build_debs(built: Built, packed: &Path) -> anyhow::Result<()> {
         let mut pack = crate::command(&cargo_deb.to_string_lossy())?;
         pack.env("CARGO_TARGET_DIR", packed);
         pack.args(["--quiet", "--no-build", "--no-strip"]);
-        if built == Built::ForTests {
+        if profile == Profile::ForTests {
             // Unpacked once, on an emulated processor.
             pack.args(["--fast", "--compress-type", "gz", "--compress-system"]);
         }

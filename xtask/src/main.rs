@@ -5,6 +5,7 @@
 
 mod boards;
 mod demo;
+mod early;
 mod failures;
 mod install;
 mod machine;
@@ -61,6 +62,9 @@ enum XtaskCommand {
         /// Pack programs built for release, instead of those that the tests use
         #[arg(long)]
         release: bool,
+        /// Use the programs that `cargo test` or `cargo build` left, without building
+        #[arg(long)]
+        built: bool,
         /// Arguments of the boards program, as they are: scenarios and their options
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         args: Vec<String>,
@@ -89,7 +93,11 @@ fn main() -> ExitCode {
         XtaskCommand::Demo { built, args } => demo::run(Programs::new(built), &args),
         XtaskCommand::Verify { steps } => verify::run(&steps),
         XtaskCommand::Schemathesis { built } => schemathesis::run(Programs::new(built)),
-        XtaskCommand::Boards { release, args } => boards::run(release.into(), &args),
+        XtaskCommand::Boards {
+            release,
+            built,
+            args,
+        } => boards::run(Programs::new(built), release.into(), &args),
     };
 
     done.unwrap_or_else(|error| {

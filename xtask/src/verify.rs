@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use anyhow::Context;
 use serde_json::Value;
 
+use crate::early::Early;
 use crate::install::{self, CARGO_DEB, CARGO_DENY};
 use crate::machine::Speed;
 use crate::step::{Outcome, Step, Tally};
@@ -36,6 +37,9 @@ pub(crate) const STEP_NAMES: [&str; 10] = [
     "boards",
 ];
 
+/// The steps that run what `build` has built.
+const USE_PROGRAMS: [&str; 4] = ["test", "demo", "schemathesis", "boards"];
+
 /// All steps together. They share this one bound, so that none fails for being slow while there is time, and the
 /// last line always comes before the 90 minutes of CI are over.
 const ALL_STEPS_MAX: Duration = Duration::from_secs(80 * 60);
@@ -59,14 +63,25 @@ pub(crate) fn run(names: &[String]) -> anyhow::Result<ExitCode> {
         speed,
         started: Instant::now(),
         times: Times::default(),
+        boards: None,
     };
-    let wanted = |name: &&str| names.is_empty() || names.iter().any(|other| other == name);
+    let named = |name: &str| names.is_empty() || names.iter().any(|other| other == name);
+    let wanted =
+        |name: &&str| named(name) || (*name == "build" && USE_PROGRAMS.into_iter().any(named));
+    let names: Vec<&'static str> = STEP_NAMES.into_iter().filter(wanted).collect();
+    let failed = |name: &str, error: &anyhow::Error| {
+        crate::say(&format!("{name}: FAILED, {error:#}"));
+        Tally::one(false)
+    };
+    // all at first, so that whoever is asked for a password is asked now
+    let installed: Vec<_> = names.iter().map(|name| run.install(name)).collect();
     let mut tally = Tally::default();
-    for name in STEP_NAMES.into_iter().filter(wanted) {
-        tally = tally.and(run.step(name).unwrap_or_else(|error| {
-            crate::say(&format!("{name}: FAILED, {error:#}"));
-            Tally::one(false)
-        }));
+    for (name, installed) in names.into_iter().zip(installed) {
+        let counted = installed.and_then(|()| run.step(name));
+        tally = tally.and(counted.unwrap_or_else(|error| failed(name, &error)));
+        if name == "build" && wanted(&"boards") {
+            run.boards = Early::start(&logs)?;
+        }
     }
     run.report()?;
     writeln!(io::stdout().lock(), "{tally}")?;
@@ -80,19 +95,34 @@ struct Run<'a> {
     speed: Speed,
     started: Instant,
     times: Times,
+    /// What the boards need, made while the tests run.
+    boards: Option<Early>,
 }
 
 impl Run<'_> {
-    /// Installs what the step called `name` needs and runs it.
-    fn step(&mut self, name: &'static str) -> anyhow::Result<Tally> {
-        let installing = Instant::now();
+    /// Installs what the step called `name` needs.
+    fn install(&mut self, name: &str) -> anyhow::Result<()> {
+        let started = Instant::now();
         install(name)?;
-        let installed = installing.elapsed();
-        if installed >= WORTH_A_LINE {
+        let took = started.elapsed();
+        if took >= WORTH_A_LINE {
             let what = format!("what {name} needs");
-            self.times.add(Kind::Download, &what, installed);
+            self.times.add(Kind::Download, &what, took);
         }
 
+        Ok(())
+    }
+
+    /// Runs the step called `name`.
+    fn step(&mut self, name: &'static str) -> anyhow::Result<Tally> {
+        if name == "boards"
+            && let Some(early) = self.boards.take()
+        {
+            let started = Instant::now();
+            early.wait()?;
+            let what = "what boards keeps, after the tests";
+            self.times.add(Kind::Download, what, started.elapsed());
+        }
         let step = step(name, self.logs)?;
         // a run that dies early must not report the parts of the previous one
         let _absent = fs::remove_file(parts(self.logs, name));
@@ -128,7 +158,7 @@ impl Run<'_> {
         self.times.lines().iter().for_each(|line| crate::say(line));
         let (total, downloads) = (self.started.elapsed(), self.times.downloads());
         crate::say(&format!(
-            "all steps: {} s, and {} s of downloads apart; logs in {}",
+            "all steps: {} s, and apart from them {} s for what is fetched or made once; logs in {}",
             total.saturating_sub(downloads).as_secs(),
             downloads.as_secs(),
             self.logs.display()
@@ -197,7 +227,7 @@ fn step(name: &'static str, logs: &Path) -> anyhow::Result<Step> {
         _ => {
             let times = parts(logs, name);
             (
-                format!("cargo boards -- --times '{}'", times.display()),
+                format!("cargo boards --built -- --times '{}'", times.display()),
                 last_tally,
             )
         }
