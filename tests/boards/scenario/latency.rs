@@ -33,7 +33,7 @@ const FIRST_FRAME: &str = "11";
 const PAY_LIMIT: Duration = Duration::from_secs(600);
 /// Twenty times what a payment takes on an idle machine.
 const CROSS_LIMIT: Duration = Duration::from_secs(100);
-const ATTEMPTS_MAX: u32 = 5;
+const ATTEMPTS_MAX: u32 = 10;
 
 /// What is done between two flights, besides BlueZ's part.
 const TURNS: [&str; FLIGHTS - 1] = [

@@ -9,7 +9,7 @@ use crate::progress::say;
 /// How long a payer looks for a payee.
 const SEARCH: &str = "300s";
 /// How often a person pays again who was told that nothing has moved.
-const ATTEMPTS_MAX: u32 = 5;
+const ATTEMPTS_MAX: u32 = 10;
 /// What `blepay pay` says when the payee was not heard, or the link broke before the debit.
 const NOBODY: &str = "nobody";
 /// What it says while the payee still holds the request for a link that broke.
