@@ -11,7 +11,7 @@ const ROUNDS: u32 = 40_000_000;
 
 /// What [`Speed::measure`] found on two idle processors of the machines that `docs/performance.md` is about, in
 /// the profile in which cargo runs xtask.
-const IDLE: Duration = Duration::from_millis(480);
+const IDLE: Duration = Duration::from_millis(340);
 
 /// How long a fixed piece of work took when every processor had one to do.
 #[derive(Clone, Copy, Debug)]
