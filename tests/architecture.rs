@@ -64,6 +64,63 @@ const HOMES: [(&str, &[&str], &str); 7] = [
     ("sqlx", &["server/"], "the server's store is the server's"),
 ];
 
+/// What only the host takes from the system, where else all the same, and what to use instead.
+const HOSTED: [(&str, &[&str], &str); 8] = [
+    (
+        "SystemTime",
+        &["host/", "daemon/src/radio/sim/", "daemon/src/cli/"],
+        "host::clock::wall",
+    ),
+    (
+        "std::time::Instant",
+        &[
+            "host/",
+            "daemon/src/radio/",
+            "daemon/src/cli/",
+            "daemon/src/bin/",
+            "server/src/bench/",
+            "server/src/cli/",
+            "ta-sim/",
+        ],
+        "tokio's, which the world can hold still",
+    ),
+    (
+        "getrandom::",
+        &["host/", "ta-sim/src/entropy.rs"],
+        "host::entropy::fill",
+    ),
+    (
+        "thread::Builder",
+        &["host/", "ta-sim/"],
+        "host::task::thread",
+    ),
+    ("thread::spawn", &["ta-sim/"], "host::task::thread"),
+    (
+        "spawn_blocking",
+        &["host/", "daemon/src/radio/bluez/"],
+        "host::task::blocking",
+    ),
+    ("tokio::spawn", &[], "the tracker of whoever owns the task"),
+    (
+        "tasks.spawn(",
+        &[
+            "daemon/src/radio/bluez/",
+            "daemon/src/radio/sim/",
+            "server/src/bench/",
+        ],
+        "host::task::spawn",
+    ),
+];
+
+/// What never runs in the world of tests: the system's radio, sockets and terminals.
+const OUT_OF_THE_WORLD: [&str; 5] = [
+    "daemon/src/radio/bluez/",
+    "daemon/src/bin/",
+    "daemon/src/cli/",
+    "server/src/accept.rs",
+    "server/src/cli/",
+];
+
 #[test]
 fn crates_know_only_whom_the_table_allows() {
     let allowed = table();
@@ -122,6 +179,68 @@ fn radio_store_and_network_each_have_one_home() {
     }
 
     assert!(strays.is_empty(), "{}", strays.join("\n"));
+}
+
+#[test]
+fn clocks_randomness_tasks_and_threads_come_from_the_host() {
+    let mut strays = Vec::new();
+    for path in sources().into_iter().filter(|path| is_product(path)) {
+        let text = fs::read_to_string(workspace().join(&path)).expect("a source is readable");
+        for (fragment, homes, instead) in HOSTED {
+            let at_home = homes.iter().any(|home| path.starts_with(home));
+            if !at_home && uses(&text, fragment) {
+                strays.push(format!("{path} uses {fragment}: use {instead}"));
+            }
+        }
+    }
+
+    assert!(strays.is_empty(), "{}", strays.join("\n"));
+}
+
+#[test]
+fn who_waits_for_several_things_says_which_is_looked_at_first() {
+    let mut strays = Vec::new();
+    let lives_in_the_world = |path: &String| {
+        is_product(path) && !OUT_OF_THE_WORLD.iter().any(|home| path.starts_with(home))
+    };
+    for path in sources().into_iter().filter(lives_in_the_world) {
+        let text = fs::read_to_string(workspace().join(&path)).expect("a source is readable");
+        let lines: Vec<_> = text.lines().collect();
+        for (number, pair) in lines.windows(2).enumerate() {
+            if pair[0].contains("select! {") && !pair[1].trim().starts_with("biased;") {
+                strays.push(format!("{path}:{}", number + 1));
+            }
+        }
+    }
+
+    assert!(
+        strays.is_empty(),
+        "a `select!` without `biased` draws from dice of its own:\n{}",
+        strays.join("\n")
+    );
+}
+
+#[test]
+fn a_part_of_code_is_found_outside_comments_and_tests() {
+    assert!(uses("    let now = SystemTime::now();", "SystemTime"));
+    assert!(uses(
+        "use std::time::{Duration, Instant};",
+        "std::time::Instant"
+    ));
+    assert!(uses(
+        "let a = std::time::Instant::now();",
+        "std::time::Instant"
+    ));
+    assert!(!uses("use std::time::Duration;", "std::time::Instant"));
+    assert!(!uses("use tokio::time::Instant;", "std::time::Instant"));
+    assert!(!uses("// SystemTime is not asked", "SystemTime"));
+    assert!(!uses(
+        "fn a() {}\n#[cfg(test)]\nmod tests {\n SystemTime::now()",
+        "SystemTime"
+    ));
+    assert!(is_product("daemon/src/sync/mod.rs"));
+    assert!(!is_product("daemon/src/journal/tests.rs"));
+    assert!(!is_product("tests/world/src/net.rs"));
 }
 
 #[test]
@@ -219,6 +338,34 @@ fn names(text: &str, package: &str) -> bool {
         })
 }
 
+/// Whether a source is part of what is installed.
+fn is_product(path: &str) -> bool {
+    let folders = ["host/src/", "daemon/src/", "server/src/", "ta-sim/src/"];
+
+    folders.iter().any(|folder| path.starts_with(folder))
+        && !path.ends_with("/tests.rs")
+        && !path.contains("/tests/")
+        && !path.ends_with("/full_disk.rs")
+}
+
+/// Whether `text` has `fragment` outside comments and unit tests. A path is found in an import of several
+/// things too.
+fn uses(text: &str, fragment: &str) -> bool {
+    let text = text.split("#[cfg(test)]\nmod tests {").next();
+    let mut lines = text.unwrap_or_default().lines();
+    let path = fragment.rsplit_once("::");
+    lines.any(|line| {
+        let code = line.split_once("//").map_or(line, |(code, _)| code);
+        let imported = path.is_some_and(|(module, name)| {
+            let several = format!("{module}::{{");
+            code.split_once(&several)
+                .is_some_and(|(_, names)| names.split([',', '}', ' ']).any(|found| found == name))
+        });
+
+        code.contains(fragment) || imported
+    })
+}
+
 /// Lists every source of the workspace, relative to it.
 fn sources() -> Vec<String> {
     let mut folders: Vec<PathBuf> = dependencies().into_keys().map(PathBuf::from).collect();
@@ -241,9 +388,10 @@ fn sources() -> Vec<String> {
 }
 
 fn folder(path: &Path) -> String {
-    let name = path.file_name().expect("a crate has a folder of its own");
+    let inside = path.strip_prefix(workspace());
+    let inside = inside.expect("a crate lies in the workspace");
 
-    name.to_string_lossy().into_owned()
+    inside.to_string_lossy().into_owned()
 }
 
 fn cargo(arguments: &[&str]) -> String {

@@ -72,7 +72,7 @@ pub enum IdentityError {
     NotAKey(PathBuf),
     /// The system has no randomness.
     #[error("the system gives no randomness: {0}")]
-    Randomness(getrandom::Error),
+    Randomness(host::entropy::Error),
 }
 
 fn read_seed(path: &Path) -> Result<Zeroizing<[u8; SEED_SIZE]>, IdentityError> {
@@ -93,7 +93,7 @@ fn read_seed(path: &Path) -> Result<Zeroizing<[u8; SEED_SIZE]>, IdentityError> {
 /// key that is there is never replaced.
 fn make_seed(state_dir: &Path, path: &Path) -> Result<Zeroizing<[u8; SEED_SIZE]>, IdentityError> {
     let mut seed = Zeroizing::new([0; SEED_SIZE]);
-    getrandom::fill(seed.as_mut()).map_err(IdentityError::Randomness)?;
+    host::entropy::fill(seed.as_mut()).map_err(IdentityError::Randomness)?;
     let aside = state_dir.join(format!("{CLIENT_KEY_FILE}.new"));
     let write = || {
         match fs::remove_file(&aside) {

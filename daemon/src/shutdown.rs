@@ -23,7 +23,7 @@ impl Shutdown {
 
     /// Runs a task until it ends by itself; it must watch [`Self::stop`].
     pub fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
-        let _joined_at_shutdown = self.tasks.spawn(task);
+        host::task::spawn(&self.tasks, task);
     }
 
     /// Returns the tracker, for parts that spawn their own tasks.

@@ -212,13 +212,13 @@ impl Acceptor {
                     tracing::debug!(%peer, "An address has too many connections");
                     return;
                 };
-                self.tasks.spawn(async move {
+                host::task::spawn(&self.tasks, async move {
                     connection.serve_tls(stream, tls, peer).await;
                     drop((permit, guest));
                 });
             }
             Accepted::Unix(stream) => {
-                self.tasks.spawn(async move {
+                host::task::spawn(&self.tasks, async move {
                     connection.serve(stream, None).await;
                     drop(permit);
                 });

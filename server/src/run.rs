@@ -142,9 +142,9 @@ fn spawn_by_the_clock(
         stop.clone(),
         outbox_interval,
     );
-    tasks.spawn(PayOuts::new(writer.clone(), stop.clone()).run());
-    tasks.spawn(fetcher.run());
-    tasks.spawn(outbox.run());
+    host::task::spawn(tasks, PayOuts::new(writer.clone(), stop.clone()).run());
+    host::task::spawn(tasks, fetcher.run());
+    host::task::spawn(tasks, outbox.run());
 }
 
 /// Starts servers.
@@ -202,9 +202,9 @@ impl Server {
             &tasks,
             &stop,
         );
-        tasks.spawn(admin_acceptor.run());
-        tasks.spawn(writer_task.run());
-        tasks.spawn(acceptor.run());
+        host::task::spawn(&tasks, admin_acceptor.run());
+        host::task::spawn(&tasks, writer_task.run());
+        host::task::spawn(&tasks, acceptor.run());
         tasks.close();
         tracing::info!(%address, admin = %admin_address, "Listening");
 
@@ -216,6 +216,25 @@ impl Server {
             tasks,
             stop,
         })
+    }
+
+    /// Starts a server without sockets, which this process asks by itself; alone, without other providers.
+    ///
+    /// # Errors
+    ///
+    /// [`StartError`] says what is missing, and what to do.
+    #[cfg(blepay_world)]
+    pub async fn inside(options: &RunOptions) -> Result<axum::Router, StartError> {
+        let layout = Layout::new(&options.data);
+        let provider = Arc::new(Provider::load(&options.data)?);
+        let books = options.books(&provider, &layout)?;
+        let store = options.open(&books).await?;
+        let (writer, writer_task) = writer(store, Arc::clone(&provider));
+        let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
+        host::task::spawn(&tasks, PayOuts::new(writer.clone(), stop).run());
+        host::task::spawn(&tasks, writer_task.run());
+
+        Ok(router(Shared::new(provider, writer, tasks)))
     }
 }
 

@@ -75,12 +75,10 @@ async fn on_a_small_file_system() {
 
 async fn record(journal: &Journal, o: u64) -> Result<Seq, JournalError> {
     let hash = Digest::of(&[&o.to_le_bytes()]);
-    let journal = journal.clone();
-    let appending = move || journal.append_operations(vec![(Fact::TaMoved, Mark { o, hash })]);
 
-    tokio::task::spawn_blocking(appending)
+    journal
+        .append_operations(vec![(Fact::TaMoved, Mark { o, hash })])
         .await
-        .expect("joined")
 }
 
 fn mount(dir: &Path) {

@@ -103,24 +103,23 @@ impl Journal {
         outcome.await.map_err(|_closed| JournalError::Closed)?
     }
 
-    /// Appends the operations of a TA with their marks, from the TA's own thread.
+    /// Appends the operations of a TA with their marks, from the TA's own loop.
     ///
     /// # Errors
     ///
     /// As [`Self::append`].
-    pub fn append_operations(&self, facts: Vec<(Fact, Mark)>) -> Result<Seq, JournalError> {
+    pub async fn append_operations(&self, facts: Vec<(Fact, Mark)>) -> Result<Seq, JournalError> {
         let entries = facts
             .into_iter()
             .map(|(fact, mark)| (fact, Some(mark)))
             .collect();
         let (append, outcome) = Append::new(entries);
         self.appends
-            .blocking_send(append)
+            .send(append)
+            .await
             .map_err(|_closed| JournalError::Closed)?;
 
-        outcome
-            .blocking_recv()
-            .map_err(|_closed| JournalError::Closed)?
+        outcome.await.map_err(|_closed| JournalError::Closed)?
     }
 
     /// Returns when nothing is written any more: the writer has ended, as it does when the power goes.

@@ -81,6 +81,12 @@ impl Store {
             .busy_timeout(lock_wait)
             .map_err(|error| open_error(&error))?;
         prepare(&connection)?;
+        #[cfg(blepay_world)]
+        {
+            let refusals = host::world::refusals();
+            let hooked = connection.commit_hook(Some(move || refusals.refuse()));
+            hooked.map_err(|error| open_error(&error))?;
+        }
         let facts = read_all(&connection)?;
         let next = facts
             .last()

@@ -40,13 +40,10 @@ async fn the_highest_mark_survives() {
     let dir = TempDir::new().expect("a directory");
     let journal = Journal::open(dir.path()).expect("opened");
     let (first, second) = (mark(1), mark(2));
-    let appending = journal.clone();
-    tokio::task::spawn_blocking(move || {
-        appending.append_operations(vec![(Fact::TaMoved, first), (Fact::TaMoved, second)])
-    })
-    .await
-    .expect("joined")
-    .expect("appended");
+    journal
+        .append_operations(vec![(Fact::TaMoved, first), (Fact::TaMoved, second)])
+        .await
+        .expect("appended");
     drop(journal);
 
     let journal = Journal::open(dir.path()).expect("opened again");

@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, PoisonError, RwLock};
 
+use host::task::Work;
 use ops_proto::contract::Mark;
 use tokio::sync::{broadcast, mpsc, oneshot};
 
@@ -43,17 +44,18 @@ pub(super) fn start(
     shared: Arc<Shared>,
     cut: PowerCut,
 ) -> Result<(), JournalError> {
-    let _detached = std::thread::Builder::new()
-        .name("journal".to_owned())
-        .spawn(move || run(store, queue, &shared, cut))
-        .map_err(|error| JournalError::Open(error.to_string()))?;
-
-    Ok(())
+    host::task::thread("journal", run(store, queue, shared, cut))
+        .map_err(|error| JournalError::Open(error.to_string()))
 }
 
-fn run(mut store: Store, mut queue: mpsc::Receiver<Append>, shared: &Shared, cut: PowerCut) {
+async fn run(
+    mut store: Store,
+    mut queue: mpsc::Receiver<Append>,
+    shared: Arc<Shared>,
+    cut: PowerCut,
+) {
     let mut commits = 0_u64;
-    while let Some(first) = queue.blocking_recv() {
+    while let Some(first) = queue.recv().await {
         commits = commits.saturating_add(1);
         if cut == PowerCut::Before(commits) {
             return;
@@ -64,16 +66,17 @@ fn run(mut store: Store, mut queue: mpsc::Receiver<Append>, shared: &Shared, cut
         {
             appends.push(next);
         }
-        let written = write(&mut store, &appends, shared);
+        host::task::pause(Work::Journal).await;
+        let written = write(&mut store, &appends, &shared);
         if cut == PowerCut::After(commits) {
             return;
         }
         match written {
-            Ok(recorded) => publish(shared, appends, recorded),
+            Ok(recorded) => publish(&shared, appends, recorded),
             // one of them may be what does not fit: each gets a commit and an outcome of its own
             Err(_) => appends
                 .into_iter()
-                .for_each(|append| write_alone(&mut store, append, shared)),
+                .for_each(|append| write_alone(&mut store, append, &shared)),
         }
     }
 }
@@ -137,6 +140,7 @@ fn publish(shared: &Shared, appends: Vec<Append>, recorded: Vec<Recorded>) {
                 break;
             };
             last = recorded.seq;
+            host::trace("fact", &recorded.seq.0.to_le_bytes());
             let _nobody_listens = shared.recorded.send(Arc::new(recorded));
         }
         let _nobody_waits = append.done.send(Ok(last));

@@ -15,13 +15,12 @@ mod shelf;
 mod tests;
 
 use std::path::Path;
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 
 use ble_proto::gossip::{Denied, GossipItem, Holding};
 use ops_proto::message::{DenyListPiece, ListsHeld};
 use ops_proto::{ProviderId, PublicKey, Signed};
-use tokio::sync::{oneshot, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 
 use files::Files;
 use shelf::Shelf;
@@ -36,7 +35,7 @@ pub const LISTS_FOLDER: &str = "lists";
 /// The way to the deny-lists. Cloning it is cheap; their thread ends when the last clone is dropped.
 #[derive(Clone, Debug)]
 pub struct Lists {
-    calls: SyncSender<Call>,
+    calls: mpsc::Sender<Call>,
     shelf: Arc<RwLock<Shelf>>,
     denied: watch::Receiver<Denied>,
 }
@@ -59,12 +58,10 @@ impl Lists {
     pub fn open(state_dir: &Path) -> std::io::Result<Self> {
         let files = Files::open(&state_dir.join(LISTS_FOLDER))?;
         let shelf = Arc::new(RwLock::new(files.read_all()));
-        let (calls, queue) = sync_channel(CALLS_QUEUED_MAX);
+        let (calls, queue) = mpsc::channel(CALLS_QUEUED_MAX);
         let (denied_in, denied) = watch::channel(read(&shelf).denied());
         let held = Arc::clone(&shelf);
-        let _detached = std::thread::Builder::new()
-            .name("lists".to_owned())
-            .spawn(move || run(&queue, &held, &files, &denied_in))?;
+        host::task::thread("lists", run(queue, held, files, denied_in))?;
 
         Ok(Self {
             calls,
@@ -126,14 +123,14 @@ fn read(shelf: &RwLock<Shelf>) -> RwLockReadGuard<'_, Shelf> {
 }
 
 /// The lists' thread: checks, keeps and writes, one thing after the other.
-fn run(
-    queue: &Receiver<Call>,
-    shelf: &RwLock<Shelf>,
-    files: &Files,
-    denied: &watch::Sender<Denied>,
+async fn run(
+    mut queue: mpsc::Receiver<Call>,
+    shelf: Arc<RwLock<Shelf>>,
+    files: Files,
+    denied: watch::Sender<Denied>,
 ) {
-    while let Ok(Call { root, item, done }) = queue.recv() {
-        let mut next = read(shelf).clone();
+    while let Some(Call { root, item, done }) = queue.recv().await {
+        let mut next = read(&shelf).clone();
         let heard = next.hear(&root, item);
         match &heard {
             Heard::Kept(changed) => {
@@ -143,7 +140,7 @@ fn run(
                 let revokes = changed.revokes();
                 *shelf.write().unwrap_or_else(PoisonError::into_inner) = next;
                 if revokes {
-                    denied.send_replace(read(shelf).denied());
+                    denied.send_replace(read(&shelf).denied());
                 }
             }
             Heard::Known => {}

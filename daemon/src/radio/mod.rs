@@ -44,6 +44,8 @@
 pub mod bluez;
 pub mod limits;
 mod link;
+#[cfg(blepay_world)]
+pub mod memory;
 mod peripheral;
 mod scan;
 pub mod sim;

@@ -85,7 +85,7 @@ impl Context {
 /// Returns random bytes.
 pub(super) fn random<const N: usize>() -> Result<[u8; N], SyncError> {
     let mut bytes = [0; N];
-    getrandom::fill(&mut bytes).map_err(|_| SyncError::Randomness)?;
+    host::entropy::fill(&mut bytes).map_err(|_| SyncError::Randomness)?;
 
     Ok(bytes)
 }

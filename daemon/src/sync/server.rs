@@ -110,7 +110,7 @@ impl Server {
 
     /// Asks for the provider's present certificate, and checks it.
     pub(super) async fn provider(&self) -> Result<Signed<Certificate>, SyncError> {
-        let answer = self.answer(self.http.get(self.at("/v1/provider"))).await?;
+        let answer = self.get("/v1/provider").await?;
         let provider = Signed::<Certificate>::decode(&answer)
             .map_err(|_| SyncError::NotBelieved("the provider's certificate does not decode"))?;
         let _verified = verify_provider(&self.root, &provider, clock::now())
@@ -126,7 +126,7 @@ impl Server {
 
     /// Asks whether the server is there.
     pub(super) async fn reach(&self) -> Result<(), SyncError> {
-        let _health = self.answer(self.http.get(self.at("/healthz"))).await?;
+        let _health = self.get("/healthz").await?;
 
         Ok(())
     }
@@ -202,8 +202,21 @@ impl Server {
         Ok(signed)
     }
 
+    async fn get(&self, path: &str) -> Result<Vec<u8>, SyncError> {
+        #[cfg(blepay_world)]
+        if let Some(exchange) = host::world::exchange(&self.at(path), None) {
+            return in_world(exchange).await;
+        }
+
+        self.answer(self.http.get(self.at(path))).await
+    }
+
     /// Sends bytes and returns the answer's.
     pub(super) async fn post(&self, path: &str, body: Vec<u8>) -> Result<Vec<u8>, SyncError> {
+        #[cfg(blepay_world)]
+        if let Some(exchange) = host::world::exchange(&self.at(path), Some(&body)) {
+            return in_world(exchange).await;
+        }
         let request = self
             .http
             .post(self.at(path))
@@ -224,16 +237,34 @@ impl Server {
                 return Err(SyncError::NotBelieved("it is too long"));
             }
         }
-        if status.is_success() {
-            return Ok(body);
-        }
 
-        Err(refusal(status, &body))
+        read(status, body)
     }
 
     fn at(&self, path: &str) -> String {
         format!("{}{path}", self.url)
     }
+}
+
+/// Waits for an answer of the world's, as long as for one of the network's.
+#[cfg(blepay_world)]
+async fn in_world(exchange: host::world::Exchange) -> Result<Vec<u8>, SyncError> {
+    let (status, body) = tokio::time::timeout(ANSWER_TIMEOUT, exchange)
+        .await
+        .map_err(|_elapsed| SyncError::Unreachable("timed out".to_owned()))?
+        .map_err(SyncError::Unreachable)?;
+    let status = StatusCode::from_u16(status)
+        .map_err(|_| SyncError::NotBelieved("its status is no number of HTTP"))?;
+
+    read(status, body)
+}
+
+fn read(status: StatusCode, body: Vec<u8>) -> Result<Vec<u8>, SyncError> {
+    if status.is_success() {
+        return Ok(body);
+    }
+
+    Err(refusal(status, &body))
 }
 
 /// Trusts the anchor of the enrolment and nothing else, whatever the system trusts.

@@ -1,10 +1,12 @@
 //! The TA's thread.
 
-use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::Duration;
 
+use host::task::Work;
 use ops_proto::contract::{Answer, Command, Mark, Operation, Output, TaRefused};
+use tokio::sync::mpsc::Receiver;
 use tokio::sync::{oneshot, watch};
+use tokio::time::timeout;
 
 use super::{AnyTa, TaAccess, TaConnector, TaError};
 use crate::journal::{Fact, Journal};
@@ -37,11 +39,8 @@ pub(super) fn start(
         acknowledged: 0,
         ended: 0,
     };
-    let _detached = std::thread::Builder::new()
-        .name("ta".to_owned())
-        .spawn(move || actor.run(&queue))?;
 
-    Ok(())
+    host::task::thread("ta", actor.run(queue))
 }
 
 struct Actor {
@@ -56,16 +55,17 @@ struct Actor {
 }
 
 impl Actor {
-    fn run(mut self, queue: &Receiver<Call>) {
-        let _retried_below = self.open();
+    async fn run(mut self, mut queue: Receiver<Call>) {
+        let _retried_below = self.open().await;
         loop {
-            match queue.recv_timeout(self.idle_interval()) {
-                Ok(call) => {
-                    let outcome = self.invoke(&call.command);
+            match timeout(self.idle_interval(), queue.recv()).await {
+                Ok(Some(call)) => {
+                    host::task::pause(Work::Ta).await;
+                    let outcome = self.invoke(&call.command).await;
                     let _caller_gone = call.done.send(outcome);
                 }
-                Err(RecvTimeoutError::Timeout) => self.idle(),
-                Err(RecvTimeoutError::Disconnected) => return,
+                Ok(None) => return,
+                Err(_elapsed) => self.idle().await,
             }
         }
     }
@@ -79,44 +79,46 @@ impl Actor {
         REOPEN_INTERVAL
     }
 
-    fn idle(&mut self) {
+    async fn idle(&mut self) {
         self.leave_ended();
         if self.session.is_none() {
-            let _tried_again = self.open();
+            let _tried_again = self.open().await;
             return;
         }
-        self.acknowledge();
+        self.acknowledge().await;
     }
 
     /// Invokes a command, and once more after a session that broke: every command is idempotent, but
     /// for the try that a PIN costs. So a PIN goes to the TA once, in a session that has just answered.
-    fn invoke(&mut self, command: &Command) -> Result<Output, TaError> {
+    async fn invoke(&mut self, command: &Command) -> Result<Output, TaError> {
         if command.carries_pin() {
-            self.open_alive()?;
+            self.open_alive().await?;
         }
-        match self.try_invoke(command) {
-            Err(TaError::Unreachable(_)) if !command.carries_pin() => self.try_invoke(command),
+        match self.try_invoke(command).await {
+            Err(TaError::Unreachable(_)) if !command.carries_pin() => {
+                self.try_invoke(command).await
+            }
             Err(TaError::Refused(TaRefused::Unacknowledged)) => {
-                self.acknowledge();
-                self.try_invoke(command)
+                self.acknowledge().await;
+                self.try_invoke(command).await
             }
             outcome => outcome,
         }
     }
 
-    fn try_invoke(&mut self, command: &Command) -> Result<Output, TaError> {
-        self.open()?;
+    async fn try_invoke(&mut self, command: &Command) -> Result<Output, TaError> {
+        self.open().await?;
         let answer = self.ask(command)?.inspect_err(|refused| {
             tracing::debug!(%refused, "TA refused");
         })?;
-        self.record(command, &answer)?;
+        self.record(command, &answer).await?;
 
         Ok(answer.output)
     }
 
     /// Writes an answer to the journal, unless it repeats what is there. When that fails the session
     /// ends: the next one begins with what the journal lacks.
-    fn record(&mut self, command: &Command, answer: &Answer) -> Result<(), TaError> {
+    async fn record(&mut self, command: &Command, answer: &Answer) -> Result<(), TaError> {
         let held = self.journal.view(|book| book.mark());
         if answer.mark == held {
             return Ok(());
@@ -126,20 +128,20 @@ impl Actor {
             return Err(TaError::OtherAnswer);
         }
         let fact = Fact::of_operation(command, &answer.output);
-        self.append(vec![(fact, answer.mark)])
+        self.append(vec![(fact, answer.mark)]).await
     }
 
     /// Opens a session that answers: one that broke while nobody asked is noticed here.
-    fn open_alive(&mut self) -> Result<(), TaError> {
-        self.open()?;
+    async fn open_alive(&mut self) -> Result<(), TaError> {
+        self.open().await?;
         match self.ask(&Command::Inspect) {
-            Err(TaError::Unreachable(_)) => self.open(),
+            Err(TaError::Unreachable(_)) => self.open().await,
             Ok(_) | Err(_) => Ok(()),
         }
     }
 
     /// Opens a session if none is open, and takes into the journal what the TA is ahead.
-    fn open(&mut self) -> Result<(), TaError> {
+    async fn open(&mut self) -> Result<(), TaError> {
         self.leave_ended();
         if let TaAccess::Halted(refused) = &*self.access.borrow() {
             return Err(TaError::Halted(*refused));
@@ -163,7 +165,7 @@ impl Actor {
             self.end_session("it answered something else than its operations");
             return Err(TaError::OtherAnswer);
         };
-        self.take(mark, operations)?;
+        self.take(mark, operations).await?;
         self.access.send_replace(TaAccess::Open);
 
         Ok(())
@@ -209,7 +211,7 @@ impl Actor {
         Ok(())
     }
 
-    fn take(&mut self, mark: Mark, operations: Vec<Operation>) -> Result<(), TaError> {
+    async fn take(&mut self, mark: Mark, operations: Vec<Operation>) -> Result<(), TaError> {
         let later: Vec<_> = operations
             .into_iter()
             .filter(|operation| operation.mark.o > mark.o)
@@ -223,11 +225,11 @@ impl Actor {
         }
         tracing::info!(operations = later.len(), "Took what the TA was ahead");
 
-        self.append(later)
+        self.append(later).await
     }
 
-    fn append(&mut self, facts: Vec<(Fact, Mark)>) -> Result<(), TaError> {
-        let appended = self.journal.append_operations(facts);
+    async fn append(&mut self, facts: Vec<(Fact, Mark)>) -> Result<(), TaError> {
+        let appended = self.journal.append_operations(facts).await;
         if let Err(error) = appended {
             self.end_session("the journal could not record its answer");
             return Err(TaError::Journal(error));
@@ -237,7 +239,7 @@ impl Actor {
     }
 
     /// Lets the TA forget what is in the journal. Nothing depends on it; the next time is as good.
-    fn acknowledge(&mut self) {
+    async fn acknowledge(&mut self) {
         let mark = self.journal.view(|book| book.mark());
         if mark.o <= self.acknowledged {
             return;
@@ -246,7 +248,7 @@ impl Actor {
         match self.ask(&command) {
             Ok(Ok(answer)) => {
                 self.acknowledged = mark.o;
-                if self.record(&command, &answer).is_ok() && answer.mark.o > mark.o {
+                if self.record(&command, &answer).await.is_ok() && answer.mark.o > mark.o {
                     // an acknowledgement that counts as an operation is not acknowledged in turn
                     self.acknowledged = answer.mark.o;
                 }

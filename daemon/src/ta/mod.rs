@@ -18,7 +18,7 @@ mod actor;
 pub use access::{AnyTa, TaConnector, TaUnreachable};
 
 use ops_proto::contract::{Command, Output, TaRefused};
-use tokio::sync::{oneshot, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::journal::{Journal, JournalError};
 use crate::recovery::Session;
@@ -30,7 +30,7 @@ pub const CALLS_QUEUED_MAX: usize = 64;
 /// The way to the TA. Cloning it is cheap; its thread ends when the last clone is dropped.
 #[derive(Clone, Debug)]
 pub struct TaHandle {
-    calls: std::sync::mpsc::SyncSender<Call>,
+    calls: mpsc::Sender<Call>,
     access: watch::Receiver<TaAccess>,
 }
 
@@ -42,7 +42,7 @@ impl TaHandle {
     ///
     /// [`TaError::Unreachable`] when the system gives no thread.
     pub fn start(connector: TaConnector, journal: Journal) -> Result<Self, TaError> {
-        let (calls, queue) = std::sync::mpsc::sync_channel(CALLS_QUEUED_MAX);
+        let (calls, queue) = mpsc::channel(CALLS_QUEUED_MAX);
         let (access_in, access) = watch::channel(TaAccess::Opening);
         actor::start(connector, journal, queue, access_in)
             .map_err(|error| TaError::Unreachable(error.to_string()))?;
@@ -60,8 +60,8 @@ impl TaHandle {
         self.calls
             .try_send(Call { command, done })
             .map_err(|error| match error {
-                std::sync::mpsc::TrySendError::Full(_) => TaError::Busy,
-                std::sync::mpsc::TrySendError::Disconnected(_) => TaError::Stopped,
+                mpsc::error::TrySendError::Full(_) => TaError::Busy,
+                mpsc::error::TrySendError::Closed(_) => TaError::Stopped,
             })?;
 
         outcome.await.map_err(|_gone| TaError::Stopped)?

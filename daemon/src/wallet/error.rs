@@ -73,7 +73,7 @@ pub enum WalletError {
     TooManyPayments,
     /// The system has no randomness.
     #[error("the system gives no randomness: {0}")]
-    Randomness(getrandom::Error),
+    Randomness(host::entropy::Error),
     /// The daemon is stopping.
     #[error("the daemon is stopping")]
     Stopped,

@@ -124,11 +124,11 @@ impl Wallet {
             screen: Mutex::default(),
             recovered: watch::Sender::new(false),
         });
-        let tasks = &shared.shutdown;
-        tasks.spawn(event::run(Arc::clone(&shared)));
-        tasks.spawn(recover::run(Arc::clone(&shared)));
-        tasks.spawn(payee::run(Arc::clone(&shared), commands));
-        tasks.spawn(payer::resume::run(Arc::clone(&shared)));
+        let shutdown = &shared.shutdown;
+        shutdown.spawn(event::run(Arc::clone(&shared)));
+        shutdown.spawn(recover::run(Arc::clone(&shared)));
+        shutdown.spawn(payee::run(Arc::clone(&shared), commands));
+        shutdown.spawn(payer::resume::run(Arc::clone(&shared)));
         // what was begun is settled before anyone asks for more, if the TA is there
         let _ready_or_later = shared.ready(READY_WAIT_AT_START).await;
 
@@ -430,7 +430,7 @@ const APPEND_INTERVAL: Duration = Duration::from_secs(1);
 /// Returns fresh randomness from the system.
 fn fresh() -> Result<[u8; ENTROPY_SIZE], WalletError> {
     let mut bytes = [0; ENTROPY_SIZE];
-    getrandom::fill(&mut bytes).map_err(WalletError::Randomness)?;
+    host::entropy::fill(&mut bytes).map_err(WalletError::Randomness)?;
 
     Ok(bytes)
 }

@@ -61,6 +61,7 @@ async fn recover_always(shared: &Shared) {
         }
         // a TA that was busy answers again without a new session; both branches are cancel safe
         tokio::select! {
+            biased; // both lead to another try
             changed = access.changed() => if changed.is_err() {
                 return;
             },

@@ -334,7 +334,7 @@ fn unit() -> anyhow::Result<Amount> {
 
 fn new_key() -> anyhow::Result<SecretKey> {
     let mut seed = [0; 32];
-    getrandom::fill(&mut seed).context("the system has no randomness")?;
+    host::entropy::fill(&mut seed).context("the system has no randomness")?;
 
     Ok(SecretKey::from_seed(&seed))
 }

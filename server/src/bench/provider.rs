@@ -217,7 +217,7 @@ async fn make_provider(data: &Path, store: Option<&str>) -> anyhow::Result<()> {
 /// Returns a new directory on a disk: /tmp may be memory, where nothing is durable.
 pub(super) fn temporary() -> anyhow::Result<PathBuf> {
     let mut tag = [0; 8];
-    getrandom::fill(&mut tag).context("the system has no randomness")?;
+    host::entropy::fill(&mut tag).context("the system has no randomness")?;
     let on_disk = Path::new("/var/tmp");
     let parent = if on_disk.is_dir() {
         on_disk.to_owned()

@@ -266,7 +266,7 @@ async fn credit(
 
 fn random_reference() -> anyhow::Result<String> {
     let mut bytes = [0; 8];
-    getrandom::fill(&mut bytes).context("the system has no randomness")?;
+    host::entropy::fill(&mut bytes).context("the system has no randomness")?;
 
     Ok(format!("credit-{}", hex::encode(bytes)))
 }

@@ -392,7 +392,7 @@ fn pause_ms(failures: u32) -> u64 {
         .min(PEER_PAUSE_MAX_MS);
     let mut random = [0];
     // Without randomness everybody waits as long, which is slower and not wrong.
-    getrandom::fill(&mut random).ok();
+    host::entropy::fill(&mut random).ok();
     let [random] = random;
     let half = longest.div_euclid(2);
 

@@ -10,7 +10,6 @@ mod signer;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Instant;
 
 use axum::Router;
 use axum::body::{Body, HttpBody as _};
@@ -22,6 +21,7 @@ use axum::routing::{MethodRouter, get, post};
 use ops_proto::message::{BatchAnswer, ItemOutcome, SettlementState};
 use ops_proto::{PublicKey, Signed};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 
 use crate::limits::{
@@ -127,7 +127,7 @@ async fn answer(
     let body = body::read(body, size_max).await?;
     // A peer that hangs up frees its room only when its message is gone.
     let tasks = shared.tasks.clone();
-    let work = tasks.spawn(async move {
+    let work = host::task::spawn_for(&tasks, async move {
         let bytes = book(kind, body, &shared).await;
         drop(room);
 

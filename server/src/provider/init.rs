@@ -210,7 +210,7 @@ fn make_config(layout: &Layout, options: &InitOptions) -> Result<(), InitError> 
 
 fn random<const N: usize>() -> Result<[u8; N], InitError> {
     let mut bytes = [0; N];
-    getrandom::fill(&mut bytes)?;
+    host::entropy::fill(&mut bytes)?;
 
     Ok(bytes)
 }
@@ -243,5 +243,5 @@ pub enum InitError {
     Config(#[from] toml::ser::Error),
     /// The system has no randomness.
     #[error("the system has no randomness")]
-    Random(#[from] getrandom::Error),
+    Random(#[from] host::entropy::Error),
 }

@@ -28,7 +28,7 @@ impl Challenge {
     pub(super) async fn apply(&self, at: &mut Desk<'_, '_>) -> Result<Vec<u8>, Stop> {
         at.unit.expire_challenges(at.now).await?;
         let mut challenge = [0; 32];
-        getrandom::fill(&mut challenge)
+        host::entropy::fill(&mut challenge)
             .map_err(|_| refuse(Code::Internal, "the system has no randomness"))?;
         let expires = at.now.saturating_add_ms(CHALLENGE_LIFE_MS);
         at.unit

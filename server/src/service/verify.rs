@@ -29,7 +29,7 @@ pub(super) enum PayVerify {
 pub(super) async fn off_the_loop<T: Send + 'static>(
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T, Refusal> {
-    tokio::task::spawn_blocking(work)
+    host::task::blocking(work)
         .await
         .map_err(|_| Refusal::new(Code::Internal, "the server failed on this message"))
 }
@@ -49,7 +49,7 @@ where
         .chunks(chunk)
         .map(|chunk| {
             let (chunk, check) = (chunk.to_vec(), check.clone());
-            tokio::task::spawn_blocking(move || chunk.iter().map(check).collect::<Vec<O>>())
+            host::task::blocking(move || chunk.iter().map(check).collect::<Vec<O>>())
         })
         .collect();
     let mut results = Vec::with_capacity(items.len());

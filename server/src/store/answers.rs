@@ -104,6 +104,7 @@ impl Store {
         if self.stamps.left() >= STAMPS_MIN {
             return Ok(());
         }
+        let _turn = self.turn().await;
         let row = sql::query(DRAW)
             .bind(STAMPS_DRAWN)
             .fetch_one(self.sql())

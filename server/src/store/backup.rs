@@ -19,10 +19,8 @@ impl Store {
         let path = path
             .to_str()
             .ok_or(StoreError::Damaged("the file's name is no UTF-8"))?;
-        sqlx::query("VACUUM INTO $1")
-            .bind(path)
-            .execute(connection)
-            .await?;
+        let copying = sqlx::query("VACUUM INTO $1").bind(path).execute(connection);
+        let _copied = host::task::outside(copying).await?;
 
         Ok(())
     }

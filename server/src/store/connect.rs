@@ -43,7 +43,7 @@ pub(super) enum Connected {
 }
 
 pub(super) async fn sqlite(path: &Path, to: Connected) -> Result<SqliteConnection, sqlx::Error> {
-    SqliteConnectOptions::new()
+    let connection = SqliteConnectOptions::new()
         .filename(path)
         .create_if_missing(to == Connected::ToNewBooks)
         .journal_mode(SqliteJournalMode::Wal)
@@ -55,7 +55,26 @@ pub(super) async fn sqlite(path: &Path, to: Connected) -> Result<SqliteConnectio
         .statement_cache_capacity(STATEMENTS_MAX)
         .disable_statement_logging()
         .connect()
-        .await
+        .await;
+    #[cfg(blepay_world)]
+    let connection = match connection {
+        Ok(connection) => Ok(that_may_refuse(connection).await?),
+        Err(error) => Err(error),
+    };
+
+    connection
+}
+
+/// Lets the world's disk refuse commits.
+#[cfg(blepay_world)]
+async fn that_may_refuse(
+    mut connection: SqliteConnection,
+) -> Result<SqliteConnection, sqlx::Error> {
+    let refusals = host::world::refusals();
+    let commits = move || !refusals.refuse();
+    connection.lock_handle().await?.set_commit_hook(commits);
+
+    Ok(connection)
 }
 
 pub(super) async fn postgres(options: &PgConnectOptions) -> Result<PgConnection, sqlx::Error> {

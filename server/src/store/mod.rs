@@ -35,6 +35,7 @@ mod statements;
 mod subjects;
 mod withdrawals;
 
+use host::task::{Turn, Work};
 use sqlx::{Connection as _, PgConnection, Postgres, Sqlite, SqliteConnection, Transaction};
 
 pub use address::{NoStoreAddress, StoreAddress};
@@ -99,8 +100,11 @@ impl Store {
     }
 
     async fn connect(address: &StoreAddress, to: Connected) -> Result<Self, StoreError> {
+        host::task::pause(Work::Books).await;
         let connection = match address {
-            StoreAddress::File(path) => Connection::Sqlite(connect::sqlite(path, to).await?),
+            StoreAddress::File(path) => {
+                Connection::Sqlite(host::task::outside(connect::sqlite(path, to)).await?)
+            }
             StoreAddress::Postgres(options) => {
                 Connection::Postgres(Box::new(connect::postgres(options).await?))
             }
@@ -110,7 +114,7 @@ impl Store {
             connection,
             stamps: Stamps::default(),
         };
-        store.migrate().await?;
+        host::task::outside(store.migrate()).await?;
 
         Ok(store)
     }
@@ -132,7 +136,11 @@ impl Store {
     ///
     /// [`StoreError`] when another process keeps writing for longer than the wait.
     pub async fn begin(&mut self) -> Result<Unit<'_>, StoreError> {
-        self.begin_with("BEGIN IMMEDIATE", POSTGRES_BEGIN).await
+        let turn = self.turn().await;
+        let mut unit = self.begin_with("BEGIN IMMEDIATE", POSTGRES_BEGIN).await?;
+        unit.turn = Some(turn);
+
+        Ok(unit)
     }
 
     /// Begins a transaction that only reads: it sees one state and keeps nobody from writing.
@@ -151,7 +159,9 @@ impl Store {
         postgres: &'static str,
     ) -> Result<Unit<'_>, StoreError> {
         let transaction = match &mut self.connection {
-            Connection::Sqlite(connection) => Begun::Sqlite(connection.begin_with(sqlite).await?),
+            Connection::Sqlite(connection) => {
+                Begun::Sqlite(host::task::outside(connection.begin_with(sqlite)).await?)
+            }
             Connection::Postgres(connection) => {
                 Begun::Postgres(connection.begin_with(postgres).await?)
             }
@@ -161,7 +171,16 @@ impl Store {
             transaction,
             stamps: &mut self.stamps,
             incarnation: None,
+            turn: None,
         })
+    }
+
+    /// Waits, in the world, until nobody else writes: the engine would wait in real time.
+    pub(crate) async fn turn(&self) -> Turn {
+        match &self.address {
+            StoreAddress::File(path) => host::task::turn(path).await,
+            StoreAddress::Postgres(_) => Turn::default(),
+        }
     }
 
     /// Closes the connection, so that the log of writes is folded into the file.
@@ -171,7 +190,7 @@ impl Store {
     /// [`StoreError`] when the file cannot be written; nothing that was committed is lost.
     pub async fn close(self) -> Result<(), StoreError> {
         match self.connection {
-            Connection::Sqlite(connection) => connection.close().await?,
+            Connection::Sqlite(connection) => host::task::outside(connection.close()).await?,
             Connection::Postgres(connection) => connection.close().await?,
         }
 
@@ -186,6 +205,7 @@ pub struct Unit<'s> {
     stamps: &'s mut Stamps,
     /// The incarnation, once it was read in this transaction.
     incarnation: Option<u32>,
+    turn: Option<Turn>,
 }
 
 #[derive(Debug)]
@@ -202,8 +222,10 @@ impl Unit<'_> {
     /// [`StoreError`]: unless [`StoreError::may_be_repeated`], whether the transaction took effect is
     /// unknown.
     pub async fn commit(self) -> Result<(), StoreError> {
+        let _turn = self.turn;
+        host::task::pause(Work::Books).await;
         let committed = match self.transaction {
-            Begun::Sqlite(transaction) => transaction.commit().await,
+            Begun::Sqlite(transaction) => host::task::outside(transaction.commit()).await,
             Begun::Postgres(transaction) => transaction.commit().await,
         };
 
@@ -216,8 +238,9 @@ impl Unit<'_> {
     ///
     /// [`StoreError`] when the store fails; nothing takes effect then either.
     pub async fn abandon(self) -> Result<(), StoreError> {
+        let _turn = self.turn;
         match self.transaction {
-            Begun::Sqlite(transaction) => transaction.rollback().await?,
+            Begun::Sqlite(transaction) => host::task::outside(transaction.rollback()).await?,
             Begun::Postgres(transaction) => transaction.rollback().await?,
         }
 

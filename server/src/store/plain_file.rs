@@ -66,6 +66,11 @@ impl PlainFile {
         // Plans are made once, and not again for other values.
         connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
         connection.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
+        #[cfg(blepay_world)]
+        {
+            let refusals = host::world::refusals();
+            connection.commit_hook(Some(move || refusals.refuse()))?;
+        }
 
         Ok(Self {
             connection,

@@ -81,7 +81,9 @@ impl Query {
             Sql::Sqlite(connection) => {
                 let values = sqlite_arguments(self.values)?;
                 let query = sqlx::query_with::<Sqlite, _>(self.sql, values);
-                query.execute(connection).await?.rows_affected()
+                host::task::outside(query.execute(connection))
+                    .await?
+                    .rows_affected()
             }
             Sql::Postgres(connection) => {
                 let values = postgres_arguments(self.values)?;
@@ -99,7 +101,9 @@ impl Query {
             Sql::Sqlite(connection) => {
                 let values = sqlite_arguments(self.values)?;
                 let query = sqlx::query_with::<Sqlite, _>(self.sql, values);
-                query.fetch_optional(connection).await?.map(Row::Sqlite)
+                host::task::outside(query.fetch_optional(connection))
+                    .await?
+                    .map(Row::Sqlite)
             }
             Sql::Postgres(connection) => {
                 let values = postgres_arguments(self.values)?;
@@ -124,7 +128,7 @@ impl Query {
             Sql::Sqlite(connection) => {
                 let values = sqlite_arguments(self.values)?;
                 let query = sqlx::query_with::<Sqlite, _>(self.sql, values);
-                let rows = query.fetch_all(connection).await?;
+                let rows = host::task::outside(query.fetch_all(connection)).await?;
                 rows.into_iter().map(Row::Sqlite).collect()
             }
             Sql::Postgres(connection) => {

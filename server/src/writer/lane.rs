@@ -5,7 +5,9 @@
 //! a flush more, they are booked in the transaction of their group.
 
 use std::sync::Arc;
-use std::time::Instant;
+
+use host::task::Work;
+use tokio::time::Instant;
 
 use super::{Job, now, trouble};
 use crate::meter;
@@ -74,8 +76,10 @@ impl Lane {
                 return Overtaken::nothing(jobs);
             }
         };
+        let _turn = store.turn().await;
+        host::task::pause(Work::Books).await;
         let provider = Arc::clone(provider);
-        let work = tokio::task::spawn_blocking(move || {
+        let work = host::task::blocking(move || {
             let mut file = file;
             let booked = book(&mut file, &provider, &jobs);
 

@@ -6,10 +6,11 @@
 mod lane;
 
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use ops_proto::Time;
 use tokio::sync::{mpsc, oneshot};
+use tokio::time::Instant;
 
 use crate::limits::{ATTEMPTS_MAX, GROUP_MAX, PAUSE_MAX, PAUSE_MIN, QUEUE_MAX};
 use crate::meter;
@@ -238,7 +239,7 @@ fn pause(attempt: u32) -> Duration {
     let longest = PAUSE_MAX.min(PAUSE_MIN.saturating_mul(2_u32.saturating_pow(attempt)));
     let mut random = [0];
     // Without randomness everybody waits as long, which is slower and not wrong.
-    getrandom::fill(&mut random).ok();
+    host::entropy::fill(&mut random).ok();
     let [random] = random;
 
     let parts = longest.checked_div(u32::from(u8::MAX)).unwrap_or(longest);
@@ -341,11 +342,7 @@ fn unknown() -> Refusal {
 
 /// Returns the present instant.
 pub(crate) fn now() -> Time {
-    let ms = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .map_or(0, |since| {
-            u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
-        });
+    let since = host::clock::wall();
 
-    Time::from_ms(ms)
+    Time::from_ms(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
 }

@@ -28,7 +28,7 @@ impl Folder {
     /// Makes a folder that no other demo uses. Its name is short: sockets lie in it.
     pub(super) fn make() -> Result<Self, Failure> {
         let mut random = [0_u8; 4];
-        getrandom::fill(&mut random).map_err(|error| io::Error::other(error.to_string()))?;
+        host::entropy::fill(&mut random).map_err(|error| io::Error::other(error.to_string()))?;
         let name = format!("blepay-demo-{}", hex::encode(random));
         let path = std::env::temp_dir().join(name);
         if path.as_os_str().len() > FOLDER_PATH_SIZE_MAX {

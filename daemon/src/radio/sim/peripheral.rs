@@ -26,7 +26,7 @@ pub(super) struct Device {
 impl Device {
     pub(super) fn open(air: Arc<Air>, info: Vec<u8>) -> Result<Self, RadioError> {
         let mut address = [0; 6];
-        getrandom::fill(&mut address).map_err(|error| RadioError::Failed(error.to_string()))?;
+        host::entropy::fill(&mut address).map_err(|error| RadioError::Failed(error.to_string()))?;
         let address = hex::encode(address);
         let socket = air.path(&address, "sock");
         let listener =

@@ -308,6 +308,7 @@ async fn follow(shared: &Shared, payment: Digest, till: &Till) {
     };
     let stop = shared.shutdown.stop();
     tokio::select! {
+        biased; // whichever is first ends it; none can starve another
         () = stop.cancelled() => {}
         () = till.unfollowed() => {}
         () = tokio::time::sleep(FOLLOW_TIMEOUT) => {}

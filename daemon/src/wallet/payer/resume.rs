@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use ble_proto::gatt::RequestTag;
 use ble_proto::limits::VISITS_PER_SCAN_MAX;
@@ -13,6 +13,7 @@ use ble_proto::payment::payer::Purpose;
 use ble_proto::session::UriSecret;
 use ble_proto::uri::PaymentUri;
 use ops_proto::PublicKey;
+use tokio::time::Instant;
 
 use super::nearby::look;
 use super::search;
@@ -87,6 +88,7 @@ impl Background {
                 };
             }
             tokio::select! {
+                biased; // both end the pause
                 () = tokio::time::sleep(pause) => {}
                 () = self.shared.payer.wake.notified() => pause = PAUSE_MIN,
             }
@@ -132,6 +134,7 @@ impl Background {
             }
         };
         tokio::select! {
+            biased; // a person goes first
             () = person => None,
             found = search::find(shared, LISTEN, is_wanted) => found.unwrap_or_else(|error| {
                 tracing::debug!(%error, "Nothing is heard without a radio");

@@ -1,9 +1,9 @@
 //! Audits that run in the background: one at a time, the newest is remembered.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
 
 use serde::Serialize;
+use tokio::time::Instant;
 use utoipa::ToSchema;
 
 use super::AdminShared;
@@ -87,7 +87,7 @@ impl Audits {
 
     fn run(&self, shared: &AdminShared) {
         let (audits, data, stop) = (self.clone(), Arc::clone(&shared.data), shared.stop.clone());
-        shared.tasks.spawn(async move {
+        host::task::spawn(&shared.tasks, async move {
             let result = tokio::select! {
                 biased; // who stops the server does not wait for an audit
                 () = stop.cancelled() => Err("the server stopped".to_owned()),

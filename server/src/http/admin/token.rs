@@ -56,7 +56,7 @@ pub(crate) fn own_file(data: &Path) -> Result<PathBuf, FileError> {
     let path = data.join(NAME);
     if !path.exists() {
         let mut token = Zeroizing::new([0; TOKEN_SIZE]);
-        getrandom::fill(token.as_mut_slice()).map_err(|error| FileError::Io {
+        host::entropy::fill(token.as_mut_slice()).map_err(|error| FileError::Io {
             path: path.clone(),
             source: std::io::Error::other(error),
         })?;

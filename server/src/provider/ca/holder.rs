@@ -318,9 +318,9 @@ fn keep_request(layout: &Layout, request: &Signed<ProviderRequest>) -> Result<()
 }
 
 /// Makes a key.
-pub(in crate::provider) fn random_key() -> Result<SecretKey, getrandom::Error> {
+pub(in crate::provider) fn random_key() -> Result<SecretKey, host::entropy::Error> {
     let mut seed = Zeroizing::new([0; 32]);
-    getrandom::fill(seed.as_mut_slice())?;
+    host::entropy::fill(seed.as_mut_slice())?;
 
     Ok(SecretKey::from_seed(&seed))
 }

@@ -147,5 +147,5 @@ pub enum CaError {
     KeyRegistered(PublicKey),
     /// The system has no randomness.
     #[error("the system has no randomness")]
-    Random(#[from] getrandom::Error),
+    Random(#[from] host::entropy::Error),
 }

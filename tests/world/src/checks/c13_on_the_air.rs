@@ -1,0 +1,66 @@
+//! C13: what a device calls open is on the air, as far as there is room: its tag is advertised.
+
+use std::time::Duration;
+
+use blepayd::journal::book::RequestShown;
+use blepayd::radio::limits::ADVERTISED_TAGS_MAX;
+use futures::FutureExt as _;
+
+use super::{Check, When};
+use crate::fault::Fault;
+use crate::person::Person;
+use crate::town::Town;
+
+/// How long a device may take to put what it opened onto the air, or to take it off.
+const SOON: Duration = Duration::from_secs(3);
+
+pub(super) const CHECK: Check = Check {
+    name: "C13",
+    when: When::Step,
+    look: |town| {
+        async move {
+            town.wait(SOON).await;
+            let mut faults = Vec::new();
+            for person in &town.people {
+                let Some(text) = missing(town, person) else {
+                    continue;
+                };
+                person.kill(&town.world);
+                person.start(&town.world, &town.air).await?;
+                town.wait(SOON).await;
+                let until = match missing(town, person) {
+                    Some(_) => "after a restart too",
+                    None => "until a restart",
+                };
+                let shape = format!("an open request is not on the air, {until}");
+                faults.push(Fault::new("C13", shape, text));
+            }
+
+            Ok(faults)
+        }
+        .boxed_local()
+    },
+};
+
+/// Returns what a device calls open and does not advertise.
+fn missing(town: &Town, person: &Person) -> Option<String> {
+    let device = person.device()?;
+    let requests = town.world.at_once(person.node, || device.wallet.requests());
+    let open: Vec<_> = requests
+        .iter()
+        .filter(|it| it.shown == RequestShown::Open && !it.expired && it.uri.is_none())
+        .collect();
+    let advertised = town.air.advertised(person.node.0);
+    if open.len() > ADVERTISED_TAGS_MAX {
+        return None;
+    }
+    let missing = open.iter().find(|it| !advertised.contains(&it.tag))?;
+
+    Some(format!(
+        "{}: {:?} is open and not advertised; {} of {} are",
+        person.name,
+        missing.request_id,
+        advertised.len(),
+        open.len()
+    ))
+}

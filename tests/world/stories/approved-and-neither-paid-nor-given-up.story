@@ -1,0 +1,12 @@
+# The link breaks between approval and signature: the payment is shown as paying until the device starts
+# again, and counts against the sum of the day.
+mark device: a visit that ends before the signature gives up no intent
+finds C12 an intent without an end
+Ada pays Bob 1.00, the link breaks after 40 ms
+Ada pays Bob 1.00, the link breaks after 60 ms
+Ada pays Bob 1.00, the link breaks after 80 ms
+Ada pays Bob 1.00, the link breaks after 100 ms
+Ada pays Bob 1.00, the link breaks after 120 ms
+Ada pays Bob 1.00, the link breaks after 140 ms
+Ada pays Bob 1.00, the link breaks after 160 ms
+Ada pays Bob 1.00, the link breaks after 180 ms

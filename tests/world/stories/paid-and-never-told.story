@@ -1,0 +1,9 @@
+# P is lost on the air, the payer's server credits it before the two meet again: who was paid and has no TA never
+# hears of it, and the request stays open for somebody else to pay.
+mark device: a payment that is settled is not sent again, and a client has no mailbox
+finds C7 a payee without a TA does not know that it was paid
+Ada pays Dot 1.00, Dot's device goes off after 300 ms
+Ada pays Dot 1.00, Dot's device goes off after 350 ms
+Ada pays Dot 1.00, Dot's device goes off after 400 ms
+Ada pays Dot 1.00, Dot's device goes off after 450 ms
+Ada pays Dot 1.00, Dot's device goes off after 500 ms
