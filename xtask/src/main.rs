@@ -1,4 +1,4 @@
-//! `cargo demo`, `cargo verify` and `cargo boards`: what a fresh machine needs to see blepay work.
+//! `cargo demo`, `cargo verify`, `cargo sim` and `cargo boards`: what a fresh machine needs to see blepay work.
 //!
 //! Each command installs or builds what it lacks, shows what it is doing on the error output, and
 //! may be run again at any time. Outside the repository only the cache of [`install`] is written.
@@ -9,7 +9,10 @@ mod early;
 mod failures;
 mod install;
 mod machine;
+mod planted;
 mod schemathesis;
+mod sim;
+mod sim_verify;
 mod step;
 mod times;
 mod verify;
@@ -56,6 +59,13 @@ enum XtaskCommand {
         #[arg(long)]
         built: bool,
     },
+    /// Play devices, a server, radio, network and clocks in one process, from seeds
+    #[command(after_help = sim::EXAMPLES, disable_help_flag = true)]
+    Sim {
+        /// Arguments of the world, as they are
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        args: Vec<String>,
+    },
     /// Install the packages on two virtual machines and let them pay each other over BlueZ
     #[command(after_help = boards::EXAMPLES)]
     Boards {
@@ -93,6 +103,7 @@ fn main() -> ExitCode {
         XtaskCommand::Demo { built, args } => demo::run(Programs::new(built), &args),
         XtaskCommand::Verify { steps } => verify::run(&steps),
         XtaskCommand::Schemathesis { built } => schemathesis::run(Programs::new(built)),
+        XtaskCommand::Sim { args } => sim::run(&args),
         XtaskCommand::Boards {
             release,
             built,

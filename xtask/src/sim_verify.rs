@@ -1,0 +1,63 @@
+//! `cargo sim --verify`: what is to hold of the world at every change.
+
+use std::io::{self, Write as _};
+use std::process::{ExitCode, Stdio};
+
+use anyhow::Context;
+use serde_json::Value;
+
+use crate::step::Tally;
+use crate::{command, planted, say, sim};
+
+/// How many seeds are played, and under how many schedules each story.
+const SEEDS: &str = "40";
+const SCHEDULES: &str = "4";
+
+/// Checks that every planted fault can be planted, plays every story and some seeds.
+///
+/// # Errors
+///
+/// When the world does not build, or does not say what came of it.
+pub(crate) fn run() -> anyhow::Result<ExitCode> {
+    let mut tally = Tally::default();
+    for planted in planted::all()? {
+        let applies = planted.check_applies();
+        if let Err(error) = &applies {
+            say(&format!("{}: {error:#}", planted.name));
+        }
+        tally = tally.and(Tally::one(applies.is_ok()));
+    }
+    say(&format!("{} planted faults can be planted", tally.passed));
+    let world = sim::build()?;
+    let parts = [
+        ("stories", ["--stories", "--schedules", SCHEDULES, "--json"]),
+        ("seeds", ["--seeds", SEEDS, "--no-shrink", "--json"]),
+    ];
+    for (what, args) in parts {
+        say(&format!("playing {what}"));
+        let mut playing = command(&world.to_string_lossy())?;
+        let output = playing.args(args).stderr(Stdio::inherit()).output()?;
+        let said = String::from_utf8_lossy(&output.stdout);
+        let said: Value = serde_json::from_str(said.lines().last().unwrap_or_default())
+            .with_context(|| format!("the world says nothing of its {what}"))?;
+        tally = tally.and(counted(&said, what)?);
+    }
+    writeln!(io::stdout().lock(), "{tally}")?;
+
+    Ok(ExitCode::from(u8::from(tally.failed != 0)))
+}
+
+/// Counts what the world said of its stories or seeds.
+fn counted(said: &Value, what: &str) -> anyhow::Result<Tally> {
+    let all = said.get(what).and_then(Value::as_u64);
+    let failed = said.get("failed").and_then(Value::as_array);
+    let (all, failed) = all.zip(failed).context("the world says something else")?;
+    let all = usize::try_from(all)?;
+    // a seed may have found several things
+    let failed = failed.len().min(all);
+
+    Ok(Tally {
+        passed: all.saturating_sub(failed),
+        failed,
+    })
+}
