@@ -11,7 +11,7 @@
 //! ```
 //!
 //! The code under test is real: wallet, journal, trusted application, sync, the server's router, ledger and
-//! store, on real SQLite files. What it takes from the system (crate `host`) comes from [`world`], in virtual
+//! store, on real SQLite files. What it takes from the system (crate `host`) comes from `world.rs`, in virtual
 //! time, from the seed; so a seed plays the same each time. It is built by `cargo sim` alone, under
 //! `--cfg blepay_world`.
 
