@@ -93,24 +93,42 @@ pub fn refusals() -> Arc<Refusals> {
     get().map_or_else(Arc::default, |world| world.refusals())
 }
 
-/// How many commits a disk refuses from now on. Other threads may ask.
+/// Which commits a disk refuses from now on. Other threads may ask.
 #[derive(Debug, Default)]
-pub struct Refusals(AtomicU64);
+pub struct Refusals {
+    /// How many come through before.
+    through: AtomicU64,
+    /// How many are refused then.
+    left: AtomicU64,
+}
 
 impl Refusals {
     /// Every commit, until something else is set.
     pub const ALL: u64 = u64::MAX;
 
-    /// Sets how many.
+    /// Refuses so many commits, beginning with the next.
     pub fn set(&self, commits: u64) {
-        self.0.store(commits, Ordering::Release);
+        self.through.store(0, Ordering::Release);
+        self.left.store(commits, Ordering::Release);
+    }
+
+    /// Refuses one commit: after the next, so many further on.
+    pub fn set_one(&self, through: u64) {
+        self.through.store(through, Ordering::Release);
+        self.left.store(1, Ordering::Release);
     }
 
     /// Whether the commit that is asked for is refused.
     pub fn refuse(&self) -> bool {
-        let left = self.0.load(Ordering::Acquire);
+        let through = self.through.load(Ordering::Acquire);
+        if through > 0 {
+            self.through
+                .store(through.saturating_sub(1), Ordering::Release);
+            return false;
+        }
+        let left = self.left.load(Ordering::Acquire);
         if left != Self::ALL {
-            self.set(left.saturating_sub(1));
+            self.left.store(left.saturating_sub(1), Ordering::Release);
         }
 
         left > 0

@@ -49,7 +49,16 @@ pub(crate) fn run(args: &[String]) -> anyhow::Result<ExitCode> {
 pub(crate) fn build() -> anyhow::Result<PathBuf> {
     crate::say("building the world");
     // flags are part of what cargo compares: one folder for both would be built anew each time
-    build_in(&crate::workspace()?, &crate::target()?.join("world"))
+    build_in(&crate::workspace()?, &folder()?)
+}
+
+/// Returns the folder that worlds are built in.
+///
+/// # Errors
+///
+/// When cargo does not say where it builds.
+pub(crate) fn folder() -> anyhow::Result<PathBuf> {
+    Ok(crate::target()?.join("world"))
 }
 
 /// Builds the world of some sources into a folder, and returns its program.

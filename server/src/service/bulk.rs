@@ -39,14 +39,18 @@ impl PlainBooked {
         self.outcomes.get(payment).copied()
     }
 
-    /// Returns the batches of which all was plain.
-    fn whole(&self, batches: &[Option<&Batch>]) -> Vec<Whole> {
+    /// Returns the batches of which all was plain. Devices name this provider in each; one that names
+    /// another, or this one's earlier key, brings what is to be noted, and may want another key's signature.
+    fn whole(&self, batches: &[Option<&Batch>], provider: &Provider) -> Vec<Whole> {
+        let here = provider.certificate();
         batches
             .iter()
             .enumerate()
             .filter_map(|(number, batch)| {
-                let batch = batch
-                    .filter(|batch| batch.providers().is_empty() && !batch.items().is_empty())?;
+                let batch = batch.filter(|batch| {
+                    let is_here = batch.providers().iter().all(|named| named == here);
+                    is_here && !batch.items().is_empty()
+                })?;
                 let items: Option<Vec<(Digest, ItemOutcome)>> = batch
                     .items()
                     .iter()
@@ -81,7 +85,7 @@ pub(crate) async fn book(
     };
     let (booked, plain) = group.judge(&facts);
     unit.put_plain_payments(plain, now).await?;
-    let whole = booked.whole(batches);
+    let whole = booked.whole(batches, provider);
     let mut stamps = Vec::with_capacity(whole.len());
     for _ in &whole {
         stamps.push(unit.next_stamp().await?);
@@ -111,7 +115,7 @@ pub(crate) fn book_in_file(
     };
     let (booked, plain) = group.judge(&facts);
     unit.put_plain_payments(&plain, now)?;
-    let whole = booked.whole(batches);
+    let whole = booked.whole(batches, provider);
     let mut stamps = Vec::with_capacity(whole.len());
     for _ in &whole {
         stamps.push(unit.next_stamp()?);

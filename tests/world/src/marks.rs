@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use crate::fault::Fault;
-use crate::steps::{clock, keep_back, new_ta, restore, retire};
+use crate::steps::{clock, days, keep_back, new_ta, restore, retire, server_kill};
 use crate::story::Story;
 
 /// What keeps a known fault out of the way.
@@ -82,6 +82,26 @@ pub(crate) const MARKS: &[Mark] = &[
         switch: Switch::Excuses("C15", "a withdrawal is refused"),
     },
     Mark {
+        story: "a-draw-that-did-not-last",
+        switch: Switch::Keeps(|lines| !lines.iter().any(|line| server_kill::refuses(line))),
+    },
+    Mark {
+        story: "a-certificate-that-nobody-took-in-time",
+        switch: Switch::Forgives("C15", "register_ta gets a certificate that has ended"),
+    },
+    Mark {
+        story: "a-renewal-that-nobody-took-in-time",
+        switch: Switch::Forgives("C15", "renew gets a certificate that has ended"),
+    },
+    Mark {
+        story: "told-after-the-claim-window",
+        switch: Switch::Keeps(|lines| !is_told_late(lines)),
+    },
+    Mark {
+        story: "a-grant-that-is-never-told",
+        switch: Switch::Keeps(|lines| !is_told_late(lines)),
+    },
+    Mark {
         story: "approved-and-neither-paid-nor-given-up",
         switch: Switch::Forgives("C12", "an intent without an end"),
     },
@@ -105,6 +125,15 @@ fn ends_before_a_restore(lines: &[String], did: &str, ends: fn(&str) -> Option<&
     }
 
     false
+}
+
+/// Whether somebody keeps back what a new life should be told, until more than sixty days have passed.
+fn is_told_late(lines: &[String]) -> bool {
+    let keeps_back = lines.iter().any(|line| keep_back::keeps_history(line));
+    let since_restore = lines.iter().skip_while(|line| !restore::is_one(line));
+    let days: u64 = since_restore.filter_map(|line| days::passed(line)).sum();
+
+    keeps_back && days > 60
 }
 
 /// Whether known faults are kept out of the way.

@@ -1,5 +1,6 @@
 //! Plays seeds until a check finds something: how a planted fault is looked for.
 
+use std::panic::resume_unwind;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::thread;
@@ -54,7 +55,10 @@ pub(crate) fn find(check: &str, seeds: &Seeds) -> anyhow::Result<bool> {
 
         lookers
             .into_iter()
-            .try_for_each(|looker| looker.join().unwrap_or(Ok(())))
+            .try_for_each(|looker| match looker.join() {
+                Ok(looked) => looked,
+                Err(panic) => resume_unwind(panic),
+            })
     });
     done?;
     let seconds = begun.elapsed().as_secs_f64();

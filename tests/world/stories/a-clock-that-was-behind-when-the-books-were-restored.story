@@ -7,4 +7,8 @@ also C11 somebody has more than they had
 Ada pays Cid 1.00
 Cid's clock jumps -2 days
 Cid pays Ada 1.00
+Ada pays Cid 1.00
+Cid pays Ada 1.00
+Cid deposits 1.00
+Cid pays Ada 1.00
 the books are lost and restored

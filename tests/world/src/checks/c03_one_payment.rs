@@ -88,8 +88,10 @@ fn two_credits(town: &Town) -> Vec<Fault> {
         };
         device.wallet.journal().view(|book| {
             for (payment, it) in book.incoming() {
-                let to_ta = it.pair.payment.body().receiver.kind == Kind::Ta;
-                if to_ta && it.receipt.is_some() {
+                let receiver = it.pair.payment.body().receiver;
+                // what a TA held that has ended is paid out online, whatever it had collected
+                let has_it = receiver.kind == Kind::Ta && !book.is_ended(&receiver.key);
+                if has_it && it.receipt.is_some() {
                     let _only = collected.insert(*payment, person.name);
                 }
                 if it.report == CREDITED || it.claim == CREDITED {

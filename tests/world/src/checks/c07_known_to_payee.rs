@@ -4,10 +4,10 @@ use std::collections::BTreeSet;
 
 use futures::FutureExt as _;
 use ops_proto::Digest;
+use ops_proto::certificate::Kind;
 
 use super::{Check, When};
 use crate::fault::Fault;
-use crate::person::Has;
 
 pub(super) const CHECK: Check = Check {
     name: "C7",
@@ -30,10 +30,10 @@ pub(super) const CHECK: Check = Check {
                     .filter_map(|(_, it)| Some((it, it.pair.as_ref()?)));
                 for (outgoing, pair) in signed.filter(|(_, pair)| !known.contains(&pair.hash())) {
                     let payee = outgoing.request.body().payee.body();
-                    let to = town.people.iter().find(|it| it.name == payee.name.as_str());
-                    let kind = match to.map(|to| to.has) {
-                        Some(Has::NoTa) => "without a TA",
-                        Some(Has::Ta) | None => "with a TA",
+                    // somebody whose TA has ended is paid as one without
+                    let kind = match pair.payment.body().receiver.kind {
+                        Kind::Ta => "with a TA",
+                        Kind::Client | Kind::Provider => "without a TA",
                     };
                     let text = format!("{} to {}, {}", person.name, payee.name, pair.hash());
                     let shape = format!("a payee {kind} does not know that it was paid");

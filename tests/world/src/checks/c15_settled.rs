@@ -8,6 +8,9 @@ use crate::fault::Fault;
 /// What a server says of a withdrawal that it will never book: no honest device ever hears that.
 const SUPERSEDED: &str = "the TA went on without this withdrawal";
 
+/// What a device says of a certificate that is not valid at its time.
+const ENDED: &str = "the certificates do not reach the root";
+
 pub(super) const CHECK: Check = Check {
     name: "C15",
     when: When::Rest,
@@ -25,6 +28,9 @@ pub(super) const CHECK: Check = Check {
                     let shape = match part {
                         "withdraw" if trouble.ends_with(SUPERSEDED) => {
                             "a withdrawal is refused".to_owned()
+                        }
+                        part if trouble.ends_with(ENDED) => {
+                            format!("{part} gets a certificate that has ended")
                         }
                         part => format!("{part} does not succeed"),
                     };

@@ -26,12 +26,18 @@ pub(super) const KIND: Kind = Kind {
         })
     },
     read: |line| {
-        let words = scan("{} days pass, everything off", line)?;
-        let days = words.first()?.parse().ok()?;
+        let days = u32::try_from(passed(line)?).ok()?;
 
         Some(Rc::new(Days { days }))
     },
 };
+
+/// How many days pass in a line.
+pub(crate) fn passed(line: &str) -> Option<u64> {
+    let words = scan("{} days pass, everything off", line)?;
+
+    words.first()?.parse().ok()
+}
 
 struct Days {
     days: u32,

@@ -42,6 +42,11 @@ pub(super) const KIND: Kind = Kind {
     },
 };
 
+/// Whether in a line an owner keeps back what a new life should be told.
+pub(crate) fn keeps_history(line: &str) -> bool {
+    line.ends_with(" keeps back what a new life should be told")
+}
+
 /// Whether in a line an owner reports a TA dead that had retired.
 pub(crate) fn reports_retired(line: &str) -> bool {
     line.ends_with(" reports the TA dead that was retired")

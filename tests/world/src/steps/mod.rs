@@ -3,12 +3,12 @@
 //! A kind is a line of [`KINDS`]: how often it is drawn, how it is drawn, and how it is read from the line
 //! of a story. A step shows itself as that line.
 
-mod ask;
+mod amount;
 mod backup;
 mod busy;
+mod cancel;
 pub(crate) mod clock;
-mod days;
-mod deposit;
+pub(crate) mod days;
 mod disk;
 pub(crate) mod keep_back;
 mod kept_answers;
@@ -17,12 +17,12 @@ pub(crate) mod new_ta;
 mod off;
 mod offline;
 pub(crate) mod pay;
+mod refund;
 pub(crate) mod restore;
 pub(crate) mod retire;
-mod server_kill;
+pub(crate) mod server_kill;
 mod sync;
 mod wait;
-mod withdraw;
 
 use std::fmt;
 use std::rc::Rc;
@@ -66,15 +66,15 @@ pub(crate) struct Kind {
 /// All kinds.
 pub(crate) const KINDS: &[Kind] = &[
     pay::KIND,
-    deposit::KIND,
-    withdraw::KIND,
+    amount::DEPOSIT,
+    amount::WITHDRAWAL,
     sync::KIND,
     backup::KIND,
     restore::KIND,
     server_kill::KIND,
     kill::KIND,
     wait::KIND,
-    ask::KIND,
+    amount::REQUEST,
     busy::KIND,
     clock::KIND,
     offline::KIND,
@@ -85,6 +85,8 @@ pub(crate) const KINDS: &[Kind] = &[
     days::KIND,
     kept_answers::KIND,
     off::KIND,
+    refund::KIND,
+    cancel::KIND,
 ];
 
 /// Reads a step from the line of a story.

@@ -1,5 +1,5 @@
-//! `the server is killed`: it starts again at once, from its disk; `…, its disk refuses once`: the first commit of the
-//! new process.
+//! `the server is killed`: it starts again at once, from its disk; `…, its disk refuses commit 3`: the third
+//! commit of the new process.
 
 use std::fmt;
 use std::rc::Rc;
@@ -11,38 +11,45 @@ use super::{Kind, Step};
 use crate::bank::SERVER;
 use crate::rng::Rng;
 use crate::town::Town;
-use crate::words::split_trouble;
+use crate::words::{scan, split_trouble};
 
 const LINE: &str = "the server is killed";
-const REFUSES: &str = "its disk refuses once";
+const REFUSES: &str = "its disk refuses commit {}";
 
 pub(super) const KIND: Kind = Kind {
     weight: 1,
     draw: |dice| {
         Rc::new(ServerKill {
-            refusals: u64::from(dice.chance(300)),
+            refused: dice.chance(300).then(|| dice.between(1, 12)),
         })
     },
-    read: |line| match split_trouble(line) {
-        (LINE, None) => Some(Rc::new(ServerKill { refusals: 0 })),
-        (LINE, Some(REFUSES)) => Some(Rc::new(ServerKill { refusals: 1 })),
-        (_, _) => None,
+    read: |line| {
+        let refused = match split_trouble(line) {
+            (LINE, None) => None,
+            (LINE, Some(trouble)) => Some(scan(REFUSES, trouble)?.first()?.parse().ok()?),
+            (_, _) => return None,
+        };
+
+        Some(Rc::new(ServerKill { refused }))
     },
 };
 
+/// Whether the disk of a server that starts refuses a commit.
+pub(crate) fn refuses(line: &str) -> bool {
+    line.starts_with(LINE) && line != LINE
+}
+
 struct ServerKill {
-    /// How many commits its disk refuses.
-    refusals: u64,
+    /// Which of its commits the disk refuses, counted from one.
+    refused: Option<u64>,
 }
 
 impl fmt::Display for ServerKill {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(LINE)?;
-        if self.refusals > 0 {
-            write!(f, ", {REFUSES}")?;
+        match self.refused {
+            None => f.write_str(LINE),
+            Some(commit) => write!(f, "{LINE}, its disk refuses commit {commit}"),
         }
-
-        Ok(())
     }
 }
 
@@ -50,8 +57,15 @@ impl Step for ServerKill {
     fn play<'t>(&'t self, town: &'t Town, _: Rng) -> LocalBoxFuture<'t, anyhow::Result<String>> {
         async move {
             town.bank.kill(&town.world)?;
-            town.world.disk(SERVER).set(self.refusals);
-            town.bank.start(&town.world).await?;
+            let disk = town.world.disk(SERVER);
+            match self.refused {
+                None => disk.set(0),
+                Some(commit) => disk.set_one(commit.saturating_sub(1)),
+            }
+            if town.bank.start(&town.world).await.is_err() {
+                // as systemd does: the disk works again
+                town.bank.start(&town.world).await?;
+            }
             town.count("kills");
 
             Ok(String::new())

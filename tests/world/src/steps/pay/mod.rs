@@ -249,7 +249,7 @@ async fn open(
 }
 
 /// Pays as a person does who approves at once, and returns in words what came of it.
-async fn pay(wallet: &Wallet, target: Target, policy: bool) -> String {
+pub(super) async fn pay(wallet: &Wallet, target: Target, policy: bool) -> String {
     let order = PaymentOrder {
         target,
         expected: None,
