@@ -41,7 +41,7 @@ struct Arguments {
     /// Play every story that is kept, under 20 schedules each
     #[arg(long)]
     stories: bool,
-    /// Under how many schedules each of --stories is played
+    /// Under how many schedules each of --stories is played; a known fault that none has shown gets up to 20
     #[arg(long, value_name = "N", default_value_t = stories::SCHEDULES)]
     schedules: u64,
     /// Do not look for the shortest story of what is found

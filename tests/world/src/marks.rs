@@ -67,15 +67,19 @@ pub(crate) const MARKS: &[Mark] = &[
     },
     Mark {
         story: "a-grant-told-after-the-death-of-its-ta",
-        switch: Switch::Keeps(|lines| !ends_before_a_restore(lines, "deposits", new_ta::breaks)),
+        switch: Switch::Keeps(|lines| !ends_beside_a_restore(lines, "deposits", new_ta::breaks)),
     },
     Mark {
         story: "a-grant-that-a-dead-ta-had-taken",
-        switch: Switch::Keeps(|lines| !ends_before_a_restore(lines, "deposits", new_ta::breaks)),
+        switch: Switch::Keeps(|lines| !ends_beside_a_restore(lines, "deposits", new_ta::breaks)),
     },
     Mark {
         story: "an-owner-who-stands-in-for-a-retired-ta",
-        switch: Switch::Keeps(|lines| !ends_before_a_restore(lines, "pays", retire::retires)),
+        switch: Switch::Keeps(|lines| !ends_beside_a_restore(lines, "pays", retire::retires)),
+    },
+    Mark {
+        story: "a-retirement-that-overtook-its-payments",
+        switch: Switch::Keeps(|lines| !ends_beside_a_restore(lines, "pays", retire::retires)),
     },
     Mark {
         story: "a-withdrawal-that-a-token-overtook",
@@ -107,8 +111,8 @@ pub(crate) const MARKS: &[Mark] = &[
     },
 ];
 
-/// Whether somebody did something, then that one's TA ended, and then books were restored.
-fn ends_before_a_restore(lines: &[String], did: &str, ends: fn(&str) -> Option<&str>) -> bool {
+/// Whether somebody did something, then that one's TA ended, and the books were restored before or after.
+fn ends_beside_a_restore(lines: &[String], did: &str, ends: fn(&str) -> Option<&str>) -> bool {
     let mut active = BTreeSet::new();
     let mut has_ended = false;
     for line in lines {
@@ -119,12 +123,9 @@ fn ends_before_a_restore(lines: &[String], did: &str, ends: fn(&str) -> Option<&
             _ => {}
         }
         has_ended |= ends(line).is_some_and(|who| active.contains(who));
-        if has_ended && restore::is_one(line) {
-            return true;
-        }
     }
 
-    false
+    has_ended && lines.iter().any(|line| restore::is_one(line))
 }
 
 /// Whether somebody keeps back what a new life should be told, until more than sixty days have passed.
