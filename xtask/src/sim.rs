@@ -16,7 +16,7 @@ Examples:
   cargo sim --story FILE            one story under 20 schedules
   cargo sim --stories               every story that is kept
   cargo sim --planted [NAME]        whether planted faults are found: a build for each
-  cargo sim --verify                what `cargo verify` runs: patches, stories, 40 seeds
+  cargo sim --verify [--times FILE] what `cargo verify` runs: patches, stories, 40 seeds
   cargo sim --help                  all of it";
 
 /// What the world is built under: no package is.
@@ -30,7 +30,7 @@ const FLAGS: &str = "--cfg blepay_world --cfg tokio_unstable";
 pub(crate) fn run(args: &[String]) -> anyhow::Result<ExitCode> {
     match args.split_first() {
         Some((first, names)) if first == "--planted" => return planted::run(names),
-        Some((first, [])) if first == "--verify" => return sim_verify::run(),
+        Some((first, rest)) if first == "--verify" => return sim_verify::run(rest),
         Some(_) | None => {}
     }
     let program = build()?;

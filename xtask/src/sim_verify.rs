@@ -1,10 +1,13 @@
 //! `cargo sim --verify`: what is to hold of the world at every change.
 
+use std::fs;
 use std::io::{self, Write as _};
+use std::path::Path;
 use std::process::{ExitCode, Stdio};
+use std::time::Instant;
 
-use anyhow::Context;
-use serde_json::Value;
+use anyhow::{Context, bail};
+use serde_json::{Value, json};
 
 use crate::step::Tally;
 use crate::{command, planted, say, sim};
@@ -13,12 +16,23 @@ use crate::{command, planted, say, sim};
 const SEEDS: &str = "40";
 const SCHEDULES: &str = "4";
 
-/// Checks that every planted fault can be planted, plays every story and some seeds.
+/// Checks that every planted fault can be planted, plays every story and some seeds. `--times FILE` keeps what the
+/// time went into.
 ///
 /// # Errors
 ///
 /// When the world does not build, or does not say what came of it.
-pub(crate) fn run() -> anyhow::Result<ExitCode> {
+pub(crate) fn run(args: &[String]) -> anyhow::Result<ExitCode> {
+    let times_file = match args {
+        [] => None,
+        [flag, file] if flag == "--times" => Some(Path::new(file)),
+        _ => bail!("`--verify` takes nothing but `--times FILE`"),
+    };
+    let mut times = Vec::new();
+    let mut took = |name: &str, begun: Instant| {
+        let seconds = begun.elapsed().as_secs_f64();
+        times.push(json!({ "name": name, "seconds": seconds }));
+    };
     let mut tally = Tally::default();
     for planted in planted::all()? {
         let applies = planted.check_applies();
@@ -28,19 +42,27 @@ pub(crate) fn run() -> anyhow::Result<ExitCode> {
         tally = tally.and(Tally::one(applies.is_ok()));
     }
     say(&format!("{} planted faults can be planted", tally.passed));
+    let begun = Instant::now();
     let world = sim::build()?;
+    took("build", begun);
     let parts = [
         ("stories", ["--stories", "--schedules", SCHEDULES, "--json"]),
         ("seeds", ["--seeds", SEEDS, "--no-shrink", "--json"]),
     ];
     for (what, args) in parts {
         say(&format!("playing {what}"));
+        let begun = Instant::now();
         let mut playing = command(&world.to_string_lossy())?;
         let output = playing.args(args).stderr(Stdio::inherit()).output()?;
         let said = String::from_utf8_lossy(&output.stdout);
         let said: Value = serde_json::from_str(said.lines().last().unwrap_or_default())
             .with_context(|| format!("the world says nothing of its {what}"))?;
         tally = tally.and(counted(&said, what)?);
+        took(what, begun);
+    }
+    if let Some(file) = times_file {
+        fs::write(file, Value::Array(times).to_string())
+            .with_context(|| format!("cannot write {}", file.display()))?;
     }
     writeln!(io::stdout().lock(), "{tally}")?;
 

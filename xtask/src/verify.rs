@@ -24,7 +24,7 @@ Logs are kept in target/verify, and in times.json beside them what the time went
 step costs.";
 
 /// The steps by name, in the order in which they run.
-pub(crate) const STEP_NAMES: [&str; 10] = [
+pub(crate) const STEP_NAMES: [&str; 11] = [
     "fmt",
     "clippy",
     "doc",
@@ -34,6 +34,7 @@ pub(crate) const STEP_NAMES: [&str; 10] = [
     "test",
     "demo",
     "schemathesis",
+    "sim",
     "boards",
 ];
 
@@ -180,7 +181,7 @@ fn parts(logs: &Path, name: &str) -> PathBuf {
 /// Fetches and installs what the step called `name` needs, so that its time is that of its work.
 fn install(name: &str) -> anyhow::Result<()> {
     match name {
-        "clippy" | "build" => {
+        "clippy" | "build" | "sim" => {
             crate::run(crate::command("cargo")?.args(["fetch", "--quiet", "--locked"]))
         }
         "policy" => install::tool(CARGO_DENY).map(drop),
@@ -224,6 +225,13 @@ fn step(name: &'static str, logs: &Path) -> anyhow::Result<Step> {
             "cargo run --quiet --package xtask -- schemathesis --built".into(),
             last_tally,
         ),
+        "sim" => {
+            let times = parts(logs, name);
+            (
+                format!("cargo sim --verify --times '{}'", times.display()),
+                last_tally,
+            )
+        }
         _ => {
             let times = parts(logs, name);
             (

@@ -7,9 +7,9 @@
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Wake, Waker};
+use std::thread::{self, ThreadId};
 use std::time::Duration;
 
 use futures::future::LocalBoxFuture;
@@ -30,21 +30,31 @@ const OUTSIDE_MAX: Duration = Duration::from_secs(120);
 
 #[derive(Debug, Default)]
 struct Ready {
-    tasks: Mutex<BTreeSet<u64>>,
+    woken: Mutex<Woken>,
     more: Condvar,
     root: Mutex<Option<Waker>>,
 }
 
+/// Tasks that were woken.
+///
+/// When another thread wakes is a matter of real time: it may do so after the task has found its answer. So that
+/// counts only while the task waits for that thread.
+#[derive(Debug, Default)]
+struct Woken {
+    here: BTreeSet<u64>,
+    from_outside: BTreeSet<u64>,
+}
+
 impl Ready {
-    fn tasks(&self) -> MutexGuard<'_, BTreeSet<u64>> {
-        self.tasks.lock().unwrap_or_else(PoisonError::into_inner)
+    fn woken(&self) -> MutexGuard<'_, Woken> {
+        self.woken.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 #[derive(Debug)]
 struct TaskWaker {
     id: u64,
-    is_queued: AtomicBool,
+    home: ThreadId,
     ready: Arc<Ready>,
 }
 
@@ -54,11 +64,12 @@ impl Wake for TaskWaker {
     }
 
     fn wake_by_ref(self: &Arc<Self>) {
-        if self.is_queued.swap(true, Ordering::AcqRel) {
+        if thread::current().id() != self.home {
+            self.ready.woken().from_outside.insert(self.id);
+            self.ready.more.notify_all();
             return;
         }
-        self.ready.tasks().insert(self.id);
-        self.ready.more.notify_all();
+        self.ready.woken().here.insert(self.id);
         let root = self.ready.root.lock();
         if let Some(root) = root.unwrap_or_else(PoisonError::into_inner).as_ref() {
             root.wake_by_ref();
@@ -110,7 +121,7 @@ impl Executor {
         self.next.set(id.saturating_add(1));
         let waker = Arc::new(TaskWaker {
             id,
-            is_queued: AtomicBool::new(false),
+            home: thread::current().id(),
             ready: Arc::clone(&self.ready),
         });
         let task = Task {
@@ -219,15 +230,15 @@ impl Executor {
             self.wait_for(id);
             return Some(id);
         }
-        let mut ready = self.ready.tasks();
-        if ready.is_empty() {
-            // other threads may wake this one for nothing: dice must not fall for that
+        let mut woken = self.ready.woken();
+        if woken.here.is_empty() {
+            // this thread may be woken for nothing: dice must not fall for that
             return None;
         }
-        let chosen = self.dice.borrow_mut().index(ready.len());
-        let id = ready.iter().nth(chosen).copied()?;
-        ready.remove(&id);
-        drop(ready);
+        let chosen = self.dice.borrow_mut().index(woken.here.len());
+        let id = woken.here.iter().nth(chosen).copied()?;
+        woken.here.remove(&id);
+        drop(woken);
         self.polls.set(self.polls.get().saturating_add(1));
         noted(id);
 
@@ -236,25 +247,25 @@ impl Executor {
 
     /// Waits in real time until a task is woken by another thread.
     fn wait_for(&self, id: u64) {
-        let mut ready = self.ready.tasks();
-        while !ready.remove(&id) {
-            let (woken, waited) = self
+        let mut woken = self.ready.woken();
+        // either is enough: it may want to be run again at once
+        while !(woken.here.remove(&id) || woken.from_outside.remove(&id)) {
+            let (again, waited) = self
                 .ready
                 .more
-                .wait_timeout(ready, OUTSIDE_MAX)
+                .wait_timeout(woken, OUTSIDE_MAX)
                 .unwrap_or_else(PoisonError::into_inner);
             assert!(
                 !waited.timed_out(),
                 "no thread outside of the world answers"
             );
-            ready = woken;
+            woken = again;
         }
     }
 
     fn poll(&self, id: u64) {
         let Some((node, waker, mut future)) =
             self.tasks.borrow_mut().get_mut(&id).and_then(|task| {
-                task.waker.is_queued.store(false, Ordering::Release);
                 let future = task.future.take()?;
                 Some((task.node, Arc::clone(&task.waker), future))
             })

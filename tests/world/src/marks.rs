@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use crate::fault::Fault;
-use crate::steps::{clock, days, keep_back, new_ta, restore, retire, server_kill};
+use crate::steps::{backup, clock, days, disk, keep_back, new_ta, restore, retire, server_kill};
 use crate::story::Story;
 
 /// What keeps a known fault out of the way.
@@ -87,7 +87,11 @@ pub(crate) const MARKS: &[Mark] = &[
     },
     Mark {
         story: "a-draw-that-did-not-last",
-        switch: Switch::Keeps(|lines| !lines.iter().any(|line| server_kill::refuses(line))),
+        switch: Switch::Keeps(|lines| !fails_when_numbers_are_drawn(lines)),
+    },
+    Mark {
+        story: "restored-from-a-copy-of-four-months-ago",
+        switch: Switch::Keeps(|lines| !is_copy_old(lines)),
     },
     Mark {
         story: "a-certificate-that-nobody-took-in-time",
@@ -111,6 +115,27 @@ pub(crate) const MARKS: &[Mark] = &[
     },
 ];
 
+/// Whether the server's disk fails when a new process draws numbers, or so long that several connections are made anew,
+/// each of which draws.
+fn fails_when_numbers_are_drawn(lines: &[String]) -> bool {
+    let mut since_start = 0_u32;
+    for line in lines {
+        let is_near = since_start < 3 && disk::refuses_server_once(line);
+        if server_kill::refuses(line) || disk::refuses_server_long(line) || is_near {
+            return true;
+        }
+        let starts =
+            server_kill::is_one(line) || restore::is_one(line) || days::passed(line).is_some();
+        since_start = if starts {
+            0
+        } else {
+            since_start.saturating_add(1)
+        };
+    }
+
+    false
+}
+
 /// Whether somebody did something, then that one's TA ended, and the books were restored before or after.
 fn ends_beside_a_restore(lines: &[String], did: &str, ends: fn(&str) -> Option<&str>) -> bool {
     let mut active = BTreeSet::new();
@@ -126,6 +151,22 @@ fn ends_beside_a_restore(lines: &[String], did: &str, ends: fn(&str) -> Option<&
     }
 
     has_ended && lines.iter().any(|line| restore::is_one(line))
+}
+
+/// Whether books are restored from a copy that is older than sixty days.
+fn is_copy_old(lines: &[String]) -> bool {
+    let mut age = 0_u64;
+    for line in lines {
+        if restore::is_one(line) && age > 60 {
+            return true;
+        }
+        if line == backup::LINE || line.ends_with(restore::BACKED_UP) {
+            age = 0;
+        }
+        age = age.saturating_add(days::passed(line).unwrap_or(0));
+    }
+
+    false
 }
 
 /// Whether somebody keeps back what a new life should be told, until more than sixty days have passed.

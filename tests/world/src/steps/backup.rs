@@ -10,7 +10,7 @@ use super::{Kind, Step};
 use crate::rng::Rng;
 use crate::town::Town;
 
-pub(super) const LINE: &str = "the books are backed up";
+pub(crate) const LINE: &str = "the books are backed up";
 
 pub(super) const KIND: Kind = Kind {
     weight: 1,

@@ -4,12 +4,12 @@
 //! of a story. A step shows itself as that line.
 
 mod amount;
-mod backup;
+pub(crate) mod backup;
 mod busy;
 mod cancel;
 pub(crate) mod clock;
 pub(crate) mod days;
-mod disk;
+pub(crate) mod disk;
 pub(crate) mod keep_back;
 mod kept_answers;
 mod kill;

@@ -19,7 +19,7 @@ use crate::words::{scan, split_trouble};
 
 const LOST: &str = "the books are lost and restored";
 const PUT_BACK: &str = "the books are put back";
-const BACKED_UP: &str = "and backed up again";
+pub(crate) const BACKED_UP: &str = "and backed up again";
 
 pub(super) const KIND: Kind = Kind {
     weight: 1,

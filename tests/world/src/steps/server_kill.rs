@@ -34,6 +34,11 @@ pub(super) const KIND: Kind = Kind {
     },
 };
 
+/// Whether in a line the server starts anew.
+pub(crate) fn is_one(line: &str) -> bool {
+    line.starts_with(LINE)
+}
+
 /// Whether the disk of a server that starts refuses a commit.
 pub(crate) fn refuses(line: &str) -> bool {
     line.starts_with(LINE) && line != LINE
