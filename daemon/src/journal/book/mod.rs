@@ -31,7 +31,7 @@ pub use status::StatusStanding;
 pub use withdraw::{WithdrawStage, Withdrawal};
 
 use super::entry::Recorded;
-use super::fact::{Enrolled, Fact};
+use super::fact::Enrolled;
 
 /// Everything that the journal says, folded. Only the journal makes it grow.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -71,59 +71,6 @@ impl Book {
         }
     }
 
-    fn fold(&mut self, recorded: &Recorded) -> Option<()> {
-        let at = recorded.at;
-        match &recorded.fact {
-            Fact::Enrolled(_)
-            | Fact::ClientKeyMade { .. }
-            | Fact::ClientRegistered(_)
-            | Fact::TaInitialised { .. }
-            | Fact::TaRegistered(_)
-            | Fact::TaCertified(_)
-            | Fact::ProviderSeen(_)
-            | Fact::PayeeApproved { .. }
-            | Fact::PayeeApprovalEnded { .. } => self.fold_identity(&recorded.fact),
-            Fact::DepositIntent { .. }
-            | Fact::DepositOpened { .. }
-            | Fact::DepositAnswered(_)
-            | Fact::DepositClosed { .. }
-            | Fact::WithdrawIntent { .. }
-            | Fact::Withdrawn { .. }
-            | Fact::WithdrawAcknowledged(_)
-            | Fact::WithdrawClosed { .. } => self.fold_movement(&recorded.fact, at),
-            Fact::RequestIntent(intent) => self.fold_request_intent(intent, at),
-            Fact::RequestIssued { command, request } => self.fold_request_issued(*command, request),
-            Fact::RequestCancelled { payee, request_id } => {
-                self.fold_request_cancelled(payee, *request_id)
-            }
-            Fact::PayIntent(_)
-            | Fact::PayAbandoned { .. }
-            | Fact::PaymentSigned { .. }
-            | Fact::ReceiptReceived(_)
-            | Fact::HeldByPayee { .. }
-            | Fact::PaymentReceived { .. }
-            | Fact::Collected { .. }
-            | Fact::CollectRefused { .. } => self.fold_payment(&recorded.fact, at),
-            Fact::RetireIntent { ta, nonce } => self.fold_retire_intent(*ta, *nonce),
-            Fact::Retired(retire) => self.fold_retired(retire),
-            Fact::DeathIntent { ta } => self.fold_death_intent(*ta, at),
-            Fact::StatusOpened(status) => self.status.opened(status),
-            Fact::TokenTaken { status } => self.status.token_taken(*status, at),
-            Fact::TokenReceived(_)
-            | Fact::AccountAnswered(_)
-            | Fact::Reported { .. }
-            | Fact::Claimed { .. }
-            | Fact::HandedIn { .. }
-            | Fact::Settled(_)
-            | Fact::RetireAnswered(_)
-            | Fact::DeathAnswered(_)
-            | Fact::MailboxRead { .. }
-            | Fact::LifeSeen { .. }
-            | Fact::LifeRemembered { .. } => self.fold_answer(&recorded.fact, at),
-            Fact::TaMoved => Some(()),
-        }
-    }
-
     /// Returns the highest mark of the TA: what `OperationsSince` shows it.
     #[must_use]
     pub fn mark(&self) -> Mark {
@@ -140,6 +87,12 @@ impl Book {
     #[must_use]
     pub const fn account(&self) -> Option<&(Time, ops_proto::message::AccountAnswer)> {
         self.account.as_ref()
+    }
+
+    /// Returns where to go on asking the mailbox of a TA; 0 at first.
+    #[must_use]
+    pub fn mailbox_next(&self, ta: &PublicKey) -> u64 {
+        self.mailboxes.get(ta).copied().unwrap_or(0)
     }
 
     /// Returns the numbers of facts that do not fit the facts before them; empty unless something is
