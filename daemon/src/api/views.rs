@@ -321,7 +321,6 @@ const fn payment_state(view: &PaymentView) -> PaymentState {
         (wallet::PaymentState::Receipted | wallet::PaymentState::Settled, _) => {
             PaymentState::Received
         }
-        (wallet::PaymentState::ToClaim, _) if view.receipt.is_some() => PaymentState::Received,
         (wallet::PaymentState::ToClaim, _) => PaymentState::Held,
         (wallet::PaymentState::Refused, wallet::Direction::Outgoing) => PaymentState::Unconfirmed,
         (wallet::PaymentState::Refused, wallet::Direction::Incoming) => PaymentState::Held,

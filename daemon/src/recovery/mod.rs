@@ -1,18 +1,18 @@
 //! Recovery: what is to be done with everything that was begun and not finished.
 //!
-//! Tables over plain facts, with every combination written out. They are walked at each start and each
-//! time the TA comes back; doing a row twice does nothing new. Before that, opening the TA's session
-//! has taken into the journal whatever the TA was ahead, so that with the session open the journal
-//! knows every payment, request and receipt that the TA ever signed.
+//! One function for each kind of thing, over the stage that the journal knows and the session of the TA, with every row
+//! written out. They are asked at each start and each time the TA comes back; doing a row twice does nothing new.
+//! Before that, opening the TA's session has taken into the journal whatever the TA was ahead, so that with the session
+//! open the journal knows every payment, request and receipt that the TA ever signed.
 
-mod movement;
 #[cfg(test)]
 mod tests;
 
-pub use movement::{
-    DeathFacts, DeathStep, DepositFacts, DepositStep, RetireFacts, RetireStep, WithdrawFacts,
-    WithdrawStep, death, deposit, retire, withdraw,
-};
+use ops_proto::Signed;
+use ops_proto::certificate::Kind;
+use ops_proto::message::{DepositAnswer, DepositOpen, Withdraw, WithdrawAck};
+
+use crate::journal::book::{DepositStage, IncomingStage, WithdrawStage};
 
 /// Whether the TA's session is open, so that what is not in the journal has not happened in the TA.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,116 +25,64 @@ pub enum Session {
     Ended,
 }
 
-/// What the journal says of a payment by this device.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct OutgoingFacts {
-    /// It was approved.
-    pub intent: bool,
-    /// The TA signed P.
-    pub signed: bool,
-    /// The payee's receipt, or its word that it holds P, is here.
-    pub answered: bool,
-    /// The server said where the money is.
-    pub settled: bool,
-    /// Whether the TA could be ahead.
-    pub session: Session,
-}
-
-/// What to do with a payment by this device.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum OutgoingStep {
-    /// There is no such payment.
-    Nothing,
-    /// Wait until the TA tells whether it paid.
+/// What to do with an order that the TA signs and whose answer it takes: a deposit or a withdrawal.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Step<'a, Order, Answer> {
+    /// Wait until the TA tells whether it signed the order, or can take the answer.
     AwaitTa,
-    /// The TA did not pay and is not asked again: record it.
-    Abandon,
-    /// Send (P, R) again, byte for byte, when the payee is met.
-    Resume,
-    /// Nothing is left to do but the server's word, which sync asks for.
+    /// The TA did not sign the order and is not asked again.
+    Forget,
+    /// Send the order to the server, the same bytes as before.
+    Send(&'a Order),
+    /// Hand the answer to the TA.
+    Take(&'a Answer),
+    /// Nothing is left to do.
     Done,
-    /// The journal contradicts itself: show it.
-    Contradiction,
 }
 
-/// Decides over a payment by this device.
+/// Decides over a deposit. The server itself closes that of a TA that has ended.
 #[must_use]
-pub const fn outgoing(facts: OutgoingFacts) -> OutgoingStep {
-    let OutgoingFacts {
-        intent,
-        signed,
-        answered,
-        settled,
-        session,
-    } = facts;
-    match (intent, signed, answered, settled, session) {
-        (false, false, false, false, Session::Open | Session::Shut | Session::Ended) => {
-            OutgoingStep::Nothing
-        }
-        (true, false, false, false, Session::Open | Session::Ended) => OutgoingStep::Abandon,
-        (true, false, false, false, Session::Shut) => OutgoingStep::AwaitTa,
-        // only the TA remembered the intent: it paid, so it was asked
-        (false | true, true, false, false, Session::Open | Session::Shut | Session::Ended) => {
-            OutgoingStep::Resume
-        }
-        (
-            false | true,
-            true,
-            true,
-            false | true,
-            Session::Open | Session::Shut | Session::Ended,
-        ) => OutgoingStep::Done,
-        (false | true, true, false, true, Session::Open | Session::Shut | Session::Ended) => {
-            OutgoingStep::Done
-        }
-        // an answer, or the server's word, to a payment that nobody signed
-        (
-            false | true,
-            false,
-            true,
-            false | true,
-            Session::Open | Session::Shut | Session::Ended,
-        ) => OutgoingStep::Contradiction,
-        (false | true, false, false, true, Session::Open | Session::Shut | Session::Ended) => {
-            OutgoingStep::Contradiction
-        }
+pub const fn deposit(
+    stage: &DepositStage,
+    session: Session,
+) -> Step<'_, Signed<DepositOpen>, Signed<DepositAnswer>> {
+    match (stage, session) {
+        (DepositStage::Intended, Session::Open | Session::Ended) => Step::Forget,
+        (DepositStage::Intended, Session::Shut) => Step::AwaitTa,
+        (DepositStage::Open(open), Session::Open | Session::Shut) => Step::Send(open),
+        (DepositStage::Answered(_, answer), Session::Open) => Step::Take(answer),
+        (DepositStage::Answered(..), Session::Shut) => Step::AwaitTa,
+        (DepositStage::Open(_) | DepositStage::Answered(..), Session::Ended) => Step::Done,
+        (DepositStage::Closed { .. }, _) => Step::Done,
     }
 }
 
-/// Who credits a payment to this device.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Creditor {
-    /// The TA.
-    Ta,
-    /// The client key: durable is credited.
-    Client,
-}
-
-/// What the journal says of a payment to this device.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct IncomingFacts {
-    /// P and R are here.
-    pub received: bool,
-    /// It is credited, and the receipt signed.
-    pub receipt: bool,
-    /// The TA refused to credit it.
-    pub refused: bool,
-    /// Who credits it.
-    pub creditor: Creditor,
-    /// Whether the TA can be asked.
-    pub session: Session,
+/// Decides over a withdrawal. A signed one is sent even when its TA has ended; one that a dead TA may have signed
+/// beyond the journal never left, and its sum is paid with the rest.
+#[must_use]
+pub const fn withdraw(
+    stage: &WithdrawStage,
+    session: Session,
+) -> Step<'_, Signed<Withdraw>, Signed<WithdrawAck>> {
+    match (stage, session) {
+        (WithdrawStage::Intended, Session::Open | Session::Ended) => Step::Forget,
+        (WithdrawStage::Intended, Session::Shut) => Step::AwaitTa,
+        (WithdrawStage::Debited(withdraw), _) => Step::Send(withdraw),
+        (WithdrawStage::Acknowledged(_, ack), Session::Open) => Step::Take(ack),
+        (WithdrawStage::Acknowledged(..), Session::Shut) => Step::AwaitTa,
+        (WithdrawStage::Acknowledged(..), Session::Ended) => Step::Done,
+        (WithdrawStage::Closed { .. }, _) => Step::Done,
+    }
 }
 
 /// What to do with a payment to this device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum IncomingStep {
-    /// There is no such payment.
-    Nothing,
     /// Wait until the TA can be asked.
     AwaitTa,
     /// Ask the TA to credit it; a repeat returns the same receipt.
     Collect,
-    /// Sign the receipt with the client key.
+    /// Sign the receipt with the client key: durable is credited.
     Sign,
     /// The TA that it is for has ended: record that it will not credit it.
     GiveUp,
@@ -142,141 +90,17 @@ pub enum IncomingStep {
     Claim,
     /// Nothing is left to do but what sync does.
     Done,
-    /// The journal contradicts itself: show it.
-    Contradiction,
 }
 
-/// Decides over a payment to this device.
+/// Decides over a payment to this device's TA or to its client key.
 #[must_use]
-pub const fn incoming(facts: IncomingFacts) -> IncomingStep {
-    let IncomingFacts {
-        received,
-        receipt,
-        refused,
-        creditor,
-        session,
-    } = facts;
-    match (received, receipt, refused, creditor, session) {
-        (
-            false,
-            false,
-            false,
-            Creditor::Ta | Creditor::Client,
-            Session::Open | Session::Shut | Session::Ended,
-        ) => IncomingStep::Nothing,
-        (true, false, false, Creditor::Ta, Session::Open) => IncomingStep::Collect,
-        (true, false, false, Creditor::Ta, Session::Shut) => IncomingStep::AwaitTa,
-        (true, false, false, Creditor::Ta, Session::Ended) => IncomingStep::GiveUp,
-        (true, false, false, Creditor::Client, Session::Open | Session::Shut | Session::Ended) => {
-            IncomingStep::Sign
-        }
-        (true, false, true, Creditor::Ta, Session::Open | Session::Shut | Session::Ended) => {
-            IncomingStep::Claim
-        }
-        // a refusal that a later success overtook: the money is in the TA
-        (
-            true,
-            true,
-            false | true,
-            Creditor::Ta,
-            Session::Open | Session::Shut | Session::Ended,
-        ) => IncomingStep::Done,
-        (true, true, false, Creditor::Client, Session::Open | Session::Shut | Session::Ended) => {
-            IncomingStep::Done
-        }
-        // the client key refuses nothing
-        (
-            true,
-            false | true,
-            true,
-            Creditor::Client,
-            Session::Open | Session::Shut | Session::Ended,
-        ) => IncomingStep::Contradiction,
-        // a receipt, or a refusal, for a payment that is not here
-        (
-            false,
-            true,
-            false | true,
-            Creditor::Ta | Creditor::Client,
-            Session::Open | Session::Shut | Session::Ended,
-        ) => IncomingStep::Contradiction,
-        (
-            false,
-            false,
-            true,
-            Creditor::Ta | Creditor::Client,
-            Session::Open | Session::Shut | Session::Ended,
-        ) => IncomingStep::Contradiction,
-    }
-}
-
-/// How a request was last shown.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Shown {
-    /// Open.
-    Open,
-    /// Cancelled by the owner.
-    Cancelled,
-    /// Paid a short while ago: the payer may lack the receipt.
-    PaidJustNow,
-    /// Paid.
-    Paid,
-}
-
-/// Whether a request may still be paid by this device's clock.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Validity {
-    /// It may.
-    Running,
-    /// It is over.
-    Over,
-}
-
-/// What the journal says of a request of this device.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct RequestFacts {
-    /// R is signed.
-    pub issued: bool,
-    /// How it was last shown.
-    pub shown: Shown,
-    /// Whether it may still be paid.
-    pub validity: Validity,
-}
-
-/// What to do with a request of this device.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum RequestStep {
-    /// Nobody saw it: it is not issued any more, and what the TA may have issued comes with its session.
-    Nothing,
-    /// Advertise it.
-    Serve,
-    /// Advertise it for a while as paid, so that the payer finds its receipt.
-    ServePaid,
-    /// Not shown; a payment for it is taken all the same.
-    Hide,
-    /// The journal contradicts itself: show it.
-    Contradiction,
-}
-
-/// Decides over a request of this device.
-#[must_use]
-pub const fn request(facts: RequestFacts) -> RequestStep {
-    let RequestFacts {
-        issued,
-        shown,
-        validity,
-    } = facts;
-    match (issued, shown, validity) {
-        (false, Shown::Open, Validity::Running | Validity::Over) => RequestStep::Nothing,
-        (true, Shown::Open, Validity::Running) => RequestStep::Serve,
-        (true, Shown::Open, Validity::Over) => RequestStep::Hide,
-        (true, Shown::Cancelled, Validity::Running | Validity::Over) => RequestStep::Hide,
-        (true, Shown::PaidJustNow, Validity::Running | Validity::Over) => RequestStep::ServePaid,
-        (true, Shown::Paid, Validity::Running | Validity::Over) => RequestStep::Hide,
-        (
-            false,
-            Shown::Cancelled | Shown::PaidJustNow | Shown::Paid,
-            Validity::Running | Validity::Over,
-        ) => RequestStep::Contradiction,
+pub const fn incoming(stage: IncomingStage, receiver: Kind, session: Session) -> IncomingStep {
+    match (stage, receiver, session) {
+        (IncomingStage::Received, Kind::Client | Kind::Provider, _) => IncomingStep::Sign,
+        (IncomingStage::Received, Kind::Ta, Session::Open) => IncomingStep::Collect,
+        (IncomingStage::Received, Kind::Ta, Session::Shut) => IncomingStep::AwaitTa,
+        (IncomingStage::Received, Kind::Ta, Session::Ended) => IncomingStep::GiveUp,
+        (IncomingStage::Refused, _, _) => IncomingStep::Claim,
+        (IncomingStage::Credited, _, _) => IncomingStep::Done,
     }
 }

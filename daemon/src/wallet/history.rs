@@ -4,7 +4,7 @@ use ops_proto::message::{ItemOutcome, ReceivedPayment};
 use ops_proto::{Amount, Currency, Digest, Name, PaymentPair, PublicKey, RequestId, Signed, Time};
 
 use crate::journal::Book;
-use crate::journal::book::{Incoming, Outgoing};
+use crate::journal::book::{Incoming, IncomingStage, Outgoing, OutgoingStage};
 
 /// One payment, either way.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -116,16 +116,12 @@ fn outgoing_state(payment: &Outgoing) -> PaymentState {
     if payment.is_settled() {
         return PaymentState::Settled;
     }
-    if payment.pair.is_none() {
-        return match payment.abandoned {
-            Some(_) => PaymentState::Abandoned,
-            None => PaymentState::Approved,
-        };
-    }
-    match (&payment.receipt, payment.held) {
-        (Some(_), _) => PaymentState::Receipted,
-        (None, true) => PaymentState::Held,
-        (None, false) => PaymentState::Unacknowledged,
+    match payment.stage() {
+        OutgoingStage::Approved => PaymentState::Approved,
+        OutgoingStage::Abandoned => PaymentState::Abandoned,
+        OutgoingStage::Signed => PaymentState::Unacknowledged,
+        OutgoingStage::Held => PaymentState::Held,
+        OutgoingStage::Receipted => PaymentState::Receipted,
     }
 }
 
@@ -161,11 +157,8 @@ fn incoming_state(incoming: &Incoming) -> PaymentState {
     if refused(incoming.claim) || refused(incoming.report) {
         return PaymentState::Refused;
     }
-    if incoming.is_for_claim() && incoming.receipt.is_none() {
-        return PaymentState::ToClaim;
-    }
-    match incoming.receipt {
-        Some(_) => PaymentState::Receipted,
-        None => PaymentState::ToClaim,
+    match incoming.stage() {
+        IncomingStage::Received | IncomingStage::Refused => PaymentState::ToClaim,
+        IncomingStage::Credited => PaymentState::Receipted,
     }
 }

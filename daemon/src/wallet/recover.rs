@@ -4,16 +4,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ops_proto::Digest;
-use ops_proto::certificate::Kind;
 use ops_proto::contract::TaRefused;
 
 use super::Shared;
 use super::payee::collect_pending;
 use crate::journal::Fact;
-use crate::journal::book::Outgoing;
-use crate::recovery::{
-    self, Creditor, IncomingFacts, IncomingStep, OutgoingFacts, OutgoingStep, Session,
-};
+use crate::journal::book::OutgoingStage;
+use crate::recovery::{self, IncomingStep, Session};
 use crate::ta::TaAccess;
 
 /// How often payments that are held are looked for: their payers heard `Held` and do not come again.
@@ -42,14 +39,14 @@ async fn recover_always(shared: &Shared) {
         match now {
             TaAccess::Open => {
                 if !*shared.recovered.borrow() {
-                    abandon_unpaid(shared, Session::Open).await;
+                    abandon_unpaid(shared).await;
                 }
                 collect_pending(shared, Session::Open).await;
                 shared.recovered.send_replace(true);
             }
             TaAccess::Ended => {
                 if !*shared.recovered.borrow() {
-                    abandon_unpaid(shared, Session::Ended).await;
+                    abandon_unpaid(shared).await;
                 }
                 give_up_collecting(shared).await;
                 collect_pending(shared, Session::Ended).await;
@@ -71,12 +68,11 @@ async fn recover_always(shared: &Shared) {
 }
 
 /// Records that the TA did not pay what was approved before the start. Only at the start: later, an
-/// intent without a payment is one that is being paid.
-async fn abandon_unpaid(shared: &Shared, session: Session) {
+/// intent without a payment is one that is being paid. Only once the TA cannot be ahead of the journal.
+async fn abandon_unpaid(shared: &Shared) {
     let unpaid: Vec<Fact> = shared.journal.view(|book| {
         book.outgoing()
-            .filter(|(_, payment)| payment.abandoned.is_none())
-            .filter(|(_, payment)| step(payment, session) == OutgoingStep::Abandon)
+            .filter(|(_, payment)| payment.stage() == OutgoingStage::Approved)
             .map(|(key, _)| Fact::PayAbandoned {
                 payee: key.payee,
                 request_id: key.request_id,
@@ -94,17 +90,9 @@ async fn abandon_unpaid(shared: &Shared, session: Session) {
 async fn give_up_collecting(shared: &Shared) {
     let given_up: Vec<Digest> = shared.journal.view(|book| {
         book.incoming()
-            .filter(|(_, incoming)| incoming.pair.payment.body().receiver.kind == Kind::Ta)
             .filter(|(_, incoming)| {
-                let step = recovery::incoming(IncomingFacts {
-                    received: true,
-                    receipt: incoming.receipt.is_some(),
-                    refused: incoming.collect_refused.is_some(),
-                    creditor: Creditor::Ta,
-                    session: Session::Ended,
-                });
-
-                step == IncomingStep::GiveUp
+                recovery::incoming(incoming.stage(), incoming.receiver(), Session::Ended)
+                    == IncomingStep::GiveUp
             })
             .map(|(payment, _)| *payment)
             .collect()
@@ -115,14 +103,4 @@ async fn give_up_collecting(shared: &Shared) {
             .append_surely(Fact::CollectRefused { payment, refused })
             .await;
     }
-}
-
-fn step(payment: &Outgoing, session: Session) -> OutgoingStep {
-    recovery::outgoing(OutgoingFacts {
-        intent: true,
-        signed: payment.pair.is_some(),
-        answered: payment.receipt.is_some() || payment.held,
-        settled: payment.is_settled(),
-        session,
-    })
 }

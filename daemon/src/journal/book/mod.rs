@@ -24,7 +24,7 @@ pub use deposit::{Deposit, DepositStage};
 pub use ended::{EndedTa, Held, RetireStage, TaEnd};
 pub use identity::{ClientStanding, TaStanding};
 pub use life::{Lives, REMEMBER_MS};
-pub use payment::{Incoming, Outgoing, PaymentKey};
+pub use payment::{Incoming, IncomingStage, Outgoing, OutgoingStage, PaymentKey};
 pub use policy::ApprovedPayee;
 pub use request::{Request, RequestShown};
 pub use status::StatusStanding;

@@ -55,6 +55,21 @@ pub struct Outgoing {
     pub handed_in: Option<(u32, ItemOutcome)>,
 }
 
+/// How far a payment by this device is, without what the server said.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OutgoingStage {
+    /// It was approved; the TA has not signed P. After a restart it is not taken up again.
+    Approved,
+    /// The TA did not pay.
+    Abandoned,
+    /// The TA signed P; (P, R) is sent again, byte for byte, whenever the payee is met.
+    Signed,
+    /// The payee said that it holds the payment without crediting it.
+    Held,
+    /// The receipt is here.
+    Receipted,
+}
+
 /// A payment to this device.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Incoming {
@@ -78,6 +93,17 @@ pub struct Incoming {
     pub claimed_in: u32,
 }
 
+/// How far a payment to this device is, without what the server said.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum IncomingStage {
+    /// P and R are here.
+    Received,
+    /// The TA refused to credit it.
+    Refused,
+    /// It is credited, and the receipt signed.
+    Credited,
+}
+
 impl PaymentKey {
     /// Returns the key of one request.
     #[must_use]
@@ -93,6 +119,29 @@ impl PaymentKey {
 }
 
 impl Outgoing {
+    /// A payment of which nothing is known but the request.
+    pub(super) fn unsigned(
+        request: &Signed<RequestPayment>,
+        payee_provider: &Signed<Certificate>,
+        at: Time,
+    ) -> Self {
+        Self {
+            request: request.clone(),
+            payee_provider: payee_provider.clone(),
+            memo: String::new(),
+            approved_by: ApprovedBy::Person,
+            found: None,
+            at,
+            pair: None,
+            receipt: None,
+            held: false,
+            abandoned: None,
+            report: None,
+            reported_in: 0,
+            handed_in: None,
+        }
+    }
+
     /// Returns the payee's key.
     #[must_use]
     pub fn payee(&self) -> PublicKey {
@@ -105,23 +154,35 @@ impl Outgoing {
         self.request.body().amount
     }
 
+    /// Returns how far it is.
+    #[must_use]
+    pub const fn stage(&self) -> OutgoingStage {
+        match (&self.pair, &self.receipt) {
+            (None, _) if self.abandoned.is_some() => OutgoingStage::Abandoned,
+            (None, _) => OutgoingStage::Approved,
+            (Some(_), Some(_)) => OutgoingStage::Receipted,
+            (Some(_), None) if self.held => OutgoingStage::Held,
+            (Some(_), None) => OutgoingStage::Signed,
+        }
+    }
+
     /// Tells whether the TA did not pay.
     #[must_use]
     pub const fn is_abandoned(&self) -> bool {
-        self.abandoned.is_some() && self.pair.is_none()
+        matches!(self.stage(), OutgoingStage::Abandoned)
     }
 
     /// Tells whether the money left and nobody has confirmed where it is: no receipt, and the server
     /// has not said that it is credited or collected.
     #[must_use]
     pub const fn is_unacknowledged(&self) -> bool {
-        self.pair.is_some() && self.receipt.is_none() && !self.is_settled()
+        matches!(self.stage(), OutgoingStage::Signed | OutgoingStage::Held) && !self.is_settled()
     }
 
     /// Tells whether the payee is to be sent the pair again when it is met.
     #[must_use]
     pub const fn is_to_resume(&self) -> bool {
-        self.is_unacknowledged() && !self.held
+        matches!(self.stage(), OutgoingStage::Signed) && !self.is_settled()
     }
 
     /// Tells whether the server said that the money has arrived.
@@ -137,13 +198,29 @@ impl Outgoing {
 }
 
 impl Incoming {
+    /// Returns how far it is; a refusal that a later success overtook counts no more.
+    #[must_use]
+    pub const fn stage(&self) -> IncomingStage {
+        match (&self.receipt, &self.collect_refused) {
+            (Some(_), _) => IncomingStage::Credited,
+            (None, Some(_)) => IncomingStage::Refused,
+            (None, None) => IncomingStage::Received,
+        }
+    }
+
+    /// Returns what the receiver is: the TA, or the client key.
+    #[must_use]
+    pub fn receiver(&self) -> Kind {
+        self.pair.payment.body().receiver.kind
+    }
+
     /// Tells whether the money is claimed online: the receiver is the client, or the TA cannot credit
     /// it.
     #[must_use]
     pub fn is_for_claim(&self) -> bool {
-        match self.pair.payment.body().receiver.kind {
+        match self.receiver() {
             Kind::Client => true,
-            Kind::Ta => self.collect_refused.is_some() && self.receipt.is_none(),
+            Kind::Ta => self.stage() == IncomingStage::Refused,
             Kind::Provider => false,
         }
     }
@@ -350,19 +427,10 @@ impl Book {
         let _none = self.outgoing.insert(
             key,
             Outgoing {
-                request: intent.request.clone(),
-                payee_provider: intent.payee_provider.clone(),
                 memo: intent.memo.as_str().to_owned(),
                 approved_by: intent.approved_by,
                 found: Some(intent.found.clone()),
-                at,
-                pair: None,
-                receipt: None,
-                held: false,
-                abandoned: None,
-                report: None,
-                reported_in: 0,
-                handed_in: None,
+                ..Outgoing::unsigned(&intent.request, &intent.payee_provider, at)
             },
         );
 
@@ -391,21 +459,10 @@ impl Book {
     ) -> Option<()> {
         self.remember_provider(payee_provider);
         let key = PaymentKey::of(pair.request.body());
-        let payment = self.outgoing.entry(key).or_insert_with(|| Outgoing {
-            request: pair.request.clone(),
-            payee_provider: payee_provider.clone(),
-            memo: String::new(),
-            approved_by: ApprovedBy::Person,
-            found: None,
-            at,
-            pair: None,
-            receipt: None,
-            held: false,
-            abandoned: None,
-            report: None,
-            reported_in: 0,
-            handed_in: None,
-        });
+        let payment = self
+            .outgoing
+            .entry(key)
+            .or_insert_with(|| Outgoing::unsigned(&pair.request, payee_provider, at));
         if let Some(held) = &payment.pair {
             return (held == pair).then_some(());
         }

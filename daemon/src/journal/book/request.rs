@@ -34,12 +34,18 @@ pub enum RequestShown {
 }
 
 impl Request {
+    /// Returns until when it may be paid.
+    #[must_use]
+    pub fn valid_until(&self) -> Time {
+        let terms = &self.intent.terms;
+
+        terms.issued.saturating_add_ms(terms.validity.as_ms())
+    }
+
     /// Tells whether its validity is over by this device's clock.
     #[must_use]
     pub fn is_expired(&self, now: Time) -> bool {
-        let terms = &self.intent.terms;
-
-        terms.issued.saturating_add_ms(terms.validity.as_ms()) < now
+        self.valid_until() < now
     }
 
     /// Returns the key under which it was issued, and its number.

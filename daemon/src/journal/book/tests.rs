@@ -108,6 +108,32 @@ fn a_fact_that_is_told_again_after_a_restart_changes_nothing() {
 }
 
 #[test]
+fn a_payment_is_sent_again_exactly_while_it_is_signed_and_nobody_has_answered() {
+    let signed = pair(Kind::Ta);
+    let answered = (receipt(signed.hash()), Time::from_ms(2));
+    let refused = Some(TaRefused::Retired);
+    let seen = ItemOutcome::Held(SettlementState::Collected);
+    for bits in 0..32_u8 {
+        let has = |bit: u8| bits & (1 << bit) != 0;
+        let (is_signed, is_answered, is_settled) = (has(0), has(1) || has(2), has(3));
+        let payment = Outgoing {
+            pair: is_signed.then(|| signed.clone()),
+            receipt: has(1).then(|| answered.clone()),
+            held: has(2),
+            report: is_settled.then_some(seen),
+            abandoned: has(4).then_some(refused),
+            ..Outgoing::unsigned(&signed.request, &provider(), Time::from_ms(1))
+        };
+
+        let is_unfinished = is_signed && !is_answered && !is_settled;
+        assert_eq!(payment.is_to_resume(), is_unfinished, "{payment:?}");
+        // nothing is given up that the TA has paid, and nothing twice
+        let is_to_abandon = payment.stage() == OutgoingStage::Approved;
+        assert_eq!(is_to_abandon, !is_signed && !has(4), "{payment:?}");
+    }
+}
+
+#[test]
 fn a_payment_is_reported_and_claimed_until_the_server_says_where_the_money_is() {
     let client = pair(Kind::Client);
     let payment = client.hash();

@@ -8,7 +8,6 @@ use super::super::error::SyncError;
 use crate::clock;
 use crate::journal::Fact;
 use crate::journal::book::{EndedTa, TaEnd};
-use crate::recovery::{self, DeathFacts, DeathStep};
 use crate::ta::TaAccess;
 
 /// How often the server is asked what of a sum that waits is paid.
@@ -48,27 +47,18 @@ pub(in super::super) async fn finish(cx: &Context) -> Result<u64, SyncError> {
     Ok(carried)
 }
 
+/// Whether the server has not heard of a dead TA, or a sum waits there that may be paid by now.
 fn is_due(ta: &EndedTa, now: Time) -> bool {
     let TaEnd::Dead { answer } = &ta.end else {
         return false;
     };
-    let held = answer.as_ref().map(|(answer, _)| answer.body().held);
-    let step = recovery::death(DeathFacts {
-        intent: true,
-        answered: answer.is_some(),
-        waits: held.is_some_and(|held| held > Balance::ZERO),
-    });
+    let Some((answer, at)) = answer else {
+        return true;
+    };
+    let payable = answer.body().payable_from;
+    let became_payable = *at < payable && payable <= now;
 
-    match step {
-        DeathStep::Report => true,
-        DeathStep::AskAgain => answer.as_ref().is_some_and(|(answer, at)| {
-            let payable = answer.body().payable_from;
-            let became_payable = *at < payable && payable <= now;
-
-            became_payable || now.ms_since(*at) >= ASK_INTERVAL_MS
-        }),
-        DeathStep::Nothing | DeathStep::Done | DeathStep::Contradiction => false,
-    }
+    answer.body().held > Balance::ZERO && (became_payable || now.ms_since(*at) >= ASK_INTERVAL_MS)
 }
 
 async fn report(cx: &Context, ta: PublicKey) -> Result<(), SyncError> {
@@ -87,4 +77,53 @@ async fn report(cx: &Context, ta: PublicKey) -> Result<(), SyncError> {
     }
 
     cx.record(vec![Fact::DeathAnswered(answer)]).await
+}
+
+#[cfg(test)]
+mod tests {
+    use ops_proto::SecretKey;
+    use ops_proto::message::AnswerStamp;
+
+    use super::*;
+
+    #[test]
+    fn a_death_is_reported_until_the_server_answers_and_a_sum_that_waits_is_asked_for() {
+        let (hour, day) = (3600 * 1000, ASK_INTERVAL_MS);
+        let some = Balance::from_minor_units(1250);
+        let is_due_at = |held, now| is_due(&dead(Some(held)), Time::from_ms(now));
+
+        assert!(is_due(&dead(None), Time::from_ms(0)));
+        assert!(!is_due_at(some, hour));
+        assert!(is_due_at(some, PAYABLE_MS));
+        assert!(is_due_at(some, day));
+        assert!(!is_due_at(Balance::ZERO, PAYABLE_MS));
+        assert!(!is_due_at(Balance::ZERO, day));
+    }
+
+    const PAYABLE_MS: u64 = 2 * 3600 * 1000;
+
+    /// A TA of which the server said at 0 how much waits.
+    fn dead(held: Option<Balance>) -> EndedTa {
+        let key = SecretKey::from_seed(&[1; 32]);
+        let answer = held.map(|held| DeathAnswer {
+            client: key.public_key(),
+            ta: key.public_key(),
+            held,
+            paid: Balance::ZERO,
+            payable_from: Time::from_ms(PAYABLE_MS),
+            stamp: AnswerStamp {
+                incarnation: 1,
+                sequence: 1,
+            },
+        });
+
+        EndedTa {
+            key: key.public_key(),
+            chain: None,
+            end: TaEnd::Dead {
+                answer: answer.map(|answer| (Signed::sign(answer, &key), Time::from_ms(0))),
+            },
+            at: Time::from_ms(0),
+        }
+    }
 }

@@ -9,9 +9,8 @@ use ops_proto::{Amount, Signed};
 use super::super::context::{Context, random};
 use super::super::error::SyncError;
 use super::withdraw;
-use crate::journal::book::DepositStage;
 use crate::journal::{Book, Fact};
-use crate::recovery::{self, DepositFacts, DepositStep};
+use crate::recovery::{self, Step};
 use crate::ta::TaError;
 
 /// Opens a deposit and returns the command that names it.
@@ -50,22 +49,10 @@ pub(in super::super) async fn finish(cx: &Context) -> Result<u64, SyncError> {
     let Some(stage) = stage else {
         return Ok(0);
     };
-    let answer = match (step(cx, &stage), stage) {
-        (DepositStep::Send, DepositStage::Open(open)) => ask(cx, open).await?,
-        (DepositStep::Take, DepositStage::Answered(_, answer)) => answer,
-        (
-            DepositStep::Nothing
-            | DepositStep::AwaitTa
-            | DepositStep::Forget
-            | DepositStep::Send
-            | DepositStep::Take
-            | DepositStep::Done
-            | DepositStep::Contradiction,
-            DepositStage::Intended
-            | DepositStage::Open(_)
-            | DepositStage::Answered(..)
-            | DepositStage::Closed { .. },
-        ) => return Ok(0),
+    let answer = match recovery::deposit(&stage, cx.session()) {
+        Step::Send(open) => ask(cx, open).await?,
+        Step::Take(answer) => answer.clone(),
+        Step::AwaitTa | Step::Forget | Step::Done => return Ok(0),
     };
     let close = Command::DepositClose { answer };
     let Output::DepositClosed { .. } = cx.ta()?.invoke(close).await? else {
@@ -75,24 +62,7 @@ pub(in super::super) async fn finish(cx: &Context) -> Result<u64, SyncError> {
     Ok(1)
 }
 
-fn step(cx: &Context, stage: &DepositStage) -> DepositStep {
-    let (opened, answered, closed) = match stage {
-        DepositStage::Intended => (false, false, false),
-        DepositStage::Open(_) => (true, false, false),
-        DepositStage::Answered(..) => (true, true, false),
-        DepositStage::Closed { .. } => (true, true, true),
-    };
-
-    recovery::deposit(DepositFacts {
-        intent: true,
-        opened,
-        answered,
-        closed,
-        session: cx.session(),
-    })
-}
-
-async fn ask(cx: &Context, open: Signed<DepositOpen>) -> Result<Signed<DepositAnswer>, SyncError> {
+async fn ask(cx: &Context, open: &Signed<DepositOpen>) -> Result<Signed<DepositAnswer>, SyncError> {
     let endorsement = cx.wallet.identity().sign(Endorsement {
         statement: open.hash(),
     });

@@ -8,9 +8,8 @@ use ops_proto::{PublicKey, Signed};
 use super::super::context::{Context, random};
 use super::super::error::SyncError;
 use super::withdraw::settle;
-use crate::journal::Fact;
 use crate::journal::book::RetireStage;
-use crate::recovery::{self, RetireFacts, RetireStep};
+use crate::journal::{Book, Fact};
 use crate::ta::TaError;
 
 /// Has the TA sign its last statement and returns its key. What is open is finished first.
@@ -42,15 +41,10 @@ pub(in super::super) async fn begin(cx: &Context) -> Result<PublicKey, SyncError
 
 /// Hands in the last statement of a TA that retired.
 pub(in super::super) async fn finish(cx: &Context) -> Result<u64, SyncError> {
-    match step(cx) {
-        RetireStep::Send => {}
-        RetireStep::Nothing
-        | RetireStep::AwaitTa
-        | RetireStep::Forget
-        | RetireStep::Done
-        | RetireStep::Contradiction => return Ok(0),
+    if cx.journal().view(|book| book.retire_open().is_none()) {
+        return Ok(0);
     }
-    let order = cx.journal().view(crate::journal::Book::retire_order);
+    let order = cx.journal().view(Book::retire_order);
     let order = order.ok_or(SyncError::NotBelieved("there is no last statement to send"))?;
     let last = &order.retire.body().last;
     let n = last.position.n;
@@ -63,22 +57,4 @@ pub(in super::super) async fn finish(cx: &Context) -> Result<u64, SyncError> {
     cx.record(vec![Fact::RetireAnswered(answer)]).await?;
 
     Ok(1)
-}
-
-fn step(cx: &Context) -> RetireStep {
-    let stage = cx
-        .journal()
-        .view(|book| book.ta().and_then(|ta| ta.retire.clone()));
-    let (intent, retired) = match stage {
-        None => (false, false),
-        Some(RetireStage::Intended { .. }) => (true, false),
-        Some(RetireStage::Signed(_)) => (true, true),
-    };
-
-    recovery::retire(RetireFacts {
-        intent,
-        retired,
-        answered: false,
-        session: cx.session(),
-    })
 }

@@ -9,8 +9,8 @@ use super::super::context::{Context, random};
 use super::super::error::SyncError;
 use super::deposit;
 use crate::journal::Fact;
-use crate::journal::book::{WithdrawStage, Withdrawal};
-use crate::recovery::{self, Session, WithdrawFacts, WithdrawStep};
+use crate::journal::book::Withdrawal;
+use crate::recovery::{self, Session, Step};
 use crate::ta::TaError;
 
 /// Has the TA debit itself and returns the command that names the withdrawal. `None` takes all.
@@ -75,9 +75,8 @@ pub(in super::super) async fn finish(cx: &Context) -> Result<u64, SyncError> {
 }
 
 async fn carry(cx: &Context, withdrawal: &Withdrawal) -> Result<bool, SyncError> {
-    match step(cx, &withdrawal.stage) {
-        WithdrawStep::Send => {
-            let withdraw = withdrawal.withdraw().ok_or(OUT_OF_ORDER)?;
+    match recovery::withdraw(&withdrawal.stage, cx.session()) {
+        Step::Send(withdraw) => {
             let ack = send(cx, withdraw).await?;
             let is_in_use = cx.journal().view(|book| !book.is_ended(&ack.body().ta));
             if is_in_use {
@@ -85,36 +84,12 @@ async fn carry(cx: &Context, withdrawal: &Withdrawal) -> Result<bool, SyncError>
             }
             Ok(true)
         }
-        WithdrawStep::Take => {
-            let ack = withdrawal.ack().ok_or(OUT_OF_ORDER)?;
+        Step::Take(ack) => {
             take(cx, ack.clone()).await?;
             Ok(true)
         }
-        WithdrawStep::Nothing
-        | WithdrawStep::AwaitTa
-        | WithdrawStep::Forget
-        | WithdrawStep::Done
-        | WithdrawStep::Contradiction => Ok(false),
+        Step::AwaitTa | Step::Forget | Step::Done => Ok(false),
     }
-}
-
-const OUT_OF_ORDER: SyncError = SyncError::NotBelieved("the withdrawal is not that far");
-
-fn step(cx: &Context, stage: &WithdrawStage) -> WithdrawStep {
-    let (debited, acknowledged, closed) = match stage {
-        WithdrawStage::Intended => (false, false, false),
-        WithdrawStage::Debited(_) => (true, false, false),
-        WithdrawStage::Acknowledged(..) => (true, true, false),
-        WithdrawStage::Closed { .. } => (true, true, true),
-    };
-
-    recovery::withdraw(WithdrawFacts {
-        intent: true,
-        debited,
-        acknowledged,
-        closed,
-        session: cx.session(),
-    })
 }
 
 async fn send(cx: &Context, withdraw: &Signed<Withdraw>) -> Result<Signed<WithdrawAck>, SyncError> {

@@ -11,7 +11,7 @@ use ops_proto::{Digest, Signed};
 use super::Shared;
 use crate::journal::Fact;
 use crate::journal::book::Incoming;
-use crate::recovery::{self, Creditor, IncomingFacts, IncomingStep, Session};
+use crate::recovery::{self, IncomingStep, Session};
 use crate::ta::TaError;
 
 /// How often a TA that does not answer is asked before the payer hears `Held`.
@@ -71,26 +71,11 @@ enum NotYet {
 }
 
 fn is_pending(incoming: &Incoming, session: Session) -> bool {
-    let creditor = match incoming.pair.payment.body().receiver.kind {
-        Kind::Ta => Creditor::Ta,
-        Kind::Client | Kind::Provider => Creditor::Client,
-    };
-    let step = recovery::incoming(IncomingFacts {
-        received: true,
-        receipt: incoming.receipt.is_some(),
-        refused: incoming.collect_refused.is_some(),
-        creditor,
-        session,
-    });
-
-    match step {
+    match recovery::incoming(incoming.stage(), incoming.receiver(), session) {
         IncomingStep::Collect | IncomingStep::Sign => true,
-        IncomingStep::Nothing
-        | IncomingStep::AwaitTa
-        | IncomingStep::GiveUp
-        | IncomingStep::Claim
-        | IncomingStep::Done
-        | IncomingStep::Contradiction => false,
+        IncomingStep::AwaitTa | IncomingStep::GiveUp | IncomingStep::Claim | IncomingStep::Done => {
+            false
+        }
     }
 }
 

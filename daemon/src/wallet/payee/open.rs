@@ -2,13 +2,13 @@
 
 use ble_proto::payment::payee::{OpenRequest, OwnKey, WayIn};
 use ble_proto::session::{NoiseSecret, UriSecret};
+use ops_proto::Time;
 
 use super::ShownRequest;
 use crate::clock;
 use crate::journal::Book;
 use crate::journal::book::{Request, RequestShown};
 use crate::journal::fact::Entry;
-use crate::recovery::{self, RequestFacts, RequestStep, Shown, Validity};
 
 /// A request to serve again after a start.
 #[derive(Debug)]
@@ -85,11 +85,13 @@ pub(super) fn shown(open: &OpenRequest, standing: Standing) -> ShownRequest {
 }
 
 fn reopen(book: &Book, request: &Request) -> Option<Reopened> {
-    let standing = match recovery::request(facts(book, request)) {
-        RequestStep::Nothing | RequestStep::Hide | RequestStep::Contradiction => return None,
-        RequestStep::Serve => Standing::Open,
-        RequestStep::ServePaid => Standing::Paid,
-    };
+    let paid_at = request
+        .payments
+        .iter()
+        .filter_map(|payment| book.incoming_by_hash(payment))
+        .map(|payment| payment.at)
+        .max();
+    let standing = stand_again(request.shown, request.valid_until(), paid_at, clock::now())?;
 
     Some(Reopened {
         open: to_open(book, request)?,
@@ -97,28 +99,38 @@ fn reopen(book: &Book, request: &Request) -> Option<Reopened> {
     })
 }
 
-fn facts(book: &Book, request: &Request) -> RequestFacts {
-    let now = clock::now();
-    let just_now = request
-        .payments
-        .iter()
-        .filter_map(|payment| book.incoming_by_hash(payment))
-        .any(|payment| now.ms_since(payment.at) < PAID_JUST_NOW_MS);
-    let shown = match request.shown {
-        RequestShown::Open => Shown::Open,
-        RequestShown::Cancelled => Shown::Cancelled,
-        RequestShown::Paid if just_now => Shown::PaidJustNow,
-        RequestShown::Paid => Shown::Paid,
-    };
-    let validity = if request.is_expired(now) {
-        Validity::Over
-    } else {
-        Validity::Running
-    };
+/// Decides how a request is served after a start. A payment for one that is not served is taken all the same.
+fn stand_again(
+    shown: RequestShown,
+    valid_until: Time,
+    paid_at: Option<Time>,
+    now: Time,
+) -> Option<Standing> {
+    let is_paid_just_now = paid_at.is_some_and(|at| now.ms_since(at) < PAID_JUST_NOW_MS);
 
-    RequestFacts {
-        issued: request.issued.is_some(),
-        shown,
-        validity,
+    match shown {
+        RequestShown::Open => (now <= valid_until).then_some(Standing::Open),
+        RequestShown::Cancelled => None,
+        RequestShown::Paid => is_paid_just_now.then_some(Standing::Paid),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_request_is_served_again_while_it_may_be_paid_or_its_payer_may_lack_the_receipt() {
+        let (now, over) = (Time::from_ms(PAID_JUST_NOW_MS), Time::from_ms(0));
+        let stand = |shown, valid_until, paid_at| stand_again(shown, valid_until, paid_at, now);
+
+        assert_eq!(stand(RequestShown::Open, now, None), Some(Standing::Open));
+        assert_eq!(stand(RequestShown::Open, over, None), None);
+        assert_eq!(stand(RequestShown::Cancelled, now, None), None);
+        for valid_until in [now, over] {
+            let paid = |at| stand(RequestShown::Paid, valid_until, Some(Time::from_ms(at)));
+            assert_eq!(paid(0), None);
+            assert_eq!(paid(1), Some(Standing::Paid));
+        }
     }
 }
