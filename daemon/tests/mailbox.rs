@@ -152,7 +152,7 @@ async fn what_does_not_belong_into_a_mailbox_is_shown_and_keeps_nothing_else_bac
         assert!(held(&payee, pair), "beyond the first answer too");
     }
     assert!(!held(&payee, &strange));
-    let shown: Vec<_> = status.poisoned.iter().map(|item| &item.item).collect();
+    let shown: Vec<_> = status.set_aside.iter().map(|item| &item.item).collect();
     assert_eq!(shown, [&strange.hash().to_string()]);
     online.stop().await;
 }

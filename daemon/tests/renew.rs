@@ -29,7 +29,11 @@ async fn certificates_are_renewed_before_a_third_of_their_validity_is_left_and_n
 
     let status = online.sync.run().await.expect("runs");
 
-    let failed: Vec<_> = status.parts.iter().filter(|part| !part.succeeded).collect();
+    let failed: Vec<_> = status
+        .parts
+        .iter()
+        .filter(|part| part.outcome.is_err())
+        .collect();
     assert!(failed.is_empty(), "{failed:?}");
     assert_eq!(numbers(&device), (3, 3));
     let state = device.wallet.status().await.ta_state.expect("it answers");
@@ -57,7 +61,11 @@ async fn when_the_providers_keys_roll_over_the_device_follows_and_keeps_the_old_
     provider.roll_over(bank.rolled_over(7));
     let status = online.sync.run().await.expect("runs");
 
-    let failed: Vec<_> = status.parts.iter().filter(|part| !part.succeeded).collect();
+    let failed: Vec<_> = status
+        .parts
+        .iter()
+        .filter(|part| part.outcome.is_err())
+        .collect();
     assert!(failed.is_empty(), "{failed:?}");
     let new = chain(&device);
     assert_ne!(new.leaf.body().issuer, old.leaf.body().issuer);

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use ble_proto::gossip::GossipItem;
-use blepayd::api::types::SyncStatus;
 use blepayd::sync::SyncError;
+use blepayd::sync::SyncRuns;
 use blepayd::wallet::{Mode, PaymentEvent, Target};
 use ops_proto::PublicKey;
 use ops_proto::message::{ProviderStanding, RememberedItem};
@@ -101,7 +101,7 @@ async fn an_answer_that_breaks_a_restored_server_keeps_no_other_back_and_is_show
     let status = online.sync.run().await.expect("runs");
 
     assert_eq!(failures(&status), Vec::<&str>::new());
-    let shown: Vec<_> = status.poisoned.iter().map(|item| &*item.item).collect();
+    let shown: Vec<_> = status.set_aside.iter().map(|item| &*item.item).collect();
     assert_eq!(shown, ["withdrawal i = 2"]);
     assert_eq!(provider.books().online, ONLINE - 900, "the deposit is told");
     provider.breaks_on_withdrawals(false);
@@ -201,10 +201,10 @@ async fn an_answer_that_the_server_kept_from_its_life_before_is_taken() {
     online.stop().await;
 }
 
-fn failures(status: &SyncStatus) -> Vec<&str> {
-    let failed = status.parts.iter().filter(|part| !part.succeeded);
+fn failures(status: &SyncRuns) -> Vec<&str> {
+    let failed = status.parts.iter().filter(|part| part.outcome.is_err());
 
-    failed.map(|part| part.part.as_str()).collect()
+    failed.map(|part| part.part).collect()
 }
 
 #[tokio::test(flavor = "multi_thread")]

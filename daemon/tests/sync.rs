@@ -4,12 +4,11 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use blepayd::api::types::SyncStatus;
 use blepayd::connectivity;
 use blepayd::journal::book::DepositStage;
 use blepayd::journal::{Enrolled, Fact};
 use blepayd::shutdown::Shutdown;
-use blepayd::sync::{Sync, SyncError};
+use blepayd::sync::{Sync, SyncError, SyncRuns};
 use blepayd::wallet::{Mode, PaymentEvent, Target};
 use ops_proto::list::List;
 use ops_proto::message::{
@@ -58,7 +57,7 @@ async fn a_payment_that_breaks_the_server_never_blocks_the_rest() {
             .count()
     });
     assert_eq!(claimed, pairs.len(), "the other parts went on");
-    let shown: Vec<_> = status.poisoned.iter().map(|item| &item.item).collect();
+    let shown: Vec<_> = status.set_aside.iter().map(|item| &item.item).collect();
     assert_eq!(shown, [&poison.to_string()]);
 }
 
@@ -118,9 +117,9 @@ async fn an_answer_that_the_provider_did_not_sign_changes_nothing() {
         let payment = book.incoming_by_hash(&hash).expect("held");
         assert_eq!((payment.report, payment.claim), (None, None));
     });
-    assert_eq!(status.poisoned.len(), 1, "shown once");
+    assert_eq!(status.set_aside.len(), 1, "shown once");
     assert!(
-        status.poisoned[0]
+        status.set_aside[0]
             .reason
             .contains("not signed by the provider")
     );
@@ -270,7 +269,7 @@ async fn start(device: &Device, enrolled: Enrolled, shutdown: &Shutdown) -> Sync
     Sync::start(device.wallet.clone(), uses_ta, hints, shutdown)
 }
 
-pub(crate) async fn run(device: &Device, enrolled: Enrolled) -> SyncStatus {
+pub(crate) async fn run(device: &Device, enrolled: Enrolled) -> SyncRuns {
     let shutdown = Shutdown::new();
     let sync = start(device, enrolled, &shutdown).await;
     let status = sync.run().await.expect("runs");

@@ -203,7 +203,11 @@ impl World {
         let server = provider.serve().await;
         let online: Online = enrol(&device, &server, &bank).await;
         let status = online.sync.run().await.expect("runs");
-        let failed: Vec<_> = status.parts.iter().filter(|part| !part.succeeded).collect();
+        let failed: Vec<_> = status
+            .parts
+            .iter()
+            .filter(|part| part.outcome.is_err())
+            .collect();
         assert!(failed.is_empty(), "{failed:?}");
         online.stop().await;
 

@@ -8,6 +8,7 @@ use ops_proto::contract::TaRefused;
 use super::types::ErrorBody;
 use crate::journal::JournalError;
 use crate::sync::SyncError;
+use crate::ta::TaError;
 use crate::wallet::WalletError;
 
 /// A refusal: its HTTP status, a stable code, a sentence, and what to do.
@@ -118,7 +119,65 @@ impl From<SyncError> for ApiError {
 
         Self {
             status,
-            body: error.body(),
+            body: ErrorBody::from(&error),
+        }
+    }
+}
+
+impl From<&SyncError> for ErrorBody {
+    fn from(error: &SyncError) -> Self {
+        let (code, hint) = match error {
+            SyncError::Unreachable(_) => (
+                "offline",
+                "nothing is lost: the daemon tries again by itself when the network is back",
+            ),
+            SyncError::Refused(refusal) => {
+                return Self {
+                    code: refusal.code.clone(),
+                    message: refusal.message.clone(),
+                    hint: refusal.hint.clone(),
+                };
+            }
+            SyncError::Busy => ("server-busy", "the daemon tries again by itself"),
+            SyncError::ServerFailed(_) => ("server-failed", "the daemon tries again by itself"),
+            SyncError::NotBelieved(_) => (
+                "answer-refused",
+                "check the network and the enrolment with the provider; nothing was changed",
+            ),
+            SyncError::Ta(error) => ta_code(error),
+            SyncError::Journal(_) => ("journal", "free some space; see blepay doctor"),
+            SyncError::NotRegistered => (
+                "not-registered",
+                "blepay init FILE, then blepay sync while online",
+            ),
+            SyncError::DepositPending => (
+                "deposit-pending",
+                "it is finished by itself when the server can be reached; see blepay status",
+            ),
+            SyncError::WithdrawPending => (
+                "withdraw-pending",
+                "it is finished by itself when the server can be reached; see blepay status",
+            ),
+            SyncError::NothingHeld => ("nothing-held", "see blepay status"),
+            SyncError::NewLife => ("server-restored", "it goes on by itself; nothing is lost"),
+            SyncError::OldLife => (
+                "answer-refused",
+                "the provider runs a copy of its server that it must not; nothing was changed",
+            ),
+            SyncError::TaWorks => (
+                "ta-works",
+                "blepay retire ends it and pays what it holds at once",
+            ),
+            SyncError::OtherTa => ("other-ta", "see blepay status"),
+            SyncError::Randomness => ("randomness", "see the kernel's log"),
+            SyncError::Enrolment(_) => ("enrolment", "ask the provider for a new enrolment file"),
+            SyncError::Stopped => ("stopping", "try again when the daemon runs"),
+        };
+
+        Self {
+            code: code.to_owned(),
+            message: error.to_string(),
+            hint: hint.to_owned(),
         }
     }
 }
@@ -218,4 +277,51 @@ fn pin_hint(refused: TaRefused) -> &'static str {
     }
 
     "nothing has moved; blepay status shows the tries that are left"
+}
+
+/// Returns the code of a TA's failure, and what to do.
+fn ta_code(error: &TaError) -> (&'static str, &'static str) {
+    match error {
+        TaError::Refused(refused) => ("ta-refused", ta_hint(*refused)),
+        TaError::Halted(_) => (
+            "ta-halted",
+            "this TA never signs with this journal again: blepay recover",
+        ),
+        TaError::Ended => (
+            "ta-ended",
+            "blepay recover --help says how to put a new one in its place",
+        ),
+        TaError::Absent => (
+            "no-ta",
+            "this wallet can be paid; only one with a trusted application can hold money",
+        ),
+        TaError::Unreachable(_)
+        | TaError::Journal(_)
+        | TaError::OtherAnswer
+        | TaError::Busy
+        | TaError::Stopped => (
+            "ta-unreachable",
+            "see whether blepay-ta runs: systemctl status blepay-ta",
+        ),
+    }
+}
+
+fn ta_hint(refused: TaRefused) -> &'static str {
+    if refused == TaRefused::BalanceLimit {
+        return "deposit less, or pay first";
+    }
+    if refused == TaRefused::DepositPending {
+        return "blepay sync finishes the open deposit";
+    }
+    if refused == TaRefused::WithdrawPending {
+        return "blepay sync finishes the withdrawal";
+    }
+    if refused == TaRefused::Balance {
+        return "blepay withdraw --all takes what is there";
+    }
+    if refused == TaRefused::OfflineLimit {
+        return "blepay sync while online";
+    }
+
+    "nothing has moved; see blepay status"
 }

@@ -329,7 +329,8 @@ pub struct SyncStatus {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SyncPart {
     /// `provider`, `lives`, `register_client`, `register_ta`, `renew`, `report`, `deposit`, `withdraw`,
-    /// `retire`, `death`, `mailbox`, `hand_in`, `claim`, `status`, `settlement` or `account`.
+    /// `retire`, `death`, `mailbox`, `hand_in`, `claim`, `status`, `settlement`, `account` or `lists`; `reach` alone
+    /// when the server is not there, `enrolment` alone when it cannot be used.
     pub part: String,
     /// Whether it succeeded, nothing to do included.
     pub succeeded: bool,

@@ -7,19 +7,21 @@ use ops_proto::{Balance, Currency, Signed};
 use super::guard::{LimitWarning, PinStatus};
 use super::state::ApiState;
 use super::types::{
-    AccountStatus, Direction, Identity, Money, Nearby, Payment, PaymentState, RadioStatus, Request,
-    RequestState, Status, TaCondition, TaStatus, Unsynced, Waiting,
+    AccountStatus, Direction, ErrorBody, Identity, Money, Nearby, Payment, PaymentState,
+    PoisonedItem, RadioStatus, Request, RequestState, Status, SyncPart, SyncStatus, TaCondition,
+    TaStatus, Unsynced, Waiting,
 };
 use crate::journal::Book;
 use crate::journal::book::{EndedTa, Held, RequestShown};
 use crate::radio::RadioState;
+use crate::sync::{PartOutcome, SetAside, SyncRuns};
 use crate::ta::TaAccess;
 use crate::wallet::{self, Offer, PaymentView, Registration, RequestView, WalletStatus};
 
 /// Returns where the wallet stands.
 pub(super) async fn status(state: &ApiState) -> Status {
     let wallet = state.wallet.status().await;
-    let sync = state.sync.status().borrow().clone();
+    let sync = SyncStatus::from(&*state.sync.status().borrow());
     let requests = state.wallet.requests();
     let requests_open = requests.iter().filter(|request| is_open(request)).count();
     let (identity, account, unsynced, waiting) = state.wallet.journal().view(|book| {
@@ -44,6 +46,36 @@ pub(super) async fn status(state: &ApiState) -> Status {
         requests_open: count(requests_open),
         unsynced,
         sync,
+    }
+}
+
+impl From<&SyncRuns> for SyncStatus {
+    fn from(runs: &SyncRuns) -> Self {
+        Self {
+            running: runs.running,
+            reachable: runs.reachable,
+            succeeded_at_ms: runs.succeeded_at.map(|at| at.as_ms()),
+            ended_at_ms: runs.ended_at.map(|at| at.as_ms()),
+            next_at_ms: runs.next_at.map(|at| at.as_ms()),
+            parts: runs.parts.iter().map(part).collect(),
+            poisoned: runs.set_aside.iter().map(poisoned).collect(),
+        }
+    }
+}
+
+fn part(done: &PartOutcome) -> SyncPart {
+    SyncPart {
+        part: done.part.to_owned(),
+        succeeded: done.outcome.is_ok(),
+        items: *done.outcome.as_ref().unwrap_or(&0),
+        error: done.outcome.as_ref().err().map(ErrorBody::from),
+    }
+}
+
+fn poisoned(item: &SetAside) -> PoisonedItem {
+    PoisonedItem {
+        item: item.item.clone(),
+        reason: item.reason.clone(),
     }
 }
 

@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use ops_proto::{Digest, RequestId};
 
 use super::error::SyncError;
+use super::outcome::SetAside;
 use super::server::{Life, Server};
-use crate::api::types::PoisonedItem;
 use crate::clock;
 use crate::journal::{Fact, Journal};
 use crate::ta::{TaError, TaHandle};
@@ -20,7 +20,7 @@ pub(super) struct Context {
     pub(super) uses_ta: bool,
     /// Pairs that fail alone in this run; the rest goes on without them.
     pub(super) set_aside: BTreeSet<Digest>,
-    pub(super) poisoned: Vec<PoisonedItem>,
+    pub(super) poisoned: Vec<SetAside>,
     /// Requests that the TA said are closed.
     pub(super) closed: BTreeSet<RequestId>,
 }
@@ -53,7 +53,7 @@ impl Context {
     /// Sets anything else aside that fails alone.
     pub(super) fn note_poisoned(&mut self, item: String, error: &SyncError) {
         tracing::warn!(item, %error, "Set aside what the server does not take");
-        let item = PoisonedItem {
+        let item = SetAside {
             item,
             reason: error.to_string(),
         };
@@ -72,7 +72,7 @@ impl Context {
     pub(super) fn poison(&mut self, payment: Digest, error: &SyncError) {
         tracing::warn!(%payment, %error, "Set a payment aside that the server does not take");
         let _new = self.set_aside.insert(payment);
-        let item = PoisonedItem {
+        let item = SetAside {
             item: payment.to_string(),
             reason: error.to_string(),
         };

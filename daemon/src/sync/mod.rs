@@ -17,6 +17,7 @@ mod context;
 mod enrol;
 mod error;
 mod orders;
+mod outcome;
 mod parts;
 mod runner;
 mod schedule;
@@ -24,12 +25,12 @@ mod server;
 mod stamp;
 
 pub use enrol::{EnrolmentChecked, EnrolmentFault, check_enrolment};
-pub use error::SyncError;
+pub use error::{ServerRefusal, SyncError};
+pub use outcome::{PartOutcome, SetAside, SyncRuns};
 
 use ops_proto::{Amount, PublicKey};
 use tokio::sync::{mpsc, oneshot, watch};
 
-use crate::api::types::SyncStatus;
 use crate::connectivity::Hints;
 use crate::journal::book::{Deposit, Held, Withdrawal};
 use crate::shutdown::Shutdown;
@@ -44,7 +45,7 @@ pub const ORDERS_QUEUED_MAX: usize = 16;
 #[derive(Clone, Debug)]
 pub struct Sync {
     orders: mpsc::Sender<Order>,
-    status: watch::Receiver<SyncStatus>,
+    status: watch::Receiver<SyncRuns>,
 }
 
 impl Sync {
@@ -59,7 +60,7 @@ impl Sync {
         shutdown: &Shutdown,
     ) -> Self {
         let (orders, queue) = mpsc::channel(ORDERS_QUEUED_MAX);
-        let (status_in, status) = watch::channel(SyncStatus::default());
+        let (status_in, status) = watch::channel(SyncRuns::default());
         let runner = Runner::new(wallet, uses_ta, status_in);
         shutdown.spawn(runner.run(queue, hints, shutdown.stop()));
 
@@ -71,7 +72,7 @@ impl Sync {
     /// # Errors
     ///
     /// [`SyncError::Stopped`] when the daemon stops.
-    pub async fn run(&self) -> Result<SyncStatus, SyncError> {
+    pub async fn run(&self) -> Result<SyncRuns, SyncError> {
         let (done, outcome) = oneshot::channel();
         self.order(Order::Run { done }).await?;
 
@@ -132,7 +133,7 @@ impl Sync {
 
     /// Returns what the last run did; a watch, for who waits.
     #[must_use]
-    pub fn status(&self) -> watch::Receiver<SyncStatus> {
+    pub fn status(&self) -> watch::Receiver<SyncRuns> {
         self.status.clone()
     }
 

@@ -7,14 +7,13 @@ use super::context::Context;
 use super::error::SyncError;
 use super::parts::{death, deposit, lives, retire, withdraw};
 use super::runner::Runner;
-use super::{Deposited, Ended, Withdrawn};
-use crate::api::types::SyncStatus;
+use super::{Deposited, Ended, SyncRuns, Withdrawn};
 
 /// What somebody wants done.
 #[derive(Debug)]
 pub(super) enum Order {
     Run {
-        done: oneshot::Sender<SyncStatus>,
+        done: oneshot::Sender<SyncRuns>,
     },
     Deposit {
         amount: Amount,

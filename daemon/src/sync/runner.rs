@@ -12,13 +12,13 @@ use tokio_util::sync::CancellationToken;
 use super::context::Context;
 use super::error::SyncError;
 use super::orders::Order;
+use super::outcome::{PartOutcome, SetAside, SyncRuns};
 use super::parts::{
     account, claim, death, deposit, hand_in, lists, lives, mailbox, register, renew, report,
     retire, status, withdraw,
 };
 use super::schedule::{Left, Schedule};
 use super::server::{Life, Server};
-use crate::api::types::{PoisonedItem, SyncPart, SyncStatus};
 use crate::clock;
 use crate::connectivity::Hints;
 use crate::journal::{Book, Fact, Recorded};
@@ -39,7 +39,7 @@ enum Reason {
 pub(super) struct Runner {
     pub(super) wallet: Wallet,
     uses_ta: watch::Receiver<bool>,
-    status: watch::Sender<SyncStatus>,
+    status: watch::Sender<SyncRuns>,
     schedule: Schedule,
     next: Instant,
     server: Option<Server>,
@@ -50,7 +50,7 @@ impl Runner {
     pub(super) fn new(
         wallet: Wallet,
         uses_ta: watch::Receiver<bool>,
-        status: watch::Sender<SyncStatus>,
+        status: watch::Sender<SyncRuns>,
     ) -> Self {
         Self {
             wallet,
@@ -183,7 +183,7 @@ impl Runner {
         self.ended(log, poisoned);
     }
 
-    fn ended(&mut self, log: Log, poisoned: Vec<PoisonedItem>) {
+    fn ended(&mut self, log: Log, poisoned: Vec<SetAside>) {
         let left = if log.failed() || !poisoned_only_for_ever(&poisoned, &self.wallet) {
             Left::Failed
         } else if self.wallet.journal().view(waits) {
@@ -205,13 +205,13 @@ impl Runner {
         self.status.send_modify(|status| {
             status.running = false;
             status.reachable = Some(log.reachable);
-            status.ended_at_ms = Some(now.as_ms());
+            status.ended_at = Some(now);
             if !log.failed() {
-                status.succeeded_at_ms = Some(now.as_ms());
+                status.succeeded_at = Some(now);
             }
-            status.next_at_ms = Some(now.saturating_add_ms(delay_ms).as_ms());
+            status.next_at = Some(now.saturating_add_ms(delay_ms));
             status.parts = log.parts;
-            status.poisoned = poisoned;
+            status.set_aside = poisoned;
         });
     }
 }
@@ -219,26 +219,21 @@ impl Runner {
 /// What the parts of one run did.
 #[derive(Debug, Default)]
 struct Log {
-    parts: Vec<SyncPart>,
+    parts: Vec<PartOutcome>,
     reachable: bool,
 }
 
 impl Log {
-    fn note(&mut self, part: &str, outcome: Result<u64, SyncError>) {
+    fn note(&mut self, part: &'static str, outcome: Result<u64, SyncError>) {
         if let Err(error) = &outcome {
             tracing::debug!(part, %error, "A part of sync did not succeed");
             self.reachable = !error.is_unreachable() && self.reachable;
         }
-        self.parts.push(SyncPart {
-            part: part.to_owned(),
-            succeeded: outcome.is_ok(),
-            items: *outcome.as_ref().unwrap_or(&0),
-            error: outcome.err().map(|error| error.body()),
-        });
+        self.parts.push(PartOutcome { part, outcome });
     }
 
     fn failed(&self) -> bool {
-        self.parts.iter().any(|part| !part.succeeded)
+        self.parts.iter().any(|part| part.outcome.is_err())
     }
 }
 
@@ -300,7 +295,7 @@ const fn is_reason(fact: &Fact) -> bool {
 }
 
 /// Returns the payments that the server will never honour.
-fn refused(book: &Book) -> Vec<PoisonedItem> {
+fn refused(book: &Book) -> Vec<SetAside> {
     let outgoing = book
         .outgoing()
         .filter_map(|(_, payment)| Some((payment.pair.as_ref()?.hash(), payment.report)));
@@ -311,7 +306,7 @@ fn refused(book: &Book) -> Vec<PoisonedItem> {
     outgoing
         .chain(incoming)
         .filter_map(|(hash, outcome)| match outcome {
-            Some(ItemOutcome::Refused(reason)) => Some(PoisonedItem {
+            Some(ItemOutcome::Refused(reason)) => Some(SetAside {
                 item: hash.to_string(),
                 reason: reason.to_string(),
             }),
@@ -321,7 +316,7 @@ fn refused(book: &Book) -> Vec<PoisonedItem> {
 }
 
 /// Whether nothing was set aside in this run: what the server refused for ever is not tried again.
-fn poisoned_only_for_ever(poisoned: &[PoisonedItem], wallet: &Wallet) -> bool {
+fn poisoned_only_for_ever(poisoned: &[SetAside], wallet: &Wallet) -> bool {
     let for_ever = wallet.journal().view(refused);
 
     poisoned.iter().all(|item| for_ever.contains(item))

@@ -13,9 +13,8 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::{ClientConfig, RootCertStore};
 
-use super::error::SyncError;
+use super::error::{ServerRefusal, SyncError};
 use super::stamp::Stamped;
-use crate::api::types::ErrorBody;
 use crate::clock;
 use crate::journal::Enrolled;
 
@@ -303,13 +302,13 @@ fn refusal(status: StatusCode, body: &[u8]) -> SyncError {
     }
     serde_json::from_slice(body).map_or_else(
         |_| {
-            SyncError::Refused(ErrorBody {
+            SyncError::Refused(ServerRefusal {
                 code: "server-refused".to_owned(),
                 message: format!("the server answered {status}"),
                 hint: "check the server's address in the enrolment".to_owned(),
             })
         },
-        |body: ErrorBody| SyncError::Refused(body),
+        |refusal: ServerRefusal| SyncError::Refused(refusal),
     )
 }
 

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use blepayd::api::types::ErrorBody;
 use blepayd::journal::Fact;
 use blepayd::radio::memory::MemoryAir;
 use blepayd::sync::check_enrolment;
@@ -110,14 +111,12 @@ impl Town {
     pub(crate) async fn sync(&self, person: &Person) -> Option<Vec<String>> {
         let device = person.device()?;
         let ran = self.world.at(person.node, device.sync.run()).await.ok()?;
-        let failed = ran.parts.iter().filter(|part| !part.succeeded);
-        let mut troubles: Vec<_> = failed
-            .map(|part| {
-                let error = part.error.as_ref().map(|error| error.message.clone());
-                format!("{}: {}", part.part, error.unwrap_or_default())
-            })
-            .collect();
-        let poisoned = ran.poisoned.iter();
+        let failed = ran.parts.iter().filter_map(|part| {
+            let error = part.outcome.as_ref().err()?;
+            Some(format!("{}: {}", part.part, ErrorBody::from(error).message))
+        });
+        let mut troubles: Vec<_> = failed.collect();
+        let poisoned = ran.set_aside.iter();
         troubles.extend(poisoned.map(|item| format!("poisoned {}: {}", item.item, item.reason)));
 
         Some(troubles)

@@ -12,7 +12,7 @@ use tokio_stream::wrappers::{BroadcastStream, WatchStream};
 
 use super::super::error::ApiError;
 use super::super::state::ApiState;
-use super::super::types::Event;
+use super::super::types::{Event, SyncStatus};
 use super::super::views;
 use super::Api;
 use super::payments::session;
@@ -34,7 +34,9 @@ pub(super) async fn all(State(api): Api) -> Events {
     });
     let syncs = syncs
         .filter(|sync| std::future::ready(!sync.running))
-        .map(|sync| Event::Sync { sync });
+        .map(|sync| Event::Sync {
+            sync: SyncStatus::from(&sync),
+        });
 
     sse(&api, stream::select(wallet, syncs).boxed())
 }

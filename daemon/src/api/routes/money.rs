@@ -5,7 +5,7 @@ use axum::extract::State;
 use ops_proto::message::DepositOutcome;
 
 use super::super::extract::Body;
-use super::super::types::{Deposit, DepositOrder, DepositState, Money, SyncReport};
+use super::super::types::{Deposit, DepositOrder, DepositState, Money, SyncReport, SyncStatus};
 use super::super::views;
 use super::{Answer, Api};
 use crate::journal::book::DepositStage;
@@ -42,7 +42,7 @@ pub(super) async fn deposit(State(api): Api, Body(order): Body<DepositOrder>) ->
 
 pub(super) async fn sync(State(api): Api) -> Answer<SyncReport> {
     let _enrolled = api.currency()?;
-    let sync = api.sync.run().await?;
+    let sync = SyncStatus::from(&api.sync.run().await?);
     let unsynced = api.wallet.journal().view(views::unsynced);
 
     Ok(Json(SyncReport { sync, unsynced }))
