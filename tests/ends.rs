@@ -254,7 +254,11 @@ impl Device {
     /// Syncs once, with success in every part.
     async fn runs(&self) {
         let status = self.sync.run().await.expect("runs");
-        let failed: Vec<_> = status.parts.iter().filter(|part| part.outcome.is_err()).collect();
+        let failed: Vec<_> = status
+            .parts
+            .iter()
+            .filter(|part| part.outcome.is_err())
+            .collect();
         assert!(failed.is_empty(), "{failed:?}");
         assert!(status.set_aside.is_empty(), "{:?}", status.set_aside);
     }

@@ -1,6 +1,7 @@
 //! The promises.
 
 mod architecture;
+mod circles;
 mod ends;
 mod oem;
 mod packages;

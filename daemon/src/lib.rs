@@ -16,6 +16,7 @@ pub mod connectivity;
 pub mod identity;
 pub mod journal;
 pub mod lists;
+pub mod money;
 pub mod radio;
 pub mod recovery;
 pub mod shutdown;

@@ -5,7 +5,7 @@ use ops_proto::message::ProviderStanding;
 use ops_proto::{Balance, Currency};
 use serde::{Deserialize, Serialize};
 
-use super::types::{Money, MoneyOrder};
+use super::money::{Money, MoneyOrder};
 use crate::lists::ListView;
 use crate::wallet;
 

@@ -1,9 +1,9 @@
 //! The local API: HTTP on a Unix socket, JSON, server-sent events. There is no second way in.
 //!
-//! - [`types`], [`guard`]: the bodies; [`error`]: refusals;
+//! - [`types`], [`guard`], [`money`]: the bodies; [`error`]: refusals;
 //! - [`server`]: listens and answers; [`state`]: with what;
 //! - [`client`]: the way in, for the command line;
-//! - [`money`]: amounts between people and integers; [`access`]: who may.
+//! - [`access`]: who may.
 
 pub mod access;
 pub mod client;

@@ -1,47 +1,55 @@
-//! Amounts between people and integers, by the decimals of ISO 4217.
+//! Money in the JSON of the local API.
 
-use ops_proto::Currency;
+use ops_proto::{Amount, Balance, Currency};
+use serde::{Deserialize, Serialize};
 
-/// Returns the decimals of a currency; 2 where ISO 4217 has none or does not know it.
-#[must_use]
-pub fn exponent(currency: Currency) -> u8 {
-    iso_currency::Currency::from_code(currency.as_str())
-        .and_then(iso_currency::Currency::exponent)
-        .and_then(|exponent| u8::try_from(exponent).ok())
-        .unwrap_or(DECIMALS_DEFAULT)
+use crate::money;
+
+/// Money as the API writes it: `{"minor_units":1250,"currency":"EUR","text":"12.50"}`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Money {
+    /// Integer minor units: cents, for a currency with two decimals.
+    pub minor_units: u64,
+    /// The ISO 4217 code.
+    pub currency: String,
+    /// The same as people write it. Ignored when read.
+    #[serde(default)]
+    pub text: String,
 }
 
-/// Writes minor units as people do: `1250` of EUR is `12.50`.
-#[must_use]
-pub fn text(minor_units: u64, currency: Currency) -> String {
-    let decimals = usize::from(exponent(currency));
-    if decimals == 0 {
-        return minor_units.to_string();
+impl Money {
+    /// Writes an amount.
+    #[must_use]
+    pub fn of(amount: Amount, currency: Currency) -> Self {
+        Self::rest(Balance::from_minor_units(amount.minor_units()), currency)
     }
-    let width = decimals.saturating_add(1);
-    let digits = format!("{minor_units:0>width$}");
-    let (whole, fraction) = digits.split_at(digits.len().saturating_sub(decimals));
 
-    format!("{whole}.{fraction}")
+    /// Writes a balance.
+    #[must_use]
+    pub fn rest(balance: Balance, currency: Currency) -> Self {
+        Self {
+            minor_units: balance.minor_units(),
+            currency: currency.to_string(),
+            text: money::text(balance.minor_units(), currency),
+        }
+    }
 }
 
-const DECIMALS_DEFAULT: u8 = 2;
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn money_is_written_with_the_decimals_of_its_currency() {
-        let eur = "EUR".parse().expect("a code");
-        let jpy = "JPY".parse().expect("a code");
-        let kwd = "KWD".parse().expect("a code");
-
-        assert_eq!(text(1250, eur), "12.50");
-        assert_eq!(text(5, eur), "0.05");
-        assert_eq!(text(0, eur), "0.00");
-        assert_eq!(text(1250, jpy), "1250");
-        assert_eq!(text(1250, kwd), "1.250");
-        assert_eq!(text(u64::MAX, eur), "184467440737095516.15");
+impl std::fmt::Display for Money {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} {}", self.text, self.currency)
     }
+}
+
+/// Money that a caller asks for: `{"minor_units":1250,"currency":"EUR"}`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MoneyOrder {
+    /// Integer minor units, at least 1.
+    pub minor_units: u64,
+    /// The ISO 4217 code; must be the wallet's.
+    pub currency: String,
+    /// Taken back from what the API wrote; not read.
+    #[serde(default, skip_serializing)]
+    pub text: Option<String>,
 }

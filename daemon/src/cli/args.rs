@@ -6,6 +6,7 @@ use clap::{Args, Parser, Subcommand};
 
 use super::guard_args::{PIN, Pin, REFUND, Refund};
 use super::help::{DEMO, DEPOSIT, INIT, OVERVIEW, PAY, POLICY, RECOVER, REQUEST, RETIRE, WITHDRAW};
+use super::when::seconds;
 
 /// Where the daemon listens unless told otherwise.
 pub const SOCKET_DEFAULT: &str = "/run/blepay/api.sock";
@@ -340,34 +341,6 @@ pub struct Man {
     pub folder: Option<PathBuf>,
 }
 
-pub(super) fn seconds(text: &str) -> Result<u64, String> {
-    let refusal = || "write a time as 90s, 15m, 2h or 7d".to_owned();
-    let (number, unit) = match text.char_indices().next_back() {
-        Some((at, unit)) if unit.is_ascii_alphabetic() => (text.get(..at), unit),
-        Some(_) => (Some(text), 's'),
-        None => return Err(refusal()),
-    };
-    let factor: u64 = match unit {
-        's' => 1,
-        'm' => 60,
-        'h' => 3600,
-        'd' => 24 * 3600,
-        _ => return Err(refusal()),
-    };
-    let number = number
-        .filter(|digits| digits.bytes().all(|digit| digit.is_ascii_digit()))
-        .and_then(|digits| digits.parse::<u64>().ok())
-        .filter(|number| *number > 0)
-        .ok_or_else(refusal)?;
-
-    number
-        .checked_mul(factor)
-        .filter(|seconds| *seconds <= SECONDS_MAX)
-        .ok_or_else(|| "the longest time is 30 days".to_owned())
-}
-
-const SECONDS_MAX: u64 = 30 * 24 * 3600;
-
 #[cfg(test)]
 mod tests {
     use clap::CommandFactory;
@@ -378,28 +351,6 @@ mod tests {
     #[test]
     fn the_grammar_contradicts_itself_nowhere() {
         Cli::command().debug_assert();
-    }
-
-    #[test]
-    fn times_read_as_people_write_them() {
-        assert_eq!(seconds("90"), Ok(90));
-        assert_eq!(seconds("90s"), Ok(90));
-        assert_eq!(seconds("15m"), Ok(900));
-        assert_eq!(seconds("30d"), Ok(SECONDS_MAX));
-        for text in [
-            "",
-            "s",
-            "0",
-            "-1s",
-            "+1s",
-            "1.5h",
-            "31d",
-            "99999999999999999d",
-            "1y",
-            "1ß",
-        ] {
-            assert!(seconds(text).is_err(), "{text:?}");
-        }
     }
 
     #[test]

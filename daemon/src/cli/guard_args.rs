@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
-use super::args::seconds;
+use super::when::seconds;
 
 /// `blepay pin`.
 #[derive(Debug, Args)]

@@ -1,4 +1,4 @@
-//! Instants for people.
+//! Instants and times, as people read and write them.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -56,6 +56,36 @@ const fn civil(day: u64) -> (u64, u64, u64) {
     (if month <= 2 { year + 1 } else { year }, month, day)
 }
 
+/// Reads a time such as `90s`, `15m`, `2h` or `7d`.
+pub(crate) fn seconds(text: &str) -> Result<u64, String> {
+    let refusal = || "write a time as 90s, 15m, 2h or 7d".to_owned();
+    let (number, unit) = match text.char_indices().next_back() {
+        Some((at, unit)) if unit.is_ascii_alphabetic() => (text.get(..at), unit),
+        Some(_) => (Some(text), 's'),
+        None => return Err(refusal()),
+    };
+    let factor: u64 = match unit {
+        's' => 1,
+        'm' => 60,
+        'h' => 3600,
+        'd' => 24 * 3600,
+        _ => return Err(refusal()),
+    };
+    let number = number
+        .filter(|digits| digits.bytes().all(|digit| digit.is_ascii_digit()))
+        .and_then(|digits| digits.parse::<u64>().ok())
+        .filter(|number| *number > 0)
+        .ok_or_else(refusal)?;
+
+    number
+        .checked_mul(factor)
+        .filter(|seconds| *seconds <= SECONDS_MAX)
+        .ok_or_else(|| "the longest time is 30 days".to_owned())
+}
+
+/// The longest time that is read: 30 days.
+const SECONDS_MAX: u64 = 30 * 24 * 3600;
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -66,5 +96,27 @@ mod tests {
         assert_eq!(utc(951_782_400_000), "2000-02-29 00:00 UTC");
         assert_eq!(utc(1_795_368_600_000), "2026-11-22 17:30 UTC");
         assert_eq!(utc(4_107_542_399_000), "2100-02-28 23:59 UTC");
+    }
+
+    #[test]
+    fn times_read_as_people_write_them() {
+        assert_eq!(seconds("90"), Ok(90));
+        assert_eq!(seconds("90s"), Ok(90));
+        assert_eq!(seconds("15m"), Ok(900));
+        assert_eq!(seconds("30d"), Ok(SECONDS_MAX));
+        for text in [
+            "",
+            "s",
+            "0",
+            "-1s",
+            "+1s",
+            "1.5h",
+            "31d",
+            "99999999999999999d",
+            "1y",
+            "1ß",
+        ] {
+            assert!(seconds(text).is_err(), "{text:?}");
+        }
     }
 }

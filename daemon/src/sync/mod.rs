@@ -35,8 +35,7 @@ use crate::connectivity::Hints;
 use crate::journal::book::{Deposit, Held, Withdrawal};
 use crate::shutdown::Shutdown;
 use crate::wallet::Wallet;
-use orders::Order;
-use runner::Runner;
+use runner::{Order, Runner};
 
 /// Orders that wait for the run under way.
 pub const ORDERS_QUEUED_MAX: usize = 16;

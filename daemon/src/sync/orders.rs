@@ -1,36 +1,12 @@
 //! What people order that needs both the TA and the server.
 
 use ops_proto::{Amount, PublicKey};
-use tokio::sync::oneshot;
 
 use super::context::Context;
 use super::error::SyncError;
-use super::parts::{death, deposit, lives, retire, withdraw};
-use super::runner::Runner;
-use super::{Deposited, Ended, SyncRuns, Withdrawn};
-
-/// What somebody wants done.
-#[derive(Debug)]
-pub(super) enum Order {
-    Run {
-        done: oneshot::Sender<SyncRuns>,
-    },
-    Deposit {
-        amount: Amount,
-        done: oneshot::Sender<Result<Deposited, SyncError>>,
-    },
-    Withdraw {
-        amount: Option<Amount>,
-        done: oneshot::Sender<Result<Withdrawn, SyncError>>,
-    },
-    Retire {
-        done: oneshot::Sender<Result<Ended, SyncError>>,
-    },
-    Recover {
-        ta: PublicKey,
-        done: oneshot::Sender<Result<Ended, SyncError>>,
-    },
-}
+use super::parts::{death, deposit, lives, open, retire, withdraw};
+use super::runner::{Order, Runner};
+use super::{Deposited, Ended, Withdrawn};
 
 impl Runner {
     pub(super) async fn carry_out(&mut self, order: Order) {
@@ -53,7 +29,7 @@ impl Runner {
 
     async fn deposit(&mut self, amount: Amount) -> Result<Deposited, SyncError> {
         let cx = self.met().await?;
-        let command = deposit::open(&cx, amount).await?;
+        let command = open::deposit(&cx, amount).await?;
         let pending = deposit::finish(&cx).await.err();
         let deposit = cx
             .journal()
@@ -68,7 +44,7 @@ impl Runner {
 
     async fn withdraw(&mut self, amount: Option<Amount>) -> Result<Withdrawn, SyncError> {
         let cx = self.met().await?;
-        let command = withdraw::open(&cx, amount).await?;
+        let command = open::withdrawal(&cx, amount).await?;
         let pending = withdraw::finish(&cx).await.err();
         let withdrawal = cx
             .journal()

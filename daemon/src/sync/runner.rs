@@ -4,14 +4,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ops_proto::message::ItemOutcome;
+use ops_proto::{Amount, PublicKey};
 use tokio::sync::broadcast::error::RecvError;
-use tokio::sync::{broadcast, mpsc, watch};
+use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::context::Context;
 use super::error::SyncError;
-use super::orders::Order;
 use super::outcome::{PartOutcome, SetAside, SyncRuns};
 use super::parts::{
     account, claim, death, deposit, hand_in, lists, lives, mailbox, register, renew, report,
@@ -19,6 +19,7 @@ use super::parts::{
 };
 use super::schedule::{Left, Schedule};
 use super::server::{Life, Server};
+use super::{Deposited, Ended, Withdrawn};
 use crate::clock;
 use crate::connectivity::Hints;
 use crate::journal::{Book, Fact, Recorded};
@@ -26,6 +27,29 @@ use crate::wallet::Wallet;
 
 /// How long to gather facts before a run: a payment makes several.
 const FACTS_DELAY: Duration = Duration::from_millis(400);
+
+/// What somebody wants done.
+#[derive(Debug)]
+pub(super) enum Order {
+    Run {
+        done: oneshot::Sender<SyncRuns>,
+    },
+    Deposit {
+        amount: Amount,
+        done: oneshot::Sender<Result<Deposited, SyncError>>,
+    },
+    Withdraw {
+        amount: Option<Amount>,
+        done: oneshot::Sender<Result<Withdrawn, SyncError>>,
+    },
+    Retire {
+        done: oneshot::Sender<Result<Ended, SyncError>>,
+    },
+    Recover {
+        ta: PublicKey,
+        done: oneshot::Sender<Result<Ended, SyncError>>,
+    },
+}
 
 /// Why a run begins.
 enum Reason {

@@ -4,7 +4,7 @@ use ops_proto::Amount;
 use ops_proto::certificate::Bound;
 use ops_proto::contract::{TaRefused, TaState, Warning};
 
-use crate::api::money;
+use crate::money;
 
 /// Something that a person should hear of before the TA refuses.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -16,6 +16,7 @@ mod pin;
 mod recover;
 mod refund;
 mod request;
+mod serve;
 mod status;
 mod transcript;
 
@@ -49,6 +50,7 @@ use crate::lists::Lists;
 use crate::radio::Radio;
 use crate::shutdown::Shutdown;
 use crate::ta::{TaConnector, TaHandle};
+use serve::{COMMANDS_MAX, PayeeCommand};
 
 /// What a wallet is made of.
 pub struct WalletParts {
@@ -83,7 +85,7 @@ struct Shared {
     shutdown: Shutdown,
     scan_daily_max: Option<Amount>,
     events: broadcast::Sender<WalletEvent>,
-    payee: mpsc::Sender<payee::PayeeCommand>,
+    payee: mpsc::Sender<PayeeCommand>,
     payer: payer::Desk,
     payments: Arc<Semaphore>,
     screen: Mutex<payee::Screen>,
@@ -108,7 +110,7 @@ impl Wallet {
             .ta
             .map(|connector| TaHandle::start(connector, parts.journal.clone()))
             .transpose()?;
-        let (payee, commands) = mpsc::channel(payee::COMMANDS_MAX);
+        let (payee, commands) = mpsc::channel(COMMANDS_MAX);
         let shared = Arc::new(Shared {
             journal: parts.journal,
             identity: parts.identity,
@@ -164,7 +166,7 @@ impl Wallet {
     /// closed, whatever became of the requests; `None` when that cannot be known.
     pub async fn requests_awaited(&self) -> Option<Vec<Digest>> {
         let (done, awaited) = tokio::sync::oneshot::channel();
-        let command = payee::PayeeCommand::Awaited(done);
+        let command = PayeeCommand::Awaited(done);
         self.shared.payee.send(command).await.ok()?;
 
         awaited.await.ok()

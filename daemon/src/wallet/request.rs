@@ -17,7 +17,7 @@ use tokio::sync::oneshot;
 use zeroize::Zeroizing;
 
 use super::limit::{self, Wanted};
-use super::payee::PayeeCommand;
+use super::serve::{PayeeCommand, to_open};
 use super::{Shared, WalletError, WalletEvent, fresh};
 use crate::clock;
 use crate::journal::book::{Request, RequestShown};
@@ -337,7 +337,7 @@ async fn show(shared: &Shared, command: CommandId) -> Result<OpenedRequest, Wall
                 amount: issued.amount,
                 currency: issued.currency,
             };
-            Some((super::payee::to_open(book, request)?, opened))
+            Some((to_open(book, request)?, opened))
         })
         .ok_or(WalletError::NotRegistered)?;
     let (done, shown) = oneshot::channel();

@@ -26,8 +26,8 @@ use ops_proto::{Amount, Currency};
 use super::failure::{Exit, Failure};
 use super::terminal::Terminal;
 use crate::api::client::Client;
-use crate::api::money;
 use crate::api::types::{MoneyOrder, Status};
+use crate::money;
 
 /// Asks the daemon for the wallet's currency.
 async fn currency(client: &Client) -> Result<Currency, Failure> {

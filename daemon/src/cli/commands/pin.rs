@@ -13,8 +13,8 @@ use super::super::terminal::Terminal;
 use super::currency;
 use crate::api::client::Client;
 use crate::api::guard::{FloorOrder, PinOrder, PinStatus};
-use crate::api::money;
 use crate::api::types::Status;
+use crate::money;
 
 pub(crate) async fn run(
     client: &Client,

@@ -8,25 +8,10 @@ use ops_proto::{PaymentPair, PublicKey, Signed, pay_verify};
 use serde::{Deserialize, Serialize};
 
 use super::super::failure::Failure;
-use super::device::{CURRENCY, Device};
-use super::provider::Provider;
+use super::device::{CURRENCY, Device, text};
+use super::provider::{Ledger, Provider};
 use super::stage::Stage;
-use crate::api::money;
 use crate::api::types::{Payment, Receipt};
-
-/// The server's books, in minor units: `blepay-server ledger --json`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Ledger {
-    pub(super) issued: u64,
-    pub(super) online: u64,
-    pub(super) shadow: u64,
-    pub(super) open: u64,
-    pub(super) transit: u64,
-    pub(super) held: u64,
-    pub(super) loss: i64,
-    pub(super) position: i64,
-    pub(super) balanced: bool,
-}
 
 /// What the demo ends with. Amounts are minor units, summed over all providers.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -288,14 +273,6 @@ fn message<T: Body>(text: Option<&String>) -> Option<Signed<T>> {
     let wire = hex::decode(text?).ok()?;
 
     Signed::decode(&wire).ok()
-}
-
-/// Writes minor units of the demo's currency.
-pub(super) fn text(minor_units: u64) -> String {
-    CURRENCY.parse().map_or_else(
-        |_malformed| minor_units.to_string(),
-        |currency| money::text(minor_units, currency),
-    )
 }
 
 fn sum(amounts: impl IntoIterator<Item = u64>) -> u64 {

@@ -12,6 +12,7 @@ use super::processes::Process;
 use super::stage::Stage;
 use crate::api::client::Client;
 use crate::api::types::{InitOrder, MoneyOrder, Nearby, Payment, Request, RequestOrder, Status};
+use crate::money;
 
 /// Whether a device has a trusted application.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -207,6 +208,14 @@ async fn start_ta(
     ta.wait_for(|| socket.exists().then_some(())).await?;
 
     Ok(ta)
+}
+
+/// Writes minor units of the demo's currency.
+pub(super) fn text(minor_units: u64) -> String {
+    CURRENCY.parse().map_or_else(
+        |_malformed| minor_units.to_string(),
+        |currency| money::text(minor_units, currency),
+    )
 }
 
 fn settings(demo: &Path, folder: &Path) -> Result<String, Failure> {

@@ -9,8 +9,7 @@ use serde_json::json;
 use tokio::time::Instant;
 
 use super::super::failure::Failure;
-use super::books::text;
-use super::device::{Device, order};
+use super::device::{Device, order, text};
 use super::processes::deadline;
 use super::stage::Stage;
 use crate::api::client::Events;

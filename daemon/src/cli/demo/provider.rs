@@ -5,12 +5,11 @@ use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 
 use ops_proto::enrolment::Enrolment;
-use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 
 use super::super::failure::Failure;
-use super::books::{Ledger, text};
-use super::device::CURRENCY;
+use super::device::{CURRENCY, text};
 use super::processes::{Process, output};
 use super::stage::Stage;
 
@@ -21,6 +20,20 @@ pub(super) struct Provider {
     data: PathBuf,
     address: String,
     server: Option<Process>,
+}
+
+/// The server's books, in minor units: `blepay-server ledger --json`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Ledger {
+    pub(super) issued: u64,
+    pub(super) online: u64,
+    pub(super) shadow: u64,
+    pub(super) open: u64,
+    pub(super) transit: u64,
+    pub(super) held: u64,
+    pub(super) loss: i64,
+    pub(super) position: i64,
+    pub(super) balanced: bool,
 }
 
 /// What `blepay-server audit --json` says.

@@ -4,8 +4,8 @@ use ops_proto::enrolment::Enrolment;
 use tokio::time::Instant;
 
 use super::super::failure::Failure;
-use super::books::{self, Member, Outcome, Proven, text};
-use super::device::{Device, Kind, order};
+use super::books::{self, Member, Outcome, Proven};
+use super::device::{Device, Kind, order, text};
 use super::payment::{pay_with_cut, unexpected};
 use super::processes::deadline;
 use super::provider::Provider;

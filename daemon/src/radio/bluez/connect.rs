@@ -11,10 +11,10 @@ use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use uuid::Uuid;
 
 use super::adapter::Adapter;
-use super::central::Shared;
 use super::order::{Order, Ordered};
 use super::peripheral::MISSING_MAX;
 use super::presence::{Connected, ConnectionChange};
+use super::shared::Shared;
 use crate::radio::link::{LinkTask, Write};
 use crate::radio::{AbsentReason, CentralLink, PeerAddress, RadioError, limits};
 

@@ -25,6 +25,7 @@ mod order;
 mod peripheral;
 mod presence;
 mod scan;
+mod shared;
 
 use futures::future::{BoxFuture, FutureExt};
 use serde::Deserialize;

@@ -13,7 +13,7 @@ use tokio_util::sync::WaitForCancellationFutureOwned;
 use uuid::Uuid;
 
 use super::adapter::Adapter;
-use super::central::Shared;
+use super::shared::Shared;
 use crate::radio::scan::ScanTask;
 use crate::radio::{PeerAddress, Seen, limits};
 

@@ -1,45 +1,15 @@
 //! Deposits: opened by the TA, endorsed by the client, answered once by the server.
 
+use ops_proto::Signed;
 use ops_proto::contract::{Command, Output};
-use ops_proto::id::CommandId;
 use ops_proto::message::{DepositAnswer, DepositOpen, DepositOrder, Endorsement};
 use ops_proto::signed::encode;
-use ops_proto::{Amount, Signed};
 
-use super::super::context::{Context, random};
+use super::super::context::Context;
 use super::super::error::SyncError;
-use super::withdraw;
-use crate::journal::{Book, Fact};
+use crate::journal::Fact;
 use crate::recovery::{self, Step};
 use crate::ta::TaError;
-
-/// Opens a deposit and returns the command that names it.
-pub(in super::super) async fn open(cx: &Context, amount: Amount) -> Result<CommandId, SyncError> {
-    let ta = cx.ta()?;
-    let certified = cx.journal().view(|book| book.sender_chain().is_some());
-    if !certified {
-        return Err(SyncError::NotRegistered);
-    }
-    if cx.journal().view(|book| book.deposit_open().is_some()) {
-        return Err(SyncError::DepositPending);
-    }
-    // A deposit that is open keeps withdrawals waiting: without the server none is begun.
-    cx.server.reach().await?;
-    let _carried = withdraw::finish(cx).await?;
-    let is_withdrawing = |book: &Book| book.withdrawals_open().next().is_some();
-    if cx.journal().view(is_withdrawing) {
-        return Err(SyncError::WithdrawPending);
-    }
-    let command = CommandId(random()?);
-    cx.record(vec![Fact::DepositIntent { command, amount }])
-        .await?;
-    let Output::DepositOpened(_) = ta.invoke(Command::DepositOpen { command, amount }).await?
-    else {
-        return Err(TaError::OtherAnswer.into());
-    };
-
-    Ok(command)
-}
 
 /// Finishes the open deposit, if there is one.
 pub(in super::super) async fn finish(cx: &Context) -> Result<u64, SyncError> {

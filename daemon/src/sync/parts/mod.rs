@@ -9,6 +9,7 @@ pub(super) mod hand_in;
 pub(super) mod lists;
 pub(super) mod lives;
 pub(super) mod mailbox;
+pub(super) mod open;
 pub(super) mod register;
 pub(super) mod renew;
 pub(super) mod report;

@@ -7,7 +7,7 @@ use ops_proto::{PublicKey, Signed};
 
 use super::super::context::{Context, random};
 use super::super::error::SyncError;
-use super::withdraw::settle;
+use super::open::settle;
 use crate::journal::book::RetireStage;
 use crate::journal::{Book, Fact};
 use crate::ta::TaError;

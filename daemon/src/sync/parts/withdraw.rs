@@ -1,63 +1,15 @@
 //! Withdrawals: the TA debits itself first; W is sent until the server has booked it.
 
+use ops_proto::Signed;
 use ops_proto::contract::{Command, Output};
-use ops_proto::id::CommandId;
 use ops_proto::message::{Withdraw, WithdrawAck};
-use ops_proto::{Amount, Signed};
 
-use super::super::context::{Context, random};
+use super::super::context::Context;
 use super::super::error::SyncError;
-use super::deposit;
 use crate::journal::Fact;
 use crate::journal::book::Withdrawal;
 use crate::recovery::{self, Session, Step};
 use crate::ta::TaError;
-
-/// Has the TA debit itself and returns the command that names the withdrawal. `None` takes all.
-///
-/// Deposits and withdrawals never overlap: an open one is finished first. Without the server nothing is
-/// debited, so that nobody waits for money that is in neither place.
-pub(in super::super) async fn open(
-    cx: &Context,
-    amount: Option<Amount>,
-) -> Result<CommandId, SyncError> {
-    let ta = cx.ta()?;
-    let certified = cx.journal().view(|book| book.sender_chain().is_some());
-    if !certified {
-        return Err(SyncError::NotRegistered);
-    }
-    cx.server.reach().await?;
-    settle(cx).await?;
-    let amount = match amount {
-        Some(amount) => amount,
-        None => held(cx).await?,
-    };
-    let command = CommandId(random()?);
-    cx.record(vec![Fact::WithdrawIntent { command, amount }])
-        .await?;
-    let Output::Withdrawn(_) = ta.invoke(Command::Withdraw { command, amount }).await? else {
-        return Err(TaError::OtherAnswer.into());
-    };
-
-    Ok(command)
-}
-
-/// Finishes what is open between device and account; refuses if it cannot be finished now.
-pub(super) async fn settle(cx: &Context) -> Result<(), SyncError> {
-    let _carried = deposit::finish(cx).await?;
-    if cx.journal().view(|book| book.deposit_open().is_some()) {
-        return Err(SyncError::DepositPending);
-    }
-    let _carried = finish(cx).await?;
-    if cx
-        .journal()
-        .view(|book| book.withdrawals_open().next().is_some())
-    {
-        return Err(SyncError::WithdrawPending);
-    }
-
-    Ok(())
-}
 
 /// Carries every open withdrawal on, oldest first.
 pub(in super::super) async fn finish(cx: &Context) -> Result<u64, SyncError> {
@@ -114,14 +66,6 @@ async fn take(cx: &Context, ack: Signed<WithdrawAck>) -> Result<(), SyncError> {
     };
 
     Ok(())
-}
-
-async fn held(cx: &Context) -> Result<Amount, SyncError> {
-    let Output::State(state) = cx.ta()?.invoke(Command::Inspect).await? else {
-        return Err(TaError::OtherAnswer.into());
-    };
-
-    Amount::try_from(state.balance.minor_units()).map_err(|_| SyncError::NothingHeld)
 }
 
 /// Whether the TA of a run can be asked.

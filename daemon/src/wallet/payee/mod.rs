@@ -26,9 +26,10 @@ use ble_proto::payment::payee::{
 use futures::StreamExt as _;
 use futures::future::BoxFuture;
 use futures::stream::{FuturesOrdered, FuturesUnordered};
-use ops_proto::{Digest, RequestId};
-use tokio::sync::{mpsc, oneshot};
+use ops_proto::RequestId;
+use tokio::sync::mpsc;
 
+use super::serve::PayeeCommand;
 use super::{Shared, WalletEvent};
 use crate::clock;
 use crate::journal::Fact;
@@ -38,24 +39,9 @@ use links::Links;
 use open::Standing;
 
 pub(super) use credit::collect_pending;
-pub(super) use open::to_open;
-
-/// Commands that wait for the driver.
-pub(super) const COMMANDS_MAX: usize = 16;
 
 /// How long until a radio that would not serve is asked again, and expired requests are looked for.
 const TICK: std::time::Duration = std::time::Duration::from_secs(1);
-
-/// What the wallet asks of the driver.
-#[derive(Debug)]
-pub(super) enum PayeeCommand {
-    /// Advertise a request; its record is on disk.
-    Open(Box<OpenRequest>, oneshot::Sender<Result<(), OpenRefused>>),
-    /// Show it no longer.
-    Close(RequestTag),
-    /// Say which requests a payer may be paying.
-    Awaited(oneshot::Sender<Vec<Digest>>),
-}
 
 /// Runs until the stop. Begins to serve once there is a request to serve.
 pub(super) async fn run(shared: Arc<Shared>, mut commands: mpsc::Receiver<PayeeCommand>) {

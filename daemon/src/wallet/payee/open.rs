@@ -1,14 +1,13 @@
 //! Requests, from the journal to the machine.
 
-use ble_proto::payment::payee::{OpenRequest, OwnKey, WayIn};
-use ble_proto::session::{NoiseSecret, UriSecret};
+use ble_proto::payment::payee::{OpenRequest, OwnKey};
 use ops_proto::Time;
 
+use super::super::serve::to_open;
 use super::ShownRequest;
 use crate::clock;
 use crate::journal::Book;
 use crate::journal::book::{Request, RequestShown};
-use crate::journal::fact::Entry;
 
 /// A request to serve again after a start.
 #[derive(Debug)]
@@ -50,26 +49,6 @@ pub(super) fn of_book(book: &Book) -> (Vec<OwnKey>, Vec<Reopened>) {
         .collect();
 
     (keys, reopened)
-}
-
-/// Returns the machine's form of a signed request.
-pub(in crate::wallet) fn to_open(book: &Book, request: &Request) -> Option<OpenRequest> {
-    let issued = request.issued.as_ref()?;
-    let intent = &request.intent;
-    let provider = book.provider_of(issued.body().payee.body())?;
-
-    Some(OpenRequest {
-        tag: intent.tag,
-        request: issued.clone(),
-        provider: provider.clone(),
-        noise_secret: NoiseSecret::from_bytes(*intent.noise_secret.expose()),
-        memo: intent.memo.clone(),
-        salt: intent.salt,
-        way_in: match &intent.entry {
-            Entry::Heard => WayIn::Announced,
-            Entry::Scanned(secret) => WayIn::Uri(UriSecret::from_bytes(*secret.expose())),
-        },
-    })
 }
 
 /// Returns what the driver remembers of a request.

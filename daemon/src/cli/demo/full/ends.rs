@@ -6,7 +6,7 @@ use std::fs;
 use serde_json::{Value, json};
 
 use super::super::super::failure::Failure;
-use super::super::books::text;
+use super::super::device::text;
 use super::super::device::{Part, order};
 use super::super::payment::unexpected;
 use super::super::script;

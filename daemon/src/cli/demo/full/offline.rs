@@ -4,8 +4,8 @@
 use serde_json::json;
 
 use super::super::super::failure::Failure;
-use super::super::books::text;
 use super::super::device::order;
+use super::super::device::text;
 use super::super::payment::{
     self, break_off, must_be_received, pay_request, pay_with_cut, unexpected,
 };

@@ -6,7 +6,8 @@ use serde_json::Value;
 use tokio::time::Instant;
 
 use super::super::super::failure::Failure;
-use super::super::books::{Proven, text};
+use super::super::books::Proven;
+use super::super::device::text;
 use super::super::payment::unexpected;
 use super::super::processes::deadline;
 use super::super::provider::Provider;
