@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use ble_proto::gossip::GossipItem;
 use blepayd::radio::sim::SimAir;
-use blepayd::wallet::{FailureClass, Mode, OpenRequest, PaymentEvent, PaymentOrder, Target};
+use blepayd::wallet::{Asks, FailureClass, Mode, OpenRequest, PaymentEvent, PaymentOrder, Target};
 use blepayd::wallet::{Wallet, WalletError};
 use ops_proto::PublicKey;
 use ops_proto::list::List;
@@ -97,7 +97,7 @@ async fn a_listed_wallet_begins_nothing_new_and_still_collects_what_is_under_way
     let order = PaymentOrder {
         target: Target::Payee(ta(&ada)),
         expected: None,
-        policy: false,
+        asks: Asks::Always,
         search: PaymentOrder::SEARCH_DEFAULT,
         pin: None,
     };

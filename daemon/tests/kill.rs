@@ -3,7 +3,7 @@
 use blepayd::clock;
 use blepayd::journal::{Fact, PowerCut};
 use blepayd::radio::sim::SimAir;
-use blepayd::wallet::{FailureClass, Mode, PaymentEvent, PaymentOrder, Target};
+use blepayd::wallet::{Asks, FailureClass, Mode, PaymentEvent, PaymentOrder, Target};
 use ops_proto::contract::{Command, Output};
 use tempfile::TempDir;
 
@@ -189,7 +189,7 @@ async fn a_stop_while_the_ta_pays_does_not_say_that_nothing_left() {
     let order = PaymentOrder {
         target: Target::Tag(request.tag),
         expected: None,
-        policy: false,
+        asks: Asks::Always,
         search: PaymentOrder::SEARCH_DEFAULT,
         pin: None,
     };

@@ -8,7 +8,9 @@ use std::sync::Arc;
 use blepayd::clock;
 use blepayd::journal::Book;
 use blepayd::radio::sim::SimAir;
-use blepayd::wallet::{Mode, OpenedRequest, PaymentEvent, PaymentOrder, PaymentState, Target};
+use blepayd::wallet::{
+    Asks, Mode, OpenedRequest, PaymentEvent, PaymentOrder, PaymentState, Target,
+};
 use ops_proto::PaymentPair;
 use ops_proto::contract::{Command, Output};
 use ops_proto::message::{ItemOutcome, SettlementState};
@@ -103,7 +105,7 @@ async fn a_request_that_a_payer_holds_is_not_closed_though_it_was_cancelled() {
     let order = PaymentOrder {
         target: Target::Tag(request.tag),
         expected: None,
-        policy: false,
+        asks: Asks::Always,
         search: PaymentOrder::SEARCH_DEFAULT,
         pin: None,
     };

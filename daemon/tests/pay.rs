@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use blepayd::radio::sim::{CUT_FILE, SimAir};
 use blepayd::wallet::{
-    FailureClass, Mode, OpenRequest, PaymentEvent, PaymentOrder, PaymentState, Registration,
+    Asks, FailureClass, Mode, OpenRequest, PaymentEvent, PaymentOrder, PaymentState, Registration,
     Target, WalletError,
 };
 use ops_proto::RequestId;
@@ -22,7 +22,7 @@ async fn a_heard_request_is_paid_with_the_same_code_on_both_screens() {
     let order = PaymentOrder {
         target: Target::Tag(request.tag),
         expected: Some(request.amount),
-        policy: false,
+        asks: Asks::Always,
         search: PaymentOrder::SEARCH_DEFAULT,
         pin: None,
     };
@@ -164,7 +164,7 @@ async fn another_amount_than_expected_is_not_paid() {
     let order = PaymentOrder {
         target: Target::Tag(request.tag),
         expected: Some(crate::kit::amount(1249)),
-        policy: false,
+        asks: Asks::Always,
         search: PaymentOrder::SEARCH_DEFAULT,
         pin: None,
     };
@@ -191,7 +191,7 @@ async fn who_declines_or_walks_away_pays_nothing_and_the_request_stays_open() {
     let order = || PaymentOrder {
         target: Target::Tag(request.tag),
         expected: None,
-        policy: false,
+        asks: Asks::Always,
         search: PaymentOrder::SEARCH_DEFAULT,
         pin: None,
     };
@@ -315,7 +315,7 @@ async fn radio_silence_ends_and_the_next_payment_works_without_a_restart() {
     let order = PaymentOrder {
         target: Target::Tag(request.tag),
         expected: None,
-        policy: false,
+        asks: Asks::Always,
         search: PaymentOrder::SEARCH_DEFAULT,
         pin: None,
     };

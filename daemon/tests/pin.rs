@@ -2,7 +2,7 @@
 //! nowhere.
 
 use blepayd::wallet::{
-    FailureClass, Mode, PaymentEvent, PaymentOrder, PinChange, Target, WalletError,
+    Asks, FailureClass, Mode, PaymentEvent, PaymentOrder, PinChange, Target, WalletError,
 };
 use ops_proto::contract::{Command, Output, Pin, TaRefused};
 use tempfile::TempDir;
@@ -172,7 +172,10 @@ async fn pay(
     let order = PaymentOrder {
         target: Target::Tag(request.tag),
         expected: None,
-        policy: policy.is_some(),
+        asks: match policy {
+            Some(_) => Asks::UnlessPolicy,
+            None => Asks::Always,
+        },
         search: PaymentOrder::SEARCH_DEFAULT,
         pin: given.map(to_pin),
     };

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use ble_proto::gatt::RequestTag;
 use blepayd::journal::{ApprovedBy, Fact, Found, Journal, JournalError, PayIntent};
-use blepayd::wallet::{Mode, PaymentEvent, PaymentOrder, Target};
+use blepayd::wallet::{Asks, Mode, PaymentEvent, PaymentOrder, Target};
 use ops_proto::key::SecretKey;
 use ops_proto::message::{
     CertificateChain, ListsHeld, NoiseKey, Payment, Receiver, RequestPayment, memo_hash,
@@ -154,7 +154,7 @@ async fn an_approval_before_the_offer_was_shown_counts_for_nothing() {
     let order = PaymentOrder {
         target: Target::Payee(key),
         expected: None,
-        policy: false,
+        asks: Asks::Always,
         search: PaymentOrder::SEARCH_DEFAULT,
         pin: None,
     };
@@ -187,7 +187,7 @@ async fn follow(payer: &Device, target: Target) -> Vec<PaymentEvent> {
     let order = PaymentOrder {
         target,
         expected: None,
-        policy: true,
+        asks: Asks::UnlessPolicy,
         search: PaymentOrder::SEARCH_DEFAULT,
         pin: None,
     };

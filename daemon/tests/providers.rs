@@ -1,6 +1,6 @@
 //! Two providers under one root: their wallets pay each other offline, and people see whose is whose.
 
-use blepayd::wallet::{Mode, PaymentEvent, PaymentOrder, Target};
+use blepayd::wallet::{Asks, Mode, PaymentEvent, PaymentOrder, Target};
 use ops_proto::ProviderId;
 use tempfile::TempDir;
 
@@ -60,7 +60,7 @@ async fn pay(
     let order = PaymentOrder {
         target,
         expected: None,
-        policy: false,
+        asks: Asks::Always,
         search: PaymentOrder::SEARCH_DEFAULT,
         pin: None,
     };

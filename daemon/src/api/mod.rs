@@ -10,6 +10,7 @@ pub mod client;
 pub mod error;
 mod extract;
 pub mod guard;
+mod live;
 pub mod money;
 mod routes;
 pub mod server;

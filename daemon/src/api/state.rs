@@ -41,15 +41,13 @@ impl ApiState {
         sim: Option<Arc<SimRadio>>,
         shutdown: Shutdown,
     ) -> Self {
-        let sessions = Sessions::new(&wallet);
-
         Self {
             wallet,
             sync,
             ta_use,
             sim,
             shutdown,
-            sessions,
+            sessions: Sessions::default(),
         }
     }
 

@@ -299,7 +299,7 @@ pub(super) fn payment(api: &ApiState, view: &PaymentView) -> Payment {
     let fallback = || format!("{}:{}", view.peer_key, view.request_id);
     let interrupted = view
         .id
-        .is_some_and(|hash| api.sessions.was_interrupted(&hash));
+        .is_some_and(|hash| api.wallet.was_interrupted(&hash));
     let position = view.pair.as_ref().map(|pair| &pair.payment.body().position);
     let refund_of = view
         .pair

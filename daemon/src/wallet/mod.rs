@@ -6,6 +6,7 @@
 mod error;
 mod event;
 mod flood;
+mod handle;
 mod history;
 mod limit;
 mod offer;
@@ -13,6 +14,7 @@ mod payee;
 mod payer;
 mod payment;
 mod pin;
+mod progress;
 mod recover;
 mod refund;
 mod request;
@@ -22,17 +24,18 @@ mod transcript;
 
 pub use error::WalletError;
 pub use event::{WALLET_EVENTS_MAX, WalletEvent};
+pub use handle::{PaymentControls, PaymentHandle};
 pub use history::{Direction, PaymentState, PaymentView};
 pub use limit::{LimitWarning, warnings};
 pub use offer::Offer;
-pub use payment::{
-    FailureClass, PaymentControls, PaymentEvent, PaymentHandle, PaymentOrder, Target,
-};
+pub use payment::{Asks, FailureClass, PaymentEvent, PaymentOrder, Target};
 pub use pin::PinChange;
+pub use progress::{PaymentStage, Progress};
 pub use refund::{RefundOrder, RefundRefused};
 pub use request::{Mode, OpenRequest, OpenedRequest, RequestView};
 pub use status::{Registration, WalletStatus};
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -40,7 +43,7 @@ use ble_proto::gossip::Revoked;
 use ble_proto::session::ENTROPY_SIZE;
 use ops_proto::contract::PinState;
 use ops_proto::message::CertificateChain;
-use ops_proto::{Amount, Digest, Name, PublicKey, RequestId};
+use ops_proto::{Amount, Digest, Name, PaymentPair, PublicKey, RequestId};
 use tokio::sync::{Semaphore, broadcast, mpsc, watch};
 
 use crate::identity::Identity;
@@ -89,6 +92,8 @@ struct Shared {
     payer: payer::Desk,
     payments: Arc<Semaphore>,
     screen: Mutex<payee::Screen>,
+    /// Payments whose link broke after the debit, since the start or before it.
+    interrupted: Mutex<BTreeSet<Digest>>,
     /// Whether what was begun before the start is finished or undone, so that payments may begin.
     recovered: watch::Sender<bool>,
 }
@@ -111,6 +116,10 @@ impl Wallet {
             .map(|connector| TaHandle::start(connector, parts.journal.clone()))
             .transpose()?;
         let (payee, commands) = mpsc::channel(COMMANDS_MAX);
+        let interrupted = parts.journal.view(|book| {
+            let pairs = book.to_resume().filter_map(|payment| payment.pair.as_ref());
+            pairs.map(PaymentPair::hash).collect()
+        });
         let shared = Arc::new(Shared {
             journal: parts.journal,
             identity: parts.identity,
@@ -124,6 +133,7 @@ impl Wallet {
             payer: payer::Desk::default(),
             payments: Arc::new(Semaphore::new(PAYMENTS_MAX)),
             screen: Mutex::default(),
+            interrupted: Mutex::new(interrupted),
             recovered: watch::Sender::new(false),
         });
         let shutdown = &shared.shutdown;
@@ -230,8 +240,8 @@ impl Wallet {
         let permit = Arc::clone(&shared.payments)
             .try_acquire_owned()
             .map_err(|_none_left| WalletError::TooManyPayments)?;
-        let (handle, events, decisions) = PaymentHandle::new();
-        let paying = payer::pay::run(Arc::clone(shared), order, events, decisions);
+        let (handle, teller, decisions) = PaymentHandle::new(order.asks);
+        let paying = payer::pay::run(Arc::clone(shared), order, teller, decisions);
         shared.shutdown.spawn(async move {
             paying.await;
             drop(permit);
@@ -277,6 +287,12 @@ impl Wallet {
     #[must_use]
     pub fn payment(&self, id: &Digest) -> Option<PaymentView> {
         self.shared.journal.view(|book| history::one(book, id))
+    }
+
+    /// Tells whether the link of a payment by this device broke after the debit: a receipt that comes was resumed.
+    #[must_use]
+    pub fn was_interrupted(&self, payment: &Digest) -> bool {
+        self.shared.interrupted().contains(payment)
     }
 
     /// Lets the policy pay this payee key without asking, up to a sum a day.
@@ -363,6 +379,12 @@ impl Shared {
 
     fn screen(&self) -> MutexGuard<'_, payee::Screen> {
         self.screen.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn interrupted(&self) -> MutexGuard<'_, BTreeSet<Digest>> {
+        self.interrupted
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Tells whether this device has paid a request.

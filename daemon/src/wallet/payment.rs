@@ -9,7 +9,6 @@ use ble_proto::uri::PaymentUri;
 use ops_proto::contract::Pin;
 use ops_proto::message::ReceivedPayment;
 use ops_proto::{Amount, Digest, PublicKey, Signed};
-use tokio::sync::mpsc;
 
 use super::offer::Offer;
 
@@ -20,9 +19,8 @@ pub struct PaymentOrder {
     pub target: Target,
     /// The amount that the person typed or saw; another one fails.
     pub expected: Option<Amount>,
-    /// Whether the policy may approve where it is allowed to (a named payee, a scanned URI); else a
-    /// person is always asked.
-    pub policy: bool,
+    /// When a person is asked.
+    pub asks: Asks,
     /// How long to look for a payee that is not heard; [`Self::SEARCH_DEFAULT`] if nothing is said.
     pub search: Duration,
     /// The PIN, where nobody will be asked for it.
@@ -32,6 +30,17 @@ pub struct PaymentOrder {
 impl PaymentOrder {
     /// How long a payee is looked for if nothing is said.
     pub const SEARCH_DEFAULT: Duration = Duration::from_secs(30);
+}
+
+/// When a person is asked. The policy approves where it is allowed to: a named payee, a scanned URI.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Asks {
+    /// Every time.
+    Always,
+    /// Where the policy does not approve.
+    UnlessPolicy,
+    /// Never: where the policy does not approve, nothing is paid.
+    Never,
 }
 
 /// How a payee is found.
@@ -123,69 +132,4 @@ pub enum FailureClass {
     Unknown,
     /// This device failed.
     Internal,
-}
-
-/// A payment under way: its events, and the controls.
-#[derive(Debug)]
-pub struct PaymentHandle {
-    events: mpsc::Receiver<PaymentEvent>,
-    controls: PaymentControls,
-}
-
-/// Approves or declines. Cloning it is cheap, so that another request of the API can hold it.
-#[derive(Clone, Debug)]
-pub struct PaymentControls {
-    decisions: mpsc::Sender<Decision>,
-}
-
-/// What the person says.
-#[derive(Debug)]
-pub(super) enum Decision {
-    /// Pay.
-    Approve(Option<Pin>),
-    /// Do not.
-    Decline,
-}
-
-/// Events of one payment that may wait for who follows it.
-pub(super) const PAYMENT_EVENTS_MAX: usize = 32;
-
-impl PaymentHandle {
-    /// Makes both ends.
-    pub(super) fn new() -> (Self, mpsc::Sender<PaymentEvent>, mpsc::Receiver<Decision>) {
-        let (events_in, events) = mpsc::channel(PAYMENT_EVENTS_MAX);
-        let (decisions, decisions_out) = mpsc::channel(1);
-        let handle = Self {
-            events,
-            controls: PaymentControls { decisions },
-        };
-
-        (handle, events_in, decisions_out)
-    }
-
-    /// Returns the next event; `None` after the last. Cancel safe.
-    pub async fn next(&mut self) -> Option<PaymentEvent> {
-        self.events.recv().await
-    }
-
-    /// Returns the controls, to be kept elsewhere.
-    #[must_use]
-    pub fn controls(&self) -> PaymentControls {
-        self.controls.clone()
-    }
-}
-
-impl PaymentControls {
-    /// Approves what [`PaymentEvent::Offer`], `Code` and `Locked` showed; may be called as soon as the
-    /// offer is known; before, it counts for nothing. Returns `false` when the payment has ended or was decided already.
-    #[must_use]
-    pub fn approve(&self, pin: Option<Pin>) -> bool {
-        self.decisions.try_send(Decision::Approve(pin)).is_ok()
-    }
-
-    /// Declines. Returns `false` when the payment has ended or was decided already.
-    #[must_use]
-    pub fn decline(&self) -> bool {
-        self.decisions.try_send(Decision::Decline).is_ok()
-    }
 }

@@ -19,7 +19,7 @@ use blepayd::radio::sim::{SimAir, SimRadio};
 use blepayd::shutdown::Shutdown;
 use blepayd::ta::{AnyTa, TaConnector, TaUnreachable};
 use blepayd::wallet::{
-    Mode, OpenRequest, OpenedRequest, PaymentEvent, PaymentOrder, Target, Wallet, WalletParts,
+    Asks, Mode, OpenRequest, OpenedRequest, PaymentEvent, PaymentOrder, Target, Wallet, WalletParts,
 };
 use ops_proto::contract::{Answer, Command, Output, TaRefused};
 use ops_proto::id::CommandId;
@@ -307,7 +307,7 @@ pub(crate) async fn pay(payer: &Device, target: Target) -> PaymentEvent {
     let order = PaymentOrder {
         target,
         expected: None,
-        policy: false,
+        asks: Asks::Always,
         search: PaymentOrder::SEARCH_DEFAULT,
         pin: None,
     };

@@ -48,7 +48,8 @@ pub(super) async fn of_payment(
 ) -> Result<Events, ApiError> {
     let session = session(&api, &id)?;
     let changes = WatchStream::new(session.watch());
-    let until_end = stream::unfold(Some(changes), |changes| async {
+    let payments = changes.map(move |progress| session.view(&progress));
+    let until_end = stream::unfold(Some(payments), |changes| async {
         let mut changes = changes?;
         let payment = changes.next().await?;
         let goes_on = !payment.state.is_final();

@@ -13,12 +13,12 @@ use serde::Deserialize;
 use super::super::error::ApiError;
 use super::super::extract::{Body, Params};
 use super::super::guard::ApproveOrder;
-use super::super::sessions::{Approval, Approved, Session};
+use super::super::sessions::{Approval, Session};
 use super::super::state::ApiState;
 use super::super::types::{Nearby, Payment, PaymentOrder, Receipt};
 use super::super::views;
 use super::{Answer, Api};
-use crate::wallet::{self, PaymentView, Target};
+use crate::wallet::{self, Asks, PaymentView, Target};
 
 /// How long one may listen, in seconds.
 const LISTEN_S_MAX: u64 = 60;
@@ -81,17 +81,17 @@ pub(super) async fn start(State(api): Api, Body(order): Body<PaymentOrder>) -> A
         .as_ref()
         .map(|amount| api.amount(amount))
         .transpose()?;
-    let approved = if order.approve {
-        Approved::ByPolicy
+    let asks = if order.approve {
+        Asks::Never
     } else {
-        Approved::ByPerson
+        Asks::Always
     };
     let handle = api
         .wallet
         .start_payment(wallet::PaymentOrder {
             target,
             expected,
-            policy: order.approve,
+            asks,
             search: order
                 .timeout_s
                 .map_or(wallet::PaymentOrder::SEARCH_DEFAULT, |seconds| {
@@ -101,7 +101,7 @@ pub(super) async fn start(State(api): Api, Body(order): Body<PaymentOrder>) -> A
         })
         .await?;
 
-    Ok(Json(api.sessions.begin(handle, approved, &api.shutdown)))
+    Ok(Json(api.sessions.begin(handle, &api.shutdown)))
 }
 
 pub(super) async fn show(State(api): Api, Path(id): Path<String>) -> Answer<Payment> {

@@ -18,9 +18,9 @@ use super::visit::{Visited, is_worth_retrying, visit};
 use crate::journal::book::PaymentKey;
 use crate::journal::{Fact, Found, UriSecretBytes};
 use crate::radio::Seen;
-use crate::wallet::payment::Decision;
+use crate::wallet::handle::{Decision, Teller};
 use crate::wallet::{
-    FailureClass, PaymentEvent, PaymentOrder, Shared, Target, WalletError, WalletEvent,
+    Asks, FailureClass, PaymentEvent, PaymentOrder, Shared, Target, WalletError, WalletEvent,
 };
 
 /// Visits that fail before anything was shown, until the payment fails.
@@ -36,7 +36,7 @@ const FOLLOW_TIMEOUT: Duration = Duration::from_secs(60);
 pub(in crate::wallet) async fn run(
     shared: Arc<Shared>,
     order: PaymentOrder,
-    events: mpsc::Sender<PaymentEvent>,
+    teller: Teller,
     decisions: mpsc::Receiver<Decision>,
 ) {
     let mut aim = Aim::of(order);
@@ -46,7 +46,7 @@ pub(in crate::wallet) async fn run(
         Target::Tag(_) | Target::Uri(_) => PaidRequests::Fail,
     };
     let offer = (aim.order.expected, paid_requests);
-    let mut till = Till::new(events, decisions, (aim.found(), aim.policy), offer, pin);
+    let mut till = Till::new(teller, decisions, (aim.found(), aim.policy), offer, pin);
     till.tell(PaymentEvent::Searching);
     let last = take_turn_and_pay(&shared, &aim, &mut till).await;
     let interrupted = match &last {
@@ -70,7 +70,7 @@ pub(in crate::wallet) async fn run(
             None
         }
     };
-    till.tell_end(last);
+    till.tell_end(&shared, last);
     if let Some(payment) = interrupted {
         shared.payer.wake.notify_waiters();
         follow(&shared, payment, &till).await;
@@ -85,10 +85,10 @@ struct Aim {
 
 impl Aim {
     const fn of(order: PaymentOrder) -> Self {
-        let policy = match (&order.target, order.policy) {
-            (_, false) => Policy::Ask,
-            (Target::Tag(_) | Target::Payee(_), true) => Policy::Named,
-            (Target::Uri(_), true) => Policy::Scanned,
+        let policy = match (&order.target, order.asks) {
+            (_, Asks::Always) => Policy::Ask,
+            (Target::Tag(_) | Target::Payee(_), Asks::UnlessPolicy | Asks::Never) => Policy::Named,
+            (Target::Uri(_), Asks::UnlessPolicy | Asks::Never) => Policy::Scanned,
         };
 
         Self { order, policy }

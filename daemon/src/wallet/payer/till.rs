@@ -16,10 +16,10 @@ use crate::clock;
 use crate::journal::book::PaymentKey;
 use crate::journal::{ApprovedBy, Fact, Found, JournalError, PayIntent};
 use crate::ta::TaError;
+use crate::wallet::handle::{Decision, Teller};
 use crate::wallet::limit::{self, Wanted};
-use crate::wallet::payment::Decision;
 use crate::wallet::refund;
-use crate::wallet::{FailureClass, Offer, PaymentEvent, Shared};
+use crate::wallet::{Asks, FailureClass, Offer, PaymentEvent, Shared};
 
 /// How often a TA that does not answer is asked to pay before the outcome is called unknown.
 const PAY_ATTEMPTS_MAX: u32 = 20;
@@ -30,7 +30,7 @@ const PAY_ATTEMPT_INTERVAL: Duration = Duration::from_millis(500);
 /// Who decides, and what is decided so far.
 #[derive(Debug)]
 pub(super) struct Till {
-    events: mpsc::Sender<PaymentEvent>,
+    teller: Teller,
     decisions: Option<mpsc::Receiver<Decision>>,
     pub(super) found: Found,
     expected: Option<Amount>,
@@ -84,14 +84,14 @@ pub(super) enum TaWord {
 
 impl Till {
     pub(super) fn new(
-        events: mpsc::Sender<PaymentEvent>,
+        teller: Teller,
         decisions: mpsc::Receiver<Decision>,
         (found, policy): (Found, Policy),
         (expected, paid_requests): (Option<Amount>, PaidRequests),
         pin: Option<Pin>,
     ) -> Self {
         Self {
-            events,
+            teller,
             decisions: Some(decisions),
             found,
             expected,
@@ -108,9 +108,9 @@ impl Till {
         }
     }
 
-    /// Tells the person; the queue has room for all events of a payment.
+    /// Tells the person.
     pub(super) fn tell(&self, event: PaymentEvent) {
-        let _nobody_follows = self.events.try_send(event);
+        self.teller.tell(event);
     }
 
     /// Tells that it is paid, before deny-lists are passed on.
@@ -120,15 +120,19 @@ impl Till {
     }
 
     /// Tells how it ended, unless that is known.
-    pub(super) fn tell_end(&self, event: PaymentEvent) {
-        if !self.is_told_paid {
-            self.tell(event);
+    pub(super) fn tell_end(&self, shared: &Shared, event: PaymentEvent) {
+        if self.is_told_paid {
+            return;
         }
+        if let PaymentEvent::Interrupted { payment } = &event {
+            let _new = shared.interrupted().insert(*payment);
+        }
+        self.tell(event);
     }
 
     /// Returns when nobody follows any more.
     pub(super) async fn unfollowed(&self) {
-        self.events.closed().await;
+        self.teller.unfollowed().await;
     }
 
     /// Returns when the person declines; who approves what nobody has seen approves nothing. Cancel safe.
@@ -191,7 +195,8 @@ impl Till {
         self.tell(PaymentEvent::Code(code));
     }
 
-    pub(super) fn locked(&mut self, memo: Memo) {
+    /// Takes the lock: the person decides, unless the policy did or nobody may be asked.
+    pub(super) fn locked(&mut self, memo: Memo, machine: &mut Payer) {
         self.memo = Some(memo.clone());
         let by_policy = match self.approved_by {
             Some(ApprovedBy::Policy | ApprovedBy::Scan) => true,
@@ -203,6 +208,9 @@ impl Till {
             by_policy,
             pin,
         });
+        if !by_policy && self.teller.asks == Asks::Never {
+            self.decide(Decision::Decline, machine);
+        }
     }
 
     /// Takes the person's decision.

@@ -224,7 +224,7 @@ impl Driver<'_> {
                 }
                 Effect::Locked(memo) => {
                     if let Some(till) = self.till.as_deref_mut() {
-                        till.locked(memo);
+                        till.locked(memo, &mut self.machine);
                     }
                 }
                 Effect::Append { seq, record } => self.append(seq, record),

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::rc::Rc;
 
-use blepayd::wallet::{Mode, RefundOrder, Target};
+use blepayd::wallet::{Asks, Mode, RefundOrder, Target};
 use futures::FutureExt as _;
 use futures::future::LocalBoxFuture;
 use ops_proto::Digest;
@@ -69,7 +69,7 @@ impl Step for Refund {
                 Ok(opened) => opened,
                 Err(why) => return Ok(format!("no request: {why}")),
             };
-            let paying = pay::pay(&from.wallet, Target::Tag(opened.tag), false);
+            let paying = pay::pay(&from.wallet, Target::Tag(opened.tag), Asks::Always);
             let outcome = town.world.at(by.node, paying).await;
             if outcome == "paid" {
                 town.count("refunds");

@@ -8,7 +8,7 @@ use std::fmt;
 use std::rc::Rc;
 
 use blepayd::wallet::{
-    Mode, OpenRequest, OpenedRequest, PaymentEvent, PaymentOrder, Target, Wallet,
+    Asks, Mode, OpenRequest, OpenedRequest, PaymentEvent, PaymentOrder, Target, Wallet,
 };
 use futures::FutureExt as _;
 use futures::future::LocalBoxFuture;
@@ -188,8 +188,12 @@ impl Pay {
                 return Ok("the payee cannot be approved".to_owned());
             }
         }
-        let by_policy = matches!(self.how, How::Policy | How::Uri);
-        let paying = pay(&from.wallet, target, by_policy);
+        let asks = if matches!(self.how, How::Policy | How::Uri) {
+            Asks::UnlessPolicy
+        } else {
+            Asks::Always
+        };
+        let paying = pay(&from.wallet, target, asks);
         let paying = town.world.at(payer.node, paying);
         match &self.trouble {
             None => Ok(paying.await),
@@ -214,7 +218,7 @@ pub(super) async fn pay_once(town: &Town, payer: &str, payee: &str, money: Money
     };
     match open(town, payee, &to, money, Mode::Announced).await {
         Ok(opened) => {
-            let paying = pay(&from.wallet, Target::Tag(opened.tag), false);
+            let paying = pay(&from.wallet, Target::Tag(opened.tag), Asks::Always);
             let outcome = town.world.at(payer.node, paying).await;
             if outcome == "paid" {
                 town.count("payments");
@@ -249,11 +253,11 @@ async fn open(
 }
 
 /// Pays as a person does who approves at once, and returns in words what came of it.
-pub(super) async fn pay(wallet: &Wallet, target: Target, policy: bool) -> String {
+pub(super) async fn pay(wallet: &Wallet, target: Target, asks: Asks) -> String {
     let order = PaymentOrder {
         target,
         expected: None,
-        policy,
+        asks,
         search: PaymentOrder::SEARCH_DEFAULT,
         pin: None,
     };
