@@ -9,7 +9,6 @@ use crate::frame::FrameError;
 use crate::gossip::Revoked;
 use crate::info::InfoError;
 use crate::message::{AbortCode, MessageKind};
-use crate::payment::payer::ApprovalRefused;
 use crate::session::SessionError;
 
 /// Why a session ended before its time.
@@ -57,6 +56,17 @@ pub enum Failure {
     /// The caller broke the machine's contract; nothing went out.
     #[error("{0}")]
     ApiMisuse(&'static str),
+}
+
+/// Why an approval is not taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ApprovalRefused {
+    /// It names another payee, request or amount than the offer.
+    #[error("the approval is for another payee, request or amount")]
+    OtherOffer,
+    /// A policy may not approve for a payee that was merely heard.
+    #[error("no policy may approve a payee that was merely heard")]
+    MerelyHeard,
 }
 
 /// What the other side did that the protocol does not allow, by name.

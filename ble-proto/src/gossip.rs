@@ -20,8 +20,6 @@ use ops_proto::message::{DenyListPiece, ListVersion, ListsHeld, ProviderDirector
 use ops_proto::{ProviderId, PublicKey, Signed};
 use serde::{Deserialize, Serialize};
 
-use crate::message::Message;
-
 /// What a device holds of the deny-lists.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Holding {
@@ -80,15 +78,6 @@ impl Holding {
         self.directory == stated.root
             && self.lists.len() == stated.providers.len()
             && self.lists.iter().all(is_stated)
-    }
-}
-
-impl GossipItem {
-    pub(crate) fn into_message(self) -> Message {
-        match self {
-            Self::Directory(directory) => Message::Directory(directory),
-            Self::Piece(piece) => Message::Piece(piece),
-        }
     }
 }
 

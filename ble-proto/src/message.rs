@@ -28,7 +28,7 @@ use ops_proto::{PaymentPair, Signed};
 use serde::{Deserialize, Serialize};
 
 use crate::code::{OpenedNonce, PayeeNonce};
-use crate::gossip::Holding;
+use crate::gossip::{GossipItem, Holding};
 use crate::limits::MESSAGE_SIZE_MAX;
 
 /// One message between payer and payee. The index is the byte on the wire.
@@ -238,6 +238,15 @@ impl Message {
             Self::Directory(_) => MessageKind::Directory,
             Self::Piece(_) => MessageKind::Piece,
             Self::Enough => MessageKind::Enough,
+        }
+    }
+}
+
+impl From<GossipItem> for Message {
+    fn from(item: GossipItem) -> Self {
+        match item {
+            GossipItem::Directory(directory) => Self::Directory(directory),
+            GossipItem::Piece(piece) => Self::Piece(piece),
         }
     }
 }

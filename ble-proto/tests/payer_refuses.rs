@@ -1,10 +1,10 @@
 //! Every illegal message in every state of the payer is refused by name; nothing is debited, and a payment
 //! that the TA has signed is kept.
 
-use ble_proto::error::{Failure, Misbehaviour, Waiting};
+use ble_proto::error::{ApprovalRefused, Failure, Misbehaviour, Waiting};
 use ble_proto::message::{AbortCode, Locked, Message, Offer};
 use ble_proto::payment::payer::{
-    self, Approval, ApprovalRefused, Approver, Expected, KnownPayee, Outcome, Purpose, Reveals,
+    self, Approval, Approver, Expected, KnownPayee, Outcome, Purpose, Reveals,
 };
 use ops_proto::message::NoiseKey;
 use ops_proto::pay_verify::PayVerifyRefused;

@@ -35,7 +35,7 @@ impl Talk {
                 GossipItem::Directory(_) => {}
                 GossipItem::Piece(_) => pieces = pieces.saturating_add(1),
             }
-            let message = item.into_message().encode();
+            let message = Message::from(item).encode();
             let size = message.len().saturating_add(NOISE_TAG_SIZE);
             let spent = frames.len().saturating_add(self.splitter.frames_for(size));
             if pieces > GOSSIP_PIECES_MAX || (spent > GOSSIP_FRAMES_MAX && !frames.is_empty()) {

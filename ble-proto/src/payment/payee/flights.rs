@@ -126,21 +126,7 @@ impl Payee {
             }
             (Message::Reveal(_), Chooser::Scanner)
             | (Message::Join(_), Chooser::Committed { .. }) => Err(Misbehaviour::OtherMode.into()),
-            (
-                other @ (Message::Offer(_)
-                | Message::Locked(_)
-                | Message::Busy
-                | Message::Refuse(_)
-                | Message::Payment(_)
-                | Message::Received(_)
-                | Message::Held
-                | Message::Abort(_)
-                | Message::Holding(_)
-                | Message::Directory(_)
-                | Message::Piece(_)
-                | Message::Enough),
-                _,
-            ) => Err(unexpected(&other, Waiting::Choice)),
+            (other, _) => Err(unexpected(&other, Waiting::Choice)),
         }
     }
 

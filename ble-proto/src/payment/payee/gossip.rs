@@ -82,24 +82,7 @@ impl Payee {
             }
             (Message::Directory(directory), Gossip::Answered) => GossipItem::Directory(directory),
             (Message::Piece(piece), Gossip::Answered) => GossipItem::Piece(piece),
-            (
-                other @ (Message::Offer(_)
-                | Message::Reveal(_)
-                | Message::Join(_)
-                | Message::Locked(_)
-                | Message::Busy
-                | Message::Refuse(_)
-                | Message::Payment(_)
-                | Message::Resume(_)
-                | Message::Received(_)
-                | Message::Held
-                | Message::Abort(_)
-                | Message::Holding(_)
-                | Message::Directory(_)
-                | Message::Piece(_)
-                | Message::Enough),
-                Gossip::Awaited | Gossip::Asked | Gossip::Answered,
-            ) => return Err(super::flights::unexpected(&other, Waiting::Gossip)),
+            (other, _) => return Err(super::flights::unexpected(&other, Waiting::Gossip)),
         };
         state.items = state.items.saturating_add(1);
         if state.items > GOSSIP_ITEMS_MAX {

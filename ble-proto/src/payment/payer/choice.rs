@@ -6,11 +6,10 @@ use super::offer::VerifiedOffer;
 use super::pay::ExpectIntentDurable;
 use super::visit::RevealPermit;
 use super::{
-    Aim, Approval, ApprovalRefused, Approver, Desk, Effect, KnownPayee, Outcome, Record, Reveals,
-    State, unexpected,
+    Aim, Approval, Approver, Desk, Effect, KnownPayee, Outcome, Record, Reveals, State, unexpected,
 };
 use crate::code::{Code, OpenedNonce, PayerNonce};
-use crate::error::{Failure, Misbehaviour, Waiting};
+use crate::error::{ApprovalRefused, Failure, Misbehaviour, Waiting};
 use crate::limits::{CHOICE_MS_MAX, LOCK_MARGIN_MS, LOCK_MS_MAX, LOCKED_MS_MAX};
 use crate::message::{Locked, Message, Reveal, SenderChain};
 use crate::time::Instant;
@@ -106,23 +105,16 @@ impl ExpectLocked {
         }
     }
 
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "whatever else comes is refused, by its name"
+    )]
     pub(super) fn handle_message(self, message: Message, desk: &mut Desk, now: Instant) -> State {
         match message {
             Message::Locked(locked) => self.handle_locked(locked, desk, now),
             Message::Busy => desk.leave(Outcome::Busy),
             Message::Refuse(reason) => desk.leave(Outcome::Refused(reason)),
-            other @ (Message::Offer(_)
-            | Message::Reveal(_)
-            | Message::Join(_)
-            | Message::Payment(_)
-            | Message::Resume(_)
-            | Message::Received(_)
-            | Message::Held
-            | Message::Abort(_)
-            | Message::Holding(_)
-            | Message::Directory(_)
-            | Message::Piece(_)
-            | Message::Enough) => {
+            other => {
                 let failure = unexpected(&other, Waiting::Locked);
                 State::ExpectLocked(self).fail(failure, desk)
             }

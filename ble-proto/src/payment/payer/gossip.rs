@@ -68,24 +68,7 @@ impl ExpectGossip {
                 return State::ExpectGossip(self);
             }
             // whatever it is, the payment is over
-            (
-                Message::Offer(_)
-                | Message::Reveal(_)
-                | Message::Join(_)
-                | Message::Locked(_)
-                | Message::Busy
-                | Message::Refuse(_)
-                | Message::Payment(_)
-                | Message::Resume(_)
-                | Message::Received(_)
-                | Message::Held
-                | Message::Abort(_)
-                | Message::Holding(_)
-                | Message::Directory(_)
-                | Message::Piece(_)
-                | Message::Enough,
-                Stage::Asked | Stage::Looking | Stage::Answered,
-            ) => return self.end(desk),
+            (_, _) => return self.end(desk),
         };
         self.items = self.items.saturating_add(1);
         if self.items > GOSSIP_ITEMS_MAX {

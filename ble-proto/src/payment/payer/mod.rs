@@ -27,9 +27,7 @@ use std::collections::VecDeque;
 
 pub use effect::{Effect, Offered, Outcome, PayAnswer, PayRefused, Record};
 use state::{Aim, Desk, State, unexpected};
-pub use visit::{
-    Approval, ApprovalRefused, Approver, Expected, KnownPayee, Purpose, Reveals, Unsettled, Visit,
-};
+pub use visit::{Approval, Approver, Expected, KnownPayee, Purpose, Reveals, Unsettled, Visit};
 
 use crate::durable::{Seq, Sequence};
 use crate::error::Failure;

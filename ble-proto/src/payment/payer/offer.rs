@@ -125,6 +125,10 @@ impl ExpectOffer {
 }
 
 impl ExpectResumeAnswer {
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "whatever else comes is refused, by its name"
+    )]
     pub(super) fn handle_message(
         mut self,
         message: Message,
@@ -144,18 +148,7 @@ impl ExpectResumeAnswer {
             Message::Held | Message::Refuse(_) => {
                 desk.effects.push_back(Effect::ResumeNotSettled { payment });
             }
-            other @ (Message::Offer(_)
-            | Message::Reveal(_)
-            | Message::Join(_)
-            | Message::Locked(_)
-            | Message::Busy
-            | Message::Payment(_)
-            | Message::Resume(_)
-            | Message::Abort(_)
-            | Message::Holding(_)
-            | Message::Directory(_)
-            | Message::Piece(_)
-            | Message::Enough) => {
+            other => {
                 let failure = unexpected(&other, Waiting::ResumeAnswer);
                 return State::ExpectResumeAnswer(self).fail(failure, desk);
             }

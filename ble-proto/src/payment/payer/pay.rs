@@ -151,6 +151,10 @@ impl ExpectPaymentDurable {
 }
 
 impl ExpectReceipt {
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "whatever else comes is refused, by its name"
+    )]
     pub(super) fn handle_message(self, message: Message, desk: &mut Desk) -> State {
         let payment = self.payment();
         match message {
@@ -163,18 +167,7 @@ impl ExpectReceipt {
             },
             Message::Held => desk.leave(Outcome::Held { payment }),
             Message::Refuse(reason) => desk.leave(Outcome::NotAccepted { payment, reason }),
-            other @ (Message::Offer(_)
-            | Message::Reveal(_)
-            | Message::Join(_)
-            | Message::Locked(_)
-            | Message::Busy
-            | Message::Payment(_)
-            | Message::Resume(_)
-            | Message::Abort(_)
-            | Message::Holding(_)
-            | Message::Directory(_)
-            | Message::Piece(_)
-            | Message::Enough) => {
+            other => {
                 let failure = unexpected(&other, Waiting::Receipt);
                 State::ExpectReceipt(self).fail(failure, desk)
             }

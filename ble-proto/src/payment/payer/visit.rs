@@ -125,17 +125,6 @@ pub enum Approver {
     PolicyScannedUri,
 }
 
-/// Why an approval is not taken.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum ApprovalRefused {
-    /// It names another payee, request or amount than the offer.
-    #[error("the approval is for another payee, request or amount")]
-    OtherOffer,
-    /// A policy may not approve for a payee that was merely heard.
-    #[error("no policy may approve a payee that was merely heard")]
-    MerelyHeard,
-}
-
 /// Counts how often this device opened its commitment for each request: at most 3 times.
 ///
 /// Each opening is one guess for somebody in between. One per device, kept while the daemon runs and
