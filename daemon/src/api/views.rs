@@ -405,25 +405,6 @@ pub(super) fn provider_of(
         .view(|book| book.provider_of(leaf.body()).cloned())
 }
 
-/// Returns what was paid to a payee today without a person.
-pub(super) fn spent_today(book: &Book, payee: &ops_proto::PublicKey, currency: Currency) -> Money {
-    let today = crate::clock::now().as_ms().checked_div(DAY_MS);
-    let spent = book
-        .outgoing()
-        .filter(|(key, _)| key.payee == *payee)
-        .map(|(_, payment)| payment)
-        .filter(|payment| payment.approved_by == crate::journal::ApprovedBy::Policy)
-        .filter(|payment| !payment.is_abandoned())
-        .filter(|payment| payment.at.as_ms().checked_div(DAY_MS) == today)
-        .fold(0_u64, |sum, payment| {
-            sum.saturating_add(payment.amount().minor_units())
-        });
-
-    Money::rest(Balance::from_minor_units(spent), currency)
-}
-
 fn count(number: usize) -> u64 {
     u64::try_from(number).unwrap_or(u64::MAX)
 }
-
-const DAY_MS: u64 = 24 * 3600 * 1000;

@@ -2,15 +2,15 @@
 
 use axum::Json;
 use axum::extract::{Path, State};
-use ops_proto::Name;
+use ops_proto::{Balance, Name};
 
 use super::super::error::ApiError;
 use super::super::extract::Body;
 use super::super::state::ApiState;
 use super::super::types::{ApprovedPayee, Money, PayeeOrder, Policy};
-use super::super::views;
 use super::payments::public_key;
 use super::{Answer, Api};
+use crate::clock;
 
 pub(super) async fn show(State(api): Api) -> Answer<Policy> {
     policy(&api).map(Json)
@@ -47,6 +47,7 @@ pub(super) async fn end(State(api): Api, Path(key): Path<String>) -> Answer<Poli
 
 fn policy(api: &ApiState) -> Result<Policy, ApiError> {
     let currency = api.currency()?;
+    let now = clock::now();
 
     Ok(api.wallet.journal().view(|book| Policy {
         payees: book
@@ -55,7 +56,10 @@ fn policy(api: &ApiState) -> Result<Policy, ApiError> {
                 key: key.to_string(),
                 name: payee.name.to_string(),
                 daily_max: Money::of(payee.daily_max, currency),
-                spent_today: views::spent_today(book, key, currency),
+                spent_today: Money::rest(
+                    Balance::from_minor_units(book.spent_on(key, now)),
+                    currency,
+                ),
             })
             .collect(),
     }))

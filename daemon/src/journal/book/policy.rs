@@ -29,11 +29,17 @@ impl Book {
         let Some(approved) = self.approved.get(payee) else {
             return false;
         };
-        let spent = self.spent_today(now, |payment| {
-            payment.approved_by == ApprovedBy::Policy && payment.payee() == *payee
-        });
+        let spent = self.spent_on(payee, now);
 
         spent.saturating_add(amount.minor_units()) <= approved.daily_max.minor_units()
+    }
+
+    /// Returns what was paid today to a payee that the owner named without a person, in minor units.
+    #[must_use]
+    pub fn spent_on(&self, payee: &PublicKey, now: Time) -> u64 {
+        self.spent_today(now, |payment| {
+            payment.approved_by == ApprovedBy::Policy && payment.payee() == *payee
+        })
     }
 
     /// Tells whether a request whose URI was scanned may be paid without asking, under a daily sum over

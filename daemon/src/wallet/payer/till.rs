@@ -254,6 +254,7 @@ impl Till {
         self.tell(PaymentEvent::Paying);
         self.is_asked = true;
         let shared = Arc::clone(shared);
+        let (key, amount) = (PaymentKey::of(request.body()), request.body().amount);
         let command = Command::Pay {
             request,
             payee_provider,
@@ -261,7 +262,7 @@ impl Till {
             pin: self.pin.take(),
         };
 
-        async move { ask_to_pay(&shared, command).await }
+        async move { ask_to_pay(&shared, command, key, amount).await }
     }
 
     /// Takes note that the TA has answered, whatever it said.
@@ -436,15 +437,15 @@ pub(super) async fn decision(till: &mut Option<&mut Till>) -> Decision {
 
 /// Asks the TA until it says what became of the payment. The PIN goes along once: a payment that was
 /// signed is returned without it, and a wrong PIN whose answer is lost must not cost a second try.
-async fn ask_to_pay(shared: &Shared, mut command: Command) -> TaWord {
+async fn ask_to_pay(
+    shared: &Shared,
+    mut command: Command,
+    key: PaymentKey,
+    amount: Amount,
+) -> TaWord {
     let Some(ta) = &shared.ta else {
         return TaWord::Refused(TaRefused::NotInitialised.to_string());
     };
-    let Command::Pay { request, .. } = &command else {
-        return TaWord::Refused(TaRefused::Malformed.to_string());
-    };
-    let key = PaymentKey::of(request.body());
-    let amount = request.body().amount;
     let mut pin = PinGiven::Kept;
     for _ in 0..PAY_ATTEMPTS_MAX {
         match ta.invoke(command.clone()).await {
