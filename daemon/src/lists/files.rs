@@ -12,7 +12,8 @@ use ops_proto::signed::{decode_canonical, encode};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::shelf::{Changed, ProviderLists, Shelf, StoredDirectory};
+use super::heard::Changed;
+use super::shelf::{ProviderLists, Shelf, StoredDirectory};
 
 const DIRECTORY_FILE: &str = "directory";
 const LIST_SUFFIX: &str = ".list";

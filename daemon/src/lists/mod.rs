@@ -10,6 +10,7 @@
 //! claim, report, withdrawal and receipt do not ask them.
 
 mod files;
+mod heard;
 mod shelf;
 #[cfg(test)]
 mod tests;
@@ -23,8 +24,9 @@ use ops_proto::{ProviderId, PublicKey, Signed};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use files::Files;
+pub use heard::{Changed, Heard, ListRefused};
+pub use shelf::ListView;
 use shelf::Shelf;
-pub use shelf::{Changed, Heard, ListRefused, ListView};
 
 /// Things that wait for the lists' thread; what comes beyond is not taken, and comes again.
 pub const CALLS_QUEUED_MAX: usize = 64;

@@ -5,7 +5,8 @@ use ops_proto::message::{
 use ops_proto::{ProviderId, PublicKey, SecretKey, Signed, Time};
 
 use super::Lists;
-use super::shelf::{Changed, Heard, ListRefused, Shelf};
+use super::heard::{Changed, Heard, ListRefused};
+use super::shelf::Shelf;
 
 const FERRY: ProviderId = ProviderId([0xf0; 16]);
 const CAMPUS: ProviderId = ProviderId([0xc0; 16]);
