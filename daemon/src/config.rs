@@ -13,31 +13,25 @@ use crate::radio::sim::SimAir;
 /// Where the file lies unless told otherwise.
 pub const CONFIG_FILE: &str = "/etc/blepay/blepayd.toml";
 
-/// All settings.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
     /// Where journal and client key are; `$STATE_DIRECTORY` or `/var/lib/blepay` by default.
     #[serde(default = "state_directory")]
     pub state_directory: PathBuf,
-    /// The local API.
     #[serde(default)]
     pub api: ApiConfig,
-    /// The trusted application.
     #[serde(default)]
     pub ta: TaConfig,
-    /// The radio.
     #[serde(default)]
     pub radio: RadioConfig,
     /// What may be paid without a person.
     #[serde(default)]
     pub policy: PolicyConfig,
-    /// The log.
     #[serde(default)]
     pub log: LogConfig,
 }
 
-/// `[api]`.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ApiConfig {
@@ -56,7 +50,6 @@ impl Default for ApiConfig {
     }
 }
 
-/// `[ta]`.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
 pub enum TaConfig {
@@ -79,7 +72,6 @@ impl Default for TaConfig {
     }
 }
 
-/// `[radio]`.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
 pub enum RadioConfig {
@@ -115,7 +107,6 @@ impl Default for PolicyConfig {
     }
 }
 
-/// `[log]`.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct LogConfig {
@@ -184,7 +175,6 @@ impl Config {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the settings in {} cannot be used: {reason}", path.display())]
 pub struct ConfigRefused {
-    /// The file.
     pub path: PathBuf,
     /// What is wrong, with the setting's name.
     pub reason: String,

@@ -43,7 +43,6 @@ impl Identity {
         })
     }
 
-    /// Returns the public key.
     #[must_use]
     pub fn public_key(&self) -> PublicKey {
         self.key.public_key()
@@ -62,7 +61,6 @@ pub enum IdentityError {
     /// The file cannot be read or written.
     #[error("the client key at {} cannot be used", path.display())]
     Io {
-        /// The file.
         path: PathBuf,
         /// What the system said.
         source: io::Error,

@@ -8,6 +8,11 @@
 //!                      sync ──────────┘──► the server
 //! ```
 
+#![allow(
+    missing_docs,
+    reason = "nothing in here is published; a name that says it all needs no sentence"
+)]
+
 pub mod api;
 pub mod cli;
 pub mod clock;

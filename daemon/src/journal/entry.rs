@@ -18,6 +18,5 @@ pub struct Recorded {
     pub at: Time,
     /// Where the TA's operations stood after it, if it is one of them.
     pub mark: Option<Mark>,
-    /// The fact.
     pub fact: Fact,
 }

@@ -24,19 +24,11 @@ pub enum Fact {
     /// The owner took an enrolment file.
     Enrolled(Box<Enrolled>) = 0,
     /// The client key was made, with the name that it asks to be certified under.
-    ClientKeyMade {
-        /// The key.
-        client: PublicKey,
-        /// The name.
-        name: Name,
-    } = 1,
+    ClientKeyMade { client: PublicKey, name: Name } = 1,
     /// The provider certified the client.
     ClientRegistered(Box<CertificateChain>) = 2,
     /// The TA has a key.
-    TaInitialised {
-        /// The TA's key.
-        ta: PublicKey,
-    } = 3,
+    TaInitialised { ta: PublicKey } = 3,
     /// The provider certified the TA; the TA may not have taken the certificate yet.
     TaRegistered(Box<CertificateChain>) = 4,
     /// The TA took its certificate.
@@ -45,14 +37,12 @@ pub enum Fact {
     DepositIntent {
         /// Names the TA's command.
         command: CommandId,
-        /// How much.
         amount: Amount,
     } = 6,
     /// The TA opened the deposit.
     DepositOpened {
         /// The intent.
         command: CommandId,
-        /// The statement.
         open: Signed<DepositOpen>,
     } = 7,
     /// The server answered; the TA may not have taken the answer yet.
@@ -70,30 +60,24 @@ pub enum Fact {
     RequestIssued {
         /// The intent.
         command: CommandId,
-        /// R.
         request: Signed<RequestPayment>,
     } = 11,
     /// The owner no longer shows the request. A payment for it is still taken.
     RequestCancelled {
-        /// The payee's key.
         payee: PublicKey,
-        /// The request.
         request_id: RequestId,
     } = 12,
     /// A person or the policy approved a payment; written before the TA pays.
     PayIntent(Box<PayIntent>) = 13,
     /// The TA did not pay and never will for this intent.
     PayAbandoned {
-        /// The payee's key.
         payee: PublicKey,
-        /// The request.
         request_id: RequestId,
         /// Why the TA refused, if it did.
         refused: Option<TaRefused>,
     } = 14,
     /// The TA debited itself and signed P.
     PaymentSigned {
-        /// P and R.
         pair: Box<PaymentPair>,
         /// The certificate of the payee's provider.
         payee_provider: Signed<Certificate>,
@@ -101,41 +85,28 @@ pub enum Fact {
     /// The payee's receipt arrived and verifies.
     ReceiptReceived(Signed<ReceivedPayment>) = 16,
     /// The payee holds the payment without crediting it here; it is settled online.
-    HeldByPayee {
-        /// The hash of P.
-        payment: Digest,
-    } = 17,
+    HeldByPayee { payment: Digest } = 17,
     /// A payment to this device arrived and verifies.
     PaymentReceived {
-        /// P and R.
         pair: Box<PaymentPair>,
         /// The certificate of the sender's provider.
         sender_provider: Signed<Certificate>,
     } = 18,
     /// The payment is credited and its receipt signed, by the TA or the client key.
     Collected {
-        /// The hash of P.
         payment: Digest,
-        /// The receipt.
         receipt: Signed<ReceivedPayment>,
     } = 19,
     /// The TA cannot credit the payment; it is claimed online.
-    CollectRefused {
-        /// The hash of P.
-        payment: Digest,
-        /// Why.
-        refused: TaRefused,
-    } = 20,
+    CollectRefused { payment: Digest, refused: TaRefused } = 20,
     /// The server answered a report.
     Reported {
-        /// The hash of P.
         payment: Digest,
         /// What became of it.
         outcome: ItemOutcome,
     } = 21,
     /// The server answered a claim.
     Claimed {
-        /// The hash of P.
         payment: Digest,
         /// What became of it.
         outcome: ItemOutcome,
@@ -153,7 +124,6 @@ pub enum Fact {
     AccountAnswered(Signed<AccountAnswer>) = 26,
     /// The owner lets the policy pay this payee without asking.
     PayeeApproved {
-        /// The payee's key.
         payee: PublicKey,
         /// What the owner calls the payee.
         name: Name,
@@ -161,24 +131,19 @@ pub enum Fact {
         daily_max: Amount,
     } = 27,
     /// The owner ended that.
-    PayeeApprovalEnded {
-        /// The payee's key.
-        payee: PublicKey,
-    } = 28,
+    PayeeApprovalEnded { payee: PublicKey } = 28,
     /// The TA's operations moved on without anything else to say.
     TaMoved = 29,
     /// The owner wants to move money back to the online account; written before the TA debits itself.
     WithdrawIntent {
         /// Names the TA's command.
         command: CommandId,
-        /// How much.
         amount: Amount,
     } = 30,
     /// The TA debited itself and signed W.
     Withdrawn {
         /// The intent.
         command: CommandId,
-        /// W.
         withdraw: Signed<Withdraw>,
     } = 31,
     /// The server booked W; the TA may not have taken the acknowledgement yet.
@@ -192,7 +157,6 @@ pub enum Fact {
     } = 33,
     /// The owner wants the TA to sign its last statement.
     RetireIntent {
-        /// The TA's key.
         ta: PublicKey,
         /// The nonce of the TA's command.
         nonce: [u8; 16],
@@ -202,22 +166,17 @@ pub enum Fact {
     /// The server booked the TA's end.
     RetireAnswered(Signed<RetireAnswer>) = 36,
     /// The owner says that the TA is dead: this device never uses it again.
-    DeathIntent {
-        /// The TA's key.
-        ta: PublicKey,
-    } = 37,
+    DeathIntent { ta: PublicKey } = 37,
     /// The server said what the dead TA held and from when it is paid.
     DeathAnswered(Signed<DeathAnswer>) = 38,
     /// Everything in the TA's mailbox up to here is in the journal.
     MailboxRead {
-        /// The TA's key.
         ta: PublicKey,
         /// Where to go on asking.
         next: u64,
     } = 39,
     /// The server took a payment by this device for its payee, who never answered.
     HandedIn {
-        /// The hash of P.
         payment: Digest,
         /// What became of it.
         outcome: ItemOutcome,
@@ -230,10 +189,7 @@ pub enum Fact {
         incarnation: u32,
     } = 42,
     /// The server has, in this life, all that it had answered in the ones before.
-    LifeRemembered {
-        /// The incarnation.
-        incarnation: u32,
-    } = 43,
+    LifeRemembered { incarnation: u32 } = 43,
     /// The server's signed word on where payments are; it stands in for a receipt that never came.
     Settled(Box<Signed<BatchAnswer>>) = 44,
 }
@@ -245,7 +201,6 @@ pub struct Enrolled {
     pub url: String,
     /// What the server's TLS certificate must reach, in PEM.
     pub tls_anchor: String,
-    /// The root's key.
     pub root: PublicKey,
     /// The provider's certificate, checked against the root.
     pub provider: Signed<Certificate>,
@@ -291,7 +246,6 @@ pub struct PayIntent {
     pub payee_provider: Signed<Certificate>,
     /// What the payee says it is for.
     pub memo: Memo,
-    /// Who approved.
     pub approved_by: ApprovedBy,
     /// How the request was found: the payee is found again in the same way.
     pub found: Found,
@@ -322,7 +276,6 @@ impl Found {
     }
 }
 
-/// Who approved a payment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[repr(u8)]
 pub enum ApprovedBy {

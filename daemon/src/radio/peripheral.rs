@@ -168,23 +168,18 @@ impl std::fmt::Display for LinkId {
 pub enum PeripheralEvent {
     /// A central has subscribed; from here it may be sent to.
     LinkUp {
-        /// Its link.
         link: LinkId,
         /// The largest frame that fits one notification to it, in bytes.
         chunk_max: usize,
     },
     /// A central has written a frame.
     Received {
-        /// Its link.
         link: LinkId,
         /// The frame.
         bytes: Vec<u8>,
     },
     /// The central is gone, or no longer subscribed; the last event of this link.
-    LinkDown {
-        /// Its link.
-        link: LinkId,
-    },
+    LinkDown { link: LinkId },
 }
 
 /// What the owner asks of the radio's task.

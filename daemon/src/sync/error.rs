@@ -59,7 +59,6 @@ pub enum SyncError {
     /// The enrolment cannot be used to reach the server.
     #[error("the enrolment cannot be used: {0}")]
     Enrolment(String),
-    /// The daemon is stopping.
     #[error("the daemon is stopping")]
     Stopped,
 }

@@ -131,7 +131,6 @@ pub enum TaError {
     /// This device has no TA.
     #[error("this device has no trusted application")]
     Absent,
-    /// The daemon is stopping.
     #[error("the daemon is stopping")]
     Stopped,
 }

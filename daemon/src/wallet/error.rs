@@ -28,7 +28,6 @@ pub enum WalletError {
     /// The TA refused a PIN.
     #[error("{refused}{}", tries(*tries_left))]
     Pin {
-        /// Why.
         refused: TaRefused,
         /// Tries until it blocks, where the TA says so.
         tries_left: Option<u8>,
@@ -39,7 +38,6 @@ pub enum WalletError {
     /// A limit of the TA is reached.
     #[error("{sentence}")]
     Limit {
-        /// The TA's word.
         refused: TaRefused,
         /// The same with numbers and what to do.
         sentence: String,
@@ -56,7 +54,6 @@ pub enum WalletError {
     /// No payment has this hash.
     #[error("there is no payment with this number")]
     UnknownPayment,
-    /// The request is paid.
     #[error("the request is paid; a paid request cannot be cancelled")]
     RequestPaid,
     /// The request cannot be served.
@@ -74,7 +71,6 @@ pub enum WalletError {
     /// The system has no randomness.
     #[error("the system gives no randomness: {0}")]
     Randomness(host::entropy::Error),
-    /// The daemon is stopping.
     #[error("the daemon is stopping")]
     Stopped,
 }

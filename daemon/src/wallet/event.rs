@@ -20,20 +20,15 @@ pub enum WalletEvent {
     RequestChanged(RequestId),
     /// A payment to this device is durable and credited (or held, to be claimed).
     PaymentReceived {
-        /// The hash of P.
         payment: Digest,
-        /// How much.
         amount: Amount,
     },
     /// A payment, either way, moved on: signed, receipt, reported, claimed.
     PaymentChanged(Digest),
     /// A payment failed before the TA paid.
     PaymentFailed,
-    /// A deposit moved on.
     DepositChanged,
-    /// A withdrawal moved on.
     WithdrawalChanged,
-    /// The registration moved on.
     RegistrationChanged,
     /// The server's word on the account or a token came.
     Synced,

@@ -31,9 +31,7 @@ pub(super) struct Teller {
 /// What the person says.
 #[derive(Debug)]
 pub(super) enum Decision {
-    /// Pay.
     Approve(Option<Pin>),
-    /// Do not.
     Decline,
 }
 

@@ -13,9 +13,7 @@ pub struct PaymentView {
     pub id: Option<Digest>,
     /// To or from this device.
     pub direction: Direction,
-    /// How much.
     pub amount: Amount,
-    /// Of what.
     pub currency: Currency,
     /// The certified name of the other side.
     pub peer: Name,
@@ -27,7 +25,6 @@ pub struct PaymentView {
     pub memo: String,
     /// When it was approved, or came.
     pub at: Time,
-    /// How far it is.
     pub state: PaymentState,
     /// The receipt, once there is one.
     pub receipt: Option<Signed<ReceivedPayment>>,
@@ -40,9 +37,7 @@ pub struct PaymentView {
 /// Which way a payment goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Direction {
-    /// From this device.
     Outgoing,
-    /// To this device.
     Incoming,
 }
 

@@ -9,7 +9,6 @@ use crate::money;
 /// Something that a person should hear of before the TA refuses.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LimitWarning {
-    /// What it is about.
     pub kind: Warning,
     /// What to do about it, with numbers.
     pub text: String,
@@ -18,9 +17,7 @@ pub struct LimitWarning {
 /// What a person wanted when the TA refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Wanted {
-    /// To pay this.
     Pay(Amount),
-    /// To ask for this.
     Ask(Amount),
 }
 

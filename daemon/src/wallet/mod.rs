@@ -57,15 +57,12 @@ use serve::{COMMANDS_MAX, PayeeCommand};
 
 /// What a wallet is made of.
 pub struct WalletParts {
-    /// The open journal.
     pub journal: Journal,
     /// The client key.
     pub identity: Identity,
     /// How to reach the TA; `None` for a payee without one.
     pub ta: Option<TaConnector>,
-    /// The deny-lists.
     pub lists: Lists,
-    /// The radio.
     pub radio: Arc<dyn Radio>,
     /// Who owns the wallet's tasks.
     pub shutdown: Shutdown,
@@ -208,7 +205,6 @@ impl Wallet {
         all
     }
 
-    /// Returns one request.
     #[must_use]
     pub fn request(&self, id: RequestId) -> Option<RequestView> {
         self.shared

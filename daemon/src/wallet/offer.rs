@@ -10,21 +10,16 @@ use ops_proto::{Amount, Currency, Digest, Name, ProviderId, PublicKey, RequestId
 pub struct Offer {
     /// The certified name of the payee.
     pub payee: Name,
-    /// The payee's key.
     pub payee_key: PublicKey,
     /// The certified name of the payee's provider.
     pub provider: Name,
-    /// The provider.
     pub provider_id: ProviderId,
     /// The payee's number of the request.
     pub request_id: RequestId,
-    /// How much it asks.
     pub amount: Amount,
-    /// Of what.
     pub currency: Currency,
     /// The hash of the payment that it would refund.
     pub refund_of: Option<Digest>,
-    /// The advertised tag.
     pub tag: RequestTag,
     /// Whether another payer holds it at present.
     pub busy: bool,

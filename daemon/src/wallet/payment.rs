@@ -35,7 +35,6 @@ impl PaymentOrder {
 /// When a person is asked. The policy approves where it is allowed to: a named payee, a scanned URI.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Asks {
-    /// Every time.
     Always,
     /// Where the policy does not approve.
     UnlessPolicy,
@@ -61,7 +60,6 @@ pub enum PaymentEvent {
     Searching,
     /// The payee is heard and being connected to.
     Connecting,
-    /// The payee asks this.
     Offer(Box<Offer>),
     /// Both screens show this code. Not for a scanned URI.
     Code(Code),
@@ -78,25 +76,20 @@ pub enum PaymentEvent {
     Paying,
     /// The TA has debited itself; from here it can only succeed, at the latest online.
     Signed {
-        /// The hash of P.
         payment: Digest,
     },
     /// The receipt is here and verified. The last event.
     Paid {
-        /// The hash of P.
         payment: Digest,
-        /// The receipt.
         receipt: Signed<ReceivedPayment>,
     },
     /// The payee holds the payment and settles it online. The last event.
     Held {
-        /// The hash of P.
         payment: Digest,
     },
     /// The link broke after the debit; the payment resumes by itself. `Paid` or `Held` may follow while
     /// the handle is held, for a minute.
     Interrupted {
-        /// The hash of P.
         payment: Digest,
     },
     /// Nothing left this device (but see [`FailureClass::Unknown`]). The last event.
@@ -119,17 +112,13 @@ pub enum FailureClass {
     NotAsExpected,
     /// The payee misbehaves or its certificates are refused.
     Untrusted,
-    /// The payee refused.
     RefusedByPayee,
-    /// The TA refused.
     RefusedByTa,
     /// The person declined, or did not answer in time.
     Declined,
-    /// It was paid already.
     AlreadyPaid,
     /// The TA does not answer: whether it paid is found out when it does. Look at the history, do not
     /// repeat.
     Unknown,
-    /// This device failed.
     Internal,
 }

@@ -11,13 +11,9 @@ use crate::clock;
 /// A payment under way, or one that has just ended.
 #[derive(Clone, Debug)]
 pub struct Progress {
-    /// How far it is.
     pub stage: PaymentStage,
-    /// When it began.
     pub began: Time,
-    /// What the payee asks.
     pub offer: Option<Box<Offer>>,
-    /// The code that both screens show.
     pub code: Option<Code>,
     /// What the payee says it is for.
     pub memo: Option<Memo>,

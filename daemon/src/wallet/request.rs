@@ -27,7 +27,6 @@ use crate::ta::TaError;
 /// What to ask for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OpenRequest {
-    /// How much.
     pub amount: Amount,
     /// What it is for: at most 64 bytes that show as they are.
     pub memo: String,
@@ -58,26 +57,20 @@ pub enum Mode {
 /// A request that is open.
 #[derive(Clone, Debug)]
 pub struct OpenedRequest {
-    /// Its number.
     pub request_id: RequestId,
     /// What is advertised.
     pub tag: RequestTag,
     /// The URI, for [`Mode::Uri`]. It contains a secret: show it, do not log it.
     pub uri: Option<Zeroizing<String>>,
-    /// How much.
     pub amount: Amount,
-    /// Of what.
     pub currency: Currency,
 }
 
 /// A request as people see it.
 #[derive(Clone, Debug)]
 pub struct RequestView {
-    /// Its number.
     pub request_id: RequestId,
-    /// How much.
     pub amount: Amount,
-    /// Of what.
     pub currency: Currency,
     /// What it is for.
     pub memo: String,

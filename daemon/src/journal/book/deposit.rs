@@ -7,16 +7,13 @@ use ops_proto::{Amount, Balance, Signed, Time};
 
 use super::Book;
 
-/// One deposit.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Deposit {
     /// Names the TA's command.
     pub command: CommandId,
-    /// How much.
     pub amount: Amount,
     /// When the owner asked.
     pub at: Time,
-    /// How far it is.
     pub stage: DepositStage,
 }
 
@@ -31,9 +28,7 @@ pub enum DepositStage {
     Answered(Signed<DepositOpen>, Signed<DepositAnswer>),
     /// The TA took the answer.
     Closed {
-        /// The statement.
         open: Signed<DepositOpen>,
-        /// The answer.
         answer: Signed<DepositAnswer>,
         /// The balance after it.
         balance: Balance,

@@ -21,24 +21,19 @@ pub enum RetireStage {
 /// A TA that this device uses no more.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EndedTa {
-    /// Its key.
     pub key: PublicKey,
     /// Its last certificate.
     pub chain: Option<CertificateChain>,
-    /// How it ended.
     pub end: TaEnd,
     /// When.
     pub at: Time,
 }
 
-/// How a TA ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum TaEnd {
     /// It retired, and the server booked that.
     Retired {
-        /// Its last statement.
         retire: Box<Signed<Retire>>,
-        /// The server's answer.
         answer: Signed<RetireAnswer>,
     },
     /// Its owner says that it is dead.

@@ -9,7 +9,6 @@ use crate::journal::fact::Enrolled;
 /// The client, as far as it is registered.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ClientStanding {
-    /// Its key.
     pub key: PublicKey,
     /// The name that it asked for.
     pub name: Name,
@@ -20,7 +19,6 @@ pub struct ClientStanding {
 /// The TA, as far as it is registered.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TaStanding {
-    /// Its key.
     pub key: PublicKey,
     /// The certificate that the server gave, once registered.
     pub chain: Option<CertificateChain>,

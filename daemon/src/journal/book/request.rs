@@ -25,7 +25,6 @@ pub struct Request {
 /// What people see of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RequestShown {
-    /// Waiting for its payment.
     Open,
     /// The owner no longer shows it; a payment for it is still taken.
     Cancelled,

@@ -7,16 +7,13 @@ use ops_proto::{Amount, Balance, Signed, Time};
 
 use super::Book;
 
-/// One withdrawal.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Withdrawal {
     /// Names the TA's command.
     pub command: CommandId,
-    /// How much.
     pub amount: Amount,
     /// When the owner asked.
     pub at: Time,
-    /// How far it is.
     pub stage: WithdrawStage,
 }
 
@@ -31,9 +28,7 @@ pub enum WithdrawStage {
     Acknowledged(Signed<Withdraw>, Signed<WithdrawAck>),
     /// The TA took the acknowledgement.
     Closed {
-        /// W.
         withdraw: Signed<Withdraw>,
-        /// The acknowledgement.
         ack: Signed<WithdrawAck>,
         /// The balance after it.
         balance: Balance,

@@ -108,7 +108,6 @@ impl Till {
         }
     }
 
-    /// Tells the person.
     pub(super) fn tell(&self, event: PaymentEvent) {
         self.teller.tell(event);
     }

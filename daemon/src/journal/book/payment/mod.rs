@@ -13,7 +13,6 @@ use crate::journal::fact::{ApprovedBy, Found};
 /// What names a payment before P exists: one request of one payee.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct PaymentKey {
-    /// The payee's key.
     pub payee: PublicKey,
     /// The payee's number of the request.
     pub request_id: RequestId,
@@ -22,13 +21,11 @@ pub struct PaymentKey {
 /// A payment by this device.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Outgoing {
-    /// R.
     pub request: Signed<RequestPayment>,
     /// The certificate of the payee's provider.
     pub payee_provider: Signed<Certificate>,
     /// What the payee said it is for; empty when only the TA remembered the payment.
     pub memo: String,
-    /// Who approved.
     pub approved_by: ApprovedBy,
     /// How the payee is found again; `None` when only the TA remembered the payment.
     pub found: Option<Found>,
@@ -69,7 +66,6 @@ pub enum OutgoingStage {
 /// A payment to this device.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Incoming {
-    /// P and R.
     pub pair: PaymentPair,
     /// The certificate of the sender's provider.
     pub sender_provider: Signed<Certificate>,
