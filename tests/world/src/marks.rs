@@ -78,6 +78,10 @@ pub(crate) const MARKS: &[Mark] = &[
         switch: Switch::Keeps(|lines| !ends_beside_a_restore(lines, "pays", retire::retires)),
     },
     Mark {
+        story: "paid-before-its-ta-retired",
+        switch: Switch::Keeps(|lines| !ends_beside_a_restore(lines, "pays", retire::retires)),
+    },
+    Mark {
         story: "a-retirement-that-overtook-its-payments",
         switch: Switch::Keeps(|lines| !ends_beside_a_restore(lines, "pays", retire::retires)),
     },
@@ -118,33 +122,30 @@ pub(crate) const MARKS: &[Mark] = &[
 /// Whether the server's disk fails when a new process draws numbers, or so long that several connections are made anew,
 /// each of which draws.
 fn fails_when_numbers_are_drawn(lines: &[String]) -> bool {
-    let mut since_start = 0_u32;
-    for line in lines {
-        let is_near = since_start < 3 && disk::refuses_server_once(line);
-        if server_kill::refuses(line) || disk::refuses_server_long(line) || is_near {
-            return true;
-        }
-        let starts =
-            server_kill::is_one(line) || restore::is_one(line) || days::passed(line).is_some();
-        since_start = if starts {
-            0
-        } else {
-            since_start.saturating_add(1)
-        };
-    }
+    let starts = |line: &String| {
+        server_kill::is_one(line) || restore::is_one(line) || days::passed(line).is_some()
+    };
+    let is_near_a_start = |at: usize| {
+        let near = at.saturating_sub(3)..=at.saturating_add(3);
+        near.filter_map(|index| lines.get(index)).any(starts)
+    };
+    let mut numbered = lines.iter().enumerate();
 
-    false
+    numbered.any(|(at, line)| {
+        let is_near = disk::refuses_server_once(line) && is_near_a_start(at);
+
+        server_kill::refuses(line) || disk::refuses_server_long(line) || is_near
+    })
 }
 
-/// Whether somebody did something, then that one's TA ended, and the books were restored before or after.
+/// Whether somebody did something (paid or was paid, say), then that one's TA ended, and the books were restored before or after.
 fn ends_beside_a_restore(lines: &[String], did: &str, ends: fn(&str) -> Option<&str>) -> bool {
     let mut active = BTreeSet::new();
     let mut has_ended = false;
     for line in lines {
-        match line.split_once(' ') {
-            Some((who, rest)) if rest.starts_with(did) => {
-                active.insert(who);
-            }
+        match line.split(' ').collect::<Vec<_>>().as_slice() {
+            [who, "pays", whom, ..] if did == "pays" => active.extend([*who, *whom]),
+            [who, verb, ..] if *verb == did => active.extend([*who]),
             _ => {}
         }
         has_ended |= ends(line).is_some_and(|who| active.contains(who));
