@@ -12,6 +12,9 @@
 //!                             └────────────┘     └────────────┘     └────────────┘
 //! ```
 //!
+//! There are two libraries since btleplug makes no peripheral, which bluer does; and btleplug is what looks
+//! for others and connects, since it also runs where there is no BlueZ: a payer is not bound to Linux by it.
+//!
 //! All of it runs on one thread with a scheduler of its own. bluer hands each write of a central to a
 //! task of its own, and only a scheduler that is first in, first out keeps frames in order.
 
