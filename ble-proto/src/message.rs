@@ -138,7 +138,7 @@ pub enum RefuseReason {
     /// The request is paid (byte 1).
     #[error("the request is paid already")]
     Paid = 1,
-    /// The payer's certificates do not do for this request (byte 2).
+    /// The payer's certificates are not sufficient for this request (byte 2).
     #[error("the payee does not accept the sender's certificates")]
     Sender = 2,
     /// The payment does not pay the request (byte 3).

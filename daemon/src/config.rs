@@ -25,7 +25,7 @@ pub struct Config {
     pub ta: TaConfig,
     #[serde(default)]
     pub radio: RadioConfig,
-    /// What may be paid without a person.
+    /// Which payments need no confirmation.
     #[serde(default)]
     pub policy: PolicyConfig,
     #[serde(default)]

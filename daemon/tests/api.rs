@@ -282,7 +282,7 @@ impl Till {
         tag.expect("somebody asks").to_owned()
     }
 
-    /// Pays without a person and returns the last state.
+    /// Pays without confirmation and returns the last state.
     async fn pay(&self, order: &Value) -> Payment {
         let started: Payment = self
             .client

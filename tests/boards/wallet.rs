@@ -154,11 +154,11 @@ pub(crate) struct TaStatus {
     pub(crate) reason: Option<String>,
     /// How many payments it has signed since the last token.
     pub(crate) paid_count: u64,
-    /// What its owner should hear of before it refuses.
+    /// Limits that are nearly reached: warnings before it refuses.
     pub(crate) warnings: Vec<Warning>,
 }
 
-/// Something to hear of before a trusted application refuses.
+/// A limit that is nearly reached.
 #[derive(Clone, Debug, Deserialize)]
 pub(crate) struct Warning {
     /// What it is about.
@@ -255,7 +255,7 @@ pub(crate) fn deposit(board: &mut Board, amount: &str) -> Outcome<()> {
     })
 }
 
-/// Lets a payee be paid without a person.
+/// Lets a payee be paid without confirmation.
 pub(crate) fn trust(board: &mut Board, payee: &str, daily: &str) -> Outcome<()> {
     blepay::<Value>(board, &format!("trust {payee} --name till --daily {daily}"))?;
 
@@ -284,7 +284,7 @@ pub(crate) fn begin(board: &mut Board, payee: &str) -> Outcome<Payment> {
     post(board, payee, Approval::Person)
 }
 
-/// The same without a person, who trusts the payee.
+/// The same, to a payee that the owner trusts: without confirmation.
 pub(crate) fn begin_by_policy(board: &mut Board, payee: &str) -> Outcome<Payment> {
     post(board, payee, Approval::Policy)
 }

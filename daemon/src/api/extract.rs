@@ -49,7 +49,7 @@ where
 }
 
 fn refused(status: StatusCode, text: &str) -> ApiError {
-    // What axum was doing says nothing to who called; what is wrong does.
+    // axum's own wording says what it was doing; only the cause helps the caller.
     let what = match text.split_once(": ") {
         Some((doing, what)) if doing.starts_with("Failed to ") => what,
         Some(_) | None => text,

@@ -55,7 +55,7 @@ pub struct PinStatus {
     pub since_pin: Money,
 }
 
-/// Something to hear of before the TA refuses.
+/// A limit that is nearly reached: a warning before the TA refuses.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LimitWarning {
     /// Stable, for programs: `paid_count`, `paid_total`, `collected_count`, `collected_total`,

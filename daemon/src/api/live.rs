@@ -109,8 +109,8 @@ const fn failure_code(class: FailureClass) -> &'static str {
     }
 }
 
-/// Nobody may approve without a person here, so nothing is paid.
-const FORBIDDEN: &str = "the policy does not allow this without a person: name the payee with blepay trust, or raise its daily sum";
+/// The policy does not cover the payment, and nobody was to be asked.
+const FORBIDDEN: &str = "the policy does not allow this without confirmation: name the payee with blepay trust, or raise its daily sum";
 
 /// The TA asks for what only a person knows.
 const PIN_NEEDED: &str = "the PIN is asked for: give it with --pin-file, or pay without --yes";

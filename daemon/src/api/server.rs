@@ -101,7 +101,7 @@ impl Connected<IncomingStream<'_, UnixListener>> for Peer {
     }
 }
 
-/// The socket's mode lets in whom it may; what they order is attributed to them.
+/// Logs which user and process sent a request. Access is enforced by the socket's file mode.
 async fn log_peer(ConnectInfo(peer): ConnectInfo<Peer>, request: Request, next: Next) -> Response {
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
     let response = next.run(request).await;

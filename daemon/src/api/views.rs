@@ -110,7 +110,7 @@ fn account(book: &Book) -> Option<AccountStatus> {
     })
 }
 
-/// Returns what TAs of before held and the provider has not paid yet.
+/// Returns the balances of previous TAs that the provider has not paid out yet.
 fn waiting(book: &Book, currency: Option<Currency>) -> Vec<Waiting> {
     let Some(currency) = currency else {
         return Vec::new();
@@ -122,7 +122,7 @@ fn waiting(book: &Book, currency: Option<Currency>) -> Vec<Waiting> {
         .collect()
 }
 
-/// Writes what a TA of before held.
+/// Writes the balance of a previous TA.
 pub(super) fn held(held: &Held, currency: Currency) -> Waiting {
     Waiting {
         ta: held.ta.to_string(),

@@ -106,10 +106,10 @@ pub enum Command {
     /// Report a trusted application dead that will never work again
     #[command(after_help = RECOVER)]
     Recover(End),
-    /// Say what may be paid without a person
+    /// Configure payments that need no confirmation
     #[command(after_help = POLICY)]
     Policy(Policy),
-    /// Name a payee that may be paid without a person (same as `policy trust`)
+    /// Name a payee that may be paid without confirmation (same as `policy trust`)
     #[command(after_help = "Examples:\n  blepay trust 3b6a27…29 --name \"Ferry\" --daily 20.00")]
     Trust(Trust),
     /// Show what happens, as it happens, until interrupted
@@ -141,7 +141,7 @@ pub struct Init {
     /// Name that people will see, at most 32 bytes [default: this machine's]
     #[arg(long)]
     pub name: Option<String>,
-    /// Make a wallet without a trusted application: it can be paid, and not pay
+    /// Make a receive-only wallet, without a trusted application
     #[arg(long)]
     pub payee_without_ta: bool,
 }
@@ -273,7 +273,7 @@ pub struct Policy {
 /// A change of the policy; each leaves the rest as it is.
 #[derive(Debug, Subcommand)]
 pub enum PolicyChange {
-    /// Name a payee that may be paid without a person
+    /// Name a payee that may be paid without confirmation
     Trust(Trust),
     /// Take a payee's name away
     Forget {
@@ -291,7 +291,7 @@ pub struct Trust {
     /// What you call it
     #[arg(long)]
     pub name: String,
-    /// The largest sum in one day (UTC) without a person
+    /// The largest sum in one day (UTC) without confirmation
     #[arg(long, value_name = "AMOUNT", allow_hyphen_values = true)]
     pub daily: String,
 }

@@ -40,15 +40,15 @@ pub(super) const DEPOSIT: &str = "\
 Examples:
   blepay deposit 50.00
 
-Without an answer of the server the deposit stays open (exit code 4); the daemon finishes it.";
+If the server does not answer, the deposit stays open (exit code 4) and the daemon finishes it.";
 
 pub(super) const WITHDRAW: &str = "\
 Examples:
   blepay withdraw 50.00
   blepay withdraw --all --wait
 
-The device is debited first. Without an answer of the provider the withdrawal stays open (exit
-code 4): the daemon carries it on until it is booked, and the provider never refuses it.";
+The device is debited first. If the provider does not answer, the withdrawal stays open (exit
+code 4): the daemon repeats it until it is booked, and the provider never refuses it.";
 
 pub(super) const RETIRE: &str = "\
 Examples:
@@ -88,8 +88,8 @@ Examples:
   blepay pay \"Ferry Café\" --amount 12.50
   blepay pay blepay:AEBAG… --yes         scanned: nothing left to ask
 
-Compare the six-digit code with the payee's screen before you say yes. Without an answer of
-the payee the outcome is unknown (exit code 4): do not pay again, it settles online.";
+Compare the six-digit code with the payee's screen before you say yes. If the payee does
+not answer, the outcome is unknown (exit code 4): do not pay again, it settles online.";
 
 pub(super) const POLICY: &str = "\
 Examples:
@@ -97,7 +97,7 @@ Examples:
   blepay policy trust 3b6a27…29 --name Ferry --daily 20.00
   blepay policy forget Ferry
 
-A payee that is merely heard is never paid without a person.";
+A payee that is merely heard is never paid without confirmation.";
 
 pub(super) const DEMO: &str = "\
 Examples:

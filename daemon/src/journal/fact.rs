@@ -183,7 +183,7 @@ pub enum Fact {
     } = 40,
     /// The provider has a newer certificate, checked against the root.
     ProviderSeen(Box<Signed<Certificate>>) = 41,
-    /// The server answers in this life of its.
+    /// The server answers in this incarnation.
     LifeSeen {
         /// The incarnation of its answers.
         incarnation: u32,

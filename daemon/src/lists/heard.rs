@@ -7,7 +7,7 @@ use ops_proto::ProviderId;
 pub enum Heard {
     /// It is kept.
     Kept(Changed),
-    /// It is nothing new, or not what is due; who sent it did no wrong.
+    /// It is already known or out of order; the sender is not at fault.
     Known,
     /// It breaks a rule; nothing of it is kept.
     Refused(ListRefused),

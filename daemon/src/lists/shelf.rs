@@ -25,7 +25,7 @@ pub(super) const PIECES_MAX: usize = DENY_LIST_ENTRIES_MAX.div_ceil(DENY_PIECE_E
 #[derive(Clone, Debug, Default)]
 pub(super) struct Shelf {
     directory: Option<Signed<ProviderDirectory>>,
-    /// Providers that the directory revokes, with its first version here that did.
+    /// Providers that the directory revokes, each with the first directory version seen that revoked it.
     revoked: Vec<ProviderList>,
     /// Of the providers that the directory names.
     lists: BTreeMap<ProviderId, Arc<ProviderLists>>,
@@ -139,7 +139,7 @@ impl Shelf {
             })
             .collect();
         for entry in body.providers.iter() {
-            // what is gathered under a key of before can no longer be completed
+            // pieces gathered under a previous key can no longer be completed
             if let Some(list) = self.lists.get_mut(&entry.provider)
                 && list
                     .gathering_version()
@@ -255,7 +255,7 @@ impl Shelf {
             .iter()
             .filter(|directory| directory.body().version > theirs.directory)
             .map(|directory| GossipItem::Directory(Box::new(directory.clone())));
-        // under a list key of before nobody takes what would have to be new
+        // nobody accepts new pieces under a previous list key
         let is_current = |provider: ProviderId, version: ListVersion| {
             self.entry(provider)
                 .is_some_and(|entry| entry.epoch == version.epoch)

@@ -223,7 +223,10 @@ impl Actor {
         if later.is_empty() {
             return Ok(());
         }
-        tracing::info!(operations = later.len(), "Took what the TA was ahead");
+        tracing::info!(
+            operations = later.len(),
+            "Recorded operations of the TA that the journal lacked"
+        );
 
         self.append(later).await
     }

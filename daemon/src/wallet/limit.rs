@@ -6,7 +6,7 @@ use ops_proto::contract::{TaRefused, TaState, Warning};
 
 use crate::money;
 
-/// Something that a person should hear of before the TA refuses.
+/// A limit that is nearly reached: a warning for a person before the TA refuses.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LimitWarning {
     pub kind: Warning,

@@ -241,7 +241,7 @@ pub(crate) struct Stopped {
 }
 
 impl Stopped {
-    /// Puts a new TA in place of the one of before, whose state is kept beside it.
+    /// Puts a new TA in place of the previous one, whose state is kept beside it.
     pub(crate) fn with_new_ta(self) -> Self {
         let ta = self.dir.join("ta");
         std::fs::rename(&ta, self.dir.join("ta.ended")).expect("moved away");
@@ -249,7 +249,7 @@ impl Stopped {
         self
     }
 
-    /// Puts the TA of before back in place of the new one.
+    /// Puts the previous TA back in place of the new one.
     pub(crate) fn with_ended_ta(self) -> Self {
         let ta = self.dir.join("ta");
         std::fs::rename(&ta, self.dir.join("ta.new")).expect("moved away");

@@ -92,7 +92,7 @@ impl TaState {
     }
 }
 
-/// What a person should hear of before the TA refuses. [`TaState::warnings`] finds them.
+/// A limit that is nearly reached: a warning before the TA refuses. [`TaState::warnings`] finds them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[repr(u8)]
 pub enum Warning {

@@ -1,4 +1,4 @@
-//! After a restore of the server: a device hands in what the server of before had answered.
+//! After a restore of the server: a device hands in what the server had answered before.
 
 use serde::{Deserialize, Serialize};
 

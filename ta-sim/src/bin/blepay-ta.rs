@@ -191,7 +191,7 @@ fn stop_on_signals() -> io::Result<UnixStream> {
 }
 
 fn heartbeat_interval() -> Duration {
-    // Half of what systemd allows, so that one late beat is none missed.
+    // Half of what systemd allows, so that a single late heartbeat is not counted as missed.
     sd_notify::watchdog_enabled().map_or(HEARTBEAT_DEFAULT, |allowed| {
         allowed.checked_div(2).unwrap_or(HEARTBEAT_DEFAULT)
     })

@@ -17,7 +17,7 @@ const BUSY_SAYS: &str = "another payer is at it";
 /// What it says when the link broke after the debit: the daemon goes on by itself.
 const OUTCOME_UNKNOWN: &str = "outcome-unknown";
 
-/// Pays a trusted payee without a person, as an owner types it.
+/// Pays a trusted payee without confirmation, as an owner types it.
 pub(crate) fn pay_by_command(board: &mut Board, payee: &str, amount: &str) -> Outcome<Payment> {
     let command = format!("blepay --json pay {payee} --amount {amount} --yes --timeout {SEARCH}");
     until_paid(board, |board| {
@@ -37,7 +37,7 @@ pub(crate) fn pay_by_command(board: &mut Board, payee: &str, amount: &str) -> Ou
     })
 }
 
-/// Pays a trusted payee without a person, over the local API: nobody listens first for who else is there.
+/// Pays a trusted payee without confirmation, over the local API: nobody listens first for who else is there.
 pub(crate) fn pay(board: &mut Board, payee: &str, amount: &str) -> Outcome<Payment> {
     let minor_units = minor_units(amount)?;
     until_paid(board, |board| {

@@ -37,7 +37,7 @@ pub enum Effect {
         /// The certificate of the payee's provider.
         provider: Box<Signed<Certificate>>,
     },
-    /// A payment of before was kept by the payee without a receipt: hand it to the server's mailbox.
+    /// The payee holds an earlier payment without a receipt: hand it to the server's mailbox.
     ResumeNotSettled {
         /// The hash of the payment.
         payment: Digest,

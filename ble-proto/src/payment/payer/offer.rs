@@ -30,7 +30,7 @@ pub(super) struct ExpectOffer {
     deadline: Instant,
 }
 
-/// A payment of before was sent again.
+/// An earlier payment was sent again.
 #[derive(Debug)]
 pub(super) struct ExpectResumeAnswer {
     current: Unsettled,

@@ -78,7 +78,7 @@ fn ta(status: &Status) -> Check {
         .clone()
         .unwrap_or_else(|| "no reason is known".to_owned());
     let found = match status.ta.state {
-        TaCondition::None => Ok("none: this wallet can be paid, and not pay".to_owned()),
+        TaCondition::None => Ok("none: this wallet is receive-only".to_owned()),
         TaCondition::Ready => Ok("ready".to_owned()),
         TaCondition::Uncertified => Err((reason, "blepay sync while online")),
         TaCondition::Unreachable => Err((reason, "systemctl status blepay-ta blepay-ta.socket")),

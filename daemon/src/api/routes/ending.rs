@@ -25,7 +25,7 @@ pub(super) async fn withdraw(
         (None, true) => None,
         (Some(_), true) | (None, false) => {
             return Err(ApiError::malformed(
-                "give an amount, or say that all is meant",
+                "give either an amount or all",
                 "exactly one of \"amount\" and \"all\": true",
             ));
         }

@@ -65,7 +65,7 @@ pub(super) fn all() -> Router<Arc<ApiState>> {
         .route("/v1/doctor", get(doctor::doctor))
 }
 
-/// Refuses a path that is none.
+/// Refuses an unknown path.
 pub(super) async fn unknown_path() -> ApiError {
     ApiError::not_found(
         "there is nothing at this path",

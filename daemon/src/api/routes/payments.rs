@@ -43,7 +43,7 @@ pub(super) async fn nearby(
     let seconds = params.seconds.unwrap_or(LISTEN_S_DEFAULT);
     if seconds == 0 || seconds > LISTEN_S_MAX {
         return Err(ApiError::malformed(
-            "one can listen for 1 to 60 seconds",
+            "`seconds` must be between 1 and 60",
             "give seconds=5",
         ));
     }

@@ -1,4 +1,4 @@
-//! What may be paid without a person.
+//! The policy: which payments need no confirmation.
 
 use axum::Json;
 use axum::extract::{Path, State};

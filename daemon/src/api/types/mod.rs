@@ -36,7 +36,7 @@ pub struct Status {
     pub ta: TaStatus,
     /// What the provider last said of the online account.
     pub account: Option<AccountStatus>,
-    /// What TAs of before held and the provider has not paid yet.
+    /// Balances of previous TAs that the provider has not paid out yet.
     #[serde(default)]
     pub waiting: Vec<Waiting>,
     /// Why nothing new can be asked or paid, where the deny-lists name this wallet or its provider.
@@ -106,7 +106,7 @@ pub struct TaStatus {
     /// What the TA says of its PIN.
     #[serde(default)]
     pub pin: Option<PinStatus>,
-    /// What to hear of before the TA refuses.
+    /// Limits that are nearly reached: warnings before the TA refuses.
     #[serde(default)]
     pub warnings: Vec<LimitWarning>,
 }
@@ -129,7 +129,7 @@ pub enum TaCondition {
     Retired,
 }
 
-/// What a TA of before held and the provider has not paid yet.
+/// The balance of a previous TA that the provider has not paid out yet.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Waiting {
     /// The TA's key.
@@ -363,23 +363,23 @@ pub struct SyncReport {
     pub unsynced: Unsynced,
 }
 
-/// `GET /v1/policy`: what is paid without a person.
+/// `GET /v1/policy`: what is paid without confirmation.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Policy {
     /// The payees that the owner named.
     pub payees: Vec<ApprovedPayee>,
 }
 
-/// A payee that may be paid without a person.
+/// A payee that may be paid without confirmation.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ApprovedPayee {
     /// The payee's certified key.
     pub key: String,
     /// What the owner calls it.
     pub name: String,
-    /// The largest sum in one day (UTC) without a person.
+    /// The largest sum in one day (UTC) without confirmation.
     pub daily_max: Money,
-    /// What was paid to it today without a person.
+    /// What was paid to it today without confirmation.
     pub spent_today: Money,
 }
 
@@ -389,7 +389,7 @@ pub struct ApprovedPayee {
 pub struct PayeeOrder {
     /// What the owner calls it.
     pub name: String,
-    /// The largest sum in one day (UTC) without a person.
+    /// The largest sum in one day (UTC) without confirmation.
     pub daily_max: MoneyOrder,
 }
 

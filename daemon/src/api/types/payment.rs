@@ -106,7 +106,7 @@ pub struct PaymentOrder {
     /// What the person expects to pay: anything else is refused before approval.
     #[serde(default)]
     pub amount: Option<MoneyOrder>,
-    /// Approves without a person, as far as the policy allows (URI, or a payee named before).
+    /// Approves without confirmation, as far as the policy allows (URI, or a payee named before).
     #[serde(default)]
     pub approve: bool,
     /// Gives up after this many seconds without a payee.

@@ -156,5 +156,5 @@ fn recovered(recovery: &Recovery) -> String {
 }
 
 const NEXT: &str = "\
-Without a new one this wallet can be paid, and not pay. For a new one: stop blepay-ta, move its
+Without a new one this wallet is receive-only. For a new one: stop blepay-ta, move its
 state directory away, and start it; the daemon registers it by itself (see blepay recover --help).";

@@ -68,7 +68,7 @@ fn amount(text: &str, currency: Currency) -> Result<MoneyOrder, Failure> {
     })
 }
 
-/// Says what to hear of before the trusted application refuses, if anything.
+/// Prints a warning for each limit that is nearly reached, before the trusted application refuses.
 async fn warn(client: &Client, terminal: &mut Terminal) {
     let status: Result<Status, _> = client.get("/v1/status").await;
     for warning in status.map(|status| status.ta.warnings).unwrap_or_default() {

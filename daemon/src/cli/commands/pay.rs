@@ -158,7 +158,7 @@ fn choose(
     Err(declined())
 }
 
-/// Returns who stands beside a number that a person wrote.
+/// Returns the entry that the user selected by number.
 fn numbered<'a>(answer: &str, found: &'a [Nearby]) -> Option<&'a Nearby> {
     let number = answer.parse::<usize>().ok()?;
 

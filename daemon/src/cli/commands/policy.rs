@@ -65,7 +65,7 @@ fn check_key(key: &str) -> Result<(), Failure> {
 
 fn text(policy: &Policy) -> String {
     if policy.payees.is_empty() {
-        return "Nothing is paid without a person.".to_owned();
+        return "Nothing is paid without confirmation.".to_owned();
     }
     let lines = policy.payees.iter().map(|payee| {
         format!(

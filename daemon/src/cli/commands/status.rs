@@ -92,7 +92,7 @@ fn device(ta: &TaStatus) -> String {
     }
 }
 
-/// Says what a TA of before held, and from when it is paid.
+/// Prints the balance of a previous TA, and when it is paid out.
 pub(crate) fn held(waiting: &Waiting) -> String {
     let from = waiting
         .payable_from_ms

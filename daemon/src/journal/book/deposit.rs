@@ -151,7 +151,7 @@ impl Book {
     }
 
     fn deposit_mut(&mut self, i: u64) -> Option<&mut Deposit> {
-        // the newest: a TA of before may have used the same i
+        // the newest: a previous TA may have used the same i
         self.deposits
             .iter_mut()
             .rev()

@@ -5,7 +5,7 @@ use ops_proto::{Amount, Name, PublicKey, Time};
 use super::{Book, Outgoing};
 use crate::journal::fact::ApprovedBy;
 
-/// A payee that may be paid without a person.
+/// A payee that may be paid without confirmation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ApprovedPayee {
     /// What the owner calls it.
@@ -17,7 +17,7 @@ pub struct ApprovedPayee {
 const DAY_MS: u64 = 24 * 3600 * 1000;
 
 impl Book {
-    /// Returns the payees that may be paid without a person.
+    /// Returns the payees that may be paid without confirmation.
     pub fn approved_payees(&self) -> impl Iterator<Item = (&PublicKey, &ApprovedPayee)> {
         self.approved.iter()
     }
@@ -34,7 +34,7 @@ impl Book {
         spent.saturating_add(amount.minor_units()) <= approved.daily_max.minor_units()
     }
 
-    /// Returns what was paid today to a payee that the owner named without a person, in minor units.
+    /// Returns what was paid without confirmation today to a payee that the owner named, in minor units.
     #[must_use]
     pub fn spent_on(&self, payee: &PublicKey, now: Time) -> u64 {
         self.spent_today(now, |payment| {

@@ -148,7 +148,7 @@ impl Book {
     }
 
     pub(super) fn fold_withdraw_closed(&mut self, i: u64, balance: Balance) -> Option<()> {
-        // the newest: a TA of before may have used the same i
+        // the newest: a previous TA may have used the same i
         let withdrawal = self.withdrawals.iter_mut().rev().find(|withdrawal| {
             let held = withdrawal.withdraw();
             held.is_some_and(|withdraw| withdraw.body().position.i == i)

@@ -18,7 +18,7 @@ use super::shared::Shared;
 use crate::radio::link::{LinkTask, Write};
 use crate::radio::{AbsentReason, CentralLink, PeerAddress, RadioError, limits};
 
-/// Connects for who waits behind `done`, and then carries the link until it ends.
+/// Connects on behalf of the task that holds the other end of `done`, then runs the link until it ends.
 pub(super) async fn run(
     shared: Arc<Shared>,
     peer: PeerAddress,

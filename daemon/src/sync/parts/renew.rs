@@ -12,7 +12,7 @@ use crate::clock;
 use crate::journal::Fact;
 use crate::ta::TaError;
 
-/// Learns whether the provider has a newer certificate. Those of before are kept.
+/// Learns whether the provider has a newer certificate. The previous ones are kept.
 pub(in super::super) async fn provider(cx: &Context) -> Result<u64, SyncError> {
     let provider = cx.server.provider().await?;
     let is_known = cx

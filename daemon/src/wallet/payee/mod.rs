@@ -143,7 +143,7 @@ impl Driver {
             match opened {
                 Ok(()) => self.order.push(shown),
                 Err(error) => {
-                    tracing::warn!(request = %shown.id, %error, "A request is not shown again");
+                    tracing::warn!(request = %shown.id, %error, "A request could not be advertised again");
                 }
             }
         }

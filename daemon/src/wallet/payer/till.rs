@@ -45,7 +45,7 @@ pub(super) struct Till {
     is_asked: bool,
     failure: Option<(FailureClass, String)>,
     paid_requests: PaidRequests,
-    /// The person knows that it is paid; what follows is no concern of hers.
+    /// The person was told that it is paid; later events need not be shown.
     is_told_paid: bool,
 }
 

@@ -254,7 +254,7 @@ pub(super) fn wait_until_ready(board: &mut Board) -> Outcome<()> {
     )
 }
 
-/// Names somebody as a payee that is paid without a person.
+/// Names somebody as a payee that is paid without confirmation.
 pub(super) fn trust(bench: &mut Bench, payer: Who, payee: &Card) -> Outcome<()> {
     wallet::trust(payer.side().of(bench), &payee.ta, DAILY)
 }

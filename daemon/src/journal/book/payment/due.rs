@@ -81,7 +81,7 @@ impl Book {
             .collect()
     }
 
-    /// Tells whether the server has answered a report of this payment in this life of its.
+    /// Tells whether the server has answered a report of this payment in its current incarnation.
     #[must_use]
     pub fn is_reported(&self, payment: &Digest) -> bool {
         let life = self.life();
@@ -93,7 +93,7 @@ impl Book {
         [incoming, outgoing].into_iter().flatten().all(|seen| seen)
     }
 
-    /// Tells whether the server has answered a claim of this payment in this life of its.
+    /// Tells whether the server has answered a claim of this payment in its current incarnation.
     #[must_use]
     pub fn is_claimed(&self, payment: &Digest) -> bool {
         let life = self.life();
