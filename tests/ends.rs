@@ -206,6 +206,8 @@ impl Bank {
         assert_eq!(restored.expect("restored").incarnation, 2);
         let options = RunOptions {
             listen: Some(self.address),
+            // the port after that one may be taken meanwhile
+            admin_listen: Some("127.0.0.1:0".parse().expect("an address")),
             ..RunOptions::local(&self.data())
         };
         self.server = Some(Server::start(&options).await.expect("a server"));

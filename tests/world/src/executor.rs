@@ -37,8 +37,8 @@ struct Ready {
 
 /// Tasks that were woken.
 ///
-/// When another thread wakes is a matter of real time: it may do so after the task has found its answer. So that
-/// counts only while the task waits for that thread.
+/// A wake from another thread may come after the task already has its answer, at a moment that the machine decides.
+/// Therefore it counts only while the task waits for that thread.
 #[derive(Debug, Default)]
 struct Woken {
     here: BTreeSet<u64>,

@@ -41,10 +41,11 @@ pub(crate) const MARKS: &[Mark] = &[
     },
     Mark {
         story: "a-clock-that-was-wrong-when-the-books-were-restored",
-        switch: Switch::Keeps(|lines| {
-            let is_wrong = lines.iter().any(|line| clock::is_wrong(line));
-            !is_wrong || !lines.iter().any(|line| restore::is_one(line))
-        }),
+        switch: Switch::Keeps(|lines| !is_clock_wrong_beside_a_restore(lines)),
+    },
+    Mark {
+        story: "a-clock-that-was-behind-when-the-books-were-restored",
+        switch: Switch::Keeps(|lines| !is_clock_wrong_beside_a_restore(lines)),
     },
     Mark {
         story: "a-clock-that-jumped-and-came-back",
@@ -118,6 +119,10 @@ pub(crate) const MARKS: &[Mark] = &[
         switch: Switch::Forgives("C12", "an intent without an end"),
     },
 ];
+
+fn is_clock_wrong_beside_a_restore(lines: &[String]) -> bool {
+    lines.iter().any(|line| clock::is_wrong(line)) && lines.iter().any(|line| restore::is_one(line))
+}
 
 /// Whether the server's disk fails when a new process draws numbers, or so long that several connections are made anew,
 /// each of which draws.

@@ -137,6 +137,14 @@ fn check_marks(verdicts: &[Verdict]) -> anyhow::Result<()> {
         let story = story.with_context(|| format!("the mark {} has no story", mark.story))?;
         ensure!(story.is_marked, "the story {} is not marked", mark.story);
     }
+    for story in verdicts.iter().filter(|it| it.is_marked) {
+        let is_listed = MARKS.iter().any(|mark| mark.story == story.name);
+        ensure!(
+            is_listed,
+            "the marked story {} has no line in MARKS",
+            story.name
+        );
+    }
 
     Ok(())
 }
