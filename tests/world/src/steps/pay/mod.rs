@@ -6,6 +6,7 @@ mod trouble;
 
 use std::fmt;
 use std::rc::Rc;
+use std::time::Duration;
 
 use blepayd::wallet::{
     Asks, Mode, OpenRequest, OpenedRequest, PaymentEvent, PaymentOrder, Target, Wallet,
@@ -140,6 +141,12 @@ impl Step for Pay {
             Ok(outcome)
         }
         .boxed_local()
+    }
+
+    fn longest(&self) -> Duration {
+        let lasts = self.trouble.as_ref().map_or(Duration::ZERO, Trouble::lasts);
+
+        Duration::from_secs(3600).saturating_add(lasts)
     }
 
     fn simpler(&self) -> Vec<Rc<dyn Step>> {

@@ -19,13 +19,10 @@ pub(super) struct Trouble {
 enum What {
     LinkBreaks,
     DeviceDies(&'static str),
-    /// It starts again only when a minute is over.
-    DeviceGoesOff(&'static str),
+    /// It starts again only when so many minutes are over.
+    DeviceGoesOff(&'static str, u64),
     ServerDies,
 }
-
-/// How long a device is off.
-const OFF: Duration = Duration::from_secs(60);
 
 impl Trouble {
     /// Draws one for half of all payments.
@@ -34,7 +31,7 @@ impl Trouble {
             0 | 1 => (What::LinkBreaks, 500),
             2 => (What::DeviceDies(payer), 1500),
             3 => (What::DeviceDies(payee), 1500),
-            4 => (What::DeviceGoesOff(payee), 1500),
+            4 => (What::DeviceGoesOff(payee, 1), 1500),
             _ => return None,
         };
 
@@ -53,13 +50,24 @@ impl Trouble {
             _ => match scan("{}'s device dies", text) {
                 Some(words) => What::DeviceDies(read_person(words.first()?)?),
                 None => {
-                    let words = scan("{}'s device goes off", text)?;
-                    What::DeviceGoesOff(read_person(words.first()?)?)
+                    let off = scan("{}'s device goes off", text);
+                    let words =
+                        off.or_else(|| scan("{}'s device goes off for {} minutes", text))?;
+                    let minutes = words.get(1).map_or(Ok(1), |minutes| minutes.parse());
+                    What::DeviceGoesOff(read_person(words.first()?)?, minutes.ok()?)
                 }
             },
         };
 
         Some(Self { what, after_ms })
+    }
+
+    /// Returns how long it lasts.
+    pub(super) fn lasts(&self) -> Duration {
+        match self.what {
+            What::DeviceGoesOff(_, minutes) => Duration::from_secs(minutes.saturating_mul(60)),
+            What::LinkBreaks | What::DeviceDies(_) | What::ServerDies => Duration::ZERO,
+        }
     }
 
     /// Lets it come while somebody pays, and returns what came of the payment.
@@ -89,11 +97,11 @@ impl Trouble {
             came = &mut coming => {
                 came?;
                 match self.what {
-                    What::DeviceDies(who) | What::DeviceGoesOff(who) if who == payer => {
+                    What::DeviceDies(who) | What::DeviceGoesOff(who, _) if who == payer => {
                         Ok("died".to_owned())
                     }
                     What::DeviceDies(_)
-                    | What::DeviceGoesOff(_)
+                    | What::DeviceGoesOff(_, _)
                     | What::ServerDies
                     | What::LinkBreaks => Ok(paying.await),
                 }
@@ -107,12 +115,10 @@ impl Trouble {
         town.count("kills");
         match self.what {
             What::LinkBreaks => Ok(()),
-            What::DeviceDies(who) | What::DeviceGoesOff(who) => {
+            What::DeviceDies(who) | What::DeviceGoesOff(who, _) => {
                 if let Some(person) = town.person(who) {
                     person.kill(&town.world);
-                    if let What::DeviceGoesOff(_) = self.what {
-                        town.wait(OFF).await;
-                    }
+                    town.wait(self.lasts()).await;
                     person.start(&town.world, &town.air).await?;
                 }
 
@@ -132,7 +138,10 @@ impl fmt::Display for Trouble {
         match self.what {
             What::LinkBreaks => f.write_str("the link breaks")?,
             What::DeviceDies(who) => write!(f, "{who}'s device dies")?,
-            What::DeviceGoesOff(who) => write!(f, "{who}'s device goes off")?,
+            What::DeviceGoesOff(who, 1) => write!(f, "{who}'s device goes off")?,
+            What::DeviceGoesOff(who, minutes) => {
+                write!(f, "{who}'s device goes off for {minutes} minutes")?;
+            }
             What::ServerDies => f.write_str("the server dies")?,
         }
 
