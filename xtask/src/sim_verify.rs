@@ -10,7 +10,7 @@ use anyhow::{Context, bail};
 use serde_json::{Value, json};
 
 use crate::step::Tally;
-use crate::{command, planted, say, sim};
+use crate::{command, planted, say, sim, target};
 
 /// How many seeds are played, and under how many schedules each story.
 const SEEDS: &str = "40";
@@ -43,7 +43,10 @@ pub(crate) fn run(args: &[String]) -> anyhow::Result<ExitCode> {
     }
     say(&format!("{} planted faults can be planted", tally.passed));
     let begun = Instant::now();
-    let world = sim::build()?;
+    // a copy, which no other build in that folder replaces meanwhile
+    let world = target()?.join("verify").join("world");
+    fs::create_dir_all(target()?.join("verify"))?;
+    fs::copy(sim::build()?, &world).context("the world cannot be copied")?;
     took("build", begun);
     let parts = [
         ("stories", ["--stories", "--schedules", SCHEDULES, "--json"]),

@@ -4,7 +4,9 @@ use std::cmp::Ordering;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ops_proto::certificate::{Certificate, Kind, Role, verify_chain, verify_provider};
+use ops_proto::certificate::{
+    Certificate, ChainRefused, Kind, Role, verify_chain, verify_provider,
+};
 use ops_proto::message::CertificateChain;
 use ops_proto::signed::{Body, decode_canonical};
 use ops_proto::{PublicKey, Signed};
@@ -151,7 +153,7 @@ impl Server {
         let chain: CertificateChain = decode_canonical(&answer)
             .map_err(|_| SyncError::NotBelieved("the certificates do not decode"))?;
         let verified = verify_chain(&self.root, &chain.provider, &chain.leaf, clock::now())
-            .map_err(|_| SyncError::NotBelieved("the certificates do not reach the root"))?;
+            .map_err(|refused| SyncError::NotBelieved(why_no_chain(&refused)))?;
         let leaf = verified.leaf();
         if leaf.subject != *subject || leaf.kind() != kind {
             return Err(SyncError::NotBelieved("the certificate is for another key"));
@@ -320,4 +322,21 @@ fn cause_of(error: &dyn std::error::Error) -> String {
     }
 
     bottom.to_string()
+}
+
+/// Returns in words why certificates from the server are not believed.
+const fn why_no_chain(refused: &ChainRefused) -> &'static str {
+    match refused {
+        ChainRefused::ProviderNotValidAt(_) | ChainRefused::LeafNotValidAt(_) => {
+            "the certificates are not valid at this device's time"
+        }
+        ChainRefused::NotAProvider
+        | ChainRefused::OtherRoot
+        | ChainRefused::ProviderSignature
+        | ChainRefused::OtherIssuer
+        | ChainRefused::LeafIsProvider
+        | ChainRefused::LeafSignature
+        | ChainRefused::Currency
+        | ChainRefused::LimitsAboveProvider => "the certificates do not reach the root",
+    }
 }

@@ -104,12 +104,15 @@ impl Store {
         if self.stamps.left() >= STAMPS_MIN {
             return Ok(());
         }
-        let _turn = self.turn().await;
+        let mut unit = self.begin_drawing().await?;
         let row = sql::query(DRAW)
             .bind(STAMPS_DRAWN)
-            .fetch_one(self.sql())
+            .fetch_one(unit.sql())
             .await?;
-        self.stamps = Stamps::back(&row, STAMPS_DRAWN)?;
+        let drawn = Stamps::back(&row, STAMPS_DRAWN)?;
+        // Stamps whose draw may have lasted, or not, are left out: nothing was booked with them.
+        unit.commit().await.map_err(StoreError::of_nothing_booked)?;
+        self.stamps = drawn;
 
         Ok(())
     }

@@ -40,6 +40,18 @@ impl StoreError {
         }
     }
 
+    /// Sorts the error of a commit that nobody waits for: what is not known counts as failed.
+    pub(super) fn of_nothing_booked(self) -> Self {
+        match self {
+            Self::CommitUnknown(error) => Self::Sql(error),
+            other @ (Self::Sql(_)
+            | Self::File(_)
+            | Self::Newer
+            | Self::NotDurable(_)
+            | Self::Damaged(_)) => other,
+        }
+    }
+
     /// Returns whether the transaction did not take effect only because of others beside it: the whole
     /// of it may be tried again. (Serialization failure and deadlock, in PostgreSQL's words.)
     #[must_use]

@@ -143,6 +143,15 @@ impl Store {
         Ok(unit)
     }
 
+    /// Begins a transaction that draws numbers and does nothing else: processes that draw wait for each other.
+    async fn begin_drawing(&mut self) -> Result<Unit<'_>, StoreError> {
+        let turn = self.turn().await;
+        let mut unit = self.begin_with("BEGIN IMMEDIATE", "BEGIN").await?;
+        unit.turn = Some(turn);
+
+        Ok(unit)
+    }
+
     /// Begins a transaction that only reads: it sees one state and keeps nobody from writing.
     ///
     /// # Errors

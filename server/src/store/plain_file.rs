@@ -103,7 +103,13 @@ impl PlainFile {
         if self.stamps.left() >= STAMPS_MIN {
             return Ok(());
         }
-        self.stamps = draw(&self.connection, STAMPS_DRAWN)?;
+        let transaction = self
+            .connection
+            .transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let drawn = draw(&transaction, STAMPS_DRAWN)?;
+        // Whether one statement without a transaction was made durable nobody hears.
+        transaction.commit()?;
+        self.stamps = drawn;
 
         Ok(())
     }

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use crate::fault::Fault;
-use crate::steps::{backup, clock, days, disk, keep_back, new_ta, restore, retire, server_kill};
+use crate::steps::{backup, clock, days, keep_back, new_ta, restore, retire};
 use crate::story::Story;
 
 /// What keeps a known fault out of the way.
@@ -91,10 +91,6 @@ pub(crate) const MARKS: &[Mark] = &[
         switch: Switch::Excuses("C15", "a withdrawal is refused"),
     },
     Mark {
-        story: "a-draw-that-did-not-last",
-        switch: Switch::Keeps(|lines| !fails_when_numbers_are_drawn(lines)),
-    },
-    Mark {
         story: "restored-from-a-copy-of-four-months-ago",
         switch: Switch::Keeps(|lines| !is_copy_old(lines)),
     },
@@ -122,25 +118,6 @@ pub(crate) const MARKS: &[Mark] = &[
 
 fn is_clock_wrong_beside_a_restore(lines: &[String]) -> bool {
     lines.iter().any(|line| clock::is_wrong(line)) && lines.iter().any(|line| restore::is_one(line))
-}
-
-/// Whether the server's disk fails when a new process draws numbers, or so long that several connections are made anew,
-/// each of which draws.
-fn fails_when_numbers_are_drawn(lines: &[String]) -> bool {
-    let starts = |line: &String| {
-        server_kill::is_one(line) || restore::is_one(line) || days::passed(line).is_some()
-    };
-    let is_near_a_start = |at: usize| {
-        let near = at.saturating_sub(3)..=at.saturating_add(3);
-        near.filter_map(|index| lines.get(index)).any(starts)
-    };
-    let mut numbered = lines.iter().enumerate();
-
-    numbered.any(|(at, line)| {
-        let is_near = disk::refuses_server_once(line) && is_near_a_start(at);
-
-        server_kill::refuses(line) || disk::refuses_server_long(line) || is_near
-    })
 }
 
 /// Whether somebody did something (paid or was paid, say), then that one's TA ended, and the books were restored before or after.

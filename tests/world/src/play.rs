@@ -24,6 +24,9 @@ use crate::world::World;
 const REST_ROUNDS: u32 = 6;
 const REST_PAUSE: Duration = Duration::from_secs(40);
 
+/// How long a town may take to be founded, in the world.
+const FOUNDING_MAX: Duration = Duration::from_secs(3600);
+
 /// What came of a story.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Outcome {
@@ -136,9 +139,11 @@ async fn in_world(
 }
 
 async fn tell(world: Rc<World>, story: Story, schedule: u64, dir: std::path::PathBuf) -> Outcome {
-    let town = match Town::found(world, &dir, schedule).await {
+    let founding = tokio::time::timeout(FOUNDING_MAX, Town::found(world, &dir, schedule)).await;
+    let town = match founding.map_err(Into::into).flatten() {
         Ok(town) => town,
         Err(error) => {
+            let error: anyhow::Error = error;
             return Outcome {
                 faults: vec![Fault::new("World", "no town", format!("{error:#}"))],
                 ..Outcome::default()

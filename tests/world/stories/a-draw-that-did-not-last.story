@@ -1,12 +1,27 @@
-# The server's disk fails once, just when numbers for answers are drawn: the numbers are used, and the books do not
-# know of it. What is answered with them the audit does not believe, and the next process draws them again.
-mark server: numbers of answers are used before the transaction that draws them is durable
-finds C16 the audit finds faults
-also C16 /v1/account fails
-also C8 one number for two answers
+# The server's disk fails once, just when numbers for answers are drawn. Numbers whose draw did not last are never used:
+# neither does the audit find any, nor does the next process draw them again.
+the server is killed, its disk refuses commit 1
+Ada is offline for 20 minutes
+Ada pays Dot 1.00
+Dot syncs
+Bob deposits 1.00
+the server is killed, its disk refuses commit 2
+Ada is offline for 20 minutes
+Ada pays Dot 1.00
+Dot syncs
+Bob deposits 1.00
 the server is killed, its disk refuses commit 3
 Ada is offline for 20 minutes
 Ada pays Dot 1.00
 Dot syncs
+Bob deposits 1.00
+the server is killed, its disk refuses commit 4
+Ada is offline for 20 minutes
 Ada pays Dot 1.00
 Dot syncs
+Bob deposits 1.00
+the server is killed, its disk refuses commit 5
+Ada is offline for 20 minutes
+Ada pays Dot 1.00
+Dot syncs
+Bob deposits 1.00

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use blepayd::journal::book::TaEnd;
 use futures::FutureExt as _;
 use ops_proto::PaymentPair;
 use ops_proto::certificate::Kind;
@@ -89,8 +90,11 @@ fn two_credits(town: &Town) -> Vec<Fault> {
         device.wallet.journal().view(|book| {
             for (payment, it) in book.incoming() {
                 let receiver = it.pair.payment.body().receiver;
-                // what a TA held that has ended is paid out online, whatever it had collected
-                let has_it = receiver.kind == Kind::Ta && !book.is_ended(&receiver.key);
+                // what a dead TA had collected is paid out online
+                let is_dead = book.ended().iter().any(|ended| {
+                    ended.key == receiver.key && matches!(ended.end, TaEnd::Dead { .. })
+                });
+                let has_it = receiver.kind == Kind::Ta && !is_dead;
                 if has_it && it.receipt.is_some() {
                     let _only = collected.insert(*payment, person.name);
                 }

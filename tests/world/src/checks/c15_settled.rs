@@ -9,7 +9,7 @@ use crate::fault::Fault;
 const SUPERSEDED: &str = "the TA went on without this withdrawal";
 
 /// What a device says of a certificate that is not valid at its time.
-const ENDED: &str = "the certificates do not reach the root";
+const ENDED: &str = "the certificates are not valid at this device's time";
 
 pub(super) const CHECK: Check = Check {
     name: "C15",

@@ -45,16 +45,6 @@ pub(super) const KIND: Kind = Kind {
     },
 };
 
-/// Whether in a line one commit of the server is refused.
-pub(crate) fn refuses_server_once(line: &str) -> bool {
-    line == "the server's disk refuses once"
-}
-
-/// Whether in a line commits of the server are refused for a time.
-pub(crate) fn refuses_server_long(line: &str) -> bool {
-    line.starts_with("the server's disk refuses for")
-}
-
 #[derive(Clone, Copy)]
 enum HowLong {
     Once,

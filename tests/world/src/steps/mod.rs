@@ -9,7 +9,7 @@ mod busy;
 mod cancel;
 pub(crate) mod clock;
 pub(crate) mod days;
-pub(crate) mod disk;
+mod disk;
 pub(crate) mod keep_back;
 mod kept_answers;
 mod kill;
@@ -20,7 +20,7 @@ pub(crate) mod pay;
 mod refund;
 pub(crate) mod restore;
 pub(crate) mod retire;
-pub(crate) mod server_kill;
+mod server_kill;
 mod sync;
 mod wait;
 

@@ -34,16 +34,6 @@ pub(super) const KIND: Kind = Kind {
     },
 };
 
-/// Whether in a line the server starts anew.
-pub(crate) fn is_one(line: &str) -> bool {
-    line.starts_with(LINE)
-}
-
-/// Whether the disk of a server that starts refuses a commit.
-pub(crate) fn refuses(line: &str) -> bool {
-    line.starts_with(LINE) && line != LINE
-}
-
 struct ServerKill {
     /// Which of its commits the disk refuses, counted from one.
     refused: Option<u64>,
@@ -67,9 +57,11 @@ impl Step for ServerKill {
                 None => disk.set(0),
                 Some(commit) => disk.set_one(commit.saturating_sub(1)),
             }
-            if town.bank.start(&town.world).await.is_err() {
+            match (town.bank.start(&town.world).await, self.refused) {
+                (Ok(()), _) => {}
                 // as systemd does: the disk works again
-                town.bank.start(&town.world).await?;
+                (Err(_refused), Some(_)) => town.bank.start(&town.world).await?,
+                (Err(error), None) => return Err(error),
             }
             town.count("kills");
 
