@@ -110,8 +110,8 @@ impl Store {
             .fetch_one(unit.sql())
             .await?;
         let drawn = Stamps::back(&row, STAMPS_DRAWN)?;
-        // Stamps whose draw may have lasted, or not, are left out: nothing was booked with them.
-        unit.commit().await.map_err(StoreError::of_nothing_booked)?;
+        // Stamps whose draw may have lasted, or not, are left out.
+        unit.commit().await?;
         self.stamps = drawn;
 
         Ok(())

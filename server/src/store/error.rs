@@ -40,8 +40,8 @@ impl StoreError {
         }
     }
 
-    /// Sorts the error of a commit that nobody waits for: what is not known counts as failed.
-    pub(super) fn of_nothing_booked(self) -> Self {
+    /// Sorts an error from before anything was booked: what is not known counts as failed.
+    pub(crate) fn of_nothing_booked(self) -> Self {
         match self {
             Self::CommitUnknown(error) => Self::Sql(error),
             other @ (Self::Sql(_)

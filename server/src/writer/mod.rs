@@ -189,7 +189,11 @@ impl WriterTask {
             self.is_lost = false;
             tracing::info!("The books are open again");
         }
-        self.store.draw_stamps().await?;
+        if let Err(error) = self.store.draw_stamps().await {
+            // nothing was booked yet, but a connection whose commit failed is not to be used again
+            self.is_lost |= error.is_connection_lost();
+            return Err(error.of_nothing_booked());
+        }
         let mut unit = self.store.begin().await?;
         let in_transaction = match self.lane {
             Lane::InTransaction if !self.is_plain_refused => {
