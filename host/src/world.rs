@@ -112,7 +112,7 @@ impl Refusals {
         self.left.store(commits, Ordering::Release);
     }
 
-    /// Refuses one commit: after the next, so many further on.
+    /// Lets `through` commits pass, and refuses the one after them.
     pub fn set_one(&self, through: u64) {
         self.through.store(through, Ordering::Release);
         self.left.store(1, Ordering::Release);
