@@ -7,6 +7,9 @@ use crate::fault::Fault;
 use crate::steps::{backup, clock, days, keep_back, new_ta, restore, retire};
 use crate::story::Story;
 
+/// For how many days a TA's statements are taken.
+const CLAIM_WINDOW_DAYS: u64 = 60;
+
 /// What keeps a known fault out of the way.
 pub(crate) enum Switch {
     /// Stories for which this is not so are not drawn.
@@ -107,6 +110,10 @@ pub(crate) const MARKS: &[Mark] = &[
         switch: Switch::Keeps(|lines| !is_told_late(lines)),
     },
     Mark {
+        story: "a-retirement-told-after-the-claim-window",
+        switch: Switch::Keeps(|lines| !is_told_late(lines)),
+    },
+    Mark {
         story: "a-grant-that-is-never-told",
         switch: Switch::Keeps(|lines| !is_told_late(lines)),
     },
@@ -138,27 +145,37 @@ fn ends_beside_a_restore(lines: &[String], did: &str, ends: fn(&str) -> Option<&
 
 /// Whether books are restored from a copy that is older than sixty days.
 fn is_copy_old(lines: &[String]) -> bool {
-    let mut age = 0_u64;
-    for line in lines {
-        if restore::is_one(line) && age > 60 {
-            return true;
+    ages_at_restores(lines).any(|(age, _)| age > CLAIM_WINDOW_DAYS)
+}
+
+/// Whether a new life is told something of the previous one only when more than sixty days have passed since: an owner keeps
+/// it back, or the devices are off.
+fn is_told_late(lines: &[String]) -> bool {
+    let keeps_back = lines.iter().any(|line| keep_back::keeps_history(line));
+
+    ages_at_restores(lines).any(|(age, since)| {
+        let mut passed = since.iter().filter_map(|line| days::passed(line));
+        if keeps_back {
+            passed.sum::<u64>() > CLAIM_WINDOW_DAYS
+        } else {
+            age.saturating_add(passed.next().unwrap_or(0)) > CLAIM_WINDOW_DAYS
         }
+    })
+}
+
+/// Returns for each restore how many days old its copy is, and the lines after it.
+fn ages_at_restores(lines: &[String]) -> impl Iterator<Item = (u64, &[String])> {
+    let mut age = 0_u64;
+
+    lines.iter().enumerate().filter_map(move |(at, line)| {
+        let restored = restore::is_one(line).then_some(age);
         if line == backup::LINE || line.ends_with(restore::BACKED_UP) {
             age = 0;
         }
         age = age.saturating_add(days::passed(line).unwrap_or(0));
-    }
 
-    false
-}
-
-/// Whether somebody keeps back what a new life should be told, until more than sixty days have passed.
-fn is_told_late(lines: &[String]) -> bool {
-    let keeps_back = lines.iter().any(|line| keep_back::keeps_history(line));
-    let since_restore = lines.iter().skip_while(|line| !restore::is_one(line));
-    let days: u64 = since_restore.filter_map(|line| days::passed(line)).sum();
-
-    keeps_back && days > 60
+        restored.map(|age| (age, lines.get(at.saturating_add(1)..).unwrap_or_default()))
+    })
 }
 
 /// Whether known faults are kept out of the way.
