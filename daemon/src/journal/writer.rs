@@ -113,7 +113,7 @@ fn check_intents(entries: &[&(Fact, Option<Mark>)], shared: &Shared) -> Result<(
         .iter()
         .filter_map(|(fact, _)| fact.request_to_pay())
         .collect();
-    // what two intents of one commit would say of each other is found out one after the other
+    // Two intents in one commit may contradict each other: the group is refused, and each is then written alone.
     if intents.len() > 1 {
         return Err(JournalError::Contradiction);
     }

@@ -81,7 +81,7 @@ impl SyncError {
         matches!(self, Self::Unreachable(_))
     }
 
-    /// Returns whether it lies in what was sent, or in what the server makes of it: less may pass.
+    /// Returns whether particular items may be the cause, so that a smaller batch may succeed.
     pub(super) fn is_of_items(&self) -> bool {
         match self {
             // a path that a server lacks, or a challenge that ran out, is no item's fault

@@ -339,7 +339,7 @@ fn refused(book: &Book) -> Vec<SetAside> {
         .collect()
 }
 
-/// Whether nothing was set aside in this run: what the server refused for ever is not tried again.
+/// Whether every poisoned item was refused for good, so that no early retry is due.
 fn poisoned_only_for_ever(poisoned: &[SetAside], wallet: &Wallet) -> bool {
     let for_ever = wallet.journal().view(refused);
 

@@ -96,8 +96,8 @@ impl Drop for Teller {
 }
 
 impl PaymentControls {
-    /// Approves what [`PaymentEvent::Offer`], `Code` and `Locked` showed; may be called as soon as the
-    /// offer is known; before, it counts for nothing. Returns `false` when the payment has ended or was decided already.
+    /// Approves what [`PaymentEvent::Offer`], `Code` and `Locked` showed. Call it once the offer is known: an
+    /// earlier call is ignored. Returns `false` when the payment has ended or was decided already.
     #[must_use]
     pub fn approve(&self, pin: Option<Pin>) -> bool {
         self.decisions.try_send(Decision::Approve(pin)).is_ok()

@@ -1,8 +1,8 @@
 //! Makes a story short: leaves out steps, then kinds of trouble, then what makes a step particular, as long as
 //! the same check finds the same shape.
 //!
-//! What is left out moves everything in time, and a fault that wants a moment is lost by that. So each
-//! candidate is played under some schedules more, and the last steps alone are tried first.
+//! Leaving out a step shifts all later times, so a fault that depends on a moment may vanish. Therefore each
+//! candidate is played under several schedules, and the last steps alone are tried first.
 
 use crate::fault::Fault;
 use crate::marks::Switches;

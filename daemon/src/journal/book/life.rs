@@ -136,8 +136,8 @@ impl Book {
         self.lives.remembered = incarnation;
     }
 
-    /// The first answer ever tells which life is the first for this device; later ones are recorded as
-    /// such before anything else is believed.
+    /// The first answer of all fixes the first known incarnation; later incarnations are recorded by
+    /// `Fact::LifeSeen` before their answers are used.
     pub(super) const fn stamped(&mut self, stamp: AnswerStamp) {
         self.answered(stamp.incarnation);
     }

@@ -27,8 +27,8 @@ pub(super) enum Ordered {
 impl Order {
     /// Takes a frame that has come.
     ///
-    /// What is no frame, or is out of any order that a link makes, is delivered as it is: the session
-    /// refuses it.
+    /// Bytes that are no frame, or are further out of order than a link makes them, are passed on as they
+    /// are: the session refuses them.
     pub(super) fn push(&mut self, bytes: Vec<u8>) -> Ordered {
         let mut due = Vec::new();
         match order_of(&bytes) {

@@ -1,9 +1,9 @@
 //! Whether there is an adapter: watches the bus, bluetoothd, the adapters and their switches.
 //!
 //! Neither library tells of a restart of bluetoothd, nor of an adapter that was off for a moment; both
-//! lose what we registered. So every such *loss* hands out the adapter anew, even when all looks as
-//! before by the time we look; what only comes, as bluetoothd's name, then its adapter, then its
-//! power, is looked at and no more.
+//! lose what we registered. Therefore each *loss* publishes the adapter again, even if nothing looks
+//! different by the time we look. Mere appearances (bluetoothd's name, then its adapter, then its power)
+//! only cause a new look.
 
 use futures::StreamExt;
 use std::collections::HashMap;

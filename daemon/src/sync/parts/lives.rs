@@ -99,8 +99,8 @@ async fn tell(cx: &mut Context, incarnation: u32) -> Result<u64, SyncError> {
     Err(SyncError::NewLife)
 }
 
-/// What the server did not take it is told again in the next run. That keeps nothing else waiting,
-/// unless it took nothing at all.
+/// Items that the server did not take are sent again in the next run. The other parts go on meanwhile,
+/// unless it took none at all.
 async fn told(
     cx: &Context,
     incarnation: u32,

@@ -305,7 +305,7 @@ impl Driver {
                 }
             }
         }
-        // the last word counts: one before it may not know yet of a request that was just opened
+        // only the last one counts: an earlier one may lack a request that was just opened
         if let Some(tags) = advertised {
             self.order.retain(|shown| tags.contains(&shown.tag));
             self.serve_if_wanted().await;

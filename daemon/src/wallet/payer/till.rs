@@ -134,7 +134,7 @@ impl Till {
         self.teller.unfollowed().await;
     }
 
-    /// Returns when the person declines; who approves what nobody has seen approves nothing. Cancel safe.
+    /// Returns when the person declines. An approval that comes before the offer is ignored. Cancel safe.
     pub(super) async fn declined(&mut self) {
         loop {
             let Some(decisions) = &mut self.decisions else {

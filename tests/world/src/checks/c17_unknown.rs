@@ -1,5 +1,5 @@
-//! C17: who was told that nobody knows, or nothing, finds out by asking again: the answer is then a yes or a
-//! no, the same bytes each time; and what is refused changes no account.
+//! C17: after `outcome-unknown`, or no answer, repeating the request gives a definite answer, in the same bytes
+//! each time; and a refusal changes no account.
 
 use std::collections::BTreeSet;
 

@@ -1,4 +1,4 @@
-//! `Ada pays Bob 16 times 0.10`: a busy till, which forgets none of what it is shown as paid.
+//! `Ada pays Bob 16 times 0.10`: a busy till, which still shows what it was paid.
 
 use std::fmt;
 use std::rc::Rc;

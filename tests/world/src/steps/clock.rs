@@ -14,7 +14,7 @@ use crate::words::scan;
 
 const DAY_MS: i64 = 24 * 3600 * 1000;
 
-/// How long a clock is wrong at least: as long as a loop that looks at it takes to look.
+/// How long a clock is wrong at least: long enough for every loop that reads it to see it.
 const LOOK: Duration = Duration::from_secs(5);
 
 pub(super) const KIND: Kind = Kind {

@@ -1,5 +1,5 @@
 //! `Ada keeps back what a new life should be told`; `Ada reports the TA dead that was retired`: an owner who
-//! tells what is worth more.
+//! tells the server whatever is worth more to them.
 
 use std::fmt;
 use std::rc::Rc;

@@ -52,8 +52,8 @@ impl Book {
             .filter(|payment| payment.is_to_resume())
     }
 
-    /// Returns pairs to report, both ways, at most one batch: those that the server has not seen, in
-    /// this life of its, first, then those that it said are waiting.
+    /// Returns pairs to report, sent and received, at most one batch: first those that the server has not
+    /// reported on in its current incarnation, then those that it said are waiting.
     #[must_use]
     pub fn reports_due(&self) -> Vec<PaymentPair> {
         let life = self.life();
