@@ -69,7 +69,7 @@ pub async fn serve(
         .layer(DefaultBodyLimit::max(BODY_SIZE_MAX))
         .layer(GlobalConcurrencyLimitLayer::new(REQUESTS_MAX))
         .with_state(state);
-    let service = app.into_make_service_with_connect_info::<Peer>();
+    let service = app.into_make_service_with_connect_info::<ApiPeer>();
 
     axum::serve(listener, service)
         .with_graceful_shutdown(stop.cancelled_owned())
@@ -83,12 +83,12 @@ pub fn unbind(path: &PathBuf) {
 
 /// Who is at the other end, as the kernel says.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Peer {
+pub(super) struct ApiPeer {
     uid: Option<u32>,
     pid: Option<i32>,
 }
 
-impl Connected<IncomingStream<'_, UnixListener>> for Peer {
+impl Connected<IncomingStream<'_, UnixListener>> for ApiPeer {
     fn connect_info(stream: IncomingStream<'_, UnixListener>) -> Self {
         let stream: &UnixStream = stream.io();
         stream.peer_cred().map_or_else(
@@ -102,7 +102,11 @@ impl Connected<IncomingStream<'_, UnixListener>> for Peer {
 }
 
 /// Logs which user and process sent a request. Access is enforced by the socket's file mode.
-async fn log_peer(ConnectInfo(peer): ConnectInfo<Peer>, request: Request, next: Next) -> Response {
+async fn log_peer(
+    ConnectInfo(peer): ConnectInfo<ApiPeer>,
+    request: Request,
+    next: Next,
+) -> Response {
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
     let response = next.run(request).await;
     let status = response.status().as_u16();

@@ -30,7 +30,7 @@ pub use fact::{
 };
 
 use store::Store;
-use writer::{Append, Shared};
+use writer::{Append, SharedBook};
 
 /// The file of the journal, in the state directory.
 pub const JOURNAL_FILE: &str = "journal.sqlite";
@@ -45,7 +45,7 @@ pub const SUBSCRIBER_FACTS_MAX: usize = 1024;
 #[derive(Clone, Debug)]
 pub struct Journal {
     appends: mpsc::Sender<Append>,
-    shared: Arc<Shared>,
+    shared: Arc<SharedBook>,
 }
 
 impl Journal {
@@ -74,7 +74,7 @@ impl Journal {
         for recorded in &facts {
             book.apply(recorded);
         }
-        let shared = Arc::new(Shared {
+        let shared = Arc::new(SharedBook {
             book: RwLock::new(book),
             recorded: broadcast::Sender::new(SUBSCRIBER_FACTS_MAX),
         });

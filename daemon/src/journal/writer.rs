@@ -22,7 +22,7 @@ pub(super) struct Append {
 
 /// What readers of the journal see.
 #[derive(Debug)]
-pub(super) struct Shared {
+pub(super) struct SharedBook {
     pub(super) book: RwLock<Book>,
     pub(super) recorded: broadcast::Sender<Arc<Recorded>>,
 }
@@ -41,7 +41,7 @@ impl Append {
 pub(super) fn start(
     store: Store,
     queue: mpsc::Receiver<Append>,
-    shared: Arc<Shared>,
+    shared: Arc<SharedBook>,
     cut: PowerCut,
 ) -> Result<(), JournalError> {
     host::task::thread("journal", run(store, queue, shared, cut))
@@ -51,7 +51,7 @@ pub(super) fn start(
 async fn run(
     mut store: Store,
     mut queue: mpsc::Receiver<Append>,
-    shared: Arc<Shared>,
+    shared: Arc<SharedBook>,
     cut: PowerCut,
 ) {
     let mut commits = 0_u64;
@@ -81,7 +81,7 @@ async fn run(
     }
 }
 
-fn write_alone(store: &mut Store, append: Append, shared: &Shared) {
+fn write_alone(store: &mut Store, append: Append, shared: &SharedBook) {
     let appends = vec![append];
     match write(store, &appends, shared) {
         Ok(recorded) => publish(shared, appends, recorded),
@@ -96,7 +96,7 @@ fn write_alone(store: &mut Store, append: Append, shared: &Shared) {
 fn write(
     store: &mut Store,
     appends: &[Append],
-    shared: &Shared,
+    shared: &SharedBook,
 ) -> Result<Vec<Recorded>, JournalError> {
     let entries: Vec<_> = appends
         .iter()
@@ -108,7 +108,10 @@ fn write(
 }
 
 /// A payment begins only if the book will know it as what it is.
-fn check_intents(entries: &[&(Fact, Option<Mark>)], shared: &Shared) -> Result<(), JournalError> {
+fn check_intents(
+    entries: &[&(Fact, Option<Mark>)],
+    shared: &SharedBook,
+) -> Result<(), JournalError> {
     let intents: Vec<_> = entries
         .iter()
         .filter_map(|(fact, _)| fact.request_to_pay())
@@ -125,7 +128,7 @@ fn check_intents(entries: &[&(Fact, Option<Mark>)], shared: &Shared) -> Result<(
     Ok(())
 }
 
-fn publish(shared: &Shared, appends: Vec<Append>, recorded: Vec<Recorded>) {
+fn publish(shared: &SharedBook, appends: Vec<Append>, recorded: Vec<Recorded>) {
     {
         let mut book = shared.book.write().unwrap_or_else(PoisonError::into_inner);
         for recorded in &recorded {

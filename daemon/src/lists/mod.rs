@@ -37,14 +37,14 @@ pub const LISTS_FOLDER: &str = "lists";
 /// The way to the deny-lists. Cloning it is cheap; their thread ends when the last clone is dropped.
 #[derive(Clone, Debug)]
 pub struct Lists {
-    calls: mpsc::Sender<Call>,
+    calls: mpsc::Sender<ListCall>,
     shelf: Arc<RwLock<Shelf>>,
     denied: watch::Receiver<Denied>,
 }
 
 /// Something heard, and who waits for what becomes of it.
 #[derive(Debug)]
-struct Call {
+struct ListCall {
     root: PublicKey,
     item: GossipItem,
     done: oneshot::Sender<Heard>,
@@ -75,7 +75,7 @@ impl Lists {
     /// Checks a directory or piece and keeps it; it is on disk when this returns.
     pub async fn hear(&self, root: PublicKey, item: GossipItem) -> Heard {
         let (done, heard) = oneshot::channel();
-        if self.calls.try_send(Call { root, item, done }).is_err() {
+        if self.calls.try_send(ListCall { root, item, done }).is_err() {
             return Heard::Known;
         }
 
@@ -126,12 +126,12 @@ fn read(shelf: &RwLock<Shelf>) -> RwLockReadGuard<'_, Shelf> {
 
 /// The lists' thread: checks, keeps and writes, one thing after the other.
 async fn run(
-    mut queue: mpsc::Receiver<Call>,
+    mut queue: mpsc::Receiver<ListCall>,
     shelf: Arc<RwLock<Shelf>>,
     files: Files,
     denied: watch::Sender<Denied>,
 ) {
-    while let Some(Call { root, item, done }) = queue.recv().await {
+    while let Some(ListCall { root, item, done }) = queue.recv().await {
         let mut next = read(&shelf).clone();
         let heard = next.hear(&root, item);
         match &heard {

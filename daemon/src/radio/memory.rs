@@ -64,7 +64,7 @@ pub enum Fate {
 /// The air that all devices of a world share. Cloning it is cheap.
 #[derive(Clone)]
 pub struct MemoryAir {
-    served: Arc<Mutex<Served>>,
+    served: Arc<Mutex<AirState>>,
     weather: Arc<dyn Weather>,
 }
 
@@ -75,22 +75,22 @@ impl std::fmt::Debug for MemoryAir {
 }
 
 #[derive(Debug, Default)]
-struct Served {
-    devices: BTreeMap<String, Device>,
+struct AirState {
+    devices: BTreeMap<String, AirDevice>,
     addresses_given: u64,
 }
 
 #[derive(Debug)]
-struct Device {
+struct AirDevice {
     place: Place,
     tags: Vec<RequestTag>,
     info: Vec<u8>,
-    centrals: mpsc::Sender<Central>,
+    centrals: mpsc::Sender<ArrivingCentral>,
 }
 
 /// A central that connects, and its two ways.
 #[derive(Debug)]
-struct Central {
+struct ArrivingCentral {
     mtu: usize,
     out: Out,
     incoming: In,
@@ -115,7 +115,7 @@ impl MemoryAir {
         of_place.flat_map(|device| device.tags.clone()).collect()
     }
 
-    fn served(&self) -> MutexGuard<'_, Served> {
+    fn served(&self) -> MutexGuard<'_, AirState> {
         self.served.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -175,7 +175,7 @@ impl Radio for MemoryRadio {
             }
             served.addresses_given = served.addresses_given.saturating_add(1);
             let address = format!("{:012x}", served.addresses_given);
-            let device = Device {
+            let device = AirDevice {
                 place: self.place,
                 tags: Vec::new(),
                 info,
@@ -183,7 +183,7 @@ impl Radio for MemoryRadio {
             };
             let _none_before = served.devices.insert(address.clone(), device);
             drop(served);
-            let serving = Serving {
+            let serving = MemoryPeripheral {
                 air: self.air.clone(),
                 address,
                 tasks: self.tasks.clone(),
@@ -223,7 +223,7 @@ impl Radio for MemoryRadio {
             sleep(reach.after).await;
             let (to_peer, from_central) = self.air.way(self.place, there);
             let (to_central, from_peer) = self.air.way(there, self.place);
-            let central = Central {
+            let central = ArrivingCentral {
                 mtu: reach.mtu,
                 out: to_central,
                 incoming: from_central,
@@ -373,21 +373,25 @@ async fn run_central(
 }
 
 /// A device that serves; off the air when dropped.
-struct Serving {
+struct MemoryPeripheral {
     air: MemoryAir,
     address: String,
     tasks: TaskTracker,
     links: BTreeMap<LinkId, (Out, CancellationToken)>,
 }
 
-impl Drop for Serving {
+impl Drop for MemoryPeripheral {
     fn drop(&mut self) {
         let _device = self.air.served().devices.remove(&self.address);
     }
 }
 
-impl Serving {
-    async fn run(mut self, mut task: PeripheralTask, mut centrals: mpsc::Receiver<Central>) {
+impl MemoryPeripheral {
+    async fn run(
+        mut self,
+        mut task: PeripheralTask,
+        mut centrals: mpsc::Receiver<ArrivingCentral>,
+    ) {
         let (ended_in, mut ended) = mpsc::channel(limits::LINKS_MAX);
         loop {
             tokio::select! {
@@ -425,11 +429,16 @@ impl Serving {
         }
     }
 
-    fn connected(&mut self, central: Central, task: &PeripheralTask, ended: &mpsc::Sender<LinkId>) {
+    fn connected(
+        &mut self,
+        central: ArrivingCentral,
+        task: &PeripheralTask,
+        ended: &mpsc::Sender<LinkId>,
+    ) {
         if self.links.len() >= limits::LINKS_MAX {
             return; // dropping its ways disconnects
         }
-        let Central {
+        let ArrivingCentral {
             mtu,
             out,
             mut incoming,

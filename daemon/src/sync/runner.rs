@@ -186,7 +186,7 @@ impl Runner {
 
     pub(super) async fn run_once(&mut self) {
         self.status.send_modify(|status| status.running = true);
-        let mut log = Log::default();
+        let mut log = SyncLog::default();
         let mut poisoned = Vec::new();
         match self.context() {
             Ok(Some(mut cx)) => {
@@ -207,7 +207,7 @@ impl Runner {
         self.ended(log, poisoned);
     }
 
-    fn ended(&mut self, log: Log, poisoned: Vec<SetAside>) {
+    fn ended(&mut self, log: SyncLog, poisoned: Vec<SetAside>) {
         let left = if log.failed() || !poisoned_only_for_ever(&poisoned, &self.wallet) {
             Left::Failed
         } else if self.wallet.journal().view(waits) {
@@ -242,12 +242,12 @@ impl Runner {
 
 /// What the parts of one run did.
 #[derive(Debug, Default)]
-struct Log {
+struct SyncLog {
     parts: Vec<PartOutcome>,
     reachable: bool,
 }
 
-impl Log {
+impl SyncLog {
     fn note(&mut self, part: &'static str, outcome: Result<u64, SyncError>) {
         if let Err(error) = &outcome {
             tracing::debug!(part, %error, "A part of sync did not succeed");
@@ -267,7 +267,7 @@ fn life(book: &Book) -> Life {
 }
 
 /// Runs every part, each whatever became of the one before, as long as the server is there.
-async fn all_parts(cx: &mut Context, log: &mut Log) {
+async fn all_parts(cx: &mut Context, log: &mut SyncLog) {
     if let Err(error) = cx.server.reach().await {
         log.note("reach", Err(error));
         return;

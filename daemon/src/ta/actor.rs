@@ -13,7 +13,7 @@ use crate::journal::{Fact, Journal};
 
 /// One command and who waits for its answer.
 #[derive(Debug)]
-pub(super) struct Call {
+pub(super) struct TaCall {
     pub(super) command: Command,
     pub(super) done: oneshot::Sender<Result<Output, TaError>>,
 }
@@ -28,7 +28,7 @@ const ACKNOWLEDGE_DELAY: Duration = Duration::from_secs(1);
 pub(super) fn start(
     connector: TaConnector,
     journal: Journal,
-    queue: Receiver<Call>,
+    queue: Receiver<TaCall>,
     access: watch::Sender<TaAccess>,
 ) -> std::io::Result<()> {
     let actor = Actor {
@@ -55,7 +55,7 @@ struct Actor {
 }
 
 impl Actor {
-    async fn run(mut self, mut queue: Receiver<Call>) {
+    async fn run(mut self, mut queue: Receiver<TaCall>) {
         let _retried_below = self.open().await;
         loop {
             match timeout(self.idle_interval(), queue.recv()).await {

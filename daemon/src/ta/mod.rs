@@ -22,7 +22,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::journal::{Journal, JournalError};
 use crate::recovery::Session;
-use actor::Call;
+use actor::TaCall;
 
 /// Commands that wait for the TA; beyond that the daemon is busy.
 pub const CALLS_QUEUED_MAX: usize = 64;
@@ -30,7 +30,7 @@ pub const CALLS_QUEUED_MAX: usize = 64;
 /// The way to the TA. Cloning it is cheap; its thread ends when the last clone is dropped.
 #[derive(Clone, Debug)]
 pub struct TaHandle {
-    calls: mpsc::Sender<Call>,
+    calls: mpsc::Sender<TaCall>,
     access: watch::Receiver<TaAccess>,
 }
 
@@ -58,7 +58,7 @@ impl TaHandle {
     pub async fn invoke(&self, command: Command) -> Result<Output, TaError> {
         let (done, outcome) = oneshot::channel();
         self.calls
-            .try_send(Call { command, done })
+            .try_send(TaCall { command, done })
             .map_err(|error| match error {
                 mpsc::error::TrySendError::Full(_) => TaError::Busy,
                 mpsc::error::TrySendError::Closed(_) => TaError::Stopped,

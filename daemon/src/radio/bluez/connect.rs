@@ -11,7 +11,7 @@ use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use uuid::Uuid;
 
 use super::adapter::Adapter;
-use super::order::{Order, Ordered};
+use super::order::{FrameOrder, Ordered};
 use super::peripheral::MISSING_MAX;
 use super::presence::{Connected, ConnectionChange};
 use super::shared::Shared;
@@ -252,26 +252,26 @@ async fn carry(
     } = ready;
     let ended = tokio::select! {
         biased; // a stop is never starved by a chatty peer
-        () = shared.stop.cancelled() => Ended::Here,
-        () = task.stop.cancelled() => Ended::Here,
-        _changed = adapter.changed() => Ended::There,
-        () = gone(peripheral, connections) => Ended::There,
-        () = write(peripheral, &c2s, task.writes) => Ended::Here,
-        () = hear(notifications, &task.notifications) => Ended::There,
+        () = shared.stop.cancelled() => LinkEnd::Here,
+        () = task.stop.cancelled() => LinkEnd::Here,
+        _changed = adapter.changed() => LinkEnd::There,
+        () = gone(peripheral, connections) => LinkEnd::There,
+        () = write(peripheral, &c2s, task.writes) => LinkEnd::Here,
+        () = hear(notifications, &task.notifications) => LinkEnd::There,
     };
     // Tells the owner before the disconnect, which takes a while.
     drop(task.notifications);
     match ended {
-        Ended::Here => {
+        LinkEnd::Here => {
             let _leaving = shared.leaving.enter(peer);
             disconnect(peripheral).await;
         }
-        Ended::There => tracing::debug!("A payee has gone"),
+        LinkEnd::There => tracing::debug!("A payee has gone"),
     }
     drop(task.ended);
 }
 
-enum Ended {
+enum LinkEnd {
     Here,
     There,
 }
@@ -315,7 +315,7 @@ async fn write(peripheral: &Peripheral, c2s: &Characteristic, mut writes: mpsc::
 /// Hands notifications to the owner, in the order in which they were sent.
 async fn hear(mut notifications: Notifications, owner: &mpsc::Sender<Vec<u8>>) {
     let s2c = Uuid::from_u128(S2C_UUID);
-    let mut order = Order::default();
+    let mut order = FrameOrder::default();
     let mut missing: Option<(u8, tokio::time::Instant)> = None;
     loop {
         let patience = async {

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 /// The frames of one direction, of one session after the other.
 #[derive(Debug, Default)]
-pub(super) struct Order {
+pub(super) struct FrameOrder {
     session: Option<SessionTag>,
     next: u8,
     /// Frames that came too early, by their counter.
@@ -24,7 +24,7 @@ pub(super) enum Ordered {
     Held(Vec<Vec<u8>>, u8),
 }
 
-impl Order {
+impl FrameOrder {
     /// Takes a frame that has come.
     ///
     /// Bytes that are no frame, or are further out of order than a link makes them, are passed on as they
@@ -92,7 +92,7 @@ mod tests {
 
     #[test]
     fn frames_come_out_in_order_whatever_overtook_what() {
-        let mut order = Order::default();
+        let mut order = FrameOrder::default();
 
         let mut delivered = Vec::new();
         for counter in [1, 3, 0, 2, 5, 6, 4] {
@@ -105,7 +105,7 @@ mod tests {
 
     #[test]
     fn the_counter_wraps() {
-        let mut order = Order::default();
+        let mut order = FrameOrder::default();
         for counter in 0..=253 {
             order.push(frame(1, counter));
         }
@@ -121,7 +121,7 @@ mod tests {
 
     #[test]
     fn a_frame_that_never_comes_holds_others_back_only_until_given_up() {
-        let mut order = Order::default();
+        let mut order = FrameOrder::default();
         order.push(frame(1, 0));
 
         assert_eq!(order.push(frame(1, 2)), Ordered::Held(vec![], 1));
@@ -131,7 +131,7 @@ mod tests {
 
     #[test]
     fn what_is_no_frame_or_far_off_is_left_to_the_session() {
-        let mut order = Order::default();
+        let mut order = FrameOrder::default();
         order.push(frame(1, 0));
 
         for odd in [vec![], vec![0xff; 40], frame(1, 0), frame(1, 200)] {
@@ -141,7 +141,7 @@ mod tests {
 
     #[test]
     fn another_session_begins_at_zero_again() {
-        let mut order = Order::default();
+        let mut order = FrameOrder::default();
         order.push(frame(1, 0));
         order.push(frame(1, 2));
 
@@ -151,7 +151,7 @@ mod tests {
 
     #[test]
     fn a_flood_of_early_frames_is_not_kept() {
-        let mut order = Order::default();
+        let mut order = FrameOrder::default();
 
         for counter in 1..=255 {
             order.push(frame(1, counter));

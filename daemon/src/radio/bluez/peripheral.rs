@@ -15,7 +15,7 @@ use super::adapter::Adapter;
 use super::advertise::advertise;
 use super::gatt::{self, Inbound, Registered};
 use super::notify::{Turn, Writers, take_turns};
-use super::order::{Order, Ordered};
+use super::order::{FrameOrder, Ordered};
 use super::presence::{Adapters, Connected, ConnectionChange};
 use crate::radio::peripheral::{Command, LinkEvents, PeripheralTask};
 use crate::radio::{LinkId, RadioError, limits};
@@ -138,7 +138,7 @@ struct Serving<'a> {
 struct Link {
     events: LinkEvents,
     chunk_max: usize,
-    order: Order,
+    order: FrameOrder,
 }
 
 /// What came to an end in the background.
@@ -351,7 +351,7 @@ impl<'a> Serving<'a> {
             Link {
                 events,
                 chunk_max,
-                order: Order::default(),
+                order: FrameOrder::default(),
             },
         );
     }

@@ -129,11 +129,11 @@ impl Presence {
         }
     }
 
-    fn handle(&self, event: Event) {
+    fn handle(&self, event: BusEvent) {
         match event {
-            Event::Gained => self.signs.send_modify(Signs::gain),
-            Event::Lost => self.signs.send_modify(Signs::lose),
-            Event::Connection(change) => {
+            BusEvent::Gained => self.signs.send_modify(Signs::gain),
+            BusEvent::Lost => self.signs.send_modify(Signs::lose),
+            BusEvent::Connection(change) => {
                 tracing::trace!(?change, "A device connected or disconnected");
                 // Nobody has a link.
                 let _unread = self.connections.send(change);
@@ -223,7 +223,7 @@ impl Signs {
     }
 }
 
-enum Event {
+enum BusEvent {
     /// bluetoothd, an adapter, or its power has come.
     Gained,
     /// One of them has gone, and with it what was registered.
@@ -257,16 +257,16 @@ fn rules() -> zbus::Result<[MatchRule<'static>; 4]> {
 }
 
 /// Says what a signal means; `None` for all that does not matter, or cannot be read.
-fn parse(signal: &Message) -> Option<Event> {
+fn parse(signal: &Message) -> Option<BusEvent> {
     let header = signal.header();
     match header.member()?.as_str() {
         "NameOwnerChanged" => {
             let body = signal.body();
             let (_name, old, _new): (String, String, String) = body.deserialize().ok()?;
             Some(if old.is_empty() {
-                Event::Gained
+                BusEvent::Gained
             } else {
-                Event::Lost
+                BusEvent::Lost
             })
         }
         "InterfacesAdded" => {
@@ -274,7 +274,7 @@ fn parse(signal: &Message) -> Option<Event> {
             let (_path, interfaces): (OwnedObjectPath, Interfaces) = body.deserialize().ok()?;
             interfaces
                 .contains_key(ADAPTER_INTERFACE)
-                .then_some(Event::Gained)
+                .then_some(BusEvent::Gained)
         }
         "InterfacesRemoved" => {
             let body = signal.body();
@@ -282,7 +282,7 @@ fn parse(signal: &Message) -> Option<Event> {
             interfaces
                 .iter()
                 .any(|interface| interface == ADAPTER_INTERFACE)
-                .then_some(Event::Lost)
+                .then_some(BusEvent::Lost)
         }
         "PropertiesChanged" => {
             let path = header.path()?.as_str();
@@ -291,7 +291,7 @@ fn parse(signal: &Message) -> Option<Event> {
                 body.deserialize().ok()?;
             match interface.as_str() {
                 ADAPTER_INTERFACE => power_change(&changed),
-                DEVICE_INTERFACE => connection_change(path, &changed).map(Event::Connection),
+                DEVICE_INTERFACE => connection_change(path, &changed).map(BusEvent::Connection),
                 _another => None,
             }
         }
@@ -299,10 +299,14 @@ fn parse(signal: &Message) -> Option<Event> {
     }
 }
 
-fn power_change(changed: &Properties) -> Option<Event> {
+fn power_change(changed: &Properties) -> Option<BusEvent> {
     let powered = bool::try_from(changed.get("Powered")?).ok()?;
 
-    Some(if powered { Event::Gained } else { Event::Lost })
+    Some(if powered {
+        BusEvent::Gained
+    } else {
+        BusEvent::Lost
+    })
 }
 
 fn connection_change(path: &str, changed: &Properties) -> Option<ConnectionChange> {

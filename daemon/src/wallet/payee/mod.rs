@@ -51,7 +51,7 @@ pub(super) async fn run(shared: Arc<Shared>, mut commands: mpsc::Receiver<PayeeC
         () = stop.cancelled() => return,
         root = shared.root() => root,
     };
-    let mut driver = Driver {
+    let mut driver = PayeeDriver {
         machine: Payee::new(root),
         links: Links::default(),
         peripheral: None,
@@ -110,7 +110,7 @@ struct ShownRequest {
     standing: Standing,
 }
 
-struct Driver {
+struct PayeeDriver {
     shared: Arc<Shared>,
     machine: Payee,
     links: Links,
@@ -123,7 +123,7 @@ struct Driver {
     gossip: FuturesOrdered<BoxFuture<'static, (LinkId, Heard)>>,
 }
 
-impl Driver {
+impl PayeeDriver {
     /// Takes up what was open before the start, and every key that payments may come for.
     fn reopen(&mut self) {
         let now = clock::monotonic();

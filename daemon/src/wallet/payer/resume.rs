@@ -61,7 +61,7 @@ struct Background {
 }
 
 /// What is looked for.
-struct Wanted {
+struct Unconfirmed {
     tags: BTreeMap<RequestTag, Option<PaymentUri>>,
     payees: BTreeSet<PublicKey>,
 }
@@ -102,7 +102,7 @@ impl Background {
         self.avoid.retain(|_, since| since.elapsed() < AVOID);
         let mut visited = BTreeSet::new();
         while visited.len() < VISITS_PER_SCAN_MAX && !shared.payer.is_wanted() {
-            let wanted = shared.journal.view(Wanted::of);
+            let wanted = shared.journal.view(Unconfirmed::of);
             if wanted.payees.is_empty() {
                 return;
             }
@@ -114,7 +114,7 @@ impl Background {
         }
     }
 
-    async fn listen(&self, wanted: &Wanted, visited: &BTreeSet<RequestTag>) -> Option<Seen> {
+    async fn listen(&self, wanted: &Unconfirmed, visited: &BTreeSet<RequestTag>) -> Option<Seen> {
         let shared = &self.shared;
         let is_wanted = |seen: &Seen| {
             if visited.contains(&seen.tag) {
@@ -143,7 +143,7 @@ impl Background {
         }
     }
 
-    async fn meet(&mut self, mut wanted: Wanted, seen: Seen) {
+    async fn meet(&mut self, mut wanted: Unconfirmed, seen: Seen) {
         let tag = seen.tag;
         let purpose = match wanted.tags.remove(&tag) {
             Some(Some(uri)) => Purpose::PayScanned { uri },
@@ -164,7 +164,7 @@ impl Background {
     }
 }
 
-impl Wanted {
+impl Unconfirmed {
     fn of(book: &Book) -> Self {
         let mut wanted = Self {
             tags: BTreeMap::new(),

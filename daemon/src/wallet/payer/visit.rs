@@ -75,7 +75,7 @@ pub(super) async fn visit(
             });
         }
     };
-    let driver = Driver {
+    let driver = VisitDriver {
         shared: Arc::clone(shared),
         machine,
         link: Some(link),
@@ -88,7 +88,7 @@ pub(super) async fn visit(
     Ok(driver.run().await)
 }
 
-struct Driver<'a> {
+struct VisitDriver<'a> {
     shared: Arc<Shared>,
     machine: Payer,
     link: Option<CentralLink>,
@@ -110,7 +110,7 @@ enum Done {
     Heard(Heard),
 }
 
-impl Driver<'_> {
+impl VisitDriver<'_> {
     async fn run(mut self) -> Visited {
         let stop = self.shared.shutdown.stop();
         let mut stopped = None;
