@@ -12,9 +12,9 @@ Examples:
   cargo demo                 a payment with a cut link, step by step
   cargo demo -- --full       everything: two providers, PIN, refund, a forger, a restored server
   cargo demo -- --json       either, and its outcome as one line of JSON
-  cargo demo -- --help       everything `blepay demo` can do";
+  cargo demo -- --help       all that it can do";
 
-/// Builds the programs and becomes `blepay demo`, whose output and exit code are its own.
+/// Builds the programs and becomes the demo, whose output and exit code are its own.
 ///
 /// # Errors
 ///
@@ -25,13 +25,12 @@ pub(crate) fn run(programs: Programs, args: &[String]) -> anyhow::Result<ExitCod
         let mut build = crate::command("cargo")?;
         build.args(["build", "--bins"]);
         build.args(["--package", "blepayd", "--package", "ta-sim"]);
-        build.args(["--package", "blepay-server"]);
+        build.args(["--package", "blepay-server", "--package", "demo"]);
         crate::run(&mut build).context("the demo does not build")?;
     }
 
-    let program = crate::target()?.join("debug").join("blepay");
+    let program = crate::target()?.join("debug").join("blepay-demo");
     let failure = crate::command(&program.to_string_lossy())?
-        .arg("demo")
         .args(args)
         .exec();
 

@@ -41,7 +41,7 @@ enum XtaskCommand {
         /// Play with the programs that `cargo test` or `cargo build` left, without building
         #[arg(long)]
         built: bool,
-        /// Arguments of `blepay demo`, as they are
+        /// Arguments of the demo, as they are
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         args: Vec<String>,
     },

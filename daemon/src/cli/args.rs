@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 use super::guard_args::{PIN, Pin, REFUND, Refund};
-use super::help::{DEMO, DEPOSIT, INIT, OVERVIEW, PAY, POLICY, RECOVER, REQUEST, RETIRE, WITHDRAW};
+use super::help::{DEPOSIT, INIT, OVERVIEW, PAY, POLICY, RECOVER, REQUEST, RETIRE, WITHDRAW};
 use super::when::seconds;
 
 /// Where the daemon listens unless told otherwise.
@@ -121,9 +121,6 @@ pub enum Command {
     /// Break a link on the simulated radio (for tests)
     #[command(hide = true)]
     Radio(Radio),
-    /// Play a whole payment with a cut link on this machine, step by step
-    #[command(after_help = DEMO)]
-    Demo(Demo),
     /// Write shell completions
     #[command(after_help = "Examples:\n  blepay completions bash > /etc/bash_completion.d/blepay")]
     Completions(Completions),
@@ -310,20 +307,6 @@ pub struct Radio {
     /// Break a link instead of sending the n-th frame on it, once; 1 is the first
     #[arg(long, value_name = "N")]
     pub cut_at_frame: u32,
-}
-
-/// `blepay demo`.
-#[derive(Debug, Args)]
-pub struct Demo {
-    /// Play everything: two providers under one root, PIN, refund, mailbox, a forger, and the ends of TAs
-    #[arg(long)]
-    pub full: bool,
-    /// Also show each process's part in full: certificates, statements, every sync
-    #[arg(long)]
-    pub verbose: bool,
-    /// Keep the folder with state and logs, and print where
-    #[arg(long)]
-    pub keep: bool,
 }
 
 /// `blepay completions`.

@@ -8,9 +8,9 @@ use crate::api::client::ClientError;
 use crate::api::error::OUTCOME_UNKNOWN;
 use crate::api::types::ErrorBody;
 
-/// The exit codes; [`super::help::EXIT_CODES`] tells them to people.
+/// The exit codes; `help::EXIT_CODES` tells them to people.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Exit {
+pub enum Exit {
     /// Nothing has moved.
     Refused,
     /// The command line is wrong.
@@ -40,13 +40,13 @@ impl From<Exit> for ExitCode {
 
 /// A command's end without success.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Failure {
-    pub(crate) exit: Exit,
-    pub(crate) body: ErrorBody,
+pub struct Failure {
+    pub exit: Exit,
+    pub body: ErrorBody,
 }
 
 impl Failure {
-    pub(crate) fn new(exit: Exit, code: &str, message: impl ToString, hint: impl ToString) -> Self {
+    pub fn new(exit: Exit, code: &str, message: impl ToString, hint: impl ToString) -> Self {
         Self {
             exit,
             body: ErrorBody {
@@ -57,15 +57,15 @@ impl Failure {
         }
     }
 
-    pub(crate) fn usage(message: impl ToString, hint: impl ToString) -> Self {
+    pub fn usage(message: impl ToString, hint: impl ToString) -> Self {
         Self::new(Exit::Usage, "usage", message, hint)
     }
 
-    pub(crate) fn refused(code: &str, message: impl ToString, hint: impl ToString) -> Self {
+    pub fn refused(code: &str, message: impl ToString, hint: impl ToString) -> Self {
         Self::new(Exit::Refused, code, message, hint)
     }
 
-    pub(crate) fn nobody(message: impl ToString, hint: impl ToString) -> Self {
+    pub fn nobody(message: impl ToString, hint: impl ToString) -> Self {
         Self::new(Exit::Nobody, "nobody", message, hint)
     }
 }

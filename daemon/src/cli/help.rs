@@ -98,12 +98,3 @@ Examples:
   blepay policy forget Ferry
 
 A payee that is merely heard is never paid without confirmation.";
-
-pub(super) const DEMO: &str = "\
-Examples:
-  blepay demo
-  blepay demo --full
-  blepay demo --json | tail -1           its outcome as one line of JSON
-
-Starts a server, a payer and two payees as processes of their own in a temporary folder, on a
-simulated radio. Exit code 0 only if the server's and the TAs' own answers add up.";

@@ -4,11 +4,10 @@
 
 pub mod args;
 mod commands;
-pub mod demo;
-mod failure;
+pub mod failure;
 pub mod guard_args;
 mod help;
-mod terminal;
+pub mod terminal;
 mod when;
 
 use std::ffi::OsString;
@@ -73,7 +72,6 @@ async fn run(cli: Cli, terminal: &mut Terminal) -> Result<(), Failure> {
         Command::Watch(args) => commands::watch::run(&client, terminal, args).await,
         Command::Doctor => commands::doctor::run(&client, terminal).await,
         Command::Radio(args) => commands::radio::run(&client, terminal, args).await,
-        Command::Demo(args) => demo::run(terminal, args).await,
         Command::Completions(args) => {
             let mut script = Vec::new();
             clap_complete::generate(args.shell, &mut Cli::command(), "blepay", &mut script);

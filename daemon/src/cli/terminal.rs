@@ -13,7 +13,8 @@ use super::failure::{Exit, Failure};
 
 /// The way to whoever called.
 #[derive(Debug)]
-pub(crate) struct Terminal {
+pub struct Terminal {
+    program: &'static str,
     json: bool,
     no_input: bool,
     spinner: Option<ProgressBar>,
@@ -21,14 +22,21 @@ pub(crate) struct Terminal {
 
 impl Terminal {
     pub(crate) const fn new(json: bool, no_input: bool) -> Self {
+        Self::of("blepay", json, no_input)
+    }
+
+    /// Returns the way to whoever called a program; errors begin with its name.
+    #[must_use]
+    pub const fn of(program: &'static str, json: bool, no_input: bool) -> Self {
         Self {
+            program,
             json,
             no_input,
             spinner: None,
         }
     }
 
-    pub(crate) const fn is_json(&self) -> bool {
+    pub const fn is_json(&self) -> bool {
         self.json
     }
 
@@ -43,7 +51,11 @@ impl Terminal {
     }
 
     /// Writes the outcome: `value` as one line of JSON, or `text` for people.
-    pub(crate) fn data(&mut self, value: &impl Serialize, text: &str) -> Result<(), Failure> {
+    ///
+    /// # Errors
+    ///
+    /// When stdout is closed or cannot be written to.
+    pub fn data(&mut self, value: &impl Serialize, text: &str) -> Result<(), Failure> {
         if self.json {
             return self.line(&serde_json::to_string(value).map_err(io::Error::from)?);
         }
@@ -52,7 +64,11 @@ impl Terminal {
     }
 
     /// Writes a line to stdout.
-    pub(crate) fn line(&mut self, text: &str) -> Result<(), Failure> {
+    ///
+    /// # Errors
+    ///
+    /// When stdout is closed or cannot be written to.
+    pub fn line(&mut self, text: &str) -> Result<(), Failure> {
         self.bytes(format!("{text}\n").as_bytes())
     }
 
@@ -69,7 +85,7 @@ impl Terminal {
     }
 
     /// Tells a person what happens meanwhile.
-    pub(crate) fn note(&mut self, text: &str) {
+    pub fn note(&mut self, text: &str) {
         self.done();
         let _nobody_reads = writeln!(io::stderr().lock(), "{text}");
     }
@@ -152,14 +168,14 @@ impl Terminal {
     }
 
     /// Says why the command ends.
-    pub(crate) fn failure(&mut self, failure: &Failure) {
+    pub fn failure(&mut self, failure: &Failure) {
         self.done();
         if self.json {
             let line = json!({ "error": failure.body }).to_string();
             let _closed_pipe = self.line(&line);
             return;
         }
-        self.note(&format!("blepay: {}", failure.body.message));
+        self.note(&format!("{}: {}", self.program, failure.body.message));
         if !failure.body.hint.is_empty() {
             self.note(&format!("  → {}", failure.body.hint));
         }

@@ -3,14 +3,14 @@
 use ops_proto::enrolment::Enrolment;
 use tokio::time::Instant;
 
-use super::super::failure::Failure;
+use blepayd::cli::failure::Failure;
 use super::books::{self, Member, Outcome, Proven};
 use super::device::{Device, Kind, order, text};
 use super::payment::{pay_with_cut, unexpected};
 use super::processes::deadline;
 use super::provider::Provider;
 use super::stage::Stage;
-use crate::api::types::{Deposit, DepositOrder, DepositState, Payment};
+use blepayd::api::types::{Deposit, DepositOrder, DepositState, Payment};
 
 /// What the basic play moves, in minor units.
 const CREDIT: u64 = 10_000;

@@ -7,11 +7,11 @@ use ops_proto::signed::Body;
 use ops_proto::{PaymentPair, PublicKey, Signed, pay_verify};
 use serde::{Deserialize, Serialize};
 
-use super::super::failure::Failure;
+use blepayd::cli::failure::Failure;
 use super::device::{CURRENCY, Device, text};
 use super::provider::{Ledger, Provider};
 use super::stage::Stage;
-use crate::api::types::{Payment, Receipt};
+use blepayd::api::types::{Payment, Receipt};
 
 /// What the demo ends with. Amounts are minor units, summed over all providers.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]

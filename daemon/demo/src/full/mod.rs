@@ -1,4 +1,4 @@
-//! `blepay demo --full`: two providers under one root, and everything that can happen to money.
+//! `cargo demo -- --full`: two providers under one root, and everything that can happen to money.
 
 mod ends;
 mod forger;
@@ -6,14 +6,14 @@ mod offline;
 mod online;
 mod root;
 
-use super::super::failure::Failure;
+use blepayd::cli::failure::Failure;
 use super::books::{self, Member, Outcome, Proven};
 use super::device::{Device, Kind};
 use super::payment::unexpected;
 use super::provider::Provider;
 use super::script;
 use super::stage::Stage;
-use crate::api::types::Payment;
+use blepayd::api::types::Payment;
 
 /// What is paid in for Alice and Mallory, and what each moves onto the device.
 const CREDIT: u64 = 10_000;

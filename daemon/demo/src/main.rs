@@ -1,5 +1,5 @@
-//! `blepay demo`: a provider, a payer and two payees as processes of their own, on the simulated
-//! radio, and a payment whose link is cut at the worst moment.
+//! The demo that `cargo demo` plays: a provider, a payer and two payees as processes of their own, on the
+//! simulated radio, and a payment whose link is cut at the worst moment. It is in no package.
 
 mod books;
 mod device;
@@ -11,17 +11,63 @@ mod script;
 mod stage;
 mod transcript;
 
-use tokio::signal::unix::{SignalKind, signal};
+use std::process::ExitCode;
 
-use super::args::Demo;
-use super::failure::{Exit, Failure};
-use super::terminal::Terminal;
+use blepayd::cli::failure::{Exit, Failure};
+use blepayd::cli::terminal::Terminal;
 use books::Outcome;
+use clap::Parser;
 use processes::Folder;
 use stage::Stage;
+use tokio::signal::unix::{SignalKind, signal};
+
+const EXAMPLES: &str = "\
+Examples:
+  cargo demo
+  cargo demo -- --full
+  cargo demo -- --json | tail -1         its outcome as one line of JSON
+
+Starts a server, a payer and two payees as processes of their own in a temporary folder, on a
+simulated radio. Exit code 0 only if the server's and the TAs' own answers add up.";
+
+/// Plays a payment between processes of this machine, with a link that is cut at the worst moment
+#[derive(Debug, Parser)]
+#[command(bin_name = "cargo demo --", disable_version_flag = true, after_help = EXAMPLES)]
+struct Arguments {
+    /// Play everything: two providers under one root, PIN, refund, mailbox, a forger, and the ends of TAs
+    #[arg(long)]
+    full: bool,
+    /// Also show each process's part in full: certificates, statements, every sync
+    #[arg(long)]
+    verbose: bool,
+    /// Keep the folder with state and logs, and print where
+    #[arg(long)]
+    keep: bool,
+    /// Write the outcome to stdout as one line of JSON, and everything else to stderr
+    #[arg(long)]
+    json: bool,
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let mut terminal = Terminal::of("cargo demo", arguments.json, true);
+    let played = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(Failure::from)
+        .and_then(|runtime| runtime.block_on(run(&mut terminal, &arguments)));
+
+    match played {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            terminal.failure(&failure);
+            failure.exit.into()
+        }
+    }
+}
 
 /// Plays the demo; every process that it starts ends with it.
-pub(super) async fn run(terminal: &mut Terminal, args: Demo) -> Result<(), Failure> {
+async fn run(terminal: &mut Terminal, args: &Arguments) -> Result<(), Failure> {
     let mut folder = Folder::make()?;
     let mut stage = Stage::new(terminal, folder.path(), args.verbose);
     let played = tokio::select! {

@@ -8,16 +8,16 @@ use ops_proto::contract::Pin;
 use serde_json::json;
 use tokio::time::Instant;
 
-use super::super::failure::Failure;
+use blepayd::cli::failure::Failure;
 use super::device::{Device, order, text};
 use super::processes::deadline;
 use super::stage::Stage;
-use crate::api::client::Events;
-use crate::api::guard::ApproveOrder;
-use crate::api::types::{
+use blepayd::api::client::Events;
+use blepayd::api::guard::ApproveOrder;
+use blepayd::api::types::{
     Event, Payment, PaymentOrder, PaymentState, RadioOrder, RadioStatus, Request,
 };
-use crate::radio::sim::CUT_FILE;
+use blepayd::radio::sim::CUT_FILE;
 
 /// Which of the payer's frames is the first of flight ⑤: after one for ① and one or more for ③.
 const CUT_AT_FRAMES: [u32; 4] = [3, 4, 5, 6];

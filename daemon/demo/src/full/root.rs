@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use super::super::super::failure::Failure;
+use blepayd::cli::failure::Failure;
 use super::super::processes::output;
 use super::super::provider::Provider;
 use super::super::stage::Stage;

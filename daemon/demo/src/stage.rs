@@ -2,8 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use super::super::failure::Failure;
-use super::super::terminal::Terminal;
+use blepayd::cli::failure::Failure;
+use blepayd::cli::terminal::Terminal;
 use super::transcript::Transcript;
 
 /// The way to the spectator.

@@ -3,7 +3,7 @@
 
 use serde_json::json;
 
-use super::super::super::failure::Failure;
+use blepayd::cli::failure::Failure;
 use super::super::device::order;
 use super::super::device::text;
 use super::super::payment::{
@@ -11,7 +11,7 @@ use super::super::payment::{
 };
 use super::super::stage::Stage;
 use super::{Cast, Paid, Who};
-use crate::api::types::{Payment, PaymentState, Request};
+use blepayd::api::types::{Payment, PaymentState, Request};
 
 const FARE: u64 = 1_250;
 const LUNCH: u64 = 1_500;

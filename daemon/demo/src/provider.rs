@@ -8,7 +8,7 @@ use ops_proto::enrolment::Enrolment;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use super::super::failure::Failure;
+use blepayd::cli::failure::Failure;
 use super::device::{CURRENCY, text};
 use super::processes::{Process, output};
 use super::stage::Stage;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::Value;
 use tokio::time::Instant;
 
-use super::super::super::failure::Failure;
+use blepayd::cli::failure::Failure;
 use super::super::books::Proven;
 use super::super::device::text;
 use super::super::payment::unexpected;

@@ -5,14 +5,14 @@ use std::fs;
 
 use serde_json::{Value, json};
 
-use super::super::super::failure::Failure;
+use blepayd::cli::failure::Failure;
 use super::super::device::text;
 use super::super::device::{Part, order};
 use super::super::payment::unexpected;
 use super::super::script;
 use super::super::stage::Stage;
 use super::Cast;
-use crate::api::types::{
+use blepayd::api::types::{
     EndState, Recovery, Retirement, Withdrawal, WithdrawalOrder, WithdrawalState,
 };
 

@@ -7,12 +7,12 @@ use std::time::Duration;
 use ops_proto::enrolment::Enrolment;
 use serde_json::json;
 
-use super::super::failure::Failure;
+use blepayd::cli::failure::Failure;
 use super::processes::Process;
 use super::stage::Stage;
-use crate::api::client::Client;
-use crate::api::types::{InitOrder, MoneyOrder, Nearby, Payment, Request, RequestOrder, Status};
-use crate::money;
+use blepayd::api::client::Client;
+use blepayd::api::types::{InitOrder, MoneyOrder, Nearby, Payment, Request, RequestOrder, Status};
+use blepayd::money;
 
 /// Whether a device has a trusted application.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -174,7 +174,7 @@ impl Device {
 
     /// Carries everything to the server, whatever it says.
     pub(super) async fn sync(&self) -> Result<Option<bool>, Failure> {
-        let report: crate::api::types::SyncReport =
+        let report: blepayd::api::types::SyncReport =
             self.client.post("/v1/sync", &json!({})).await?;
 
         Ok(report.sync.reachable)

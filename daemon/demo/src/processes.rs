@@ -11,7 +11,7 @@ use std::time::Duration;
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::time::Instant;
 
-use super::super::failure::Failure;
+use blepayd::cli::failure::Failure;
 
 /// How long a process may take to start, or to stop when it is told to.
 const PATIENCE: Duration = Duration::from_secs(20);

@@ -7,14 +7,14 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use super::super::super::failure::Failure;
+use blepayd::cli::failure::Failure;
 use super::super::device::{Device, Part};
 use super::super::payment::{self, must_be_received, unexpected};
 use super::super::processes::output;
 use super::super::stage::Stage;
 use super::Cast;
-use crate::api::guard::DenyList;
-use crate::api::types::PaymentState;
+use blepayd::api::guard::DenyList;
+use blepayd::api::types::PaymentState;
 
 const LOOT: u64 = 700;
 const TICKET: u64 = 100;
