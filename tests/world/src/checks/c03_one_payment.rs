@@ -34,7 +34,8 @@ pub(super) const AT_REST: Check = Check {
     look: |town| {
         let mut seen = seen::on_devices(town);
         seen.extend(seen::at_server(town));
-        let faults = two_contents(&seen);
+        let mut faults = two_contents(&seen);
+        faults.extend(two_credits(town));
 
         async move { Ok(faults) }.boxed_local()
     },
