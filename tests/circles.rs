@@ -1,5 +1,5 @@
-//! What lies side by side in the daemon does not know each other in a circle: modules and folders can be read, and moved
-//! into crates of their own, one after the other.
+//! What lies side by side in a crate of the device does not know each other in a circle: modules and folders can be read
+//! one after the other.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -9,28 +9,24 @@ use std::path::{Path, PathBuf};
 type Module = Vec<String>;
 
 #[test]
-fn modules_of_the_daemon_that_lie_side_by_side_know_each_other_in_no_circle() {
-    let modules = modules();
-    let mut knows: BTreeMap<Module, BTreeSet<Module>> = BTreeMap::new();
-    for (module, source) in &modules {
-        let text = fs::read_to_string(source).expect("a source is readable");
-        for path in paths(&text) {
-            let Some(known) = resolve(module, &path, |found| modules.contains_key(found)) else {
-                continue;
-            };
-            if let Some((from, to)) = side_by_side(module, &known) {
-                knows.entry(from).or_default().insert(to);
-            }
-        }
+fn modules_of_the_device_that_lie_side_by_side_know_each_other_in_no_circle() {
+    let rooms = Path::new(env!("CARGO_MANIFEST_DIR")).join("../daemon");
+    let (mut circles, mut known) = (Vec::new(), 0);
+    for room in fs::read_dir(rooms).expect("the daemon's folder is readable") {
+        let root = room.expect("the daemon's folder is readable").path();
+        let knows = knows(&root.join("src"));
+        known += knows.len();
+        let pairs = knows
+            .iter()
+            .flat_map(|(from, known)| known.iter().map(move |to| (from, to)));
+        let in_circles = pairs.filter(|(from, to)| reaches(&knows, to, from));
+        circles.extend(in_circles.map(|(from, to)| {
+            let (from, to) = (from.join("::"), to.join("::"));
+            format!("{}: {from} knows {to}", root.display())
+        }));
     }
-    assert!(knows.len() > 50, "the sources are read");
 
-    let circles: Vec<_> = knows
-        .iter()
-        .flat_map(|(from, known)| known.iter().map(move |to| (from, to)))
-        .filter(|(from, to)| reaches(&knows, to, from))
-        .map(|(from, to)| format!("{} knows {}", from.join("::"), to.join("::")))
-        .collect();
+    assert!(known > 50, "the sources are read");
     assert!(circles.is_empty(), "in circles:\n{}", circles.join("\n"));
 }
 
@@ -56,10 +52,28 @@ fn a_path_is_found_in_imports_and_in_code_but_not_in_comments_or_tests() {
     );
 }
 
-/// Lists the modules of the daemon's library, each with its source.
-fn modules() -> BTreeMap<Module, PathBuf> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../daemon/src");
-    let mut folders = vec![root.clone()];
+/// Returns which modules of a crate know which that lie beside them.
+fn knows(root: &Path) -> BTreeMap<Module, BTreeSet<Module>> {
+    let modules = modules(root);
+    let mut knows: BTreeMap<Module, BTreeSet<Module>> = BTreeMap::new();
+    for (module, source) in &modules {
+        let text = fs::read_to_string(source).expect("a source is readable");
+        for path in paths(&text) {
+            let Some(known) = resolve(module, &path, |found| modules.contains_key(found)) else {
+                continue;
+            };
+            if let Some((from, to)) = side_by_side(module, &known) {
+                knows.entry(from).or_default().insert(to);
+            }
+        }
+    }
+
+    knows
+}
+
+/// Lists the modules of a crate, each with its source.
+fn modules(root: &Path) -> BTreeMap<Module, PathBuf> {
+    let mut folders = vec![root.to_owned()];
     let mut modules = BTreeMap::new();
     while let Some(folder) = folders.pop() {
         for entry in fs::read_dir(folder).expect("a folder is readable") {
@@ -68,7 +82,7 @@ fn modules() -> BTreeMap<Module, PathBuf> {
                 folders.push(source);
                 continue;
             }
-            let inside = source.strip_prefix(&root).expect("it lies in there");
+            let inside = source.strip_prefix(root).expect("it lies in there");
             let mut module: Module = inside
                 .with_extension("")
                 .iter()
@@ -78,7 +92,11 @@ fn modules() -> BTreeMap<Module, PathBuf> {
                 let _mod = module.pop();
             }
             let is_test = module.last().is_some_and(|name| name == "tests");
-            if !is_test && module.first().is_some_and(|name| name != "bin") {
+            if !is_test
+                && module
+                    .first()
+                    .is_some_and(|name| name != "lib" && name != "main")
+            {
                 modules.insert(module, source);
             }
         }

@@ -10,22 +10,22 @@ use blepay_server::admin::{Force, Office, audit, backup, restore};
 use blepay_server::provider::Layout;
 use blepay_server::store::StoreAddress;
 use blepay_server::{InitOptions, RunOptions, RunningServer, Server, init};
-use blepayd::clock;
-use blepayd::connectivity;
-use blepayd::identity::Identity;
-use blepayd::journal::{Book, Fact, Journal};
-use blepayd::lists::Lists;
-use blepayd::radio::sim::{SimAir, SimRadio};
-use blepayd::shutdown::Shutdown;
-use blepayd::sync::{Sync, check_enrolment};
-use blepayd::ta::{AnyTa, TaAccess, TaConnector, TaUnreachable};
-use blepayd::wallet::{Mode, OpenRequest, PaymentState, Wallet, WalletParts};
+use journal::{Book, Fact, Journal};
 use ops_proto::contract::{Command, Output};
 use ops_proto::enrolment::Enrolment;
 use ops_proto::{Amount, PaymentPair, PublicKey};
+use radio::sim::{SimAir, SimRadio};
+use runtime::clock;
+use runtime::shutdown::Shutdown;
+use sync::connectivity;
+use sync::{Sync, check_enrolment};
 use ta_sim::{FileStorage, OsEntropy, Ta};
 use tempfile::TempDir;
 use tokio::sync::watch;
+use wallet::identity::Identity;
+use wallet::lists::Lists;
+use wallet::ta::{AnyTa, TaAccess, TaConnector, TaUnreachable};
+use wallet::{Mode, OpenRequest, PaymentState, Wallet, WalletParts};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_restored_server_ends_with_the_books_that_its_devices_know() {

@@ -7,6 +7,7 @@
 //!
 //! - [`signed`]: how bytes are signed, hashed and decoded;
 //! - [`amount`], [`id`], [`time`], [`key`], [`list`]: values that cannot be wrong;
+//! - [`money`]: amounts as people write them;
 //! - [`certificate`], [`attestation`]: who may do what, [`certificate::verify_chain`] (`TACertVerify`)
 //!   and [`attestation::oem_verify`] (`OEMVerify`);
 //! - [`message`]: the messages of every sub-protocol;
@@ -25,6 +26,7 @@ pub mod key;
 pub mod limits;
 pub mod list;
 pub mod message;
+pub mod money;
 pub mod pay_verify;
 pub mod signed;
 pub mod statement;

@@ -162,6 +162,10 @@ fn write_manual(programs: &Path) -> anyhow::Result<()> {
             fs::write(folder.join(shell), output.stdout)?;
         }
     }
+    let daemon = programs.join("blepayd");
+    let mut daemon = crate::command(&daemon.to_string_lossy())?;
+    daemon.arg("--manual").arg(programs.join("manual/blepay"));
+    crate::run(&mut daemon).context("cannot write the manual of blepayd")?;
 
     Ok(())
 }

@@ -24,7 +24,14 @@ pub(crate) fn run(programs: Programs, args: &[String]) -> anyhow::Result<ExitCod
         crate::say("building the daemon, the trusted application and the server");
         let mut build = crate::command("cargo")?;
         build.args(["build", "--bins"]);
-        build.args(["--package", "blepayd", "--package", "ta-sim"]);
+        build.args([
+            "--package",
+            "blepayd",
+            "--package",
+            "blepay",
+            "--package",
+            "ta-sim",
+        ]);
         build.args(["--package", "blepay-server", "--package", "demo"]);
         crate::run(&mut build).context("the demo does not build")?;
     }

@@ -1,5 +1,7 @@
 //! Where all money is, by the server's and the TAs' own answers, and whether each payment is proven.
 
+use api_types::{Payment, Receipt};
+use blepay::failure::Failure;
 use ops_proto::certificate::Certificate;
 use ops_proto::message::receipt::verify_receipt;
 use ops_proto::message::{Payment as SignedPayment, ReceivedPayment, RequestPayment};
@@ -7,11 +9,9 @@ use ops_proto::signed::Body;
 use ops_proto::{PaymentPair, PublicKey, Signed, pay_verify};
 use serde::{Deserialize, Serialize};
 
-use blepayd::cli::failure::Failure;
 use super::device::{CURRENCY, Device, text};
 use super::provider::{Ledger, Provider};
 use super::stage::Stage;
-use blepayd::api::types::{Payment, Receipt};
 
 /// What the demo ends with. Amounts are minor units, summed over all providers.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]

@@ -4,15 +4,15 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use api_types::client::Client;
+use api_types::{InitOrder, MoneyOrder, Nearby, Payment, Request, RequestOrder, Status};
+use blepay::failure::Failure;
 use ops_proto::enrolment::Enrolment;
+use ops_proto::money;
 use serde_json::json;
 
-use blepayd::cli::failure::Failure;
 use super::processes::Process;
 use super::stage::Stage;
-use blepayd::api::client::Client;
-use blepayd::api::types::{InitOrder, MoneyOrder, Nearby, Payment, Request, RequestOrder, Status};
-use blepayd::money;
 
 /// Whether a device has a trusted application.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -174,8 +174,7 @@ impl Device {
 
     /// Carries everything to the server, whatever it says.
     pub(super) async fn sync(&self) -> Result<Option<bool>, Failure> {
-        let report: blepayd::api::types::SyncReport =
-            self.client.post("/v1/sync", &json!({})).await?;
+        let report: api_types::SyncReport = self.client.post("/v1/sync", &json!({})).await?;
 
         Ok(report.sync.reachable)
     }

@@ -13,13 +13,14 @@ mod transcript;
 
 use std::process::ExitCode;
 
-use blepayd::cli::failure::{Exit, Failure};
-use blepayd::cli::terminal::Terminal;
-use books::Outcome;
+use blepay::failure::{Exit, Failure};
+use blepay::terminal::Terminal;
 use clap::Parser;
+use tokio::signal::unix::{SignalKind, signal};
+
+use books::Outcome;
 use processes::Folder;
 use stage::Stage;
-use tokio::signal::unix::{SignalKind, signal};
 
 const EXAMPLES: &str = "\
 Examples:

@@ -4,20 +4,18 @@ use std::fs;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use api_types::client::Events;
+use api_types::guard::ApproveOrder;
+use api_types::{Event, Payment, PaymentOrder, PaymentState, RadioOrder, RadioStatus, Request};
+use blepay::failure::Failure;
 use ops_proto::contract::Pin;
+use radio::sim::CUT_FILE;
 use serde_json::json;
 use tokio::time::Instant;
 
-use blepayd::cli::failure::Failure;
 use super::device::{Device, order, text};
 use super::processes::deadline;
 use super::stage::Stage;
-use blepayd::api::client::Events;
-use blepayd::api::guard::ApproveOrder;
-use blepayd::api::types::{
-    Event, Payment, PaymentOrder, PaymentState, RadioOrder, RadioStatus, Request,
-};
-use blepayd::radio::sim::CUT_FILE;
 
 /// Which of the payer's frames is the first of flight ⑤: after one for ① and one or more for ③.
 const CUT_AT_FRAMES: [u32; 4] = [3, 4, 5, 6];

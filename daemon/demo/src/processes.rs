@@ -8,10 +8,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
+use blepay::failure::Failure;
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::time::Instant;
-
-use blepayd::cli::failure::Failure;
 
 /// How long a process may take to start, or to stop when it is told to.
 const PATIENCE: Duration = Duration::from_secs(20);

@@ -4,11 +4,11 @@ use std::fs;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 
+use blepay::failure::Failure;
 use ops_proto::enrolment::Enrolment;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use blepayd::cli::failure::Failure;
 use super::device::{CURRENCY, text};
 use super::processes::{Process, output};
 use super::stage::Stage;

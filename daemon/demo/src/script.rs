@@ -1,16 +1,16 @@
 //! The play, step by step.
 
+use api_types::{Deposit, DepositOrder, DepositState, Payment};
+use blepay::failure::Failure;
 use ops_proto::enrolment::Enrolment;
 use tokio::time::Instant;
 
-use blepayd::cli::failure::Failure;
 use super::books::{self, Member, Outcome, Proven};
 use super::device::{Device, Kind, order, text};
 use super::payment::{pay_with_cut, unexpected};
 use super::processes::deadline;
 use super::provider::Provider;
 use super::stage::Stage;
-use blepayd::api::types::{Deposit, DepositOrder, DepositState, Payment};
 
 /// What the basic play moves, in minor units.
 const CREDIT: u64 = 10_000;

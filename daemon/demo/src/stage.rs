@@ -2,8 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use blepayd::cli::failure::Failure;
-use blepayd::cli::terminal::Terminal;
+use blepay::failure::Failure;
+use blepay::terminal::Terminal;
+
 use super::transcript::Transcript;
 
 /// The way to the spectator.

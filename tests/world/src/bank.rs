@@ -12,8 +12,8 @@ use blepay_server::admin::{
 use blepay_server::provider::Layout;
 use blepay_server::store::StoreAddress;
 use blepay_server::{InitOptions, RunOptions, Server, init};
-use blepayd::clock;
 use ops_proto::enrolment::Enrolment;
+use runtime::clock;
 
 use crate::executor::Node;
 use crate::money::Money;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use blepayd::journal::Journal;
+use journal::Journal;
 
 /// Returns what a journal holds, a line for each thing that somebody else may rely on.
 pub(crate) fn held(journal: &Journal) -> BTreeSet<String> {

@@ -7,17 +7,17 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use anyhow::Context as _;
-use blepayd::connectivity;
-use blepayd::identity::Identity;
-use blepayd::journal::Journal;
-use blepayd::lists::Lists;
-use blepayd::radio::memory::{MemoryAir, MemoryRadio};
-use blepayd::shutdown::Shutdown;
-use blepayd::sync::Sync;
-use blepayd::ta::{AnyTa, TaConnector, TaUnreachable};
-use blepayd::wallet::{Wallet, WalletParts};
+use journal::Journal;
+use radio::memory::{MemoryAir, MemoryRadio};
+use runtime::shutdown::Shutdown;
+use sync::Sync;
+use sync::connectivity;
 use ta_sim::Ta;
 use tokio::sync::watch;
+use wallet::identity::Identity;
+use wallet::lists::Lists;
+use wallet::ta::{AnyTa, TaConnector, TaUnreachable};
+use wallet::{Wallet, WalletParts};
 
 use crate::disk;
 use crate::executor::Node;

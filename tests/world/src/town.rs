@@ -8,10 +8,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use blepayd::api::types::ErrorBody;
-use blepayd::journal::Fact;
-use blepayd::radio::memory::MemoryAir;
-use blepayd::sync::check_enrolment;
+use blepayd::api::error::sync_error;
+use journal::Fact;
+use radio::memory::MemoryAir;
+use sync::check_enrolment;
 
 use crate::bank::Bank;
 use crate::conditions::Conditions;
@@ -113,7 +113,7 @@ impl Town {
         let ran = self.world.at(person.node, device.sync.run()).await.ok()?;
         let failed = ran.parts.iter().filter_map(|part| {
             let error = part.outcome.as_ref().err()?;
-            Some(format!("{}: {}", part.part, ErrorBody::from(error).message))
+            Some(format!("{}: {}", part.part, sync_error(error).message))
         });
         let mut troubles: Vec<_> = failed.collect();
         let poisoned = ran.set_aside.iter();

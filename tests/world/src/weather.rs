@@ -3,7 +3,7 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use blepayd::radio::memory::{Fate, Place, Reach, Weather};
+use radio::memory::{Fate, Place, Reach, Weather};
 
 use crate::rng::Rng;
 

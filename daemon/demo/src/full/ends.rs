@@ -3,18 +3,16 @@
 
 use std::fs;
 
+use api_types::{EndState, Recovery, Retirement, Withdrawal, WithdrawalOrder, WithdrawalState};
+use blepay::failure::Failure;
 use serde_json::{Value, json};
 
-use blepayd::cli::failure::Failure;
 use super::super::device::text;
 use super::super::device::{Part, order};
 use super::super::payment::unexpected;
 use super::super::script;
 use super::super::stage::Stage;
 use super::Cast;
-use blepayd::api::types::{
-    EndState, Recovery, Retirement, Withdrawal, WithdrawalOrder, WithdrawalState,
-};
 
 const WITHDRAWN: u64 = 500;
 

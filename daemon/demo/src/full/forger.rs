@@ -5,16 +5,16 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
+use api_types::PaymentState;
+use api_types::guard::DenyList;
+use blepay::failure::Failure;
 use serde_json::Value;
 
-use blepayd::cli::failure::Failure;
 use super::super::device::{Device, Part};
 use super::super::payment::{self, must_be_received, unexpected};
 use super::super::processes::output;
 use super::super::stage::Stage;
 use super::Cast;
-use blepayd::api::guard::DenyList;
-use blepayd::api::types::PaymentState;
 
 const LOOT: u64 = 700;
 const TICKET: u64 = 100;

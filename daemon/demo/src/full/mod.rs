@@ -6,14 +6,15 @@ mod offline;
 mod online;
 mod root;
 
-use blepayd::cli::failure::Failure;
+use api_types::Payment;
+use blepay::failure::Failure;
+
 use super::books::{self, Member, Outcome, Proven};
 use super::device::{Device, Kind};
 use super::payment::unexpected;
 use super::provider::Provider;
 use super::script;
 use super::stage::Stage;
-use blepayd::api::types::Payment;
 
 /// What is paid in for Alice and Mallory, and what each moves onto the device.
 const CREDIT: u64 = 10_000;

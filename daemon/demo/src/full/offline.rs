@@ -1,9 +1,10 @@
 //! Act two, without a network: a cut link, a PIN, money that is spent on, a refund, and a payee who
 //! goes away before P arrives.
 
+use api_types::{Payment, PaymentState, Request};
+use blepay::failure::Failure;
 use serde_json::json;
 
-use blepayd::cli::failure::Failure;
 use super::super::device::order;
 use super::super::device::text;
 use super::super::payment::{
@@ -11,7 +12,6 @@ use super::super::payment::{
 };
 use super::super::stage::Stage;
 use super::{Cast, Paid, Who};
-use blepayd::api::types::{Payment, PaymentState, Request};
 
 const FARE: u64 = 1_250;
 const LUNCH: u64 = 1_500;

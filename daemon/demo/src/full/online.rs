@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
+use blepay::failure::Failure;
 use serde_json::Value;
 use tokio::time::Instant;
 
-use blepayd::cli::failure::Failure;
 use super::super::books::Proven;
 use super::super::device::text;
 use super::super::payment::unexpected;

@@ -2,7 +2,8 @@
 
 use std::fs;
 
-use blepayd::cli::failure::Failure;
+use blepay::failure::Failure;
+
 use super::super::processes::output;
 use super::super::provider::Provider;
 use super::super::stage::Stage;

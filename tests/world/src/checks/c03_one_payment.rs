@@ -3,8 +3,8 @@
 
 use std::collections::BTreeMap;
 
-use blepayd::journal::book::TaEnd;
 use futures::FutureExt as _;
+use journal::book::TaEnd;
 use ops_proto::PaymentPair;
 use ops_proto::certificate::Kind;
 use ops_proto::message::{ItemOutcome, SettlementState};

@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use blepayd::journal::book::RequestShown;
 use futures::FutureExt as _;
+use journal::book::RequestShown;
 
 use super::seen;
 use super::{Check, When};

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use blepayd::journal::book::RequestShown;
-use blepayd::radio::limits::ADVERTISED_TAGS_MAX;
 use futures::FutureExt as _;
+use journal::book::RequestShown;
+use radio::limits::ADVERTISED_TAGS_MAX;
 
 use super::{Check, When};
 use crate::fault::Fault;

@@ -3,8 +3,8 @@
 
 use std::collections::BTreeMap;
 
-use blepayd::journal::ApprovedBy;
 use futures::FutureExt as _;
+use journal::ApprovedBy;
 
 use super::{Check, When};
 use crate::fault::Fault;

@@ -3,9 +3,9 @@
 use std::fmt;
 use std::rc::Rc;
 
-use blepayd::wallet::{Mode, OpenRequest};
 use futures::FutureExt as _;
 use futures::future::LocalBoxFuture;
+use wallet::{Mode, OpenRequest};
 
 use super::{Kind, Step};
 use crate::money::Money;

@@ -3,9 +3,9 @@
 use std::fmt;
 use std::rc::Rc;
 
-use blepayd::journal::book::RequestShown;
 use futures::FutureExt as _;
 use futures::future::LocalBoxFuture;
+use journal::book::RequestShown;
 
 use super::{Kind, Step};
 use crate::rng::Rng;

@@ -3,10 +3,10 @@
 use std::fmt;
 use std::rc::Rc;
 
-use blepayd::wallet::{Asks, Mode, RefundOrder, Target};
 use futures::FutureExt as _;
 use futures::future::LocalBoxFuture;
 use ops_proto::Digest;
+use wallet::{Asks, Mode, RefundOrder, Target};
 
 use super::{Kind, Step, pay};
 use crate::person::Device;

@@ -8,11 +8,9 @@ use std::fmt;
 use std::rc::Rc;
 use std::time::Duration;
 
-use blepayd::wallet::{
-    Asks, Mode, OpenRequest, OpenedRequest, PaymentEvent, PaymentOrder, Target, Wallet,
-};
 use futures::FutureExt as _;
 use futures::future::LocalBoxFuture;
+use wallet::{Asks, Mode, OpenRequest, OpenedRequest, PaymentEvent, PaymentOrder, Target, Wallet};
 
 use super::{Kind, Step};
 use crate::money::Money;

@@ -1,0 +1,322 @@
+//! What the API answers when it does not do what was asked.
+
+use api_types::{ErrorBody, MALFORMED, OUTCOME_UNKNOWN};
+use axum::Json;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use journal::JournalError;
+use ops_proto::contract::TaRefused;
+use sync::SyncError;
+use wallet::WalletError;
+use wallet::ta::TaError;
+
+/// A refusal: its HTTP status, a stable code, a sentence, and what to do.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{}", body.message)]
+pub struct ApiError {
+    /// The HTTP status.
+    pub status: StatusCode,
+    /// The body.
+    pub body: ErrorBody,
+}
+
+impl ApiError {
+    /// Makes a refusal.
+    #[must_use]
+    pub fn new(
+        status: StatusCode,
+        code: &str,
+        message: impl ToString,
+        hint: impl ToString,
+    ) -> Self {
+        Self {
+            status,
+            body: ErrorBody {
+                code: code.to_owned(),
+                message: message.to_string(),
+                hint: hint.to_string(),
+            },
+        }
+    }
+
+    /// The caller asked for something that cannot be meant.
+    #[must_use]
+    pub fn malformed(message: impl ToString, hint: impl ToString) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, MALFORMED, message, hint)
+    }
+
+    /// There is no such thing.
+    #[must_use]
+    pub fn not_found(message: impl ToString, hint: impl ToString) -> Self {
+        Self::new(StatusCode::NOT_FOUND, "not-found", message, hint)
+    }
+
+    /// It cannot be done as things stand.
+    #[must_use]
+    pub fn conflict(code: &str, message: impl ToString, hint: impl ToString) -> Self {
+        Self::new(StatusCode::CONFLICT, code, message, hint)
+    }
+
+    /// Something that the daemon needs is not there at present.
+    #[must_use]
+    pub fn unavailable(code: &str, message: impl ToString, hint: impl ToString) -> Self {
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, code, message, hint)
+    }
+
+    /// There is no provider yet.
+    #[must_use]
+    pub fn not_enrolled() -> Self {
+        Self::conflict(
+            "not-enrolled",
+            "this wallet is not enrolled with a provider yet",
+            "blepay init FILE, with the enrolment file of your provider",
+        )
+    }
+
+    /// Whether the thing was done is not known.
+    #[must_use]
+    pub fn unknown_outcome(message: impl ToString) -> Self {
+        Self::new(
+            StatusCode::GATEWAY_TIMEOUT,
+            OUTCOME_UNKNOWN,
+            message,
+            "do not repeat; ask `blepay status` or `blepay show`",
+        )
+    }
+}
+
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        (self.status, Json(self.body)).into_response()
+    }
+}
+
+impl From<SyncError> for ApiError {
+    fn from(error: SyncError) -> Self {
+        let status = match &error {
+            SyncError::Unreachable(_)
+            | SyncError::ServerFailed(_)
+            | SyncError::Busy
+            | SyncError::NewLife
+            | SyncError::OldLife
+            | SyncError::Ta(_)
+            | SyncError::Stopped => StatusCode::SERVICE_UNAVAILABLE,
+            SyncError::Refused(_)
+            | SyncError::NotBelieved(_)
+            | SyncError::NotRegistered
+            | SyncError::DepositPending
+            | SyncError::WithdrawPending
+            | SyncError::NothingHeld
+            | SyncError::TaWorks
+            | SyncError::OtherTa
+            | SyncError::Enrolment(_) => StatusCode::CONFLICT,
+            SyncError::Journal(_) | SyncError::Randomness => StatusCode::INTERNAL_SERVER_ERROR,
+        };
+
+        Self {
+            status,
+            body: sync_error(&error),
+        }
+    }
+}
+
+/// Tells why a sync, or a part of it, failed.
+pub fn sync_error(error: &SyncError) -> ErrorBody {
+    let (code, hint) = match error {
+        SyncError::Unreachable(_) => (
+            "offline",
+            "nothing is lost: the daemon tries again by itself when the network is back",
+        ),
+        SyncError::Refused(refusal) => {
+            return ErrorBody {
+                code: refusal.code.clone(),
+                message: refusal.message.clone(),
+                hint: refusal.hint.clone(),
+            };
+        }
+        SyncError::Busy => ("server-busy", "the daemon tries again by itself"),
+        SyncError::ServerFailed(_) => ("server-failed", "the daemon tries again by itself"),
+        SyncError::NotBelieved(_) => (
+            "answer-refused",
+            "check the network and the enrolment with the provider; nothing was changed",
+        ),
+        SyncError::Ta(error) => ta_code(error),
+        SyncError::Journal(_) => ("journal", "free some space; see blepay doctor"),
+        SyncError::NotRegistered => (
+            "not-registered",
+            "blepay init FILE, then blepay sync while online",
+        ),
+        SyncError::DepositPending => (
+            "deposit-pending",
+            "it is finished by itself when the server can be reached; see blepay status",
+        ),
+        SyncError::WithdrawPending => (
+            "withdraw-pending",
+            "it is finished by itself when the server can be reached; see blepay status",
+        ),
+        SyncError::NothingHeld => ("nothing-held", "see blepay status"),
+        SyncError::NewLife => ("server-restored", "it goes on by itself; nothing is lost"),
+        SyncError::OldLife => (
+            "answer-refused",
+            "the provider runs a copy of its server that it must not; nothing was changed",
+        ),
+        SyncError::TaWorks => (
+            "ta-works",
+            "blepay retire ends it and pays what it holds at once",
+        ),
+        SyncError::OtherTa => ("other-ta", "see blepay status"),
+        SyncError::Randomness => ("randomness", "see the kernel's log"),
+        SyncError::Enrolment(_) => ("enrolment", "ask the provider for a new enrolment file"),
+        SyncError::Stopped => ("stopping", "try again when the daemon runs"),
+    };
+
+    ErrorBody {
+        code: code.to_owned(),
+        message: error.to_string(),
+        hint: hint.to_owned(),
+    }
+}
+
+impl From<JournalError> for ApiError {
+    fn from(error: JournalError) -> Self {
+        SyncError::Journal(error).into()
+    }
+}
+
+impl From<WalletError> for ApiError {
+    fn from(error: WalletError) -> Self {
+        let (status, code, hint) = match error {
+            WalletError::Ta(error) => return SyncError::Ta(error).into(),
+            WalletError::Journal(error) => return error.into(),
+            WalletError::NotRegistered => (
+                StatusCode::CONFLICT,
+                "not-registered",
+                "blepay init FILE, then blepay sync while online",
+            ),
+            WalletError::Pin { refused, .. } => (StatusCode::CONFLICT, "pin", pin_hint(refused)),
+            WalletError::Refund(_) => (StatusCode::CONFLICT, "refund", REFUND_HINT),
+            WalletError::Limit { .. } => (StatusCode::CONFLICT, "limit", LIMIT_HINT),
+            WalletError::Revoked(_) => (StatusCode::CONFLICT, "revoked", REVOKED_HINT),
+            WalletError::Memo(_) => (
+                StatusCode::BAD_REQUEST,
+                "memo",
+                "write at most 64 bytes without invisible characters",
+            ),
+            WalletError::Radio(_) => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                "no-radio",
+                "blepay doctor says what is missing; it goes on by itself when it is there",
+            ),
+            WalletError::UnknownRequest => (
+                StatusCode::NOT_FOUND,
+                "not-found",
+                "see them: blepay request --list",
+            ),
+            WalletError::UnknownPayment => (
+                StatusCode::NOT_FOUND,
+                "not-found",
+                "see them: blepay history",
+            ),
+            WalletError::RequestPaid => (
+                StatusCode::CONFLICT,
+                "request-paid",
+                "see the payment: blepay history",
+            ),
+            WalletError::Open(_) => (
+                StatusCode::CONFLICT,
+                "request-not-served",
+                "open another request",
+            ),
+            WalletError::NotReady => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                "not-ready",
+                "blepay status says what the trusted application waits for; try again",
+            ),
+            WalletError::TooManyRequests => (
+                StatusCode::CONFLICT,
+                "too-many-requests",
+                "cancel one: blepay request --cancel ID",
+            ),
+            WalletError::TooManyPayments => (
+                StatusCode::CONFLICT,
+                "payment-under-way",
+                "finish or decline it first: blepay history",
+            ),
+            WalletError::Randomness(_) => (
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "randomness",
+                "see the kernel's log",
+            ),
+            WalletError::Stopped => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                "stopping",
+                "try again when the daemon runs",
+            ),
+        };
+
+        Self::new(status, code, &error, hint)
+    }
+}
+
+const REFUND_HINT: &str = "see the payment and what was refunded: blepay show";
+const LIMIT_HINT: &str = "nothing has moved; blepay status shows the limits";
+const REVOKED_HINT: &str =
+    "blepay sync while online, then ask the provider; withdraw what the device holds";
+
+fn pin_hint(refused: TaRefused) -> &'static str {
+    if refused == TaRefused::PinBlocked {
+        return "blepay withdraw --all, blepay retire, then blepay sync makes a new one";
+    }
+    if refused == TaRefused::PinForm {
+        return "choose 4 to 12 digits";
+    }
+
+    "nothing has moved; blepay status shows the tries that are left"
+}
+
+/// Returns the code of a TA's failure, and what to do.
+fn ta_code(error: &TaError) -> (&'static str, &'static str) {
+    match error {
+        TaError::Refused(refused) => ("ta-refused", ta_hint(*refused)),
+        TaError::Halted(_) => (
+            "ta-halted",
+            "this TA never signs with this journal again: blepay recover",
+        ),
+        TaError::Ended => (
+            "ta-ended",
+            "blepay recover --help says how to put a new one in its place",
+        ),
+        TaError::Absent => (
+            "no-ta",
+            "this wallet can be paid; only one with a trusted application can hold money",
+        ),
+        TaError::Unreachable(_)
+        | TaError::Journal(_)
+        | TaError::OtherAnswer
+        | TaError::Busy
+        | TaError::Stopped => (
+            "ta-unreachable",
+            "see whether blepay-ta runs: systemctl status blepay-ta",
+        ),
+    }
+}
+
+fn ta_hint(refused: TaRefused) -> &'static str {
+    if refused == TaRefused::BalanceLimit {
+        return "deposit less, or pay first";
+    }
+    if refused == TaRefused::DepositPending {
+        return "blepay sync finishes the open deposit";
+    }
+    if refused == TaRefused::WithdrawPending {
+        return "blepay sync finishes the withdrawal";
+    }
+    if refused == TaRefused::Balance {
+        return "blepay withdraw --all takes what is there";
+    }
+    if refused == TaRefused::OfflineLimit {
+        return "blepay sync while online";
+    }
+
+    "nothing has moved; see blepay status"
+}

@@ -1,0 +1,12 @@
+//! The local API: HTTP on a Unix socket, JSON, server-sent events. There is no second way in.
+//!
+//! The bodies, and a client, are in `api-types`. [`server`] listens and answers, with what [`state`] holds; [`error`] has the refusals.
+
+pub mod error;
+mod extract;
+mod live;
+mod routes;
+pub mod server;
+mod sessions;
+pub mod state;
+mod views;

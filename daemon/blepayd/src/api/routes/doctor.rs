@@ -1,0 +1,161 @@
+//! What is wrong, and what to do.
+
+use api_types::{Check, Doctor, Status, TaCondition};
+use axum::Json;
+use axum::extract::State;
+
+use super::super::views;
+use super::Api;
+
+pub(super) async fn doctor(State(api): Api) -> Json<Doctor> {
+    let status = views::status(&api).await;
+    let contradictions = api
+        .wallet
+        .journal()
+        .view(|book| book.contradictions().to_vec());
+    let checks = vec![
+        enrolment(&status),
+        journal(&contradictions),
+        ta(&status),
+        limits(&status),
+        radio(&status),
+        server(&status),
+        items(&status),
+    ];
+
+    Json(Doctor { checks })
+}
+
+fn check(name: &str, found: Result<String, (String, &str)>) -> Check {
+    let (good, found, hint) = match found {
+        Ok(found) => (true, found, None),
+        Err((found, hint)) => (false, found, Some(hint.to_owned())),
+    };
+
+    Check {
+        name: name.to_owned(),
+        good,
+        found,
+        hint,
+    }
+}
+
+fn enrolment(status: &Status) -> Check {
+    let found = match &status.identity {
+        Some(identity) if identity.registered => {
+            Ok(format!("{} at {}", identity.name, identity.provider))
+        }
+        Some(identity) => Err((
+            format!("{} is not registered yet", identity.name),
+            "blepay sync while online",
+        )),
+        None => Err((
+            "not enrolled".to_owned(),
+            "blepay init FILE, with the enrolment file of your provider",
+        )),
+    };
+
+    check("enrolment", found)
+}
+
+fn journal(contradictions: &[u64]) -> Check {
+    let found = if contradictions.is_empty() {
+        Ok("its facts fit together".to_owned())
+    } else {
+        Err((
+            format!("facts {contradictions:?} contradict the ones before"),
+            "keep the state directory as it is and ask the provider",
+        ))
+    };
+
+    check("journal", found)
+}
+
+fn ta(status: &Status) -> Check {
+    let reason = status
+        .ta
+        .reason
+        .clone()
+        .unwrap_or_else(|| "no reason is known".to_owned());
+    let found = match status.ta.state {
+        TaCondition::None => Ok("none: this wallet is receive-only".to_owned()),
+        TaCondition::Ready => Ok("ready".to_owned()),
+        TaCondition::Uncertified => Err((reason, "blepay sync while online")),
+        TaCondition::Unreachable => Err((reason, "systemctl status blepay-ta blepay-ta.socket")),
+        TaCondition::Dead => Err((
+            reason,
+            "it never signs with this journal again: blepay recover reports it dead, and says what waits",
+        )),
+        TaCondition::Retired => Err((
+            reason,
+            "blepay recover --help says how to put a new one in its place",
+        )),
+    };
+
+    check("ta", found)
+}
+
+fn limits(status: &Status) -> Check {
+    let found = match (&status.revoked, status.ta.warnings.as_slice()) {
+        (Some(revoked), _) => Err((
+            revoked.clone(),
+            "blepay sync while online; ask the provider",
+        )),
+        (None, []) => Ok("none is near".to_owned()),
+        (None, [first, ..]) => Err((first.message.clone(), "blepay sync while online")),
+    };
+
+    check("limits", found)
+}
+
+fn radio(status: &Status) -> Check {
+    let radio = &status.radio;
+    let found = if radio.present {
+        Ok(radio.adapter.clone().unwrap_or_default())
+    } else {
+        let reason = radio.reason.clone().unwrap_or_default();
+        Err((
+            reason,
+            "bluetoothctl show; systemctl status bluetooth; rfkill list",
+        ))
+    };
+
+    check("radio", found)
+}
+
+fn server(status: &Status) -> Check {
+    let failed = status
+        .sync
+        .parts
+        .iter()
+        .find_map(|part| part.error.as_ref());
+    let found = match (status.sync.reachable, failed) {
+        (Some(true), None) => Ok("it answers".to_owned()),
+        (Some(true), Some(error)) => Err((error.message.clone(), "blepay sync shows more")),
+        (Some(false), _) => Err((
+            "it cannot be reached; payments go on offline".to_owned(),
+            "check the network; the daemon syncs by itself when it is back",
+        )),
+        (None, _) => Err(("it was not asked yet".to_owned(), "blepay sync")),
+    };
+
+    check("server", found)
+}
+
+fn items(status: &Status) -> Check {
+    let poisoned = &status.sync.poisoned;
+    let found = match poisoned.as_slice() {
+        [] => Ok("nothing is refused".to_owned()),
+        [first, ..] => Err((
+            format!(
+                "{} refused, first {}: {}",
+                poisoned.len(),
+                first.item,
+                first.reason
+            ),
+            "the rest is synced all the same; take blepay receipt ID to the provider",
+        )),
+    };
+
+    check("payments", found)
+}

@@ -1,0 +1,38 @@
+//! PIN and deny-lists.
+
+use api_types::guard::{DenyList, PinOrder, PinStatus};
+use axum::Json;
+use axum::extract::State;
+use wallet::PinChange;
+
+use super::super::error::ApiError;
+use super::super::extract::Body;
+use super::super::views;
+use super::{Answer, Api};
+
+pub(super) async fn set_pin(State(api): Api, Body(order): Body<PinOrder>) -> Answer<PinStatus> {
+    let currency = api.currency()?;
+    let floor = order.floor.map(|floor| {
+        if floor.currency == currency.as_str() {
+            return Ok(floor.minor_units);
+        }
+        Err(ApiError::malformed(
+            format!("the wallet's currency is {currency}"),
+            format!("give the floor in {currency}"),
+        ))
+    });
+    let change = PinChange {
+        old: order.old,
+        new: order.new,
+        floor: floor.transpose()?,
+    };
+    let pin = api.wallet.set_pin(change).await?;
+
+    Ok(Json(PinStatus::of(pin, currency)))
+}
+
+pub(super) async fn lists(State(api): Api) -> Json<Vec<DenyList>> {
+    let lists = api.wallet.lists().view();
+
+    Json(lists.iter().map(views::deny_list).collect())
+}

@@ -1,0 +1,66 @@
+//! The policy: which payments need no confirmation.
+
+use api_types::{ApprovedPayee, Money, PayeeOrder, Policy};
+use axum::Json;
+use axum::extract::{Path, State};
+use ops_proto::{Balance, Name};
+use runtime::clock;
+
+use super::super::error::ApiError;
+use super::super::extract::Body;
+use super::super::state::ApiState;
+use super::payments::public_key;
+use super::{Answer, Api};
+
+pub(super) async fn show(State(api): Api) -> Answer<Policy> {
+    policy(&api).map(Json)
+}
+
+pub(super) async fn approve(
+    State(api): Api,
+    Path(key): Path<String>,
+    Body(order): Body<PayeeOrder>,
+) -> Answer<Policy> {
+    let key = public_key(&key)?;
+    let name: Name = order
+        .name
+        .parse()
+        .map_err(|error| ApiError::malformed(error, "give another name"))?;
+    let daily_max = api.amount(&order.daily_max)?;
+    api.wallet.approve_payee(key, name, daily_max).await?;
+
+    policy(&api).map(Json)
+}
+
+pub(super) async fn end(State(api): Api, Path(key): Path<String>) -> Answer<Policy> {
+    let key = public_key(&key)?;
+    let named = api
+        .wallet
+        .journal()
+        .view(|book| book.approved_payees().any(|(named, _)| *named == key));
+    if named {
+        api.wallet.end_payee_approval(key).await?;
+    }
+
+    policy(&api).map(Json)
+}
+
+fn policy(api: &ApiState) -> Result<Policy, ApiError> {
+    let currency = api.currency()?;
+    let now = clock::now();
+
+    Ok(api.wallet.journal().view(|book| Policy {
+        payees: book
+            .approved_payees()
+            .map(|(key, payee)| ApprovedPayee {
+                key: key.to_string(),
+                name: payee.name.to_string(),
+                daily_max: Money::of(payee.daily_max, currency),
+                spent_today: Money::rest(
+                    Balance::from_minor_units(book.spent_on(key, now)),
+                    currency,
+                ),
+            })
+            .collect(),
+    }))
+}

@@ -1,0 +1,36 @@
+//! Refunds.
+
+use api_types::Request;
+use api_types::guard::RefundOrder;
+use axum::Json;
+use axum::extract::{Path, State};
+use wallet::Mode;
+
+use super::super::extract::Body;
+use super::{Answer, Api, payments, requests};
+
+pub(super) async fn ask(
+    State(api): Api,
+    Path(id): Path<String>,
+    Body(order): Body<RefundOrder>,
+) -> Answer<Request> {
+    let amount = order
+        .amount
+        .as_ref()
+        .map(|amount| api.amount(amount))
+        .transpose()?;
+    let opened = api
+        .wallet
+        .ask_refund(wallet::RefundOrder {
+            payment: payments::hash(&api, &id)?,
+            amount,
+            mode: if order.by_uri {
+                Mode::Uri
+            } else {
+                Mode::Announced
+            },
+        })
+        .await?;
+
+    requests::find(&api, opened.request_id).map(Json)
+}

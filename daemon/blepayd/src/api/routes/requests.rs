@@ -1,0 +1,81 @@
+//! Requests of this wallet.
+
+use api_types::{Request, RequestOrder};
+use axum::Json;
+use axum::extract::{Path, State};
+use ops_proto::RequestId;
+use ops_proto::time::Validity;
+use wallet::{Mode, OpenRequest};
+
+use super::super::error::ApiError;
+use super::super::extract::Body;
+use super::super::state::ApiState;
+use super::super::views;
+use super::{Answer, Api};
+
+pub(super) async fn list(State(api): Api) -> Json<Vec<Request>> {
+    let requests = api.wallet.requests();
+
+    Json(
+        requests
+            .iter()
+            .map(|request| views::request(&api, request))
+            .collect(),
+    )
+}
+
+pub(super) async fn open(State(api): Api, Body(order): Body<RequestOrder>) -> Answer<Request> {
+    let amount = api.amount(&order.amount)?;
+    let validity = order.validity_s.map(validity).transpose()?;
+    let replaces = order.replaces.as_deref().map(parse).transpose()?;
+    let opened = api
+        .wallet
+        .open_request(OpenRequest {
+            amount,
+            memo: order.memo,
+            validity,
+            mode: if order.by_uri {
+                Mode::Uri
+            } else {
+                Mode::Announced
+            },
+            replaces,
+            refund_of: None,
+        })
+        .await?;
+
+    find(&api, opened.request_id).map(Json)
+}
+
+pub(super) async fn show(State(api): Api, Path(id): Path<String>) -> Answer<Request> {
+    find(&api, parse(&id)?).map(Json)
+}
+
+pub(super) async fn cancel(State(api): Api, Path(id): Path<String>) -> Answer<Request> {
+    let id = parse(&id)?;
+    api.wallet.cancel_request(id).await?;
+
+    find(&api, id).map(Json)
+}
+
+pub(super) fn find(api: &ApiState, id: RequestId) -> Result<Request, ApiError> {
+    let request = api.wallet.request(id).ok_or_else(|| unknown(&id))?;
+
+    Ok(views::request(api, &request))
+}
+
+fn validity(seconds: u64) -> Result<Validity, ApiError> {
+    Validity::try_from(seconds.saturating_mul(1000))
+        .map_err(|error| ApiError::malformed(error, "give a time between 1 s and 30 days"))
+}
+
+fn parse(id: &str) -> Result<RequestId, ApiError> {
+    id.parse().map(RequestId).map_err(|_| unknown(&id))
+}
+
+fn unknown(id: &dyn std::fmt::Display) -> ApiError {
+    ApiError::not_found(
+        format!("there is no request {id}"),
+        "see them: blepay request --list",
+    )
+}

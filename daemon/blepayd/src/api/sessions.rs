@@ -1,0 +1,129 @@
+//! Payments under way, under the ids that they began with.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use api_types::Payment;
+use ops_proto::contract::Pin;
+use runtime::shutdown::Shutdown;
+use tokio::sync::watch;
+use wallet::{PaymentControls, PaymentHandle, PaymentStage, Progress};
+
+use super::live;
+
+/// Payments that are remembered under the id they began with.
+pub(super) const SESSIONS_MAX: usize = 64;
+
+/// Payments under way, and those that have just ended.
+#[derive(Debug, Default)]
+pub(super) struct Sessions {
+    sessions: Mutex<BTreeMap<u64, Arc<Session>>>,
+}
+
+/// One payment under way.
+#[derive(Debug)]
+pub(super) struct Session {
+    /// Names it until there is a P.
+    id: String,
+    progress: watch::Receiver<Progress>,
+    controls: PaymentControls,
+}
+
+impl Sessions {
+    /// Follows a payment that has begun.
+    pub(super) fn begin(&self, mut handle: PaymentHandle, shutdown: &Shutdown) -> Payment {
+        let mut sessions = self.lock();
+        let number = sessions
+            .last_key_value()
+            .map_or(1, |(number, _)| number.saturating_add(1));
+        while sessions.len() >= SESSIONS_MAX {
+            let _oldest = sessions.pop_first();
+        }
+        let session = Arc::new(Session {
+            // no hash begins like this
+            id: format!("p{number}"),
+            progress: handle.progress(),
+            controls: handle.controls(),
+        });
+        let _none = sessions.insert(number, Arc::clone(&session));
+        let stop = shutdown.stop();
+        shutdown.spawn(async move {
+            // whoever drops the handle declines
+            let ended = async { while handle.next().await.is_some() {} };
+            tokio::select! {
+                biased; // a stop is never starved
+                () = stop.cancelled() => {}
+                () = ended => {}
+            }
+        });
+
+        session.payment()
+    }
+
+    /// Returns the payment that began with this id.
+    pub(super) fn find(&self, id: &str) -> Option<Arc<Session>> {
+        let sessions = self.lock();
+        let mut found = sessions
+            .values()
+            .filter(|session| session.id == id || session.payment().id == id);
+
+        found.next().cloned()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<u64, Arc<Session>>> {
+        self.sessions.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Session {
+    pub(super) fn payment(&self) -> Payment {
+        self.view(&self.progress.borrow())
+    }
+
+    pub(super) fn view(&self, progress: &Progress) -> Payment {
+        live::payment(&self.id, progress)
+    }
+
+    pub(super) fn watch(&self) -> watch::Receiver<Progress> {
+        self.progress.clone()
+    }
+
+    /// The person says yes to what is shown.
+    pub(super) fn approve(&self, pin: Option<Pin>) -> Approval {
+        let progress = self.progress.borrow();
+        match progress.stage {
+            PaymentStage::Searching => Approval::NotYet,
+            PaymentStage::AwaitsApproval if progress.pin_tries_left.is_some() && pin.is_none() => {
+                Approval::NoPin
+            }
+            PaymentStage::AwaitsApproval if self.controls.approve(pin) => Approval::Taken,
+            PaymentStage::AwaitsApproval
+            | PaymentStage::Paying
+            | PaymentStage::Resuming
+            | PaymentStage::Unconfirmed
+            | PaymentStage::Received
+            | PaymentStage::Held
+            | PaymentStage::Forbidden { .. }
+            | PaymentStage::Failed { .. }
+            | PaymentStage::GivenUp => Approval::TooLate,
+        }
+    }
+
+    /// The person says no; `false` when there is nothing to decide.
+    pub(super) fn decline(&self) -> bool {
+        self.controls.decline()
+    }
+}
+
+/// What became of an approval.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Approval {
+    /// It counts.
+    Taken,
+    /// Name, amount, memo and code are not shown yet: there is nothing to approve.
+    NotYet,
+    /// The TA asks for the PIN, and it was not given.
+    NoPin,
+    /// There is nothing to decide any more.
+    TooLate,
+}

@@ -1,0 +1,20 @@
+//! Two wallets in one process, over the simulated air and TAs of their own: the promises of a payment.
+
+mod flood;
+
+mod api;
+mod cut;
+mod gossip;
+mod kill;
+mod limits;
+mod mailbox;
+mod pay;
+mod pin;
+mod policy;
+mod providers;
+mod refund;
+mod renew;
+mod restore;
+mod retire;
+mod sync;
+mod withdraw;

@@ -1,0 +1,308 @@
+//! The ends of TAs: retired or dead, what they held is in exactly one place, whatever is the last step.
+
+use std::sync::Arc;
+
+use journal::PowerCut;
+use journal::book::TaEnd;
+use kit::provider::{Loss, ONLINE, Provider, enrol, go_online};
+use kit::server::Server;
+use kit::{Bank, Device, Faults, Kind, TaFault, amount, eventually, unless_power_goes};
+use ops_proto::PublicKey;
+use sync::SyncError;
+use tempfile::TempDir;
+use wallet::Registration;
+use wallet::ta::TaAccess;
+
+const TOTAL: u64 = ONLINE + 10_000;
+
+/// More commits than the end of a TA takes.
+const COMMITS_MAX: u64 = 7;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn any_commit_may_be_the_last_and_a_ta_that_retires_is_paid_once_or_goes_on() {
+    let mut runs = Vec::new();
+    for commit in 1..=COMMITS_MAX {
+        for cut in [PowerCut::Before(commit), PowerCut::After(commit)] {
+            runs.push(interrupted(Faults {
+                cut,
+                ..Faults::NONE
+            }));
+        }
+    }
+    let ended = futures::future::join_all(runs).await;
+
+    assert!(ended.contains(&false), "one was cut before the statement");
+    assert!(ended.contains(&true), "one was cut after the statement");
+}
+
+/// More commands than the end of a TA takes, the first of the session included.
+const COMMANDS_MAX: u32 = 7;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_ta_whose_answer_is_lost_at_any_command_retires_once() {
+    let mut runs = Vec::new();
+    for command in 1..=COMMANDS_MAX {
+        for ta in [TaFault::Before(command), TaFault::After(command)] {
+            runs.push(interrupted(Faults { ta, ..Faults::NONE }));
+        }
+    }
+    let ended = futures::future::join_all(runs).await;
+
+    assert!(ended.into_iter().all(|ended| ended), "it is asked again");
+}
+
+/// Retires the TA with faults, starts the device anew without, and returns whether the TA ended.
+async fn interrupted(faults: Faults) -> bool {
+    let World {
+        device,
+        provider,
+        _server,
+        _dir,
+    } = World::new().await;
+    let device = device.stop().await.start_with(faults).await;
+    let online = go_online(&device);
+    let last = unless_power_goes(&device, online.sync.retire()).await;
+    let what = format!("{faults:?}: {last:?}");
+    online.stop().await;
+
+    let device = device.stop().await.start().await;
+    let online = go_online(&device);
+    let _status = online.sync.run().await.expect("runs");
+
+    let has_ended = || {
+        let journal = device.wallet.journal();
+        journal.view(|book| !book.ended().is_empty())
+    };
+    eventually(&what, || async {
+        let is_open = device
+            .wallet
+            .journal()
+            .view(|book| book.retire_open().is_some());
+        let balance = if has_ended() {
+            0
+        } else {
+            device.balance().await
+        };
+
+        !is_open && provider.total(balance) == TOTAL
+    })
+    .await;
+    online.stop().await;
+    assert_sound(&device);
+
+    has_ended()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lost_last_statement_is_sent_again_and_the_ta_signs_nothing_meanwhile() {
+    for loss in [Loss::Request, Loss::Answer] {
+        let world = World::new().await;
+        let online = go_online(&world.device);
+        world.provider.lose("/v1/retirements", loss);
+
+        let ended = online.sync.retire().await.expect("signed");
+
+        assert!(ended.pending.is_some() && ended.held.is_none());
+        let refused = online.sync.withdraw(Some(amount(100))).await;
+        assert!(matches!(refused, Err(SyncError::NotRegistered)));
+        world.provider.lose_nothing();
+        let _status = online.sync.run().await.expect("runs");
+        assert_eq!(world.provider.books().online, TOTAL, "{loss:?}");
+        online.stop().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn after_retirement_a_new_ta_is_registered_by_itself_and_the_old_one_is_never_used_again() {
+    let World {
+        device,
+        provider,
+        _server,
+        _dir,
+    } = World::new().await;
+    let online = go_online(&device);
+    let ended = online.sync.retire().await.expect("booked");
+    assert_eq!(ended.held.map(|held| held.paid.minor_units()), Some(10_000));
+    online.stop().await;
+    eventually("the old TA is not asked", || async {
+        access(&device) == TaAccess::Ended
+    })
+    .await;
+    let old = ended.ta;
+
+    let stopped = device.stop().await.with_new_ta();
+    let device = stopped.start().await;
+    let online = go_online(&device);
+    let _status = online.sync.run().await.expect("runs");
+
+    let new = key(&device).expect("a new TA");
+    assert_ne!(new, old);
+    let status = device.wallet.status().await;
+    assert_eq!(status.registration, Registration::Complete);
+    let _granted = online.sync.deposit(amount(700)).await.expect("granted");
+    assert_eq!(device.balance().await, 700, "its counters begin anew");
+    assert_eq!(provider.books().online, TOTAL - 700);
+    online.stop().await;
+    assert_sound(&device);
+
+    let device = device.stop().await.with_ended_ta().start().await;
+    eventually("the old TA is found out", || async {
+        access(&device) != TaAccess::Opening
+    })
+    .await;
+    assert_eq!(access(&device), TaAccess::Ended);
+    assert_eq!(key(&device), Some(new), "the journal keeps the new one");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rolled_back_ta_is_reported_dead_and_what_it_held_waits_while_a_new_one_pays() {
+    let World {
+        device,
+        provider,
+        _server,
+        _dir,
+    } = World::new().await;
+    let old = key(&device).expect("a TA");
+    let stopped = device.stop().await;
+    stopped.copy_ta();
+    let device = stopped.start().await;
+    let online = go_online(&device);
+    // the copy does not know of this one, whose request is lost until the TA is dead
+    provider.lose("/v1/withdrawals", Loss::Request);
+    let _open = online.sync.withdraw(Some(amount(400))).await.expect("open");
+    online.stop().await;
+    provider.lose_nothing();
+
+    let device = device.stop().await.with_copied_ta().start().await;
+    eventually("it is halted", || async {
+        matches!(access(&device), TaAccess::Halted(_))
+    })
+    .await;
+    let online = go_online(&device);
+    let other = online.sync.recover(PublicKey([9; 32])).await;
+    assert!(matches!(other, Err(SyncError::OtherTa)));
+    let ended = online.sync.recover(old).await.expect("booked");
+
+    let held = ended.held.expect("the provider says so");
+    assert_eq!(held.held.minor_units(), 9600);
+    assert!(held.payable_from.is_some());
+    assert_eq!(
+        provider.books().online,
+        ONLINE + 400,
+        "what it signed before is booked"
+    );
+    assert_eq!(provider.outside(), TOTAL);
+    online.stop().await;
+    assert_sound(&device);
+
+    let device = device.stop().await;
+    let device = device.with_another_ta().start().await;
+    let online = go_online(&device);
+    let _status = online.sync.run().await.expect("runs");
+    let _granted = online.sync.deposit(amount(700)).await.expect("granted");
+    assert_eq!(device.balance().await, 700);
+    let waits = device.wallet.journal().view(|book| {
+        let ended = book.ended().first().expect("it is kept").clone();
+        assert!(matches!(ended.end, TaEnd::Dead { .. }));
+        ended.held().map(|held| held.held.minor_units())
+    });
+    assert_eq!(waits, Some(9600));
+    online.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_ta_that_works_is_not_reported_dead() {
+    let world = World::new().await;
+    let online = go_online(&world.device);
+    let ta = key(&world.device).expect("a TA");
+
+    let refused = online.sync.recover(ta).await;
+
+    assert!(matches!(refused, Err(SyncError::TaWorks)), "{refused:?}");
+    assert_eq!(world.provider.asked("/v1/deaths"), Vec::<Vec<u8>>::new());
+    online.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_death_that_the_server_did_not_hear_is_reported_until_it_does() {
+    let World {
+        device,
+        provider,
+        _server,
+        _dir,
+    } = World::new().await;
+    let stopped = device.stop().await;
+    stopped.copy_ta();
+    let device = stopped.start().await;
+    let online = go_online(&device);
+    let _booked = online.sync.withdraw(Some(amount(400))).await.expect("ok");
+    online.stop().await;
+    let device = device.stop().await.with_copied_ta().start().await;
+    eventually("it is halted", || async {
+        matches!(access(&device), TaAccess::Halted(_))
+    })
+    .await;
+    let ta = key(&device).expect("a TA");
+    provider.lose("/v1/deaths", Loss::Answer);
+    let online = go_online(&device);
+
+    let ended = online.sync.recover(ta).await.expect("recorded");
+    assert!(ended.held.is_none() && ended.pending.is_some());
+    provider.lose_nothing();
+    let _status = online.sync.run().await.expect("runs");
+
+    let held = device.wallet.journal().view(|book| {
+        let held = book.ended().first().expect("ended").held();
+        held.map(|held| held.held.minor_units())
+    });
+    assert_eq!(held, Some(9600));
+    assert_eq!(provider.outside(), TOTAL);
+    online.stop().await;
+}
+
+/// An enrolled device that has synced once.
+struct World {
+    device: Device,
+    provider: Arc<Provider>,
+    _server: Server,
+    _dir: TempDir,
+}
+
+impl World {
+    async fn new() -> Self {
+        let dir = TempDir::new().expect("a directory");
+        let bank = Arc::new(Bank::new(5));
+        let device = Device::new(&bank, dir.path(), "Ada", Kind::WithTa).await;
+        let provider = Provider::new(&bank);
+        let server = provider.serve().await;
+        let online = enrol(&device, &server, &bank).await;
+        let _status = online.sync.run().await.expect("runs");
+        online.stop().await;
+
+        Self {
+            device,
+            provider,
+            _server: server,
+            _dir: dir,
+        }
+    }
+}
+
+fn access(device: &Device) -> TaAccess {
+    device.wallet.ta().expect("a TA").access().borrow().clone()
+}
+
+fn key(device: &Device) -> Option<PublicKey> {
+    device
+        .wallet
+        .journal()
+        .view(|book| book.ta().map(|ta| ta.key))
+}
+
+fn assert_sound(device: &Device) {
+    let contradictions = device
+        .wallet
+        .journal()
+        .view(|book| book.contradictions().to_vec());
+    assert_eq!(contradictions, Vec::<u64>::new());
+}

@@ -1,0 +1,235 @@
+//! Withdrawals: the device is debited once and the account credited once, whatever is the last step.
+
+use std::sync::Arc;
+
+use journal::PowerCut;
+use journal::book::WithdrawStage;
+use kit::provider::{Loss, ONLINE, Online, Provider, enrol, go_online};
+use kit::server::Server;
+use kit::{Bank, Device, Faults, Kind, TaFault, amount, eventually, unless_power_goes};
+use ops_proto::contract::TaRefused;
+use sync::SyncError;
+use tempfile::TempDir;
+
+const TOTAL: u64 = ONLINE + 10_000;
+
+/// More commits than a withdrawal with the status after it takes.
+const COMMITS_MAX: u64 = 9;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn any_commit_may_be_the_last_and_a_withdrawal_moves_the_money_once_or_not_at_all() {
+    let mut runs = Vec::new();
+    for commit in 1..=COMMITS_MAX {
+        runs.push(interrupted(Faults {
+            cut: PowerCut::Before(commit),
+            ..Faults::NONE
+        }));
+        runs.push(interrupted(Faults {
+            cut: PowerCut::After(commit),
+            ..Faults::NONE
+        }));
+    }
+    let moved = futures::future::join_all(runs).await;
+
+    assert!(moved.contains(&false), "one was cut before the debit");
+    assert!(moved.contains(&true), "one was cut after the debit");
+}
+
+/// More commands than a withdrawal with the status after it takes, the first of the session included.
+const COMMANDS_MAX: u32 = 9;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_ta_whose_answer_is_lost_at_any_command_is_debited_once() {
+    let mut runs = Vec::new();
+    for command in 1..=COMMANDS_MAX {
+        for ta in [TaFault::Before(command), TaFault::After(command)] {
+            runs.push(interrupted(Faults { ta, ..Faults::NONE }));
+        }
+    }
+    let moved = futures::future::join_all(runs).await;
+
+    assert!(moved.into_iter().all(|moved| moved), "it is asked again");
+}
+
+/// Withdraws 4.00 with faults, starts the device anew without, and returns whether the money moved.
+async fn interrupted(faults: Faults) -> bool {
+    let World {
+        device,
+        provider,
+        server: _server,
+        _dir,
+    } = World::new().await;
+    let device = device.stop().await.start_with(faults).await;
+    let online = go_online(&device);
+    let last = unless_power_goes(&device, online.sync.withdraw(Some(amount(400)))).await;
+    let what = format!("{faults:?}: {last:?}");
+    online.stop().await;
+
+    let device = device.stop().await.start().await;
+    let online = go_online(&device);
+
+    eventually(&what, || async {
+        is_at_rest(&device) && provider.total(device.balance().await) == TOTAL
+    })
+    .await;
+    online.stop().await;
+    let balance = device.balance().await;
+    assert!(balance == 10_000 || balance == 9600, "{what}");
+    assert_sound(&device);
+
+    balance == 9600
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lost_request_or_answer_is_sent_again_with_the_same_bytes_and_booked_once() {
+    for loss in [Loss::Request, Loss::Answer] {
+        let world = World::new().await;
+        let online = go_online(&world.device);
+        world.provider.lose("/v1/withdrawals", loss);
+
+        let withdrawn = online.sync.withdraw(Some(amount(400))).await;
+
+        let withdrawn = withdrawn.expect("debited");
+        assert!(matches!(
+            withdrawn.withdrawal.stage,
+            WithdrawStage::Debited(_)
+        ));
+        assert!(withdrawn.pending.is_some());
+        assert_eq!(world.device.balance().await, 9600, "debited first");
+        world.provider.lose_nothing();
+        let _status = online.sync.run().await.expect("runs");
+        eventually("it is booked", || async {
+            is_at_rest(&world.device) && world.provider.books().online == ONLINE + 400
+        })
+        .await;
+        let sent = world.provider.asked("/v1/withdrawals");
+        assert!(sent.len() >= 2);
+        assert!(sent.windows(2).all(|two| two[0] == two[1]), "{loss:?}");
+        online.stop().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_deposit_and_a_withdrawal_never_overlap() {
+    let world = World::new().await;
+    let online = go_online(&world.device);
+    world.provider.lose("/v1/deposits", Loss::Answer);
+    let _open = online.sync.deposit(amount(500)).await.expect("opened");
+
+    let refused = online.sync.withdraw(Some(amount(400))).await;
+
+    assert!(matches!(refused, Err(SyncError::Busy)));
+    assert_eq!(world.device.balance().await, 10_000, "nothing is debited");
+    world.provider.lose_nothing();
+    world.provider.lose("/v1/withdrawals", Loss::Answer);
+    let withdrawn = online.sync.withdraw(Some(amount(400))).await;
+    assert!(withdrawn.is_ok(), "the deposit is finished first");
+    assert_eq!(world.device.balance().await, 10_100);
+
+    let refused = online.sync.deposit(amount(500)).await;
+
+    assert!(matches!(refused, Err(SyncError::Busy)));
+    assert_eq!(world.device.balance().await, 10_100);
+    world.provider.lose_nothing();
+    let _granted = online.sync.deposit(amount(500)).await.expect("granted");
+    assert_eq!(world.device.balance().await, 10_600);
+    assert_eq!(world.provider.books().online, ONLINE - 600);
+    assert_sound(&world.device);
+    online.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_the_server_nothing_is_debited() {
+    let World {
+        device,
+        provider,
+        server,
+        _dir,
+    } = World::new().await;
+    drop(server);
+    let online = go_online(&device);
+
+    let refused = online.sync.withdraw(Some(amount(400))).await;
+
+    assert!(matches!(refused, Err(SyncError::Unreachable(_))));
+    assert_eq!(device.balance().await, 10_000);
+    assert_eq!(provider.asked("/v1/withdrawals"), Vec::<Vec<u8>>::new());
+    online.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn all_is_what_the_device_holds_and_more_is_refused() {
+    let world = World::new().await;
+    let online = go_online(&world.device);
+    let refused = online.sync.withdraw(Some(amount(10_001))).await;
+    assert!(
+        matches!(
+            refused,
+            Err(SyncError::Ta(wallet::ta::TaError::Refused(
+                TaRefused::Balance
+            )))
+        ),
+        "{refused:?}"
+    );
+
+    let withdrawn = online.sync.withdraw(None).await.expect("booked");
+
+    assert!(matches!(
+        withdrawn.withdrawal.stage,
+        WithdrawStage::Closed { .. }
+    ));
+    assert_eq!(world.device.balance().await, 0);
+    assert_eq!(world.provider.books().online, TOTAL);
+    let nothing = online.sync.withdraw(None).await;
+    assert!(matches!(nothing, Err(SyncError::NothingHeld)));
+    online.stop().await;
+}
+
+/// An enrolled device that has synced once.
+struct World {
+    device: Device,
+    provider: Arc<Provider>,
+    server: Server,
+    _dir: TempDir,
+}
+
+impl World {
+    async fn new() -> Self {
+        let dir = TempDir::new().expect("a directory");
+        let bank = Arc::new(Bank::new(5));
+        let device = Device::new(&bank, dir.path(), "Ada", Kind::WithTa).await;
+        let provider = Provider::new(&bank);
+        let server = provider.serve().await;
+        let online: Online = enrol(&device, &server, &bank).await;
+        let status = online.sync.run().await.expect("runs");
+        let failed: Vec<_> = status
+            .parts
+            .iter()
+            .filter(|part| part.outcome.is_err())
+            .collect();
+        assert!(failed.is_empty(), "{failed:?}");
+        online.stop().await;
+
+        Self {
+            device,
+            provider,
+            server,
+            _dir: dir,
+        }
+    }
+}
+
+fn is_at_rest(device: &Device) -> bool {
+    device
+        .wallet
+        .journal()
+        .view(|book| book.withdrawals_open().next().is_none() && book.deposit_open().is_none())
+}
+
+fn assert_sound(device: &Device) {
+    let contradictions = device
+        .wallet
+        .journal()
+        .view(|book| book.contradictions().to_vec());
+    assert_eq!(contradictions, Vec::<u64>::new());
+}

@@ -1,0 +1,94 @@
+//! One file for each command.
+
+pub(super) mod deposit;
+pub(super) mod doctor;
+pub(super) mod ending;
+pub(super) mod history;
+pub(super) mod init;
+pub(super) mod lists;
+pub(super) mod man;
+pub(super) mod nearby;
+pub(super) mod pay;
+pub(super) mod pin;
+pub(super) mod policy;
+pub(super) mod radio;
+pub(super) mod refund;
+pub(super) mod request;
+pub(super) mod status;
+pub(super) mod sync;
+pub(super) mod watch;
+pub(super) mod withdraw;
+
+use api_types::client::Client;
+use api_types::{MoneyOrder, Status};
+use ops_proto::amount::AmountTextRefused;
+use ops_proto::limits::AMOUNT_MAX;
+use ops_proto::money;
+use ops_proto::{Amount, Currency};
+
+use super::failure::{Exit, Failure};
+use super::terminal::Terminal;
+
+/// Asks the daemon for the wallet's currency.
+async fn currency(client: &Client) -> Result<Currency, Failure> {
+    let status: Status = client.get("/v1/status").await?;
+    let identity = status.identity.ok_or_else(|| {
+        Failure::refused(
+            "not-enrolled",
+            "this wallet is not enrolled with a provider yet",
+            "blepay init FILE, with the enrolment file of your provider",
+        )
+    })?;
+
+    identity.currency.parse().map_err(|error| {
+        Failure::refused(
+            "broken-answer",
+            error,
+            "see the daemon's log: journalctl -u blepayd",
+        )
+    })
+}
+
+/// Reads an amount as a person wrote it, in a currency.
+fn amount(text: &str, currency: Currency) -> Result<MoneyOrder, Failure> {
+    let amount = match Amount::parse(text, money::exponent(currency)) {
+        Err(refused @ AmountTextRefused::OutOfRange) => {
+            let least = money::text(1, currency);
+            let most = money::text(AMOUNT_MAX, currency);
+            let hint = format!("write an amount from {least} to {most} {currency}");
+            return Err(Failure::new(Exit::Usage, "amount", refused, hint));
+        }
+        amount => amount?,
+    };
+
+    Ok(MoneyOrder {
+        minor_units: amount.minor_units(),
+        currency: currency.to_string(),
+        text: None,
+    })
+}
+
+/// Prints a warning for each limit that is nearly reached, before the trusted application refuses.
+async fn warn(client: &Client, terminal: &mut Terminal) {
+    let status: Result<Status, _> = client.get("/v1/status").await;
+    for warning in status.map(|status| status.ta.warnings).unwrap_or_default() {
+        terminal.note(&format!("Note: {}", warning.message));
+    }
+}
+
+/// Writes rows as aligned columns.
+fn columns(rows: &[(&str, String)]) -> String {
+    let width = rows.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
+    let lines = rows
+        .iter()
+        .map(|(name, value)| format!("{name:width$}   {value}\n"));
+
+    lines.collect()
+}
+
+/// Writes the beginning of an id, enough to name it.
+fn short(id: &str) -> &str {
+    id.get(..SHORT_ID_SIZE).unwrap_or(id)
+}
+
+const SHORT_ID_SIZE: usize = 12;

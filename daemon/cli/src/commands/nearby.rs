@@ -1,0 +1,57 @@
+//! `blepay nearby`.
+
+use std::time::Duration;
+
+use api_types::Nearby;
+use api_types::client::Client;
+
+use super::super::args::Nearby as Args;
+use super::super::failure::Failure;
+use super::super::terminal::Terminal;
+
+pub(crate) async fn run(
+    client: &Client,
+    terminal: &mut Terminal,
+    args: Args,
+) -> Result<(), Failure> {
+    terminal.waiting("Listening…");
+    let heard = listen(client, args.timeout).await?;
+
+    terminal.data(&heard, &text(&heard))
+}
+
+/// Listens for that many seconds.
+pub(super) async fn listen(client: &Client, seconds: u64) -> Result<Vec<Nearby>, Failure> {
+    let patient = client
+        .clone()
+        .with_timeout(Duration::from_secs(seconds.saturating_add(ANSWER_MARGIN_S)));
+
+    Ok(patient
+        .get(&format!("/v1/nearby?seconds={seconds}"))
+        .await?)
+}
+
+/// Writes who was heard, with a number to choose by.
+pub(super) fn text(heard: &[Nearby]) -> String {
+    if heard.is_empty() {
+        return "Nobody near here asks for a payment.".to_owned();
+    }
+    let lines = heard.iter().enumerate().map(|(index, nearby)| {
+        let number = index.saturating_add(1);
+        let refund = if nearby.refund_of.is_some() {
+            "  (refund)"
+        } else {
+            ""
+        };
+        format!(
+            "{number:>3}  {:>14}  {} · {}{refund}\n",
+            nearby.amount.to_string(),
+            nearby.payee,
+            nearby.provider
+        )
+    });
+
+    lines.collect()
+}
+
+const ANSWER_MARGIN_S: u64 = 30;

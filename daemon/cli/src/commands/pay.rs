@@ -1,0 +1,371 @@
+//! `blepay pay`: shows who, how much and the code, then asks.
+
+use api_types::OUTCOME_UNKNOWN;
+use api_types::client::{Client, Events};
+use api_types::guard::ApproveOrder;
+use api_types::{Event, MoneyOrder, NOT_FOUND, Nearby, Payment, PaymentOrder, PaymentState};
+use serde_json::json;
+
+use super::super::args::Pay as Args;
+use super::super::failure::{Exit, Failure};
+use super::super::terminal::Terminal;
+use super::{amount, currency, nearby, short, warn};
+
+pub(crate) async fn run(
+    client: &Client,
+    terminal: &mut Terminal,
+    args: Args,
+) -> Result<(), Failure> {
+    let expected = match &args.amount {
+        Some(text) => Some(amount(text, currency(client).await?)?),
+        None => None,
+    };
+    if !args.yes && !terminal.can_ask() {
+        return Err(Failure::new(
+            Exit::Refused,
+            "no-input",
+            "a payment needs approval and nobody can be asked",
+            "give --yes with a blepay: URI or a payee named by blepay trust, or run it on a terminal",
+        ));
+    }
+    let pin = args.pin_file.as_deref().map(super::pin::read).transpose()?;
+    let order = PaymentOrder {
+        pin,
+        ..target(client, terminal, &args, expected).await?
+    };
+    let started: Payment = client.post("/v1/payments", &order).await?;
+    let events = client
+        .events(&format!("/v1/payments/{}/events", started.id))
+        .await?;
+    let payment = follow(client, terminal, events, &args, started).await?;
+    warn(client, terminal).await;
+
+    ended(terminal, &payment)
+}
+
+/// Finds out whom to pay: a URI, somebody near, or whom the person chooses.
+async fn target(
+    client: &Client,
+    terminal: &mut Terminal,
+    args: &Args,
+    amount: Option<MoneyOrder>,
+) -> Result<PaymentOrder, Failure> {
+    let order = PaymentOrder {
+        amount,
+        approve: args.yes,
+        timeout_s: Some(args.timeout),
+        ..PaymentOrder::default()
+    };
+    let wanted = args.payee.as_deref();
+    if let Some(uri) = wanted.filter(|text| is_uri(text)) {
+        return Ok(PaymentOrder {
+            uri: Some(uri.to_owned()),
+            ..order
+        });
+    }
+    // nothing to choose: the daemon looks for this payee alone
+    if let Some(key) = wanted.filter(|text| args.yes && order.amount.is_none() && is_key(text)) {
+        return Ok(PaymentOrder {
+            payee_key: Some(key.to_ascii_lowercase()),
+            ..order
+        });
+    }
+    let mut left = args.timeout;
+    loop {
+        terminal.waiting("Looking for who asks for a payment…");
+        let seconds = left.min(LISTEN_S);
+        let heard = nearby::listen(client, seconds).await?;
+        let mut fitting = heard
+            .into_iter()
+            .filter(|nearby| fits(nearby, wanted, order.amount.as_ref()));
+        let found: Vec<Nearby> = fitting.by_ref().collect();
+        if !found.is_empty() {
+            let tag = choose(terminal, wanted, found)?;
+            return Ok(PaymentOrder {
+                tag: Some(tag),
+                ..order
+            });
+        }
+        left = left.saturating_sub(seconds);
+        if left == 0 {
+            return Err(Failure::nobody(
+                match wanted {
+                    Some(payee) => format!("{payee:?} does not ask for a payment near here"),
+                    None => "nobody near here asks for a payment".to_owned(),
+                },
+                "ask the payee to open the request again, or look with blepay nearby",
+            ));
+        }
+    }
+}
+
+fn is_uri(text: &str) -> bool {
+    text.get(..URI_SCHEME_SIZE)
+        .is_some_and(|scheme| scheme.eq_ignore_ascii_case(api_types::URI_SCHEME))
+}
+
+fn is_key(text: &str) -> bool {
+    text.len() == KEY_DIGITS && text.bytes().all(|digit| digit.is_ascii_hexdigit())
+}
+
+fn fits(nearby: &Nearby, wanted: Option<&str>, amount: Option<&MoneyOrder>) -> bool {
+    let named = wanted.is_none_or(|wanted| {
+        nearby.payee.to_lowercase() == wanted.to_lowercase()
+            || nearby.payee_key.eq_ignore_ascii_case(wanted)
+            || nearby.tag.eq_ignore_ascii_case(wanted)
+    });
+    let priced = amount.is_none_or(|amount| {
+        nearby.amount.minor_units == amount.minor_units && nearby.amount.currency == amount.currency
+    });
+
+    named && priced
+}
+
+fn choose(
+    terminal: &mut Terminal,
+    wanted: Option<&str>,
+    found: Vec<Nearby>,
+) -> Result<String, Failure> {
+    if let ([only], Some(_)) = (found.as_slice(), wanted) {
+        return Ok(only.tag.clone());
+    }
+    if !terminal.can_ask() {
+        return Err(Failure::refused(
+            "ambiguous",
+            format!("{} requests near here fit", found.len()),
+            "name the tag that blepay nearby --json shows",
+        ));
+    }
+    terminal.note(&nearby::text(&found));
+    for _ in 0..QUESTIONS_MAX {
+        let answer = terminal.ask(&format!("Which one? [1-{}, empty for none]", found.len()))?;
+        if answer.is_empty() {
+            return Err(declined());
+        }
+        if let Some(chosen) = numbered(&answer, &found) {
+            return Ok(chosen.tag.clone());
+        }
+        terminal.note(&format!("{answer:?} is none of the numbers."));
+    }
+
+    Err(declined())
+}
+
+/// Returns the entry that the user selected by number.
+fn numbered<'a>(answer: &str, found: &'a [Nearby]) -> Option<&'a Nearby> {
+    let number = answer.parse::<usize>().ok()?;
+
+    found.get(number.checked_sub(1)?)
+}
+
+/// Goes along with the payment until its last state.
+async fn follow(
+    client: &Client,
+    terminal: &mut Terminal,
+    mut events: Events,
+    args: &Args,
+    started: Payment,
+) -> Result<Payment, Failure> {
+    let mut payment = started;
+    let mut asked = false;
+    let mut told = None;
+    loop {
+        if payment.state.is_final() {
+            return Ok(payment);
+        }
+        if told.replace(payment.state) != Some(payment.state) {
+            tell(terminal, payment.state);
+        }
+        match payment.state {
+            PaymentState::AwaitsApproval if !asked && !args.yes => {
+                asked = true;
+                payment = decide(client, terminal, &payment).await?;
+                continue;
+            }
+            PaymentState::Searching
+            | PaymentState::AwaitsApproval
+            | PaymentState::Paying
+            | PaymentState::Resuming
+            | PaymentState::Unconfirmed
+            | PaymentState::Received
+            | PaymentState::Held
+            | PaymentState::Declined
+            | PaymentState::Failed => {}
+        }
+        payment = match events.next().await? {
+            Some(Event::Payment { payment }) => payment,
+            Some(
+                Event::Request { .. } | Event::Sync { .. } | Event::Radio { .. } | Event::Lost,
+            ) => client.get(&format!("/v1/payments/{}", payment.id)).await?,
+            None => return Err(unknown(&payment)),
+        };
+    }
+}
+
+/// Says what is waited for.
+fn tell(terminal: &mut Terminal, state: PaymentState) {
+    match state {
+        PaymentState::Searching => terminal.waiting("Connecting to the payee…"),
+        PaymentState::Paying => terminal.waiting("Paying…"),
+        PaymentState::Resuming => {
+            terminal.waiting("The link broke; sending the same payment again…");
+        }
+        PaymentState::AwaitsApproval
+        | PaymentState::Unconfirmed
+        | PaymentState::Received
+        | PaymentState::Held
+        | PaymentState::Declined
+        | PaymentState::Failed => {}
+    }
+}
+
+/// Asks the person: who, how much, code.
+async fn decide(
+    client: &Client,
+    terminal: &mut Terminal,
+    payment: &Payment,
+) -> Result<Payment, Failure> {
+    terminal.note(&question(payment));
+    let answer = terminal.ask("Pay? [y/N]")?;
+    let yes = ["y", "yes"].contains(&answer.to_lowercase().as_str());
+    if !yes {
+        let path = format!("/v1/payments/{}/decline", payment.id);
+        return Ok(client.post(&path, &json!({})).await?);
+    }
+    let pin = match payment.pin_tries_left {
+        Some(left) => Some(terminal.ask_hidden(&format!("PIN ({left} tries left):"))?),
+        None => None,
+    };
+    let path = format!("/v1/payments/{}/approve", payment.id);
+
+    Ok(client.post(&path, &ApproveOrder { pin }).await?)
+}
+
+fn question(payment: &Payment) -> String {
+    let or =
+        |value: &Option<String>, absent: &str| value.clone().unwrap_or_else(|| absent.to_owned());
+    let mut rows = vec![
+        ("To", or(&payment.peer, "unknown")),
+        ("Provider", or(&payment.peer_provider, "unknown")),
+        (
+            "Amount",
+            payment
+                .amount
+                .as_ref()
+                .map_or_else(String::new, ToString::to_string),
+        ),
+    ];
+    if let Some(of) = &payment.refund_of {
+        rows.push(("Refund of", format!("payment {}", short(of))));
+    }
+    if let Some(memo) = payment.memo.as_ref().filter(|memo| !memo.is_empty()) {
+        rows.push(("For", memo.clone()));
+    }
+    if let Some(code) = &payment.code {
+        rows.push((
+            "Code",
+            format!("{code}   must be the same on the payee's screen"),
+        ));
+    }
+
+    super::columns(&rows)
+}
+
+fn ended(terminal: &mut Terminal, payment: &Payment) -> Result<(), Failure> {
+    let reason = payment.reason.as_deref().unwrap_or("no reason was given");
+    let amount = payment
+        .amount
+        .as_ref()
+        .map_or_else(String::new, ToString::to_string);
+    let peer = payment.peer.as_deref().unwrap_or("the payee");
+    match payment.state {
+        PaymentState::Received => terminal.data(
+            payment,
+            &format!(
+                "Paid {amount} to {peer}; the receipt is verified. Payment {}.",
+                short(&payment.id)
+            ),
+        ),
+        PaymentState::Declined => Err(declined()),
+        PaymentState::Failed if payment.failure.as_deref() == Some(NOT_FOUND) => Err(
+            Failure::nobody(reason, "nothing has moved; look with blepay nearby"),
+        ),
+        PaymentState::Failed => Err(Failure::refused(
+            "not-paid",
+            format!("nothing was paid: {reason}"),
+            "nothing has moved; it is safe to try again",
+        )),
+        PaymentState::Held => Err(Failure::new(
+            Exit::OutcomeUnknown,
+            OUTCOME_UNKNOWN,
+            format!("{amount} is paid and {peer} keeps it; it is credited online"),
+            format!("do not pay again; blepay show {} tells", short(&payment.id)),
+        )),
+        PaymentState::Searching
+        | PaymentState::AwaitsApproval
+        | PaymentState::Paying
+        | PaymentState::Resuming
+        | PaymentState::Unconfirmed => Err(unknown(payment)),
+    }
+}
+
+fn unknown(payment: &Payment) -> Failure {
+    let reason = payment.reason.as_deref().unwrap_or("the link has ended");
+
+    Failure::new(
+        Exit::OutcomeUnknown,
+        OUTCOME_UNKNOWN,
+        format!("the payee has not confirmed: {reason}"),
+        format!(
+            "do not pay again: it is sent again when the payee is near, and settles online; blepay show {}",
+            short(&payment.id)
+        ),
+    )
+}
+
+fn declined() -> Failure {
+    Failure::new(Exit::Declined, "declined", "not paid", "nothing has moved")
+}
+
+const URI_SCHEME_SIZE: usize = api_types::URI_SCHEME.len();
+const LISTEN_S: u64 = 4;
+/// Hex digits of a payee's key.
+const KEY_DIGITS: usize = 64;
+/// How often somebody who mistypes is asked.
+const QUESTIONS_MAX: usize = 5;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use api_types::Money;
+
+    #[test]
+    fn only_a_number_of_the_list_chooses() {
+        let money = Money {
+            minor_units: 1,
+            currency: "EUR".to_owned(),
+            text: String::new(),
+        };
+        let nearby = |tag: &str| Nearby {
+            tag: tag.to_owned(),
+            payee: String::new(),
+            payee_key: String::new(),
+            provider: String::new(),
+            amount: money.clone(),
+            refund_of: None,
+            signal_dbm: None,
+        };
+        let found = [nearby("a"), nearby("b")];
+
+        assert_eq!(numbered("2", &found).map(|it| it.tag.as_str()), Some("b"));
+        for wrong in ["0", "3", "-1", "b", "1 2", "99999999999999999999"] {
+            assert_eq!(numbered(wrong, &found), None, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_key_is_told_from_a_name() {
+        assert!(is_key(&"aB".repeat(32)));
+        assert!(!is_key("Ferry") && !is_key(&"zz".repeat(32)) && !is_key(&"a".repeat(63)));
+    }
+}

@@ -1,0 +1,84 @@
+//! `blepay policy` and `blepay trust`.
+
+use api_types::client::Client;
+use api_types::{PayeeOrder, Policy};
+
+use super::super::args::{PolicyChange, Trust};
+use super::super::failure::Failure;
+use super::super::terminal::Terminal;
+use super::{amount, currency, short};
+
+pub(crate) async fn run(
+    client: &Client,
+    terminal: &mut Terminal,
+    change: Option<PolicyChange>,
+) -> Result<(), Failure> {
+    let policy = match change {
+        None => client.get("/v1/policy").await?,
+        Some(PolicyChange::Trust(args)) => trust(client, args).await?,
+        Some(PolicyChange::Forget { payee }) => {
+            let key = key_of(client, &payee).await?;
+            client.delete(&format!("/v1/policy/payees/{key}")).await?
+        }
+    };
+
+    terminal.data(&policy, &text(&policy))
+}
+
+async fn trust(client: &Client, args: Trust) -> Result<Policy, Failure> {
+    check_key(&args.key)?;
+    let order = PayeeOrder {
+        name: args.name,
+        daily_max: amount(&args.daily, currency(client).await?)?,
+    };
+    let path = format!("/v1/policy/payees/{}", args.key.to_lowercase());
+
+    Ok(client.put(&path, &order).await?)
+}
+
+async fn key_of(client: &Client, payee: &str) -> Result<String, Failure> {
+    let policy: Policy = client.get("/v1/policy").await?;
+    let found = policy
+        .payees
+        .iter()
+        .find(|known| known.name == payee || known.key.eq_ignore_ascii_case(payee));
+
+    found.map(|known| known.key.clone()).ok_or_else(|| {
+        Failure::refused(
+            "not-found",
+            format!("{payee:?} is not among the payees that you named"),
+            "see them: blepay policy",
+        )
+    })
+}
+
+fn check_key(key: &str) -> Result<(), Failure> {
+    let is_hex = key.bytes().all(|digit| digit.is_ascii_hexdigit());
+    if key.len() != KEY_TEXT_SIZE || !is_hex {
+        return Err(Failure::usage(
+            "a key is 64 hex digits",
+            "copy payee_key from blepay nearby --json, or peer_key from blepay history --json",
+        ));
+    }
+
+    Ok(())
+}
+
+fn text(policy: &Policy) -> String {
+    if policy.payees.is_empty() {
+        return "Nothing is paid without confirmation.".to_owned();
+    }
+    let lines = policy.payees.iter().map(|payee| {
+        format!(
+            "{}  {}: up to {} a day, {} today\n",
+            short(&payee.key),
+            payee.name,
+            payee.daily_max,
+            payee.spent_today.text
+        )
+    });
+
+    lines.collect()
+}
+
+const KEY_TEXT_SIZE: usize = 64;

@@ -1,0 +1,34 @@
+//! `blepay refund`: asks for money of a payment back.
+
+use api_types::Request;
+use api_types::client::Client;
+use api_types::guard::RefundOrder;
+
+use super::super::failure::Failure;
+use super::super::guard_args::Refund as Args;
+use super::super::terminal::Terminal;
+use super::{amount, currency, request};
+
+pub(crate) async fn run(
+    client: &Client,
+    terminal: &mut Terminal,
+    args: Args,
+) -> Result<(), Failure> {
+    let amount = match &args.amount {
+        Some(text) => Some(amount(text, currency(client).await?)?),
+        None => None,
+    };
+    let order = RefundOrder {
+        amount,
+        by_uri: args.uri,
+    };
+    // Listening begins before the request is open, so that no event of it is missed.
+    let events = match args.wait {
+        true => Some(client.events("/v1/events").await?),
+        false => None,
+    };
+    let path = format!("/v1/payments/{}/refund", args.payment);
+    let opened: Request = client.post(&path, &order).await?;
+
+    request::show(client, terminal, opened, events, args.timeout).await
+}

@@ -1,0 +1,99 @@
+//! Why a command ends without success, and with which exit code.
+
+use std::process::ExitCode;
+
+use api_types::client::ClientError;
+use api_types::{ErrorBody, MALFORMED, OUTCOME_UNKNOWN};
+use ops_proto::amount::AmountTextRefused;
+
+/// The exit codes; `help::EXIT_CODES` tells them to people.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exit {
+    /// Nothing has moved.
+    Refused,
+    /// The command line is wrong.
+    Usage,
+    /// There is no way to the daemon.
+    NoDaemon,
+    /// Ask, do not repeat.
+    OutcomeUnknown,
+    /// Nobody came in time; nothing has moved.
+    Nobody,
+    /// The person said no.
+    Declined,
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        match exit {
+            Exit::Refused => Self::from(1),
+            Exit::Usage => Self::from(2),
+            Exit::NoDaemon => Self::from(3),
+            Exit::OutcomeUnknown => Self::from(4),
+            Exit::Nobody => Self::from(5),
+            Exit::Declined => Self::from(6),
+        }
+    }
+}
+
+/// A command's end without success.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failure {
+    pub exit: Exit,
+    pub body: ErrorBody,
+}
+
+impl Failure {
+    pub fn new(exit: Exit, code: &str, message: impl ToString, hint: impl ToString) -> Self {
+        Self {
+            exit,
+            body: ErrorBody {
+                code: code.to_owned(),
+                message: message.to_string(),
+                hint: hint.to_string(),
+            },
+        }
+    }
+
+    pub fn usage(message: impl ToString, hint: impl ToString) -> Self {
+        Self::new(Exit::Usage, "usage", message, hint)
+    }
+
+    pub fn refused(code: &str, message: impl ToString, hint: impl ToString) -> Self {
+        Self::new(Exit::Refused, code, message, hint)
+    }
+
+    pub fn nobody(message: impl ToString, hint: impl ToString) -> Self {
+        Self::new(Exit::Nobody, "nobody", message, hint)
+    }
+}
+
+impl From<ClientError> for Failure {
+    fn from(error: ClientError) -> Self {
+        let body = error.body();
+        let exit = match &error {
+            ClientError::NoDaemon { .. } | ClientError::NotPermitted { .. } => Exit::NoDaemon,
+            ClientError::Lost(_) => Exit::OutcomeUnknown,
+            ClientError::Refused(body) if body.code == OUTCOME_UNKNOWN => Exit::OutcomeUnknown,
+            ClientError::Refused(body) if body.code == "not-permitted" => Exit::NoDaemon,
+            ClientError::Refused(body) if body.code == MALFORMED => Exit::Usage,
+            ClientError::Refused(_) | ClientError::Broken(_) => Exit::Refused,
+        };
+
+        Self { exit, body }
+    }
+}
+
+impl From<std::io::Error> for Failure {
+    fn from(error: std::io::Error) -> Self {
+        Self::refused("io", error, "see the message")
+    }
+}
+
+impl From<AmountTextRefused> for Failure {
+    fn from(refused: AmountTextRefused) -> Self {
+        let message = format!("this is no amount: {refused}");
+
+        Self::new(Exit::Usage, "amount", message, "write it as 12.50")
+    }
+}

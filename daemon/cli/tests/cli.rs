@@ -1,0 +1,221 @@
+//! The command line as people use it: exit codes, and sentences that say what to do.
+
+use std::path::Path;
+use std::process::{Output, Stdio};
+use std::time::{Duration, Instant};
+
+use kit::{Bank, Device, Kind, Till, pay};
+use tempfile::TempDir;
+use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
+use tokio::process::Command;
+use wallet::{Mode, PaymentEvent, PaymentOrder, Target};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn pay_stops_looking_when_the_time_is_over() {
+    let (bank, world) = (Bank::new(5), TempDir::new().expect("a directory"));
+    let till = Till::open(&bank, world.path(), "ada", Kind::WithTa).await;
+    let key = "ab".repeat(32);
+
+    for payee in ["Nobody", key.as_str()] {
+        let begun = Instant::now();
+        let output = run(&till.socket, &["pay", payee, "--yes", "--timeout", "1s"]).await;
+
+        assert_eq!(output.status.code(), Some(5), "{output:?}");
+        // what it would look for without --timeout
+        assert!(begun.elapsed() < PaymentOrder::SEARCH_DEFAULT);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_misspelt_uri_is_named_before_anybody_is_asked() {
+    let (bank, world) = (Bank::new(5), TempDir::new().expect("a directory"));
+    let till = Till::open(&bank, world.path(), "ada", Kind::WithTa).await;
+
+    let output = run(&till.socket, &["pay", "blepay:AEBAG", "--yes"]).await;
+
+    assert_eq!(output.status.code(), Some(2), "{output:?}");
+    assert!(text(&output.stderr).contains("scan or type it again"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn request_wait_shows_the_code_that_takes_the_place_of_a_flooded_one() {
+    let (bank, world) = (Bank::new(5), TempDir::new().expect("a directory"));
+    let till = Till::open(&bank, world.path(), "till", Kind::WithTa).await;
+    let ada = Device::new(&bank, world.path(), "Ada", Kind::WithTa).await;
+    let mut waiting = command(
+        &till.socket,
+        &["request", "12.50", "--wait", "--timeout", "60s"],
+    )
+    .spawn()
+    .expect("started");
+    let mut lines = BufReader::new(waiting.stderr.take().expect("piped")).lines();
+    let first = till_line(&mut lines, "Request ").await;
+    let id = first
+        .trim_start_matches("Request ")
+        .split(':')
+        .next()
+        .and_then(|id| id.parse().ok())
+        .expect("a number");
+
+    let replaced = till
+        .device
+        .wallet
+        .replace_request(ops_proto::RequestId(id))
+        .await;
+    assert!(replaced.expect("replaced").is_some());
+    till_line(&mut lines, "Strangers keep this request busy").await;
+    let uri = till_line(&mut lines, "blepay:").await;
+    let paid = pay(&ada, Target::Uri(Box::new(uri.parse().expect("a URI")))).await;
+
+    assert!(matches!(paid, PaymentEvent::Paid { .. }), "{paid:?}");
+    let output = waiting.wait_with_output().await.expect("ended");
+    assert!(output.status.success(), "{output:?}");
+    assert!(text(&output.stdout).contains("Received 12.50 EUR from Ada"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn mistakes_are_answered_in_the_words_of_who_made_them() {
+    let (bank, world) = (Bank::new(5), TempDir::new().expect("a directory"));
+    let till = Till::open(&bank, world.path(), "ada", Kind::WithTa).await;
+
+    for (arguments, code, says) in [
+        (
+            &["show", "zz"][..],
+            1,
+            "there is no payment or request with the id zz",
+        ),
+        (
+            &["deposit", "0"],
+            2,
+            "write an amount from 0.01 to 10000000000000.00 EUR",
+        ),
+        (&["refund", "zz"], 1, "there is no payment zz"),
+        (&["pin", "change"], 1, "there is no PIN yet"),
+        (&["pin", "set"], 1, "give --pin-file"),
+    ] {
+        let output = run(&till.socket, arguments).await;
+        assert_eq!(
+            output.status.code(),
+            Some(code),
+            "{arguments:?}: {output:?}"
+        );
+        let said = text(&output.stderr);
+        assert!(said.contains(says), "{arguments:?}: {said}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_script_sets_the_pin_from_stdin_pays_with_it_from_a_file_and_it_is_shown_nowhere() {
+    let (bank, world) = (Bank::new(5), TempDir::new().expect("a directory"));
+    let till = Till::open(&bank, world.path(), "ada", Kind::WithTa).await;
+    let ferry = Device::new(&bank, world.path(), "Ferry", Kind::WithTa).await;
+    let mut setting = command(&till.socket, &["pin", "set", "--pin-file", "-"])
+        .stdin(Stdio::piped())
+        .spawn()
+        .expect("started");
+    let mut stdin = setting.stdin.take().expect("piped");
+    stdin.write_all(b"493170\n").await.expect("written");
+    drop(stdin);
+    let set = setting.wait_with_output().await.expect("ended");
+    assert!(set.status.success(), "{set:?}");
+    let status = run(&till.socket, &["status"]).await;
+    assert!(text(&status.stdout).contains("set, asked for every payment"));
+
+    let asked = ferry.request(1250, Mode::Uri).await;
+    let uri = asked.uri.expect("a URI");
+    let without = run(&till.socket, &["pay", &uri, "--yes"]).await;
+    let file = world.path().join("pin");
+    std::fs::write(&file, "493170\n").expect("written");
+    let path = file.to_str().expect("plain");
+    let with = run(&till.socket, &["pay", &uri, "--yes", "--pin-file", path]).await;
+
+    assert_eq!(without.status.code(), Some(1), "{without:?}");
+    assert!(text(&without.stderr).contains("--pin-file"));
+    assert!(with.status.success(), "{with:?}");
+    for output in [set, status, without, with] {
+        let said = format!("{}{}", text(&output.stdout), text(&output.stderr));
+        assert!(!said.contains("493170"), "{said}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refund_is_asked_for_paid_and_shown_from_the_command_line() {
+    let (bank, world) = (Bank::new(5), TempDir::new().expect("a directory"));
+    let till = Till::open(&bank, world.path(), "ada", Kind::WithTa).await;
+    let ferry = Device::new(&bank, world.path(), "Ferry", Kind::WithTa).await;
+    let asked = ferry.request(1250, Mode::Uri).await;
+    let uri = asked.uri.expect("a URI");
+    let paid = run(&till.socket, &["pay", &uri, "--yes"]).await;
+    assert!(paid.status.success(), "{paid:?}");
+    let history = run(&till.socket, &["history"]).await;
+    let id = text(&history.stdout)
+        .split_whitespace()
+        .next()
+        .expect("a payment")
+        .to_owned();
+
+    let asked = run(&till.socket, &["refund", &id, "5.00", "--uri"]).await;
+    let uri = text(&asked.stdout)
+        .lines()
+        .find(|line| line.starts_with("blepay:"))
+        .expect("a URI")
+        .to_owned();
+    let refunded = pay(&ferry, Target::Uri(Box::new(uri.parse().expect("a URI")))).await;
+
+    assert!(
+        matches!(refunded, PaymentEvent::Paid { .. }),
+        "{refunded:?}"
+    );
+    let shown = run(&till.socket, &["show", &id]).await;
+    let shown = text(&shown.stdout);
+    assert!(
+        shown.contains("Refunded") && shown.contains("5.00 EUR"),
+        "{shown}"
+    );
+}
+
+async fn run(socket: &Path, arguments: &[&str]) -> Output {
+    let running = command(socket, arguments).output();
+
+    tokio::time::timeout(Duration::from_secs(60), running)
+        .await
+        .expect("it ends")
+        .expect("it runs")
+}
+
+fn command(socket: &Path, arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_blepay"));
+    command
+        .arg("--socket")
+        .arg(socket)
+        .args(arguments)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .kill_on_drop(true);
+
+    command
+}
+
+/// Reads on until a line begins so.
+async fn till_line(
+    lines: &mut tokio::io::Lines<BufReader<tokio::process::ChildStderr>>,
+    beginning: &str,
+) -> String {
+    let reading = async {
+        loop {
+            let line = lines.next_line().await.expect("readable").expect("a line");
+            if line.starts_with(beginning) {
+                return line;
+            }
+        }
+    };
+
+    tokio::time::timeout(Duration::from_secs(30), reading)
+        .await
+        .expect("it is said")
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}

@@ -1,0 +1,179 @@
+use std::os::unix::fs::PermissionsExt as _;
+
+use ops_proto::{Amount, Digest, Name, PublicKey};
+use tempfile::TempDir;
+
+use super::*;
+
+#[tokio::test]
+async fn what_was_answered_is_there_after_a_restart() {
+    let dir = TempDir::new().expect("a directory");
+    let journal = Journal::open(dir.path()).expect("opened");
+    let seq = journal
+        .append(vec![approved(1), approved(2)])
+        .await
+        .expect("appended");
+    drop(journal);
+
+    let journal = Journal::open(dir.path()).expect("opened again");
+
+    assert_eq!(seq, Seq(2));
+    assert_eq!(journal.view(|book| book.approved_payees().count()), 2);
+    assert_eq!(journal.append(vec![approved(3)]).await, Ok(Seq(3)));
+}
+
+#[tokio::test]
+async fn the_book_knows_a_fact_as_soon_as_it_is_durable_and_tells_who_listens() {
+    let dir = TempDir::new().expect("a directory");
+    let journal = Journal::open(dir.path()).expect("opened");
+    let mut facts = journal.subscribe();
+
+    let seq = journal.append(vec![approved(1)]).await.expect("appended");
+
+    assert_eq!(journal.view(|book| book.approved_payees().count()), 1);
+    let recorded = facts.recv().await.expect("told");
+    assert_eq!((recorded.seq, &recorded.fact), (seq, &approved(1)));
+}
+
+#[tokio::test]
+async fn the_highest_mark_survives() {
+    let dir = TempDir::new().expect("a directory");
+    let journal = Journal::open(dir.path()).expect("opened");
+    let (first, second) = (mark(1), mark(2));
+    journal
+        .append_operations(vec![(Fact::TaMoved, first), (Fact::TaMoved, second)])
+        .await
+        .expect("appended");
+    drop(journal);
+
+    let journal = Journal::open(dir.path()).expect("opened again");
+
+    assert_eq!(journal.view(Book::mark), second);
+}
+
+#[tokio::test]
+async fn appends_from_many_sides_are_all_there_in_one_order() {
+    let dir = TempDir::new().expect("a directory");
+    let journal = Journal::open(dir.path()).expect("opened");
+    let appends = (0..100).map(|number| {
+        let journal = journal.clone();
+        async move { journal.append(vec![approved(number)]).await }
+    });
+
+    let mut seqs: Vec<_> = futures::future::join_all(appends)
+        .await
+        .into_iter()
+        .map(|seq| seq.expect("appended").0)
+        .collect();
+
+    seqs.sort_unstable();
+    assert_eq!(seqs, (1..=100).collect::<Vec<_>>());
+}
+
+#[test]
+fn a_second_daemon_on_the_same_state_is_refused() {
+    let dir = TempDir::new().expect("a directory");
+    let _first = Journal::open(dir.path()).expect("opened");
+
+    assert!(matches!(
+        Store::open_without_waiting(dir.path()),
+        Err(JournalError::Open(_))
+    ));
+}
+
+#[test]
+fn a_fact_is_never_changed_or_removed_and_damage_is_found() {
+    let dir = TempDir::new().expect("a directory");
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    let journal = Journal::open(dir.path()).expect("opened");
+    runtime
+        .block_on(journal.append(vec![approved(1)]))
+        .expect("appended");
+    drop(journal);
+    let connection = wait_for_connection(&dir);
+
+    assert!(connection.execute("UPDATE fact SET at_ms = 0", []).is_err());
+    assert!(connection.execute("DELETE FROM fact", []).is_err());
+    connection
+        .execute_batch("DROP TRIGGER fact_is_never_changed; UPDATE fact SET bytes = x'ff'")
+        .expect("changed by force");
+    drop(connection);
+    assert!(matches!(
+        Journal::open(dir.path()),
+        Err(JournalError::Damaged(1))
+    ));
+}
+
+#[tokio::test]
+async fn the_journal_is_its_owners_alone() {
+    let dir = TempDir::new().expect("a directory");
+    let journal = Journal::open(dir.path()).expect("opened");
+    journal.append(vec![approved(1)]).await.expect("appended");
+
+    for file in std::fs::read_dir(dir.path()).expect("a directory") {
+        let file = file.expect("a file");
+        let name = file.file_name().to_string_lossy().into_owned();
+        if name.starts_with(JOURNAL_FILE) {
+            let mode = file.metadata().expect("there").permissions().mode();
+            assert_eq!(mode & 0o777, 0o600, "{name}");
+        }
+    }
+}
+
+#[test]
+fn a_journal_of_a_newer_program_is_left_alone() {
+    let dir = TempDir::new().expect("a directory");
+    drop(Journal::open(dir.path()).expect("opened"));
+    wait_for_connection(&dir)
+        .execute_batch("PRAGMA user_version = 9")
+        .expect("set");
+
+    assert!(matches!(
+        Journal::open(dir.path()),
+        Err(JournalError::NewerVersion(9))
+    ));
+}
+
+#[test]
+fn a_payment_needs_the_reserve_and_its_record_may_use_it() {
+    let dir = TempDir::new().expect("a directory");
+    let mut reserve = reserve::Reserve::open(dir.path());
+    let path = dir.path().join(reserve::RESERVE_FILE);
+
+    assert!(reserve.hold());
+    assert_eq!(
+        std::fs::metadata(&path).expect("the file").len(),
+        reserve::RESERVE_SIZE
+    );
+    assert!(reserve.release());
+    assert!(!path.exists());
+    assert!(!reserve.release());
+    assert!(reserve.hold());
+}
+
+fn approved(number: u8) -> Fact {
+    let name: Name = "Ferry".parse().expect("a name");
+
+    Fact::PayeeApproved {
+        payee: PublicKey([number; 32]),
+        name,
+        daily_max: Amount::try_from(500).expect("an amount"),
+    }
+}
+
+fn mark(o: u64) -> Mark {
+    Mark {
+        o,
+        hash: Digest::of(&[&o.to_le_bytes()]),
+    }
+}
+
+/// The writer's thread gives the file back a moment after the last handle is dropped.
+fn wait_for_connection(dir: &TempDir) -> rusqlite::Connection {
+    let connection = rusqlite::Connection::open(dir.path().join(JOURNAL_FILE)).expect("opened");
+    connection
+        .query_row("SELECT count(*) FROM fact", [], |row| row.get::<_, i64>(0))
+        .expect("free again");
+
+    connection
+}

@@ -1,0 +1,151 @@
+//! The one thread that writes: takes what waits, commits it together, folds it, answers.
+
+use std::sync::{Arc, PoisonError, RwLock};
+
+use host::task::Work;
+use ops_proto::contract::Mark;
+use runtime::clock;
+use tokio::sync::{broadcast, mpsc, oneshot};
+
+use super::book::Book;
+use super::entry::{Recorded, Seq};
+use super::fact::Fact;
+use super::store::Store;
+use super::{APPENDS_QUEUED_MAX, JournalError, PowerCut};
+
+/// Facts to append, all or none, and who waits for them.
+#[derive(Debug)]
+pub(super) struct Append {
+    entries: Vec<(Fact, Option<Mark>)>,
+    done: oneshot::Sender<Result<Seq, JournalError>>,
+}
+
+/// What readers of the journal see.
+#[derive(Debug)]
+pub(super) struct SharedBook {
+    pub(super) book: RwLock<Book>,
+    pub(super) recorded: broadcast::Sender<Arc<Recorded>>,
+}
+
+impl Append {
+    pub(super) fn new(
+        entries: Vec<(Fact, Option<Mark>)>,
+    ) -> (Self, oneshot::Receiver<Result<Seq, JournalError>>) {
+        let (done, outcome) = oneshot::channel();
+
+        (Self { entries, done }, outcome)
+    }
+}
+
+/// Starts the thread; it ends when every [`super::Journal`] is dropped and the queue is empty.
+pub(super) fn start(
+    store: Store,
+    queue: mpsc::Receiver<Append>,
+    shared: Arc<SharedBook>,
+    cut: PowerCut,
+) -> Result<(), JournalError> {
+    host::task::thread("journal", run(store, queue, shared, cut))
+        .map_err(|error| JournalError::Open(error.to_string()))
+}
+
+async fn run(
+    mut store: Store,
+    mut queue: mpsc::Receiver<Append>,
+    shared: Arc<SharedBook>,
+    cut: PowerCut,
+) {
+    let mut commits = 0_u64;
+    while let Some(first) = queue.recv().await {
+        commits = commits.saturating_add(1);
+        if cut == PowerCut::Before(commits) {
+            return;
+        }
+        let mut appends = vec![first];
+        while appends.len() < APPENDS_QUEUED_MAX
+            && let Ok(next) = queue.try_recv()
+        {
+            appends.push(next);
+        }
+        host::task::pause(Work::Journal).await;
+        let written = write(&mut store, &appends, &shared);
+        if cut == PowerCut::After(commits) {
+            return;
+        }
+        match written {
+            Ok(recorded) => publish(&shared, appends, recorded),
+            // one of them may be what does not fit: each gets a commit and an outcome of its own
+            Err(_) => appends
+                .into_iter()
+                .for_each(|append| write_alone(&mut store, append, &shared)),
+        }
+    }
+}
+
+fn write_alone(store: &mut Store, append: Append, shared: &SharedBook) {
+    let appends = vec![append];
+    match write(store, &appends, shared) {
+        Ok(recorded) => publish(shared, appends, recorded),
+        Err(error) => {
+            for append in appends {
+                let _nobody_waits = append.done.send(Err(error.clone()));
+            }
+        }
+    }
+}
+
+fn write(
+    store: &mut Store,
+    appends: &[Append],
+    shared: &SharedBook,
+) -> Result<Vec<Recorded>, JournalError> {
+    let entries: Vec<_> = appends
+        .iter()
+        .flat_map(|append| append.entries.iter())
+        .collect();
+    check_intents(&entries, shared)?;
+
+    store.append(&entries, clock::now())
+}
+
+/// A payment begins only if the book will know it as what it is.
+fn check_intents(
+    entries: &[&(Fact, Option<Mark>)],
+    shared: &SharedBook,
+) -> Result<(), JournalError> {
+    let intents: Vec<_> = entries
+        .iter()
+        .filter_map(|(fact, _)| fact.request_to_pay())
+        .collect();
+    // Two intents in one commit may contradict each other: the group is refused, and each is then written alone.
+    if intents.len() > 1 {
+        return Err(JournalError::Contradiction);
+    }
+    let book = shared.book.read().unwrap_or_else(PoisonError::into_inner);
+    if intents.iter().any(|request| book.knows_otherwise(request)) {
+        return Err(JournalError::Contradiction);
+    }
+
+    Ok(())
+}
+
+fn publish(shared: &SharedBook, appends: Vec<Append>, recorded: Vec<Recorded>) {
+    {
+        let mut book = shared.book.write().unwrap_or_else(PoisonError::into_inner);
+        for recorded in &recorded {
+            book.apply(recorded);
+        }
+    }
+    let mut recorded = recorded.into_iter();
+    for append in appends {
+        let mut last = Seq(0);
+        for _ in &append.entries {
+            let Some(recorded) = recorded.next() else {
+                break;
+            };
+            last = recorded.seq;
+            host::trace("fact", &recorded.seq.0.to_le_bytes());
+            let _nobody_listens = shared.recorded.send(Arc::new(recorded));
+        }
+        let _nobody_waits = append.done.send(Ok(last));
+    }
+}

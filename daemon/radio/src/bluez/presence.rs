@@ -1,0 +1,401 @@
+//! Whether there is an adapter: watches the bus, bluetoothd, the adapters and their switches.
+//!
+//! Neither library tells of a restart of bluetoothd, nor of an adapter that was off for a moment; both
+//! lose what we registered. Therefore each *loss* publishes the adapter again, even if nothing looks
+//! different by the time we look. Mere appearances (bluetoothd's name, then its adapter, then its power)
+//! only cause a new look.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::StreamExt;
+use tokio::sync::{broadcast, watch};
+use tokio_util::sync::CancellationToken;
+use zbus::{Connection, MatchRule, Message, MessageStream, OwnedObjectPath, OwnedVariant};
+
+use super::BluezConfig;
+use super::adapter::{Adapter, Libraries};
+use crate::{AbsentReason, RadioState};
+
+/// What the other tasks know of the system.
+#[derive(Clone)]
+pub(super) struct Adapters {
+    /// The adapter in use; a new value after every upset.
+    pub(super) current: watch::Receiver<Option<Arc<Adapter>>>,
+    /// Who has connected or disconnected, in either role.
+    pub(super) connections: broadcast::Sender<ConnectionChange>,
+}
+
+/// A device has connected, or disconnected.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct ConnectionChange {
+    pub(super) address: bluer::Address,
+    pub(super) connected: Connected,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Connected {
+    Yes,
+    No,
+}
+
+/// Watches the system until stopped.
+pub(super) struct Presence {
+    config: BluezConfig,
+    state: watch::Sender<RadioState>,
+    current: watch::Sender<Option<Arc<Adapter>>>,
+    connections: broadcast::Sender<ConnectionChange>,
+    /// Counts what is worth a look.
+    signs: watch::Sender<Signs>,
+}
+
+impl Presence {
+    pub(super) fn new(config: BluezConfig, state: watch::Sender<RadioState>) -> (Self, Adapters) {
+        let (current_in, current) = watch::channel(None);
+        let (connections, _unread) = broadcast::channel(CONNECTION_CHANGES_MAX);
+        let adapters = Adapters {
+            current,
+            connections: connections.clone(),
+        };
+        let presence = Self {
+            config,
+            state,
+            current: current_in,
+            connections,
+            signs: watch::Sender::new(Signs::default()),
+        };
+
+        (presence, adapters)
+    }
+
+    /// Watches until `stop`, through the death of the bus itself.
+    pub(super) async fn run(self, stop: CancellationToken) {
+        loop {
+            tokio::select! {
+                biased; // a stop is never starved
+                () = stop.cancelled() => return,
+                () = self.watch_bus() => {}
+            }
+            self.absent(AbsentReason::NoBus);
+            tokio::select! {
+                biased; // as above
+                () = stop.cancelled() => return,
+                () = tokio::time::sleep(BUS_RETRY_INTERVAL) => {}
+            }
+        }
+    }
+
+    /// Returns when the bus is lost.
+    async fn watch_bus(&self) {
+        let signals = match self.subscribe().await {
+            Ok(signals) => signals,
+            Err(error) => return tracing::debug!(%error, "No system bus"),
+        };
+        let (bus, signals) = signals;
+        let libraries = match Libraries::open().await {
+            Ok(libraries) => libraries,
+            Err(error) => return tracing::debug!(%error, "No system bus"),
+        };
+        // Signals are read while we look: a full queue would hold back the answers that we wait for.
+        tokio::select! {
+            () = self.read_signals(signals) => {}
+            () = self.look_after_signs(&bus, &libraries) => {}
+        }
+    }
+
+    async fn subscribe(&self) -> zbus::Result<(Connection, MessageStream)> {
+        let bus = Connection::system().await?;
+        let mut all = MessageStream::from(&bus);
+        all.set_max_queued(SIGNALS_MAX);
+        for rule in rules()? {
+            bus.call_method(
+                Some("org.freedesktop.DBus"),
+                "/org/freedesktop/DBus",
+                Some("org.freedesktop.DBus"),
+                "AddMatch",
+                &rule.to_string(),
+            )
+            .await?;
+        }
+
+        Ok((bus, all))
+    }
+
+    async fn read_signals(&self, mut signals: MessageStream) {
+        while let Some(Ok(signal)) = signals.next().await {
+            if let Some(event) = parse(&signal) {
+                self.handle(event);
+            }
+        }
+    }
+
+    fn handle(&self, event: BusEvent) {
+        match event {
+            BusEvent::Gained => self.signs.send_modify(Signs::gain),
+            BusEvent::Lost => self.signs.send_modify(Signs::lose),
+            BusEvent::Connection(change) => {
+                tracing::trace!(?change, "A device connected or disconnected");
+                // Nobody has a link.
+                let _unread = self.connections.send(change);
+            }
+        }
+    }
+
+    /// Looks at the adapter now and after every sign; returns when the bus does not answer.
+    async fn look_after_signs(&self, bus: &Connection, libraries: &Libraries) {
+        let mut signs = self.signs.subscribe();
+        // The losses up to when the current adapter was looked up.
+        let mut losses_then = None;
+        loop {
+            let losses = signs.borrow_and_update().losses;
+            let found = match find_adapter(bus, self.config.adapter.as_deref()).await {
+                Ok(found) => found,
+                Err(error) => return tracing::debug!(%error, "The system bus does not answer"),
+            };
+            match found {
+                Ok(name) if self.is_current(&name) && losses_then == Some(losses) => {}
+                Ok(name) => match libraries.adapter(&name).await {
+                    Ok(adapter) => {
+                        self.present(adapter);
+                        losses_then = Some(losses);
+                    }
+                    Err(error) => self.absent(AbsentReason::AdapterFaulty(error.to_string())),
+                },
+                Err(reason) => self.absent(reason),
+            }
+            let faulty = matches!(
+                *self.state.borrow(),
+                RadioState::Absent(AbsentReason::AdapterFaulty(_))
+            );
+            tokio::select! {
+                changed = signs.changed() => if changed.is_err() { return },
+                () = tokio::time::sleep(FAULTY_RETRY_INTERVAL), if faulty => {}
+            }
+        }
+    }
+
+    fn is_current(&self, name: &str) -> bool {
+        let current = self.current.borrow();
+
+        current.as_ref().is_some_and(|adapter| adapter.name == name)
+    }
+
+    fn present(&self, adapter: Adapter) {
+        let state = RadioState::Present {
+            adapter: adapter.name.clone(),
+        };
+        self.current.send_replace(Some(Arc::new(adapter)));
+        self.set_state(state);
+    }
+
+    fn absent(&self, reason: AbsentReason) {
+        self.current
+            .send_if_modified(|current| current.take().is_some());
+        self.set_state(RadioState::Absent(reason));
+    }
+
+    fn set_state(&self, state: RadioState) {
+        self.state.send_if_modified(|old| {
+            let changed = *old != state;
+            if changed {
+                tracing::info!(?state, "The state of the radio changed");
+                *old = state;
+            }
+            changed
+        });
+    }
+}
+
+/// How often something came, and how often something went.
+#[derive(Clone, Copy, Debug, Default)]
+struct Signs {
+    gains: u64,
+    losses: u64,
+}
+
+impl Signs {
+    const fn gain(&mut self) {
+        self.gains = self.gains.wrapping_add(1);
+    }
+
+    const fn lose(&mut self) {
+        self.losses = self.losses.wrapping_add(1);
+    }
+}
+
+enum BusEvent {
+    /// bluetoothd, an adapter, or its power has come.
+    Gained,
+    /// One of them has gone, and with it what was registered.
+    Lost,
+    Connection(ConnectionChange),
+}
+
+fn rules() -> zbus::Result<[MatchRule<'static>; 4]> {
+    let signal = || MatchRule::builder().msg_type(zbus::message::Type::Signal);
+    let owner = signal()
+        .sender("org.freedesktop.DBus")
+        .member("NameOwnerChanged")
+        .arg(0, BLUEZ)
+        .build()?;
+    let objects = signal()
+        .sender(BLUEZ)
+        .interface("org.freedesktop.DBus.ObjectManager")
+        .build()?;
+    let adapters = signal()
+        .sender(BLUEZ)
+        .member("PropertiesChanged")
+        .arg(0, ADAPTER_INTERFACE)
+        .build()?;
+    let devices = signal()
+        .sender(BLUEZ)
+        .member("PropertiesChanged")
+        .arg(0, DEVICE_INTERFACE)
+        .build()?;
+
+    Ok([owner, objects, adapters, devices])
+}
+
+/// Says what a signal means; `None` for all that does not matter, or cannot be read.
+fn parse(signal: &Message) -> Option<BusEvent> {
+    let header = signal.header();
+    match header.member()?.as_str() {
+        "NameOwnerChanged" => {
+            let body = signal.body();
+            let (_name, old, _new): (String, String, String) = body.deserialize().ok()?;
+            Some(if old.is_empty() {
+                BusEvent::Gained
+            } else {
+                BusEvent::Lost
+            })
+        }
+        "InterfacesAdded" => {
+            let body = signal.body();
+            let (_path, interfaces): (OwnedObjectPath, Interfaces) = body.deserialize().ok()?;
+            interfaces
+                .contains_key(ADAPTER_INTERFACE)
+                .then_some(BusEvent::Gained)
+        }
+        "InterfacesRemoved" => {
+            let body = signal.body();
+            let (_path, interfaces): (OwnedObjectPath, Vec<String>) = body.deserialize().ok()?;
+            interfaces
+                .iter()
+                .any(|interface| interface == ADAPTER_INTERFACE)
+                .then_some(BusEvent::Lost)
+        }
+        "PropertiesChanged" => {
+            let path = header.path()?.as_str();
+            let body = signal.body();
+            let (interface, changed, _invalidated): (String, Properties, Vec<String>) =
+                body.deserialize().ok()?;
+            match interface.as_str() {
+                ADAPTER_INTERFACE => power_change(&changed),
+                DEVICE_INTERFACE => connection_change(path, &changed).map(BusEvent::Connection),
+                _another => None,
+            }
+        }
+        _another => None,
+    }
+}
+
+fn power_change(changed: &Properties) -> Option<BusEvent> {
+    let powered = bool::try_from(changed.get("Powered")?).ok()?;
+
+    Some(if powered {
+        BusEvent::Gained
+    } else {
+        BusEvent::Lost
+    })
+}
+
+fn connection_change(path: &str, changed: &Properties) -> Option<ConnectionChange> {
+    let connected = match bool::try_from(changed.get("Connected")?).ok()? {
+        true => Connected::Yes,
+        false => Connected::No,
+    };
+    let (_parent, device) = path.rsplit_once("/dev_")?;
+    let address = device.replace('_', ":").parse().ok()?;
+
+    Some(ConnectionChange { address, connected })
+}
+
+/// Returns the adapter to use, or why there is none.
+///
+/// # Errors
+///
+/// When the bus itself does not answer.
+async fn find_adapter(
+    bus: &Connection,
+    wanted: Option<&str>,
+) -> zbus::Result<Result<String, AbsentReason>> {
+    let owned = bus
+        .call_method(
+            Some("org.freedesktop.DBus"),
+            "/org/freedesktop/DBus",
+            Some("org.freedesktop.DBus"),
+            "NameHasOwner",
+            &BLUEZ,
+        )
+        .await?;
+    if !owned.body().deserialize::<bool>()? {
+        return Ok(Err(AbsentReason::NoBluetoothd));
+    }
+    let objects = bus
+        .call_method(
+            Some(BLUEZ),
+            "/",
+            Some("org.freedesktop.DBus.ObjectManager"),
+            "GetManagedObjects",
+            &(),
+        )
+        .await;
+    let Ok(objects) = objects else {
+        return Ok(Err(AbsentReason::NoBluetoothd));
+    };
+    let objects: HashMap<OwnedObjectPath, Interfaces> = objects.body().deserialize()?;
+
+    Ok(choose_adapter(&objects, wanted))
+}
+
+fn choose_adapter(
+    objects: &HashMap<OwnedObjectPath, Interfaces>,
+    wanted: Option<&str>,
+) -> Result<String, AbsentReason> {
+    let (name, properties) = objects
+        .keys()
+        .filter_map(|path| {
+            let properties = objects.get(path)?.get(ADAPTER_INTERFACE)?;
+            let name = path.as_str().rsplit('/').next()?;
+            Some((name, properties))
+        })
+        .filter(|(name, _properties)| wanted.is_none_or(|wanted| wanted == *name))
+        .min_by_key(|(name, _properties)| *name)
+        .ok_or(AbsentReason::NoAdapter)?;
+    let powered = properties
+        .get("Powered")
+        .and_then(|powered| bool::try_from(powered).ok());
+    if powered != Some(true) {
+        return Err(AbsentReason::AdapterOff);
+    }
+
+    Ok(name.to_owned())
+}
+
+type Properties = HashMap<String, OwnedVariant>;
+type Interfaces = HashMap<String, Properties>;
+
+const BLUEZ: &str = "org.bluez";
+const ADAPTER_INTERFACE: &str = "org.bluez.Adapter1";
+const DEVICE_INTERFACE: &str = "org.bluez.Device1";
+
+/// Changes of connection that wait for a slow task, which then looks for itself.
+const CONNECTION_CHANGES_MAX: usize = 64;
+
+/// Signals that wait: a busy air makes many while we scan.
+const SIGNALS_MAX: std::num::NonZeroUsize = std::num::NonZeroUsize::new(1024).expect("not zero");
+
+const BUS_RETRY_INTERVAL: Duration = Duration::from_secs(2);
+
+const FAULTY_RETRY_INTERVAL: Duration = Duration::from_secs(2);

@@ -1,0 +1,91 @@
+//! What every part of a run works with.
+
+use std::collections::BTreeSet;
+
+use journal::{Fact, Journal};
+use ops_proto::{Digest, RequestId};
+use runtime::clock;
+use wallet::Wallet;
+use wallet::ta::{TaError, TaHandle};
+
+use super::error::SyncError;
+use super::outcome::SetAside;
+use super::server::{Life, Server};
+
+/// What every part of a run works with.
+#[derive(Debug)]
+pub(super) struct Context {
+    pub(super) wallet: Wallet,
+    pub(super) server: Server,
+    pub(super) uses_ta: bool,
+    /// Pairs that fail alone in this run; the rest goes on without them.
+    pub(super) set_aside: BTreeSet<Digest>,
+    pub(super) poisoned: Vec<SetAside>,
+    /// Requests that the TA said are closed.
+    pub(super) closed: BTreeSet<RequestId>,
+}
+
+impl Context {
+    pub(super) fn journal(&self) -> &Journal {
+        self.wallet.journal()
+    }
+
+    /// Returns the TA, if this wallet uses one.
+    pub(super) fn ta(&self) -> Result<&TaHandle, TaError> {
+        self.wallet
+            .ta()
+            .filter(|_| self.uses_ta)
+            .ok_or(TaError::Absent)
+    }
+
+    /// Takes note of what the journal knows of the provider, and of the server's life.
+    pub(super) fn know(&mut self, life: Life) {
+        self.know_keys();
+        self.server.know_life(life);
+    }
+
+    /// Takes note of the keys under which the provider answers.
+    pub(super) fn know_keys(&mut self) {
+        let keys = self.journal().view(|book| book.answer_keys(clock::now()));
+        self.server.know_keys(keys);
+    }
+
+    /// Sets anything else aside that fails alone.
+    pub(super) fn note_poisoned(&mut self, item: String, error: &SyncError) {
+        tracing::warn!(item, %error, "Set aside what the server does not take");
+        let item = SetAside {
+            item,
+            reason: error.to_string(),
+        };
+        if !self.poisoned.contains(&item) {
+            self.poisoned.push(item);
+        }
+    }
+
+    pub(super) async fn record(&self, facts: Vec<Fact>) -> Result<(), SyncError> {
+        let _seq = self.journal().append(facts).await?;
+
+        Ok(())
+    }
+
+    /// Sets a pair aside that fails alone.
+    pub(super) fn poison(&mut self, payment: Digest, error: &SyncError) {
+        tracing::warn!(%payment, %error, "Set a payment aside that the server does not take");
+        let _new = self.set_aside.insert(payment);
+        let item = SetAside {
+            item: payment.to_string(),
+            reason: error.to_string(),
+        };
+        if !self.poisoned.contains(&item) {
+            self.poisoned.push(item);
+        }
+    }
+}
+
+/// Returns random bytes.
+pub(super) fn random<const N: usize>() -> Result<[u8; N], SyncError> {
+    let mut bytes = [0; N];
+    host::entropy::fill(&mut bytes).map_err(|_| SyncError::Randomness)?;
+
+    Ok(bytes)
+}

@@ -1,0 +1,55 @@
+//! Deposits: opened by the TA, endorsed by the client, answered once by the server.
+
+use journal::Fact;
+use journal::recovery::{self, Step};
+use ops_proto::Signed;
+use ops_proto::contract::{Command, Output};
+use ops_proto::message::{DepositAnswer, DepositOpen, DepositOrder, Endorsement};
+use ops_proto::signed::encode;
+use wallet::ta::TaError;
+
+use super::super::context::Context;
+use super::super::error::SyncError;
+
+/// Finishes the open deposit, if there is one.
+pub(in super::super) async fn finish(cx: &Context) -> Result<u64, SyncError> {
+    let stage = cx
+        .journal()
+        .view(|book| book.deposit_open().map(|deposit| deposit.stage.clone()));
+    let Some(stage) = stage else {
+        return Ok(0);
+    };
+    let answer = match recovery::deposit(&stage, cx.session()) {
+        Step::Send(open) => ask(cx, open).await?,
+        Step::Take(answer) => answer.clone(),
+        Step::AwaitTa | Step::Forget | Step::Done => return Ok(0),
+    };
+    let close = Command::DepositClose { answer };
+    let Output::DepositClosed { .. } = cx.ta()?.invoke(close).await? else {
+        return Err(TaError::OtherAnswer.into());
+    };
+
+    Ok(1)
+}
+
+async fn ask(cx: &Context, open: &Signed<DepositOpen>) -> Result<Signed<DepositAnswer>, SyncError> {
+    let endorsement = cx.wallet.identity().sign(Endorsement {
+        statement: open.hash(),
+    });
+    let order = DepositOrder {
+        open: open.clone(),
+        endorsement,
+    };
+    let i = open.body().position.i;
+    tracing::info!(target: "ops", i, "C → S: Deposit(DepositOpen, Sign_C(H(DepositOpen)))");
+    let answer: Signed<DepositAnswer> = cx.server.ask("/v1/deposits", encode(&order)).await?;
+    let body = answer.body();
+    let fits = body.ta == open.body().ta && body.i == i && body.order == open.hash();
+    if !fits {
+        return Err(SyncError::NotBelieved("it is for another deposit"));
+    }
+    cx.record(vec![Fact::DepositAnswered(answer.clone())])
+        .await?;
+
+    Ok(answer)
+}

@@ -1,0 +1,476 @@
+//! The wallet: what this device does with money, over journal, TA and radio.
+//!
+//! [`Wallet`] is the handle that the local API, sync and the command line share. Everything it tells
+//! is a fold of the journal; everything it changes is in the journal before it returns.
+
+#![allow(
+    missing_docs,
+    reason = "nothing in here is published; a name that says it all needs no sentence"
+)]
+
+mod error;
+mod event;
+mod flood;
+mod handle;
+mod history;
+pub mod identity;
+mod limit;
+pub mod lists;
+mod offer;
+mod payee;
+mod payer;
+mod payment;
+mod pin;
+mod progress;
+mod recover;
+mod refund;
+mod request;
+mod serve;
+mod status;
+pub mod ta;
+mod transcript;
+
+pub use error::WalletError;
+pub use event::{WALLET_EVENTS_MAX, WalletEvent};
+pub use handle::{PaymentControls, PaymentHandle};
+pub use history::{Direction, PaymentState, PaymentView};
+pub use limit::{LimitWarning, warnings};
+pub use offer::Offer;
+pub use payment::{Asks, FailureClass, PaymentEvent, PaymentOrder, Target};
+pub use pin::PinChange;
+pub use progress::{PaymentStage, Progress};
+pub use refund::{RefundOrder, RefundRefused};
+pub use request::{Mode, OpenRequest, OpenedRequest, RequestView};
+pub use status::{Registration, WalletStatus};
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use ble_proto::gossip::Revoked;
+use ble_proto::session::ENTROPY_SIZE;
+use journal::book::PaymentKey;
+use journal::{Fact, Journal, JournalError};
+use ops_proto::contract::PinState;
+use ops_proto::message::CertificateChain;
+use ops_proto::{Amount, Digest, Name, PaymentPair, PublicKey, RequestId};
+use radio::Radio;
+use runtime::shutdown::Shutdown;
+use tokio::sync::{Semaphore, broadcast, mpsc, watch};
+
+use crate::identity::Identity;
+use crate::lists::Lists;
+use crate::ta::{TaConnector, TaHandle};
+use serve::{COMMANDS_MAX, PayeeCommand};
+
+/// What a wallet is made of.
+pub struct WalletParts {
+    pub journal: Journal,
+    /// The client key.
+    pub identity: Identity,
+    /// How to reach the TA; `None` for a payee without one.
+    pub ta: Option<TaConnector>,
+    pub lists: Lists,
+    pub radio: Arc<dyn Radio>,
+    /// Who owns the wallet's tasks.
+    pub shutdown: Shutdown,
+    /// The largest sum in one day (UTC) that is paid to scanned URIs without asking; `None` asks always.
+    pub scan_daily_max: Option<Amount>,
+}
+
+/// The wallet's handle. Cloning it is cheap.
+#[derive(Clone)]
+pub struct Wallet {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    journal: Journal,
+    identity: Identity,
+    ta: Option<TaHandle>,
+    lists: Lists,
+    radio: Arc<dyn Radio>,
+    shutdown: Shutdown,
+    scan_daily_max: Option<Amount>,
+    events: broadcast::Sender<WalletEvent>,
+    payee: mpsc::Sender<PayeeCommand>,
+    payer: payer::Desk,
+    payments: Arc<Semaphore>,
+    screen: Mutex<payee::Screen>,
+    /// Payments whose link broke after the debit, since the start or before it.
+    interrupted: Mutex<BTreeSet<Digest>>,
+    /// Whether what was begun before the start is finished or undone, so that payments may begin.
+    recovered: watch::Sender<bool>,
+}
+
+/// Payments that may be under way or wait for their turn.
+const PAYMENTS_MAX: usize = 4;
+
+impl Wallet {
+    /// Starts the wallet: takes what the TA is ahead into the journal, finishes or undoes what was
+    /// begun, advertises open requests again and looks for payees of unacknowledged payments.
+    ///
+    /// Does not wait for the radio, and for the TA not long: what is missing is a state that heals.
+    ///
+    /// # Errors
+    ///
+    /// [`WalletError::Ta`] when the system gives no thread for the TA.
+    pub async fn start(parts: WalletParts) -> Result<Self, WalletError> {
+        let ta = parts
+            .ta
+            .map(|connector| TaHandle::start(connector, parts.journal.clone()))
+            .transpose()?;
+        let (payee, commands) = mpsc::channel(COMMANDS_MAX);
+        let interrupted = parts.journal.view(|book| {
+            let pairs = book.to_resume().filter_map(|payment| payment.pair.as_ref());
+            pairs.map(PaymentPair::hash).collect()
+        });
+        let shared = Arc::new(Shared {
+            journal: parts.journal,
+            identity: parts.identity,
+            ta,
+            lists: parts.lists,
+            radio: parts.radio,
+            shutdown: parts.shutdown,
+            scan_daily_max: parts.scan_daily_max,
+            events: broadcast::Sender::new(WALLET_EVENTS_MAX),
+            payee,
+            payer: payer::Desk::default(),
+            payments: Arc::new(Semaphore::new(PAYMENTS_MAX)),
+            screen: Mutex::default(),
+            interrupted: Mutex::new(interrupted),
+            recovered: watch::Sender::new(false),
+        });
+        let shutdown = &shared.shutdown;
+        shutdown.spawn(event::run(Arc::clone(&shared)));
+        shutdown.spawn(recover::run(Arc::clone(&shared)));
+        shutdown.spawn(payee::run(Arc::clone(&shared), commands));
+        shutdown.spawn(payer::resume::run(Arc::clone(&shared)));
+        // what was begun is settled before anyone asks for more, if the TA is there
+        let _ready_or_later = shared.ready(READY_WAIT_AT_START).await;
+
+        Ok(Self { shared })
+    }
+
+    /// Returns where the wallet stands; asks the TA, if it can be reached.
+    pub async fn status(&self) -> WalletStatus {
+        status::status(&self.shared).await
+    }
+
+    /// Opens a request; it is on disk and advertised when this returns.
+    ///
+    /// # Errors
+    ///
+    /// [`WalletError::NotRegistered`] before this device has a certificate, [`WalletError::Memo`],
+    /// [`WalletError::Ta`], [`WalletError::Journal`], [`WalletError::TooManyRequests`],
+    /// [`WalletError::UnknownRequest`] when it would replace one that there never was.
+    pub async fn open_request(&self, order: OpenRequest) -> Result<OpenedRequest, WalletError> {
+        request::open(&self.shared, order).await
+    }
+
+    /// No longer shows a request. A payment for it that comes all the same is taken and kept.
+    ///
+    /// # Errors
+    ///
+    /// [`WalletError::UnknownRequest`], [`WalletError::RequestPaid`], [`WalletError::Journal`].
+    pub async fn cancel_request(&self, id: RequestId) -> Result<(), WalletError> {
+        request::cancel(&self.shared, id).await
+    }
+
+    /// Returns the hashes of the requests that a payer may be paying right now. Their ids are not to be
+    /// closed, whatever became of the requests; `None` when that cannot be known.
+    pub async fn requests_awaited(&self) -> Option<Vec<Digest>> {
+        let (done, awaited) = tokio::sync::oneshot::channel();
+        let command = PayeeCommand::Awaited(done);
+        self.shared.payee.send(command).await.ok()?;
+
+        awaited.await.ok()
+    }
+
+    /// Opens a request by URI in place of an open one, with the same terms and what remains of its
+    /// validity, and no longer shows that one. Returns the new one's number; `None` when the request is
+    /// not open any more.
+    ///
+    /// The wallet does so by itself when strangers flood a request.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::open_request`] and [`Self::cancel_request`].
+    pub async fn replace_request(&self, id: RequestId) -> Result<Option<RequestId>, WalletError> {
+        flood::replace(&self.shared, id).await
+    }
+
+    /// Returns every request of this device, newest first.
+    #[must_use]
+    pub fn requests(&self) -> Vec<RequestView> {
+        let mut all: Vec<_> = self.shared.journal.view(|book| {
+            book.requests()
+                .filter_map(|request| request::view(&self.shared, book, request))
+                .collect()
+        });
+        all.sort_by_key(|view: &RequestView| std::cmp::Reverse(view.at));
+
+        all
+    }
+
+    #[must_use]
+    pub fn request(&self, id: RequestId) -> Option<RequestView> {
+        self.shared
+            .journal
+            .view(|book| request::view(&self.shared, book, request::newest(book, id)?))
+    }
+
+    /// Listens for `duration` and returns who asks for money nearby, by name and amount.
+    ///
+    /// # Errors
+    ///
+    /// [`WalletError::Radio`] when there is no radio.
+    pub async fn nearby(&self, duration: Duration) -> Result<Vec<Offer>, WalletError> {
+        payer::nearby::nearby(&self.shared, duration).await
+    }
+
+    /// Begins a payment; follow it with the handle. Dropping the handle declines what is not approved.
+    ///
+    /// # Errors
+    ///
+    /// [`WalletError::NotRegistered`] without a certified TA, [`WalletError::Revoked`] when the
+    /// deny-lists name it, [`WalletError::NotReady`] before the TA has told what it did before the start,
+    /// [`WalletError::TooManyPayments`].
+    pub async fn start_payment(&self, order: PaymentOrder) -> Result<PaymentHandle, WalletError> {
+        let shared = &self.shared;
+        let own = shared.journal.view(|book| book.sender_chain().cloned());
+        shared.check_not_revoked(&own.ok_or(WalletError::NotRegistered)?)?;
+        shared.ready(READY_WAIT).await?;
+        let permit = Arc::clone(&shared.payments)
+            .try_acquire_owned()
+            .map_err(|_none_left| WalletError::TooManyPayments)?;
+        let (handle, teller, decisions) = PaymentHandle::new(order.asks);
+        let paying = payer::pay::run(Arc::clone(shared), order, teller, decisions);
+        shared.shutdown.spawn(async move {
+            paying.await;
+            drop(permit);
+        });
+
+        Ok(handle)
+    }
+
+    /// Opens a request for the refund of a payment that this device made.
+    ///
+    /// # Errors
+    ///
+    /// [`WalletError::Refund`] says why not; else as [`Self::open_request`].
+    pub async fn ask_refund(&self, order: RefundOrder) -> Result<OpenedRequest, WalletError> {
+        refund::ask(&self.shared, order).await
+    }
+
+    /// Returns what was refunded of a payment so far, either way, in minor units; what is being paid
+    /// counts.
+    #[must_use]
+    pub fn refunded(&self, payment: &Digest) -> u64 {
+        self.shared
+            .journal
+            .view(|book| refund::refunded(book, payment))
+    }
+
+    /// Sets or changes the PIN that the TA asks for. It goes to the TA and is kept nowhere.
+    ///
+    /// # Errors
+    ///
+    /// [`WalletError::Pin`] when the TA refuses, with the tries that are left; [`WalletError::Ta`].
+    pub async fn set_pin(&self, change: PinChange) -> Result<PinState, WalletError> {
+        pin::set(&self.shared, change).await
+    }
+
+    /// Returns every payment, both ways, newest first.
+    #[must_use]
+    pub fn history(&self) -> Vec<PaymentView> {
+        self.shared.journal.view(history::all)
+    }
+
+    /// Returns one payment by the hash of P.
+    #[must_use]
+    pub fn payment(&self, id: &Digest) -> Option<PaymentView> {
+        self.shared.journal.view(|book| history::one(book, id))
+    }
+
+    /// Tells whether the link of a payment by this device broke after the debit: a receipt that comes was resumed.
+    #[must_use]
+    pub fn was_interrupted(&self, payment: &Digest) -> bool {
+        self.shared.interrupted().contains(payment)
+    }
+
+    /// Lets the policy pay this payee key without asking, up to a sum a day.
+    ///
+    /// # Errors
+    ///
+    /// [`WalletError::Journal`].
+    pub async fn approve_payee(
+        &self,
+        payee: PublicKey,
+        name: Name,
+        daily_max: Amount,
+    ) -> Result<(), WalletError> {
+        let approved = Fact::PayeeApproved {
+            payee,
+            name,
+            daily_max,
+        };
+        self.shared.journal.append(vec![approved]).await?;
+
+        Ok(())
+    }
+
+    /// Ends what [`Self::approve_payee`] began.
+    ///
+    /// # Errors
+    ///
+    /// [`WalletError::Journal`].
+    pub async fn end_payee_approval(&self, payee: PublicKey) -> Result<(), WalletError> {
+        let ended = Fact::PayeeApprovalEnded { payee };
+        self.shared.journal.append(vec![ended]).await?;
+
+        Ok(())
+    }
+
+    /// Returns the wallet's events from now on; who lags behind [`WALLET_EVENTS_MAX`] loses the
+    /// oldest and reads the state anew.
+    #[must_use]
+    pub fn subscribe(&self) -> broadcast::Receiver<WalletEvent> {
+        self.shared.events.subscribe()
+    }
+
+    /// Returns the way to the TA, for sync: certificates, deposits, status, tokens. `None` without one.
+    #[must_use]
+    pub fn ta(&self) -> Option<&TaHandle> {
+        self.shared.ta.as_ref()
+    }
+
+    /// Returns the client key, for what is signed towards the server.
+    #[must_use]
+    pub fn identity(&self) -> &Identity {
+        &self.shared.identity
+    }
+
+    /// Returns why nothing new can be asked or paid, if the deny-lists name this device.
+    #[must_use]
+    pub fn revoked(&self) -> Option<Revoked> {
+        let own = self
+            .shared
+            .journal
+            .view(|book| book.payee_chain().cloned())?;
+
+        self.shared.lists.denied().borrow().revoked(own.leaf.body())
+    }
+
+    /// Returns the deny-lists, for sync and for reading.
+    #[must_use]
+    pub fn lists(&self) -> &Lists {
+        &self.shared.lists
+    }
+
+    /// Returns the journal, for sync's own facts and for reading.
+    #[must_use]
+    pub fn journal(&self) -> &Journal {
+        &self.shared.journal
+    }
+}
+
+impl Shared {
+    /// Tells whoever watches.
+    fn tell(&self, event: WalletEvent) {
+        let _nobody_watches = self.events.send(event);
+    }
+
+    fn screen(&self) -> MutexGuard<'_, payee::Screen> {
+        self.screen.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn interrupted(&self) -> MutexGuard<'_, BTreeSet<Digest>> {
+        self.interrupted
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Tells whether this device has paid a request.
+    fn has_paid(&self, key: &PaymentKey) -> bool {
+        self.journal.view(|book| {
+            book.outgoing_of(key)
+                .is_some_and(|payment| payment.pair.is_some())
+        })
+    }
+
+    /// Refuses what is new under a certificate that the deny-lists name; what is under way goes on.
+    fn check_not_revoked(&self, own: &CertificateChain) -> Result<(), WalletError> {
+        match self.lists.denied().borrow().revoked(own.leaf.body()) {
+            Some(revoked) => Err(WalletError::Revoked(revoked)),
+            None => Ok(()),
+        }
+    }
+
+    /// Returns the root, once this device is enrolled. Cancel safe.
+    async fn root(&self) -> PublicKey {
+        let mut facts = self.journal.subscribe();
+        loop {
+            let root = self.journal.view(|book| Some(book.enrolled()?.root));
+            if let Some(root) = root {
+                return root;
+            }
+            // a lagging subscription is as good a reason to look as a fact
+            let _fact = facts.recv().await;
+        }
+    }
+
+    /// Returns once what was begun before the start is finished or undone.
+    async fn ready(&self, wait: Duration) -> Result<(), WalletError> {
+        let mut recovered = self.recovered.subscribe();
+        let ready = recovered.wait_for(|recovered| *recovered);
+
+        match tokio::time::timeout(wait, ready).await {
+            Ok(Ok(_)) => Ok(()),
+            Ok(Err(_)) | Err(_) => Err(WalletError::NotReady),
+        }
+    }
+
+    /// Appends a fact that must not be lost, trying until the disk takes it.
+    async fn append_surely(&self, fact: Fact) {
+        loop {
+            match self.journal.append(vec![fact.clone()]).await {
+                Ok(_) => return,
+                Err(JournalError::Closed) => std::future::pending().await,
+                Err(error) => {
+                    tracing::warn!(%error, "The journal does not take a fact; trying again");
+                    tokio::time::sleep(APPEND_INTERVAL).await;
+                }
+            }
+        }
+    }
+}
+
+/// How long a start waits for the TA's first session.
+const READY_WAIT_AT_START: Duration = Duration::from_secs(2);
+
+/// How long a payment waits for the TA to tell what it did before the start.
+const READY_WAIT: Duration = Duration::from_secs(5);
+
+/// How long until the disk is tried again.
+const APPEND_INTERVAL: Duration = Duration::from_secs(1);
+
+/// Returns fresh randomness from the system.
+fn fresh() -> Result<[u8; ENTROPY_SIZE], WalletError> {
+    let mut bytes = [0; ENTROPY_SIZE];
+    host::entropy::fill(&mut bytes).map_err(WalletError::Randomness)?;
+
+    Ok(bytes)
+}
+
+impl std::fmt::Debug for Wallet {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Wallet")
+    }
+}
+
+impl std::fmt::Debug for WalletParts {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("WalletParts")
+    }
+}

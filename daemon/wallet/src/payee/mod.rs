@@ -1,0 +1,427 @@
+//! The payee's driver: one loop for the machine, its links, its records and its credits.
+//!
+//! ```text
+//!  commands ─┐                       ┌─► peripheral (one sender task per link)
+//!  radio ────┼─► ble_proto::Payee ───┼─► journal: Append ─► handle_synced
+//!  deadline ─┘        ▲              └─► TA or client key: Credit ─► handle_credited
+//!                     └────────────────────────┘
+//! ```
+
+mod credit;
+mod links;
+mod open;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use ble_proto::durable::Seq;
+use ble_proto::frame::ChunkSize;
+use ble_proto::gatt::RequestTag;
+use ble_proto::gossip::GossipItem;
+use ble_proto::info::Info;
+use ble_proto::limits::REQUESTS_MAX;
+use ble_proto::payment::payee::{
+    CreditAnswer, CreditId, Effect, LinkId, OpenRefused, OpenRequest, Payee, Record,
+};
+use futures::StreamExt as _;
+use futures::future::BoxFuture;
+use futures::stream::{FuturesOrdered, FuturesUnordered};
+use journal::Fact;
+use ops_proto::RequestId;
+use radio::{Peripheral, PeripheralEvent, RadioError, limits::ADVERTISED_TAGS_MAX};
+use runtime::clock;
+use tokio::sync::mpsc;
+
+use super::serve::PayeeCommand;
+use super::{Shared, WalletEvent};
+use crate::lists::Heard;
+use links::Links;
+use open::Standing;
+
+pub(super) use credit::collect_pending;
+
+/// How long until a radio that would not serve is asked again, and expired requests are looked for.
+const TICK: std::time::Duration = std::time::Duration::from_secs(1);
+
+/// Runs until the stop. Begins to serve once there is a request to serve.
+pub(super) async fn run(shared: Arc<Shared>, mut commands: mpsc::Receiver<PayeeCommand>) {
+    let stop = shared.shutdown.stop();
+    let root = tokio::select! {
+        biased; // a stop is never starved
+        () = stop.cancelled() => return,
+        root = shared.root() => root,
+    };
+    let mut driver = PayeeDriver {
+        machine: Payee::new(root),
+        links: Links::default(),
+        peripheral: None,
+        order: Vec::new(),
+        appends: FuturesOrdered::new(),
+        credits: FuturesUnordered::new(),
+        gossip: FuturesOrdered::new(),
+        shared,
+    };
+    let mut denied = driver.shared.lists.denied();
+    driver
+        .machine
+        .set_denied(denied.borrow_and_update().clone());
+    driver.reopen();
+    let mut ticks = tokio::time::interval(TICK);
+    loop {
+        driver.perform().await;
+
+        let deadline = driver.machine.poll_timeout().map(clock::deadline);
+        // Every branch is cancel safe: queues, timers and futures that are kept.
+        tokio::select! {
+            biased; // a stop is never starved by a chatty peer
+            () = stop.cancelled() => return,
+            Some(seq) = driver.appends.next(), if !driver.appends.is_empty() => {
+                driver.machine.handle_synced(seq, clock::monotonic());
+            }
+            Some((credit, answer)) = driver.credits.next(), if !driver.credits.is_empty() => {
+                driver.machine.handle_credited(credit, answer, clock::monotonic());
+            }
+            Some((link, heard)) = driver.gossip.next(), if !driver.gossip.is_empty() => {
+                if let Heard::Refused(_) = heard {
+                    driver.machine.handle_gossip_refused(link);
+                }
+            }
+            Ok(()) = denied.changed() => {
+                driver.machine.set_denied(denied.borrow_and_update().clone());
+            }
+            Some(command) = commands.recv() => driver.handle_command(command),
+            event = next_event(&mut driver.peripheral) => match event {
+                Some(event) => driver.handle_event(event),
+                None => return,
+            },
+            () = sleep_until(deadline) => driver.machine.handle_timeout(clock::monotonic()),
+            _tick = ticks.tick() => driver.tick().await,
+        }
+    }
+}
+
+/// A request that the machine shows.
+#[derive(Clone, Copy, Debug)]
+struct ShownRequest {
+    tag: RequestTag,
+    id: RequestId,
+    /// When its validity ends, by the wall clock.
+    until: ops_proto::Time,
+    standing: Standing,
+}
+
+struct PayeeDriver {
+    shared: Arc<Shared>,
+    machine: Payee,
+    links: Links,
+    peripheral: Option<Peripheral>,
+    /// Requests that are shown, oldest first.
+    order: Vec<ShownRequest>,
+    appends: FuturesOrdered<BoxFuture<'static, Seq>>,
+    credits: FuturesUnordered<BoxFuture<'static, (CreditId, CreditAnswer)>>,
+    /// Deny-lists that payers passed on, on their way through the lists' thread.
+    gossip: FuturesOrdered<BoxFuture<'static, (LinkId, Heard)>>,
+}
+
+impl PayeeDriver {
+    /// Takes up what was open before the start, and every key that payments may come for.
+    fn reopen(&mut self) {
+        let now = clock::monotonic();
+        let (keys, requests) = self.shared.journal.view(open::of_book);
+        for own in keys {
+            if let Err(error) = self.machine.add_own_key(own) {
+                tracing::warn!(%error, "A key of this device is not served");
+            }
+        }
+        for reopened in requests {
+            let open::Reopened { open, standing } = reopened;
+            let shown = open::shown(&open, standing);
+            let opened = match standing {
+                Standing::Open => self.machine.open_request(open, now),
+                Standing::Paid => self.machine.open_paid(open, now),
+            };
+            match opened {
+                Ok(()) => self.order.push(shown),
+                Err(error) => {
+                    tracing::warn!(request = %shown.id, %error, "A request could not be advertised again");
+                }
+            }
+        }
+    }
+
+    fn handle_command(&mut self, command: PayeeCommand) {
+        match command {
+            PayeeCommand::Open(open, done) => {
+                let _caller_gone = done.send(self.open(*open));
+            }
+            PayeeCommand::Close(tag) => self.close(tag),
+            PayeeCommand::Awaited(done) => {
+                let _caller_gone = done.send(self.machine.awaited());
+            }
+        }
+    }
+
+    fn open(&mut self, open: OpenRequest) -> Result<(), OpenRefused> {
+        let shown = open::shown(&open, Standing::Open);
+        let is_same = |other: &ShownRequest| (other.tag, other.id) == (shown.tag, shown.id);
+        if self.order.iter().any(is_same) {
+            // it was in the journal already when this driver took up what was open
+            return Ok(());
+        }
+        self.make_room();
+        self.machine.open_request(open, clock::monotonic())?;
+        self.order.push(shown);
+
+        Ok(())
+    }
+
+    /// Stops showing the paid request that was opened first, when there is no room for another: its
+    /// payer finds the receipt at the next request of this payee, or online.
+    fn make_room(&mut self) {
+        if self.order.len() < REQUESTS_MAX {
+            return;
+        }
+        let paid = self
+            .order
+            .iter()
+            .find(|shown| shown.standing == Standing::Paid);
+        if let Some(tag) = paid.map(|shown| shown.tag) {
+            self.close(tag);
+        }
+    }
+
+    fn close(&mut self, tag: RequestTag) {
+        self.order.retain(|shown| shown.tag != tag);
+        self.machine.close_request(tag);
+    }
+
+    fn handle_event(&mut self, event: PeripheralEvent) {
+        let now = clock::monotonic();
+        match event {
+            PeripheralEvent::LinkUp { link, chunk_max } => {
+                let (Ok(chunk), Ok(entropy)) = (ChunkSize::new(chunk_max), super::fresh()) else {
+                    tracing::warn!(%link, chunk_max, "A link cannot be served");
+                    return;
+                };
+                if let Some(peripheral) = &self.peripheral {
+                    let handle = peripheral.handle();
+                    let id = self.links.up(link, handle, &self.shared.shutdown);
+                    self.machine.handle_link_up(id, chunk, entropy, now);
+                }
+            }
+            PeripheralEvent::Received { link, bytes } => {
+                if let Some(id) = self.links.id(link) {
+                    self.machine.handle_frame(id, &bytes, now);
+                }
+            }
+            PeripheralEvent::LinkDown { link } => {
+                if let Some(id) = self.links.down(link) {
+                    self.machine.handle_link_down(id, now);
+                }
+            }
+        }
+    }
+
+    /// Serves if that is wanted and not done yet; stops showing what expired.
+    async fn tick(&mut self) {
+        let now = clock::now();
+        let expired: Vec<_> = self
+            .order
+            .iter()
+            .filter(|shown| shown.until < now && shown.standing == Standing::Open)
+            .map(|shown| (shown.tag, shown.id))
+            .collect();
+        for (tag, id) in expired {
+            self.close(tag);
+            self.shared.tell(WalletEvent::RequestChanged(id));
+        }
+        self.serve_if_wanted().await;
+    }
+
+    async fn serve_if_wanted(&mut self) {
+        if self.peripheral.is_some() || self.order.is_empty() {
+            return;
+        }
+        match self
+            .shared
+            .radio
+            .serve(Info::own().as_bytes().to_vec())
+            .await
+        {
+            Ok(peripheral) => {
+                self.peripheral = Some(peripheral);
+                self.advertise().await;
+            }
+            Err(RadioError::Stopped) => {}
+            Err(error) => tracing::debug!(%error, "The radio does not serve yet"),
+        }
+    }
+
+    /// Does what the machine asks, in order.
+    async fn perform(&mut self) {
+        let mut advertised = None;
+        while let Some(effect) = self.machine.poll_effect() {
+            match effect {
+                Effect::Transmit { link, frame } => self.links.transmit(link, frame),
+                Effect::Disconnect { link } => self.links.disconnect(link),
+                Effect::LinkFailed { link, failure } => {
+                    let cause = std::error::Error::source(&failure).map(ToString::to_string);
+                    tracing::info!(link = link.0, %failure, cause, "Ended a link");
+                }
+                Effect::Append { seq, record } => self.append(seq, record),
+                Effect::Credit { credit, pair } => {
+                    let shared = Arc::clone(&self.shared);
+                    let crediting =
+                        async move { (credit, credit::credit(&shared, &pair.hash()).await) };
+                    self.credits.push(Box::pin(crediting));
+                }
+                Effect::ShowCode { tag, code, .. } => {
+                    self.shared.screen().insert(tag, code);
+                    self.tell_request(tag);
+                }
+                Effect::Locked { tag, .. } => self.tell_request(tag),
+                Effect::Unlocked { tag } => {
+                    self.shared.screen().remove(&tag);
+                    self.tell_request(tag);
+                }
+                Effect::Paid { tag, .. } => {
+                    self.shared.screen().remove(&tag);
+                    self.mark_paid(tag);
+                    self.tell_request(tag);
+                }
+                Effect::PaymentRefused { link, reason } => {
+                    tracing::warn!(link = link.0, %reason, "Refused a payer or its payment");
+                }
+                Effect::GossipAsked { link, held } => {
+                    let lists = &self.shared.lists;
+                    let (items, own) = (lists.missing(&held), lists.holding());
+                    let now = clock::monotonic();
+                    self.machine.handle_gossip_answer(link, items, own, now);
+                }
+                Effect::GossipHeard { link, item } => self.hear(link, item),
+                Effect::Advertise(tags) => advertised = Some(tags),
+                Effect::FloodedUseUri { tag } => {
+                    self.replace_flooded(tag);
+                }
+            }
+        }
+        // only the last one counts: an earlier one may lack a request that was just opened
+        if let Some(tags) = advertised {
+            self.order.retain(|shown| tags.contains(&shown.tag));
+            self.serve_if_wanted().await;
+            self.advertise().await;
+        }
+    }
+
+    /// Appends a record, unless the journal holds it already: the TA's answers are written by the TA's
+    /// own thread, and a payment that comes again is there.
+    fn append(&mut self, seq: Seq, record: Record) {
+        let fact = match record {
+            Record::PaymentReceived { pair } => {
+                let payment = pair.hash();
+                let known = self
+                    .shared
+                    .journal
+                    .view(|book| book.incoming_by_hash(&payment).is_some());
+                let provider = self.machine.sender_provider(&payment).cloned();
+                (!known)
+                    .then_some(provider)
+                    .flatten()
+                    .map(|sender_provider| Fact::PaymentReceived {
+                        pair,
+                        sender_provider,
+                    })
+            }
+            Record::ReceiptSigned { payment, receipt } => {
+                let known = self.shared.journal.view(|book| {
+                    book.incoming_by_hash(&payment)
+                        .is_some_and(|held| held.receipt.is_some())
+                });
+                (!known).then_some(Fact::Collected {
+                    payment,
+                    receipt: *receipt,
+                })
+            }
+        };
+        let shared = Arc::clone(&self.shared);
+        self.appends.push_back(Box::pin(async move {
+            if let Some(fact) = fact {
+                shared.append_surely(fact).await;
+            }
+
+            seq
+        }));
+    }
+
+    fn hear(&mut self, link: LinkId, item: GossipItem) {
+        let shared = Arc::clone(&self.shared);
+        self.gossip.push_back(Box::pin(async move {
+            let root = shared.root().await;
+
+            (link, shared.lists.hear(root, item).await)
+        }));
+    }
+
+    /// Has a flooded request replaced by one that only its URI opens; beside this loop, which serves it.
+    fn replace_flooded(&self, tag: RequestTag) {
+        let shown = self.order.iter().find(|shown| shown.tag == tag);
+        if let Some(shown) = shown {
+            let replacing = super::flood::run(Arc::clone(&self.shared), shown.id);
+            self.shared.shutdown.spawn(replacing);
+        }
+    }
+
+    fn mark_paid(&mut self, tag: RequestTag) {
+        for shown in &mut self.order {
+            if shown.tag == tag {
+                shown.standing = Standing::Paid;
+            }
+        }
+    }
+
+    /// Advertises the newest requests, open ones before paid ones; a controller has room for few.
+    async fn advertise(&mut self) {
+        let Some(peripheral) = &self.peripheral else {
+            return;
+        };
+        let of = |standing| {
+            let newest = self.order.iter().rev();
+            newest.filter(move |shown| shown.standing == standing)
+        };
+        let tags = of(Standing::Open)
+            .chain(of(Standing::Paid))
+            .map(|shown| shown.tag)
+            .take(ADVERTISED_TAGS_MAX)
+            .collect();
+        if let Err(error) = peripheral.set_advertised(tags).await {
+            tracing::debug!(%error, "The radio does not advertise");
+        }
+    }
+
+    fn tell_request(&self, tag: RequestTag) {
+        let shown = self.order.iter().find(|shown| shown.tag == tag);
+        if let Some(shown) = shown {
+            self.shared.tell(WalletEvent::RequestChanged(shown.id));
+        }
+    }
+}
+
+async fn next_event(peripheral: &mut Option<Peripheral>) -> Option<PeripheralEvent> {
+    match peripheral {
+        Some(peripheral) => peripheral.next_event().await,
+        None => std::future::pending().await,
+    }
+}
+
+async fn sleep_until(deadline: Option<tokio::time::Instant>) {
+    match deadline {
+        Some(deadline) => tokio::time::sleep_until(deadline).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// The six digits that payees show, by request.
+pub(super) type Screen = BTreeMap<RequestTag, ble_proto::code::Code>;
+
+/// The machine's number of a link, next to the radio's.
+type Id = LinkId;

@@ -1,0 +1,115 @@
+//! Requests, from the journal to the machine.
+
+use ble_proto::payment::payee::{OpenRequest, OwnKey};
+use journal::Book;
+use journal::book::{Request, RequestShown};
+use ops_proto::Time;
+use runtime::clock;
+
+use super::super::serve::to_open;
+use super::ShownRequest;
+
+/// A request to serve again after a start.
+#[derive(Debug)]
+pub(super) struct Reopened {
+    pub(super) open: OpenRequest,
+    pub(super) standing: Standing,
+}
+
+/// How it stood.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Standing {
+    Open,
+    Paid,
+}
+
+/// How long after its payment a request is shown again after a restart: a payer that was cut off when
+/// this device lost power finds its receipt.
+const PAID_JUST_NOW_MS: u64 = 10 * 60 * 1000;
+
+/// Returns every key of this device and the requests to serve, oldest first.
+pub(super) fn of_book(book: &Book) -> (Vec<OwnKey>, Vec<Reopened>) {
+    let chains = [
+        book.client().and_then(|client| client.chain.as_ref()),
+        book.sender_chain(),
+    ];
+    let keys = chains
+        .into_iter()
+        .flatten()
+        .map(|chain| OwnKey {
+            key: chain.leaf.body().subject,
+            provider: chain.provider.clone(),
+        })
+        .collect();
+    let mut requests: Vec<_> = book.requests().collect();
+    requests.sort_by_key(|request| request.at);
+    let reopened = requests
+        .into_iter()
+        .filter_map(|request| reopen(book, request))
+        .collect();
+
+    (keys, reopened)
+}
+
+/// Returns what the driver remembers of a request.
+pub(super) fn shown(open: &OpenRequest, standing: Standing) -> ShownRequest {
+    let body = open.request.body();
+
+    ShownRequest {
+        tag: open.tag,
+        id: body.request_id,
+        until: body.issued.saturating_add_ms(body.validity.as_ms()),
+        standing,
+    }
+}
+
+fn reopen(book: &Book, request: &Request) -> Option<Reopened> {
+    let paid_at = request
+        .payments
+        .iter()
+        .filter_map(|payment| book.incoming_by_hash(payment))
+        .map(|payment| payment.at)
+        .max();
+    let standing = stand_again(request.shown, request.valid_until(), paid_at, clock::now())?;
+
+    Some(Reopened {
+        open: to_open(book, request)?,
+        standing,
+    })
+}
+
+/// Decides how a request is served after a start. A payment for one that is not served is taken all the same.
+fn stand_again(
+    shown: RequestShown,
+    valid_until: Time,
+    paid_at: Option<Time>,
+    now: Time,
+) -> Option<Standing> {
+    let is_paid_just_now = paid_at.is_some_and(|at| now.ms_since(at) < PAID_JUST_NOW_MS);
+
+    match shown {
+        RequestShown::Open => (now <= valid_until).then_some(Standing::Open),
+        RequestShown::Cancelled => None,
+        RequestShown::Paid => is_paid_just_now.then_some(Standing::Paid),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_request_is_served_again_while_it_may_be_paid_or_its_payer_may_lack_the_receipt() {
+        let (now, over) = (Time::from_ms(PAID_JUST_NOW_MS), Time::from_ms(0));
+        let stand = |shown, valid_until, paid_at| stand_again(shown, valid_until, paid_at, now);
+
+        assert_eq!(stand(RequestShown::Open, now, None), Some(Standing::Open));
+        assert_eq!(stand(RequestShown::Open, over, None), None);
+        assert_eq!(stand(RequestShown::Cancelled, now, None), None);
+        for valid_until in [now, over] {
+            let paid = |at| stand(RequestShown::Paid, valid_until, Some(Time::from_ms(at)));
+            assert_eq!(paid(0), None);
+            assert_eq!(paid(1), Some(Standing::Paid));
+        }
+    }
+}

@@ -1,0 +1,500 @@
+//! Who decides over one payment: the person behind the handle, or the policy. And what the TA said.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use ble_proto::code::Code;
+use ble_proto::message::{Memo, Standing};
+use ble_proto::payment::payer::{Approval, Approver, Offered, Payer};
+use journal::book::PaymentKey;
+use journal::{ApprovedBy, Fact, Found, JournalError, PayIntent};
+use ops_proto::certificate::Certificate;
+use ops_proto::contract::{Command, Output, Pin, PinState, TaRefused};
+use ops_proto::message::{Payment, ReceivedPayment, RequestPayment};
+use ops_proto::{Amount, Digest, Signed};
+use runtime::clock;
+use tokio::sync::mpsc;
+
+use crate::handle::{Decision, Teller};
+use crate::limit::{self, Wanted};
+use crate::refund;
+use crate::ta::TaError;
+use crate::{Asks, FailureClass, Offer, PaymentEvent, Shared};
+
+/// How often a TA that does not answer is asked to pay before the outcome is called unknown.
+const PAY_ATTEMPTS_MAX: u32 = 20;
+
+/// The time between two attempts.
+const PAY_ATTEMPT_INTERVAL: Duration = Duration::from_millis(500);
+
+/// Who decides, and what is decided so far.
+#[derive(Debug)]
+pub(super) struct Till {
+    teller: Teller,
+    decisions: Option<mpsc::Receiver<Decision>>,
+    pub(super) found: Found,
+    expected: Option<Amount>,
+    policy: Policy,
+    offered: Option<Box<Offered>>,
+    approved_by: Option<ApprovedBy>,
+    pin: Option<Pin>,
+    /// What the TA says of its PIN.
+    pin_state: Option<PinState>,
+    memo: Option<Memo>,
+    /// The TA was asked to pay and has not answered.
+    is_asked: bool,
+    failure: Option<(FailureClass, String)>,
+    paid_requests: PaidRequests,
+    /// The person was told that it is paid; later events need not be shown.
+    is_told_paid: bool,
+}
+
+/// What to do when the offer turns out to be a request that is paid already.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum PaidRequests {
+    /// It was aimed at: say so.
+    Fail,
+    /// Any open request of the payee will do: look for another.
+    PassOver,
+    /// One was passed over in this visit.
+    PassedOver,
+}
+
+/// Whether the policy may approve.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Policy {
+    /// A person is always asked.
+    Ask,
+    /// For a payee whose key the owner named, under its daily sum.
+    Named,
+    /// For the scanned request, under the daily sum of scans; or its payee is a named one.
+    Scanned,
+}
+
+/// What the TA said when it was asked to pay.
+#[derive(Debug)]
+pub(super) enum TaWord {
+    /// It debited itself and signed; the journal holds it.
+    Paid(Box<Signed<Payment>>),
+    /// It refused, for this reason; nothing left.
+    Refused(String),
+    /// It did not answer: whether it paid is found out when it does.
+    Unknown,
+}
+
+impl Till {
+    pub(super) fn new(
+        teller: Teller,
+        decisions: mpsc::Receiver<Decision>,
+        (found, policy): (Found, Policy),
+        (expected, paid_requests): (Option<Amount>, PaidRequests),
+        pin: Option<Pin>,
+    ) -> Self {
+        Self {
+            teller,
+            decisions: Some(decisions),
+            found,
+            expected,
+            policy,
+            offered: None,
+            approved_by: None,
+            pin,
+            pin_state: None,
+            memo: None,
+            is_asked: false,
+            failure: None,
+            paid_requests,
+            is_told_paid: false,
+        }
+    }
+
+    pub(super) fn tell(&self, event: PaymentEvent) {
+        self.teller.tell(event);
+    }
+
+    /// Tells that it is paid, before deny-lists are passed on.
+    pub(super) fn receipt_held(&mut self, payment: Digest, receipt: Signed<ReceivedPayment>) {
+        self.is_told_paid = true;
+        self.tell(PaymentEvent::Paid { payment, receipt });
+    }
+
+    /// Tells how it ended, unless that is known.
+    pub(super) fn tell_end(&self, shared: &Shared, event: PaymentEvent) {
+        if self.is_told_paid {
+            return;
+        }
+        if let PaymentEvent::Interrupted { payment } = &event {
+            let _new = shared.interrupted().insert(*payment);
+        }
+        self.tell(event);
+    }
+
+    /// Returns when nobody follows any more.
+    pub(super) async fn unfollowed(&self) {
+        self.teller.unfollowed().await;
+    }
+
+    /// Returns when the person declines. An approval that comes before the offer is ignored. Cancel safe.
+    pub(super) async fn declined(&mut self) {
+        loop {
+            let Some(decisions) = &mut self.decisions else {
+                return std::future::pending().await;
+            };
+            match decisions.recv().await {
+                Some(Decision::Approve(_)) => {}
+                Some(Decision::Decline) | None => {
+                    self.decisions = None;
+                    return;
+                }
+            }
+        }
+    }
+
+    /// Forgets an approval that was said before the offer; tells whether the person declined.
+    fn was_declined(&mut self) -> bool {
+        let decisions = self.decisions.as_mut();
+        let said = decisions.and_then(|decisions| decisions.try_recv().ok());
+        match said {
+            Some(Decision::Decline) => true,
+            Some(Decision::Approve(_)) | None => false,
+        }
+    }
+
+    /// Takes flight ②: chooses what was asked for, and approves if the policy may.
+    pub(super) fn offered(&mut self, shared: &Shared, offered: Box<Offered>, machine: &mut Payer) {
+        let now = clock::monotonic();
+        let tag = self.found.tag();
+        let (payee, request) = (offered.payee, offered.request_id);
+        shared.payer.remember(tag, payee, request, offered.amount);
+        let is_paid = Self::is_paid(shared, &offered);
+        if is_paid && self.paid_requests == PaidRequests::PassOver {
+            self.paid_requests = PaidRequests::PassedOver;
+            machine.handle_declined();
+            return;
+        }
+        if self.was_declined() {
+            machine.handle_declined();
+            return;
+        }
+        self.tell(PaymentEvent::Offer(Box::new(Offer::of(&offered, tag))));
+        let refused = self.check(shared, &offered, is_paid);
+        self.offered = Some(offered);
+        if let Some(failure) = refused {
+            self.failure = Some(failure);
+            machine.handle_declined();
+            return;
+        }
+        machine.handle_chosen(&mut shared.payer.reveals(), now);
+        if let Some(by) = self.policy_word(shared) {
+            self.approve(by, machine);
+        }
+    }
+
+    pub(super) fn show_code(&self, code: Code) {
+        self.tell(PaymentEvent::Code(code));
+    }
+
+    /// Takes the lock: the person decides, unless the policy did or nobody may be asked.
+    pub(super) fn locked(&mut self, memo: Memo, machine: &mut Payer) {
+        self.memo = Some(memo.clone());
+        let by_policy = match self.approved_by {
+            Some(ApprovedBy::Policy | ApprovedBy::Scan) => true,
+            Some(ApprovedBy::Person) | None => false,
+        };
+        let pin = self.asks_for_pin();
+        self.tell(PaymentEvent::Locked {
+            memo,
+            by_policy,
+            pin,
+        });
+        if !by_policy && self.teller.asks == Asks::Never {
+            self.decide(Decision::Decline, machine);
+        }
+    }
+
+    /// Takes the person's decision.
+    pub(super) fn decide(&mut self, decision: Decision, machine: &mut Payer) {
+        self.decisions = None;
+        match decision {
+            Decision::Approve(pin) => {
+                self.pin = pin.or_else(|| self.pin.take());
+                self.approve(ApprovedBy::Person, machine);
+            }
+            Decision::Decline => machine.handle_declined(),
+        }
+    }
+
+    /// Returns what is recorded before the TA is asked.
+    pub(super) fn intent(
+        &self,
+        request: Signed<RequestPayment>,
+        payee_provider: Signed<Certificate>,
+    ) -> Option<PayIntent> {
+        Some(PayIntent {
+            request,
+            payee_provider,
+            memo: self.memo.clone()?,
+            approved_by: self.approved_by?,
+            found: self.found.clone(),
+        })
+    }
+
+    pub(super) fn intent_failed(&mut self, error: &JournalError) {
+        self.failure = Some((FailureClass::Internal, error.to_string()));
+    }
+
+    /// Asks the TA to pay; its word is in the journal when the future is done.
+    pub(super) fn pay(
+        &mut self,
+        shared: &Arc<Shared>,
+        request: Signed<RequestPayment>,
+        payee_provider: Signed<Certificate>,
+    ) -> impl Future<Output = TaWord> + Send + 'static {
+        self.tell(PaymentEvent::Paying);
+        self.is_asked = true;
+        let shared = Arc::clone(shared);
+        let (key, amount) = (PaymentKey::of(request.body()), request.body().amount);
+        let command = Command::Pay {
+            request,
+            payee_provider,
+            now: clock::now(),
+            pin: self.pin.take(),
+        };
+
+        async move { ask_to_pay(&shared, command, key, amount).await }
+    }
+
+    /// Takes note that the TA has answered, whatever it said.
+    pub(super) const fn answered(&mut self) {
+        self.is_asked = false;
+    }
+
+    /// Gives up; if the TA was asked and has not answered, it may have paid.
+    pub(super) fn given_up(&mut self) {
+        if self.is_asked {
+            self.unknown();
+        }
+    }
+
+    pub(super) fn signed(&self, payment: Digest) {
+        self.tell(PaymentEvent::Signed { payment });
+    }
+
+    pub(super) fn refused(&mut self, sentence: String) {
+        self.failure = Some((FailureClass::RefusedByTa, sentence));
+    }
+
+    /// Asks the TA whether it will ask for the PIN.
+    pub(super) async fn look_at_pin(&mut self, shared: &Shared) {
+        let state = crate::pin::inspect(shared).await;
+        self.pin_state = state.map(|state| state.pin);
+    }
+
+    /// Returns the tries that are left, if the TA will ask for a PIN that nobody has given.
+    fn asks_for_pin(&self) -> Option<u8> {
+        let (state, offered) = (self.pin_state.as_ref()?, self.offered.as_ref()?);
+        let asks = self.pin.is_none() && state.asks_for(offered.amount);
+
+        asks.then_some(state.tries_left)
+    }
+
+    pub(super) fn unknown(&mut self) {
+        let message = "the trusted application does not answer; whether it paid is found out when it \
+                       does: look at the history, do not repeat";
+        self.failure = Some((FailureClass::Unknown, message.to_owned()));
+    }
+
+    /// Tells, once, that a paid request was passed over: the search goes on.
+    pub(super) fn take_passed_over(&mut self) -> bool {
+        let passed_over = self.paid_requests == PaidRequests::PassedOver;
+        if passed_over {
+            self.paid_requests = PaidRequests::PassOver;
+        }
+
+        passed_over
+    }
+
+    /// Returns why this side ended the payment, if it did.
+    pub(super) fn take_failure(&mut self) -> Option<(FailureClass, String)> {
+        self.failure.take()
+    }
+
+    fn approve(&mut self, by: ApprovedBy, machine: &mut Payer) {
+        let Some(offered) = &self.offered else {
+            return;
+        };
+        self.decisions = None;
+        self.approved_by = Some(by);
+        let approver = match (by, self.policy) {
+            (ApprovedBy::Person, _) => Approver::Person,
+            (ApprovedBy::Policy, Policy::Ask | Policy::Named) => Approver::PolicyNamedPayee,
+            (ApprovedBy::Policy, Policy::Scanned) | (ApprovedBy::Scan, _) => {
+                Approver::PolicyScannedUri
+            }
+        };
+        let approval = Approval {
+            payee: offered.payee,
+            request: offered.request_id,
+            amount: offered.amount,
+            by: approver,
+        };
+        machine.handle_approved(&approval, clock::monotonic());
+    }
+
+    fn check(
+        &self,
+        shared: &Shared,
+        offered: &Offered,
+        is_paid: bool,
+    ) -> Option<(FailureClass, String)> {
+        let request = &offered.request;
+        if shared.journal.view(|book| book.knows_otherwise(request)) {
+            let message = "the payee used the number of this request for another one".to_owned();
+            return Some((FailureClass::Untrusted, message));
+        }
+        if let Some(revoked) = shared
+            .lists
+            .denied()
+            .borrow()
+            .revoked(request.body().payee.body())
+        {
+            let message = format!(
+                "do not pay {}: {revoked} ({})",
+                offered.payee_name, offered.provider_name
+            );
+            return Some((FailureClass::Untrusted, message));
+        }
+        let is_blocked = |pin: &PinState| pin.is_set && pin.tries_left == 0;
+        if self.pin_state.as_ref().is_some_and(is_blocked) {
+            let message = TaRefused::PinBlocked.to_string();
+            return Some((FailureClass::RefusedByTa, message));
+        }
+        if self.expected.is_some_and(|amount| amount != offered.amount) {
+            let message = format!("the payee asks {} {}", offered.amount, offered.currency);
+            return Some((FailureClass::NotAsExpected, message));
+        }
+
+        let refund = shared
+            .journal
+            .view(|book| refund::check(book, request.body()));
+        if let Err(refused) = refund {
+            return Some((FailureClass::Untrusted, refused.to_string()));
+        }
+
+        is_paid.then(|| {
+            let message = "this request was paid before; nothing more was debited".to_owned();
+            (FailureClass::AlreadyPaid, message)
+        })
+    }
+
+    /// Tells whether the request is paid, by this device or by another.
+    fn is_paid(shared: &Shared, offered: &Offered) -> bool {
+        let key = PaymentKey::new(offered.payee, offered.request_id);
+
+        offered.standing == Standing::Paid || shared.has_paid(&key)
+    }
+
+    fn policy_word(&self, shared: &Shared) -> Option<ApprovedBy> {
+        let offered = self.offered.as_ref()?;
+        if self.asks_for_pin().is_some() {
+            return None;
+        }
+        let now = clock::now();
+        let (payee, amount) = (offered.payee, offered.amount);
+        let named = || {
+            shared
+                .journal
+                .view(|book| book.policy_allows(&payee, amount, now))
+        };
+        let scanned = || {
+            shared.scan_daily_max.is_some_and(|daily_max| {
+                shared
+                    .journal
+                    .view(|book| book.scan_allows(daily_max, amount, now))
+            })
+        };
+        match self.policy {
+            Policy::Ask => None,
+            Policy::Named => named().then_some(ApprovedBy::Policy),
+            Policy::Scanned if named() => Some(ApprovedBy::Policy),
+            Policy::Scanned => scanned().then_some(ApprovedBy::Scan),
+        }
+    }
+}
+
+/// Returns the person's decision once there is something to decide. Cancel safe.
+pub(super) async fn decision(till: &mut Option<&mut Till>) -> Decision {
+    match till {
+        Some(Till {
+            decisions: Some(decisions),
+            offered: Some(_),
+            ..
+        }) => decisions.recv().await.unwrap_or(Decision::Decline),
+        Some(_) | None => std::future::pending().await,
+    }
+}
+
+/// Asks the TA until it says what became of the payment. The PIN goes along once: a payment that was
+/// signed is returned without it, and a wrong PIN whose answer is lost must not cost a second try.
+async fn ask_to_pay(
+    shared: &Shared,
+    mut command: Command,
+    key: PaymentKey,
+    amount: Amount,
+) -> TaWord {
+    let Some(ta) = &shared.ta else {
+        return TaWord::Refused(TaRefused::NotInitialised.to_string());
+    };
+    let mut pin = PinGiven::Kept;
+    for _ in 0..PAY_ATTEMPTS_MAX {
+        match ta.invoke(command.clone()).await {
+            Ok(Output::Paid(pair)) => return TaWord::Paid(Box::new(pair.payment)),
+            Ok(_) => return TaWord::Unknown,
+            Err(TaError::Refused(refused) | TaError::Halted(refused)) => {
+                let abandoned = Fact::PayAbandoned {
+                    payee: key.payee,
+                    request_id: key.request_id,
+                    refused: Some(refused),
+                };
+                shared.append_surely(abandoned).await;
+                if (refused, pin) == (TaRefused::Pin, PinGiven::Lost) {
+                    return TaWord::Refused(PIN_LOST.to_owned());
+                }
+                let state = crate::pin::inspect(shared).await;
+                let wanted = Wanted::Pay(amount);
+                return TaWord::Refused(limit::refusal(refused, state.as_ref(), wanted));
+            }
+            Err(
+                TaError::Absent
+                | TaError::Ended
+                | TaError::Stopped
+                | TaError::OtherAnswer
+                | TaError::Journal(JournalError::Closed),
+            ) => return TaWord::Unknown,
+            Err(TaError::Unreachable(_)) => {
+                if command.carries_pin() {
+                    pin = PinGiven::Lost;
+                }
+                command = command.without_pin();
+                tokio::time::sleep(PAY_ATTEMPT_INTERVAL).await;
+            }
+            Err(TaError::Journal(_) | TaError::Busy) => {
+                tokio::time::sleep(PAY_ATTEMPT_INTERVAL).await;
+            }
+        }
+    }
+
+    TaWord::Unknown
+}
+
+/// What became of the PIN of a payment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum PinGiven {
+    /// There was none, or its answer came.
+    Kept,
+    /// It went to the TA, and the answer did not come.
+    Lost,
+}
+
+const PIN_LOST: &str = "the trusted application did not answer; nothing was paid, and a wrong PIN has \
+                        cost one try; try again";

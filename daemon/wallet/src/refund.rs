@@ -1,0 +1,126 @@
+//! Refunds: who paid asks, who received pays, and never more than was paid.
+//!
+//! The request names the hash of the payment (`refund_of`). On the paying side the intent in the
+//! journal, written before the TA is asked, is what reserves the sum under that hash.
+
+use std::sync::Arc;
+
+use journal::Book;
+use journal::book::PaymentKey;
+use ops_proto::message::RequestPayment;
+use ops_proto::{Amount, Digest};
+
+use super::request::{self, Mode, OpenRequest, OpenedRequest};
+use super::{Shared, WalletError};
+
+/// Asks for money of a payment back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RefundOrder {
+    /// The hash of the payment.
+    pub payment: Digest,
+    /// How much; `None` for all that is left.
+    pub amount: Option<Amount>,
+    /// How the payer of the refund finds the request.
+    pub mode: Mode,
+}
+
+/// Why a refund cannot be asked for, or is not paid.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RefundRefused {
+    /// This device did not make the payment.
+    #[error("this device did not make that payment; only who paid can ask for a refund")]
+    NotPaid,
+    /// The TA that paid is not the one that would ask.
+    #[error("the payment was made by a trusted application that this device no longer uses")]
+    OtherTa,
+    /// Less is left of the payment.
+    #[error("the refunds of a payment are never more than the payment, and less than this is left")]
+    TooMuch,
+    /// This device did not receive the payment.
+    #[error("it asks to refund a payment that this device did not receive")]
+    NotReceived,
+    /// Somebody else than who paid asks.
+    #[error("it asks to refund a payment that somebody else made")]
+    OtherSender,
+}
+
+/// Opens the request for a refund.
+pub(super) async fn ask(
+    shared: &Arc<Shared>,
+    order: RefundOrder,
+) -> Result<OpenedRequest, WalletError> {
+    let open = shared.journal.view(|book| to_open(book, order))?;
+
+    request::open(shared, open).await
+}
+
+fn to_open(book: &Book, order: RefundOrder) -> Result<OpenRequest, RefundRefused> {
+    let paid = book.outgoing_by_hash(&order.payment);
+    let pair = paid.and_then(|paid| paid.pair.as_ref());
+    let pair = pair.ok_or(RefundRefused::NotPaid)?;
+    let asks = book.payee_chain().map(|chain| chain.leaf.body().subject);
+    if asks != Some(pair.sender_key()) {
+        return Err(RefundRefused::OtherTa);
+    }
+    let amount = pair.payment.body().amount.minor_units();
+    let left = amount.saturating_sub(received(book, &order.payment));
+    let wanted = order.amount.map_or(left, Amount::minor_units);
+    let is_left = Amount::try_from(wanted).ok().filter(|_| wanted <= left);
+    let digits = order.payment.to_string();
+
+    Ok(OpenRequest {
+        amount: is_left.ok_or(RefundRefused::TooMuch)?,
+        memo: format!("refund of {}", digits.get(..12).unwrap_or_default()),
+        validity: None,
+        mode: order.mode,
+        replaces: None,
+        refund_of: Some(order.payment),
+    })
+}
+
+/// Checks a request that this device is asked to pay, if it is for a refund.
+pub(super) fn check(book: &Book, request: &RequestPayment) -> Result<(), RefundRefused> {
+    let Some(of) = request.refund_of else {
+        return Ok(());
+    };
+    let incoming = book
+        .incoming_by_hash(&of)
+        .ok_or(RefundRefused::NotReceived)?;
+    if incoming.pair.sender_key() != request.payee.body().subject {
+        return Err(RefundRefused::OtherSender);
+    }
+    let amount = incoming.pair.payment.body().amount.minor_units();
+    let spent = reserved(book, &of, Some(&PaymentKey::of(request)));
+    if spent.saturating_add(request.amount.minor_units()) > amount {
+        return Err(RefundRefused::TooMuch);
+    }
+
+    Ok(())
+}
+
+/// Returns what was refunded of a payment, either way, in minor units.
+pub(super) fn refunded(book: &Book, of: &Digest) -> u64 {
+    received(book, of).saturating_add(reserved(book, of, None))
+}
+
+/// Refunds of a payment by this device that came.
+fn received(book: &Book, of: &Digest) -> u64 {
+    let came = book.incoming().filter_map(|(_, incoming)| {
+        let payment = incoming.pair.payment.body();
+        (payment.refund_of.as_ref() == Some(of)).then(|| payment.amount.minor_units())
+    });
+
+    came.fold(0, u64::saturating_add)
+}
+
+/// Refunds by this device that are paid, or intended and not abandoned.
+fn reserved(book: &Book, of: &Digest, except: Option<&PaymentKey>) -> u64 {
+    let left = book
+        .outgoing()
+        .filter(|(key, payment)| Some(*key) != except && !payment.is_abandoned())
+        .map(|(_, payment)| payment.request.body())
+        .filter(|request| request.refund_of.as_ref() == Some(of));
+
+    left.map(|request| request.amount.minor_units())
+        .fold(0, u64::saturating_add)
+}
