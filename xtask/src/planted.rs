@@ -2,7 +2,7 @@
 //!
 //! A planted fault is a patch in `tests/world/planted/`. The lines before its first `diff` say what it plants
 //! (`Plants:`) and which check has to find it (`Found by:`, a check, or check and shape), by seeds or in a story that is kept (`Story:`).
-//! It is built from a copy of the workspace's files below `target/planted/`, where only what changes is
+//! It is built from a copy of the workspace's files, and in a folder, below `target/planted/`. Only what changes is
 //! written, so that little is built anew.
 
 use std::fs;
@@ -45,7 +45,7 @@ pub(crate) fn run(names: &[String]) -> anyhow::Result<ExitCode> {
     let folder = target()?.join("planted");
     fs::create_dir_all(&folder)?;
     let good = folder.join("good");
-    // what is planted is built in the same folder, so that what they have in common is built once
+    // a copy, which no other build replaces meanwhile
     fs::copy(sim::build()?, &good).context("the world cannot be copied")?;
     let (mut passed, mut failed) = (0_u32, 0_u32);
     for planted in all.iter().filter(is_wanted) {
@@ -136,7 +136,9 @@ impl Planted {
         apply.env("GIT_CEILING_DIRECTORIES", target()?.join("planted"));
         crate::run(&mut apply)?;
         let begun = Instant::now();
-        let bad = sim::build_in(&sources, &sim::folder()?)?;
+        // not the folder of the world: cargo tells two copies of a workspace apart by times alone, and would take
+        // what is built here for what is built there
+        let bad = sim::build_in(&sources, &target()?.join("planted").join("target"))?;
         say(&format!("    built in {} s", begun.elapsed().as_secs()));
 
         match &self.story {
