@@ -4,6 +4,7 @@ finds C15 status does not succeed
 also C2 money came from nowhere for good
 also C2 money is missing for good
 also C11 somebody has more than they had
+also C3 one payment is credited twice
 Ada pays Cid 1.00
 Cid's clock jumps -2 days
 Cid pays Ada 1.00
