@@ -41,7 +41,7 @@ fn start() -> anyhow::Result<()> {
 
 fn log(config: &LogConfig) -> anyhow::Result<()> {
     let filter = EnvFilter::try_new(&config.filter)
-        .with_context(|| format!("log.filter {:?} is no filter", config.filter))?;
+        .with_context(|| format!("log.filter {:?} is not a filter", config.filter))?;
     let registry = tracing_subscriber::registry().with(filter);
     let text = fmt::layer()
         .with_writer(io::stderr)

@@ -92,7 +92,7 @@ impl From<std::io::Error> for Failure {
 
 impl From<AmountTextRefused> for Failure {
     fn from(refused: AmountTextRefused) -> Self {
-        let message = format!("this is no amount: {refused}");
+        let message = format!("this is not an amount: {refused}");
 
         Self::new(Exit::Usage, "amount", message, "write it as 12.50")
     }

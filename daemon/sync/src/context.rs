@@ -52,7 +52,7 @@ impl Context {
 
     /// Sets anything else aside that fails alone.
     pub(super) fn note_poisoned(&mut self, item: String, error: &SyncError) {
-        tracing::warn!(item, %error, "Set aside what the server does not take");
+        tracing::warn!(item, %error, "Set aside an item that the server refuses");
         let item = SetAside {
             item,
             reason: error.to_string(),
@@ -70,7 +70,7 @@ impl Context {
 
     /// Sets a pair aside that fails alone.
     pub(super) fn poison(&mut self, payment: Digest, error: &SyncError) {
-        tracing::warn!(%payment, %error, "Set a payment aside that the server does not take");
+        tracing::warn!(%payment, %error, "Set aside a payment that the server refuses");
         let _new = self.set_aside.insert(payment);
         let item = SetAside {
             item: payment.to_string(),

@@ -4,7 +4,7 @@ use journal::JournalError;
 use serde::Deserialize;
 use wallet::ta::TaError;
 
-/// A part of sync did not succeed. What it had to do stays in the journal for the next run.
+/// A part of sync failed. What it had to do stays in the journal for the next run.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum SyncError {
     /// The server was not reached; everything else would fail as well.
@@ -53,7 +53,7 @@ pub enum SyncError {
     #[error("this is not the trusted application that this wallet uses")]
     OtherTa,
     /// The system has no randomness.
-    #[error("the system gives no randomness")]
+    #[error("the system has no random numbers to give")]
     Randomness,
     /// The enrolment cannot be used to reach the server.
     #[error("the enrolment cannot be used: {0}")]

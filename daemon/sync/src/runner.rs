@@ -250,7 +250,7 @@ struct SyncLog {
 impl SyncLog {
     fn note(&mut self, part: &'static str, outcome: Result<u64, SyncError>) {
         if let Err(error) = &outcome {
-            tracing::debug!(part, %error, "A part of sync did not succeed");
+            tracing::debug!(part, %error, "A part of sync failed");
             self.reachable = !error.is_unreachable() && self.reachable;
         }
         self.parts.push(PartOutcome { part, outcome });

@@ -68,7 +68,7 @@ impl Server {
     /// Makes the way to the server of an enrolment.
     pub(super) fn new(enrolled: &Enrolled) -> Result<Self, SyncError> {
         let Role::Provider { answer_key, .. } = enrolled.provider.body().role else {
-            return Err(SyncError::Enrolment("its provider is none".to_owned()));
+            return Err(SyncError::Enrolment("it holds no provider".to_owned()));
         };
         let http = reqwest::Client::builder()
             .tls_backend_preconfigured(tls(&enrolled.tls_anchor)?)
@@ -255,7 +255,7 @@ async fn in_world(exchange: host::world::Exchange) -> Result<Vec<u8>, SyncError>
         .map_err(|_elapsed| SyncError::Unreachable("timed out".to_owned()))?
         .map_err(SyncError::Unreachable)?;
     let status = StatusCode::from_u16(status)
-        .map_err(|_| SyncError::NotBelieved("its status is no number of HTTP"))?;
+        .map_err(|_| SyncError::NotBelieved("its status is not one of HTTP"))?;
 
     read(status, body)
 }

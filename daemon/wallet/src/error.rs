@@ -69,7 +69,7 @@ pub enum WalletError {
     #[error("too many payments are under way; finish or decline one first")]
     TooManyPayments,
     /// The system has no randomness.
-    #[error("the system gives no randomness: {0}")]
+    #[error("the system has no random numbers to give: {0}")]
     Randomness(host::entropy::Error),
     #[error("the daemon is stopping")]
     Stopped,

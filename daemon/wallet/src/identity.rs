@@ -69,7 +69,7 @@ pub enum IdentityError {
     #[error("{} is not a client key; restore it from the backup", .0.display())]
     NotAKey(PathBuf),
     /// The system has no randomness.
-    #[error("the system gives no randomness: {0}")]
+    #[error("the system has no random numbers to give: {0}")]
     Randomness(host::entropy::Error),
 }
 

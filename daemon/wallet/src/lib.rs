@@ -438,7 +438,7 @@ impl Shared {
                 Ok(_) => return,
                 Err(JournalError::Closed) => std::future::pending().await,
                 Err(error) => {
-                    tracing::warn!(%error, "The journal does not take a fact; trying again");
+                    tracing::warn!(%error, "The journal refused a fact; trying again");
                     tokio::time::sleep(APPEND_INTERVAL).await;
                 }
             }

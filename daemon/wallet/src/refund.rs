@@ -34,7 +34,7 @@ pub enum RefundRefused {
     #[error("the payment was made by a trusted application that this device no longer uses")]
     OtherTa,
     /// Less is left of the payment.
-    #[error("the refunds of a payment are never more than the payment, and less than this is left")]
+    #[error("refunds never exceed their payment, and less than this is left of it")]
     TooMuch,
     /// This device did not receive the payment.
     #[error("it asks to refund a payment that this device did not receive")]

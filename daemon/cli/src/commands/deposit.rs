@@ -31,7 +31,7 @@ pub(crate) async fn run(
             Exit::OutcomeUnknown,
             OUTCOME_UNKNOWN,
             format!("the deposit of {} is open: {reason}", deposit.amount),
-            "do not repeat: the daemon finishes it by itself; blepay status tells",
+            "do not repeat it: the daemon finishes it by itself; see blepay status",
         )),
     }
 }

@@ -19,7 +19,7 @@ pub(crate) async fn run(client: &Client, terminal: &mut Terminal) -> Result<(), 
             "not-healthy",
             format!("{bad} of {} checks failed", doctor.checks.len()),
             if bad > 1 {
-                "begin with the first one"
+                "start with the first"
             } else {
                 "do what it says"
             },

@@ -38,7 +38,7 @@ pub(crate) async fn retire(
                 "the trusted application has retired and the provider has not booked it yet: {}",
                 retirement.reason.as_deref().unwrap_or("no answer yet"),
             ),
-            "do not repeat: the daemon carries it on by itself; blepay status tells",
+            "do not repeat it: the daemon finishes it by itself; see blepay status",
         )),
     }
 }
@@ -85,7 +85,7 @@ pub(crate) async fn recover(
                  death yet: {}",
                 recovery.reason.as_deref().unwrap_or("no answer yet"),
             ),
-            "do not repeat: the daemon carries it on by itself; blepay status tells",
+            "do not repeat it: the daemon finishes it by itself; see blepay status",
         )),
     }
 }

@@ -134,7 +134,7 @@ fn details(payment: &Payment) -> String {
     }
     let receipt = match (payment.receipt_verified, payment.settled) {
         (true, _) => "held and verified",
-        (false, true) => "none; the provider's signed word stands in for it: blepay receipt",
+        (false, true) => "none; the provider's signed answer proves the payment: blepay receipt",
         (false, false) => "none yet",
     };
     rows.push(("Receipt", receipt.to_owned()));

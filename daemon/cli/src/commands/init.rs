@@ -68,7 +68,7 @@ fn read(path: &Path) -> Result<Enrolment, Failure> {
     let refused = |message: String| {
         Failure::refused(
             "enrolment",
-            format!("{} is no enrolment file: {message}", path.display()),
+            format!("{} is not an enrolment file: {message}", path.display()),
             "ask the provider for one: blepay-server enrol",
         )
     };

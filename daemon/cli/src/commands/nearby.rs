@@ -34,7 +34,7 @@ pub(super) async fn listen(client: &Client, seconds: u64) -> Result<Vec<Nearby>,
 /// Writes who was heard, with a number to choose by.
 pub(super) fn text(heard: &[Nearby]) -> String {
     if heard.is_empty() {
-        return "Nobody near here asks for a payment.".to_owned();
+        return "Nobody near here is asking for a payment.".to_owned();
     }
     let lines = heard.iter().enumerate().map(|(index, nearby)| {
         let number = index.saturating_add(1);

@@ -72,7 +72,7 @@ async fn target(
     }
     let mut left = args.timeout;
     loop {
-        terminal.waiting("Looking for who asks for a payment…");
+        terminal.waiting("Looking for payees near here…");
         let seconds = left.min(LISTEN_S);
         let heard = nearby::listen(client, seconds).await?;
         let mut fitting = heard
@@ -90,8 +90,8 @@ async fn target(
         if left == 0 {
             return Err(Failure::nobody(
                 match wanted {
-                    Some(payee) => format!("{payee:?} does not ask for a payment near here"),
-                    None => "nobody near here asks for a payment".to_owned(),
+                    Some(payee) => format!("{payee:?} is not asking for a payment near here"),
+                    None => "nobody near here is asking for a payment".to_owned(),
                 },
                 "ask the payee to open the request again, or look with blepay nearby",
             ));
@@ -145,7 +145,7 @@ fn choose(
         if let Some(chosen) = numbered(&answer, &found) {
             return Ok(chosen.tag.clone());
         }
-        terminal.note(&format!("{answer:?} is none of the numbers."));
+        terminal.note(&format!("{answer:?} is not one of the numbers."));
     }
 
     Err(declined())

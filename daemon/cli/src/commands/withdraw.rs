@@ -50,7 +50,7 @@ pub(crate) async fn run(
                 withdrawal.amount,
                 withdrawal.reason.as_deref().unwrap_or("no answer yet"),
             ),
-            "do not repeat: the daemon carries it on by itself, and the provider never refuses it",
+            "do not repeat it: the daemon finishes it by itself, and the provider never refuses it",
         )),
     }
 }

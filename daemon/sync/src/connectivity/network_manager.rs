@@ -28,7 +28,7 @@ pub(super) async fn watch(hints: HintSender, stop: CancellationToken) {
             ended = follow(&hints) => ended,
         };
         if let Err(error) = ended {
-            tracing::debug!(%error, "NetworkManager is not there; route changes and the timer do");
+            tracing::debug!(%error, "NetworkManager is not there; syncing by route changes and the timer");
         }
         tokio::select! {
             biased;

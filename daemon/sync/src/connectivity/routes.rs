@@ -21,7 +21,7 @@ pub(super) async fn watch(hints: HintSender, stop: CancellationToken) {
     let notices = match open() {
         Ok(notices) => notices,
         Err(error) => {
-            tracing::info!(%error, "The kernel does not tell route changes; the timer does");
+            tracing::info!(%error, "The kernel does not report route changes; syncing by the timer alone");
             return;
         }
     };
@@ -32,7 +32,7 @@ pub(super) async fn watch(hints: HintSender, stop: CancellationToken) {
             changed = next(&notices) => match changed {
                 Ok(()) => hints.give("routes"),
                 Err(error) => {
-                    tracing::info!(%error, "The kernel no longer tells route changes; the timer does");
+                    tracing::info!(%error, "The kernel no longer reports route changes; syncing by the timer alone");
                     return;
                 }
             },

@@ -81,7 +81,7 @@ fn read<T: Serialize + DeserializeOwned>(path: &Path) -> Option<T> {
         .flatten();
     let value = read.and_then(|bytes| decode_canonical(&bytes).ok());
     if value.is_none() {
-        tracing::warn!(file = %path.display(), "Left out a deny-list that cannot be read");
+        tracing::warn!(file = %path.display(), "Skipped a deny-list that cannot be read");
     }
 
     value

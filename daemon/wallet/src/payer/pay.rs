@@ -360,6 +360,6 @@ fn failed(class: FailureClass, message: &str) -> PaymentEvent {
 }
 
 const NOT_HEARD: &str = "the payee is not heard; go nearer and try again";
-const BUSY: &str = "another payer is at it; try again in a moment";
+const BUSY: &str = "another payer is paying this request; try again in a moment";
 const PAID_BEFORE: &str = "this request was paid before; nothing more was debited";
 const ASK_ANEW: &str = "this request was tried too often; ask the payee to open a new one";

@@ -299,8 +299,8 @@ impl Till {
     }
 
     pub(super) fn unknown(&mut self) {
-        let message = "the trusted application does not answer; whether it paid is found out when it \
-                       does: look at the history, do not repeat";
+        let message = "the trusted application does not answer; whether it paid is known once it \
+                       does: see blepay history, do not pay again";
         self.failure = Some((FailureClass::Unknown, message.to_owned()));
     }
 

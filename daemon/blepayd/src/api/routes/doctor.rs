@@ -63,7 +63,7 @@ fn journal(contradictions: &[u64]) -> Check {
         Ok("its facts fit together".to_owned())
     } else {
         Err((
-            format!("facts {contradictions:?} contradict the ones before"),
+            format!("facts {contradictions:?} contradict earlier ones"),
             "keep the state directory as it is and ask the provider",
         ))
     };
