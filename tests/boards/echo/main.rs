@@ -4,6 +4,7 @@
 //! flights; they send them in turn and time them. No handshake, no signature, no disk: what remains
 //! is what BlueZ, the kernel and the radio take.
 
+mod conform;
 mod cost;
 mod flights;
 mod run;
@@ -44,11 +45,25 @@ enum Role {
     Serve(Plan),
     /// Find, connect, and start each round (as the payer does); prints one line of JSON.
     Run(Plan),
+    /// Try what every radio promises with the daemon's own radio, which must not run beside; prints what was kept.
+    Radio {
+        /// Which of the two devices this is.
+        side: Side,
+    },
     /// Measure one signature, one verification and one fsync in a folder; prints one line of JSON.
     Cost {
         /// Where to write.
         folder: PathBuf,
     },
+}
+
+/// The sides of a link.
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+enum Side {
+    /// It advertises and answers.
+    Serve,
+    /// It scans and connects.
+    Visit,
 }
 
 #[derive(Args, Clone, Debug)]
@@ -81,6 +96,7 @@ fn main() -> ExitCode {
         match options.role {
             Role::Serve(plan) => limited(&plan, serve::serve(&plan)).await,
             Role::Run(plan) => limited(&plan, run::run(&plan)).await,
+            Role::Radio { side } => conform::conform(side).await,
             Role::Cost { folder } => cost::cost(&folder),
         }
     });

@@ -18,6 +18,7 @@ const AMOUNT: PaidByPolicy = PaidByPolicy {
     minor_units: 100,
 };
 const RADIO_LIMIT: Duration = Duration::from_secs(300);
+const CONFORM_LIMIT: Duration = Duration::from_secs(900);
 const SESSION_LIMIT: Duration = Duration::from_secs(600);
 /// Flights after which both sides are in the middle of a session.
 const FLIGHTS_UNTIL_SESSION: usize = 2;
@@ -83,12 +84,37 @@ pub(super) fn run(bench: &mut Bench) -> Outcome<Found> {
         format!("a service of ours was restarted: {instances:?}, then {instances_after:?}")
     })?;
 
+    let kept = conform(bench)?;
+
     Ok(Found {
-        lines: vec![format!(
-            "{paid} payments around and through 6 troubles, no restart of ours"
-        )],
-        facts: json!({ "payments": paid }),
+        lines: vec![
+            format!("{paid} payments around and through 6 troubles, no restart of ours"),
+            format!("BlueZ keeps {} promises of a radio", kept.len()),
+        ],
+        facts: json!({ "payments": paid, "promises": kept }),
     })
+}
+
+/// Tries over BlueZ what every radio promises, while our daemons are stopped; returns what was kept.
+fn conform(bench: &mut Bench) -> Outcome<Vec<String>> {
+    say("radio: what every radio promises, over BlueZ");
+    let program = super::echo::program(bench)?;
+    for board in [&mut bench.payer, &mut bench.payee] {
+        board.must("systemctl stop blepayd")?;
+    }
+    let serving = bench.payee.start(&format!("{program} radio serve"))?;
+    let visited = bench
+        .payer
+        .run(&format!("{program} radio visit"), CONFORM_LIMIT)?;
+    expect_that(visited.code == 0, || {
+        format!("BlueZ does not keep what a radio promises: {visited:?}")
+    })?;
+    let _served = bench.payee.must_end(&serving, CONFORM_LIMIT)?;
+    for board in [&mut bench.payer, &mut bench.payee] {
+        board.must_within("systemctl start blepayd", CONFORM_LIMIT)?;
+    }
+
+    Ok(visited.stdout.lines().map(str::to_owned).collect())
 }
 
 fn pay_once(bench: &mut Bench, payee: &str) -> Outcome<()> {

@@ -10,6 +10,7 @@
 )]
 
 mod bank;
+pub mod conformance;
 mod device;
 pub mod lists;
 pub mod provider;
