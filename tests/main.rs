@@ -6,3 +6,4 @@ mod ends;
 mod oem;
 mod packages;
 mod promises;
+mod sentences;
