@@ -8,7 +8,7 @@ use ble_proto::limits::{
     LEAVE_MS_MAX,
 };
 use ble_proto::message::{Message, RefuseReason};
-use ble_proto::payment::payee::{Effect, LinkId, Payee};
+use ble_proto::payment::payee::{LinkId, Payee, PayeeEffect};
 use ble_proto::payment::payer::Outcome;
 use ops_proto::message::{ListVersion, ListsHeld, ProviderList};
 
@@ -130,7 +130,7 @@ fn who_says_nothing_after_the_receipt_is_waited_for_no_longer_than_the_limits_na
     assert!(
         pair.payee_log
             .iter()
-            .any(|effect| matches!(effect, Effect::Disconnect { .. }))
+            .any(|effect| matches!(effect, PayeeEffect::Disconnect { .. }))
     );
 }
 
@@ -251,7 +251,7 @@ fn a_sender_that_the_lists_name_gets_no_lock() {
             !pair
                 .payee_log
                 .iter()
-                .any(|effect| matches!(effect, Effect::Locked { .. }))
+                .any(|effect| matches!(effect, PayeeEffect::Locked { .. }))
         );
     }
 }
@@ -360,10 +360,10 @@ fn after_the_receipt_what_is_not_awaited_or_not_known_ends_the_link_without_a_wo
     }
 }
 
-fn has_hung_up(effects: &[Effect]) -> bool {
+fn has_hung_up(effects: &[PayeeEffect]) -> bool {
     effects
         .iter()
-        .any(|effect| matches!(effect, Effect::Disconnect { .. }))
+        .any(|effect| matches!(effect, PayeeEffect::Disconnect { .. }))
 }
 
 #[test]

@@ -5,8 +5,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use ble_proto::error::{Failure, Misbehaviour};
 use ble_proto::limits::{CHUNK_SIZE_MAX, CHUNK_SIZE_MIN};
-use ble_proto::payment::payee::Effect;
-use ble_proto::payment::payer::{Outcome, Purpose};
+use ble_proto::payment::payee::{PayeeEffect, PayeeRecord};
+use ble_proto::payment::payer::{Outcome, PayerRecord, Purpose};
 use ops_proto::Signed;
 use ops_proto::pay_verify::PayVerifyRefused;
 
@@ -215,12 +215,8 @@ fn a_payment_that_is_held_already_gets_the_same_receipt_again() {
     let mut again = Vec::new();
     for _ in 0..3 {
         // as if the receipt had never come
-        pair.payer_disk.retain(|record| {
-            !matches!(
-                record,
-                ble_proto::payment::payer::Record::ReceiptReceived { .. }
-            )
-        });
+        pair.payer_disk
+            .retain(|record| !matches!(record, PayerRecord::ReceiptReceived { .. }));
         assert_eq!(pair.resume(), Outcome::Resumed { answered: 1 });
         again.push(pair.payer_disk.last().cloned());
     }
@@ -236,7 +232,7 @@ fn a_browser_on_a_slow_disk_has_time_for_each_of_its_payments() {
     for id in 1..=3 {
         let signed = Box::new(pair.world.pair(id));
         pair.payer_disk
-            .push(ble_proto::payment::payer::Record::PaymentSigned { pair: signed });
+            .push(PayerRecord::PaymentSigned { pair: signed });
     }
 
     assert_eq!(pair.resume(), Outcome::Resumed { answered: 3 });
@@ -294,7 +290,7 @@ fn a_payment_of_12_49_for_12_50_is_refused_by_name() {
     assert!(pair.credits.is_empty() && pair.payee_disk.is_empty());
     assert!(pair.payee_log.iter().any(|effect| matches!(
         effect,
-        Effect::PaymentRefused {
+        PayeeEffect::PaymentRefused {
             reason: Misbehaviour::Payment(PayVerifyRefused::OtherAmount),
             ..
         }
@@ -407,8 +403,8 @@ fn received(pair: &Pair) -> Vec<ops_proto::PaymentPair> {
     pair.payee_disk
         .iter()
         .filter_map(|record| match record {
-            ble_proto::payment::payee::Record::PaymentReceived { pair } => Some((**pair).clone()),
-            ble_proto::payment::payee::Record::ReceiptSigned { .. } => None,
+            PayeeRecord::PaymentReceived { pair } => Some((**pair).clone()),
+            PayeeRecord::ReceiptSigned { .. } => None,
         })
         .collect()
 }

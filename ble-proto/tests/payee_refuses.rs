@@ -3,7 +3,7 @@
 use ble_proto::error::{Failure, Misbehaviour, Waiting};
 use ble_proto::limits::LOCK_MS_MAX;
 use ble_proto::message::{Message, RefuseReason, Resume, Reveal};
-use ble_proto::payment::payee::{Effect, Payee};
+use ble_proto::payment::payee::{Payee, PayeeEffect};
 use ops_proto::pay_verify::PayVerifyRefused;
 use ops_proto::{RequestId, SecretKey, Signed};
 
@@ -55,7 +55,7 @@ pub(crate) fn payee_in(world: &World, waiting: Waiting) -> (Payee, PayerPuppet) 
     if waiting == Waiting::Gossip {
         payee.handle_synced(ble_proto::durable::Seq(1), START);
         let credit = effects(&mut payee).iter().find_map(|effect| match effect {
-            Effect::Credit { credit, .. } => Some(*credit),
+            PayeeEffect::Credit { credit, .. } => Some(*credit),
             _ => None,
         });
         let receipt = world.receipt(world.pair(1).hash());
@@ -101,7 +101,7 @@ fn a_payee_refuses_every_illegal_message_in_every_state_by_name() {
             assert!(
                 !effects
                     .iter()
-                    .any(|effect| matches!(effect, Effect::Append { .. })),
+                    .any(|effect| matches!(effect, PayeeEffect::Append { .. })),
                 "nothing is kept"
             );
             if let Some(code) = expected.abort_code() {
@@ -172,17 +172,17 @@ fn a_payee_keeps_only_payments_that_verify_and_are_for_this_device() {
 
         let effects = effects(&mut payee);
         assert!(effects.iter().any(
-            |effect| matches!(effect, Effect::PaymentRefused { reason, .. } if *reason == refused)
+            |effect| matches!(effect, PayeeEffect::PaymentRefused { reason, .. } if *reason == refused)
         ));
         assert!(
             effects
                 .iter()
-                .any(|effect| matches!(effect, Effect::Unlocked { .. }))
+                .any(|effect| matches!(effect, PayeeEffect::Unlocked { .. }))
         );
         assert!(
             !effects
                 .iter()
-                .any(|effect| matches!(effect, Effect::Append { .. }))
+                .any(|effect| matches!(effect, PayeeEffect::Append { .. }))
         );
         let said = puppet.hear(&effects, START);
         assert_eq!(said, [Message::Refuse(RefuseReason::Payment)]);
@@ -219,7 +219,7 @@ fn a_resumed_payment_for_another_device_is_refused_by_name_and_blocks_nothing() 
     let refused = effects(&mut payee);
     assert!(refused.iter().any(|effect| matches!(
         effect,
-        Effect::PaymentRefused {
+        PayeeEffect::PaymentRefused {
             reason: Misbehaviour::NotForThisDevice,
             ..
         }
@@ -233,7 +233,7 @@ fn a_resumed_payment_for_another_device_is_refused_by_name_and_blocks_nothing() 
     assert!(
         effects(&mut payee)
             .iter()
-            .any(|effect| matches!(effect, Effect::Append { .. }))
+            .any(|effect| matches!(effect, PayeeEffect::Append { .. }))
     );
 }
 
@@ -256,11 +256,10 @@ fn a_sender_who_cannot_pay_is_refused_before_the_lock() {
         puppet.send(&mut payee, &Message::Reveal(Box::new(reveal)), START);
 
         let effects = effects(&mut payee);
-        assert!(
-            !effects
-                .iter()
-                .any(|effect| matches!(effect, Effect::Locked { .. } | Effect::ShowCode { .. }))
-        );
+        assert!(!effects.iter().any(|effect| matches!(
+            effect,
+            PayeeEffect::Locked { .. } | PayeeEffect::ShowCode { .. }
+        )));
         assert_eq!(
             puppet.hear(&effects, START),
             [Message::Refuse(RefuseReason::Sender)]
@@ -295,7 +294,7 @@ fn a_receipt_that_a_third_party_would_refuse_is_not_sent() {
     let (mut payee, mut puppet) = payee_in(&world, Waiting::Collection);
     payee.handle_synced(ble_proto::durable::Seq(1), START);
     let credit = effects(&mut payee).iter().find_map(|effect| match effect {
-        Effect::Credit { credit, .. } => Some(*credit),
+        PayeeEffect::Credit { credit, .. } => Some(*credit),
         _ => None,
     });
 
@@ -307,7 +306,7 @@ fn a_receipt_that_a_third_party_would_refuse_is_not_sent() {
     assert!(
         !effects
             .iter()
-            .any(|effect| matches!(effect, Effect::Append { .. }))
+            .any(|effect| matches!(effect, PayeeEffect::Append { .. }))
     );
 }
 
@@ -320,7 +319,7 @@ fn a_payee_waits_until_its_own_record_is_on_disk_not_an_earlier_one() {
     assert!(effects(&mut payee).is_empty(), "the payment is record 1");
     payee.handle_synced(seq(1), START);
     let credit = effects(&mut payee).iter().find_map(|effect| match effect {
-        Effect::Credit { credit, .. } => Some(*credit),
+        PayeeEffect::Credit { credit, .. } => Some(*credit),
         _ => None,
     });
 
@@ -352,7 +351,7 @@ fn a_payment_that_comes_on_two_links_is_credited_once_and_answered_on_both() {
     let credits: Vec<_> = effects(&mut payee)
         .iter()
         .filter_map(|effect| match effect {
-            Effect::Credit { credit, .. } => Some(*credit),
+            PayeeEffect::Credit { credit, .. } => Some(*credit),
             _ => None,
         })
         .collect();
@@ -399,7 +398,7 @@ fn a_payment_for_a_request_under_a_providers_earlier_certificate_is_taken() {
     assert!(
         effects
             .iter()
-            .any(|effect| matches!(effect, Effect::Append { .. }))
+            .any(|effect| matches!(effect, PayeeEffect::Append { .. }))
     );
 }
 
@@ -471,9 +470,9 @@ fn reveal(
     puppet.hear(&effects(payee), now)
 }
 
-fn failure(effects: &[Effect]) -> Option<Failure> {
+fn failure(effects: &[PayeeEffect]) -> Option<Failure> {
     effects.iter().find_map(|effect| match effect {
-        Effect::LinkFailed { failure, .. } => Some(*failure),
+        PayeeEffect::LinkFailed { failure, .. } => Some(*failure),
         _ => None,
     })
 }

@@ -4,7 +4,8 @@
 use ble_proto::error::{ApprovalRefused, Failure, Misbehaviour, Waiting};
 use ble_proto::message::{AbortCode, Locked, Message, Offer};
 use ble_proto::payment::payer::{
-    self, Approval, Approver, Expected, KnownPayee, Outcome, Purpose, Reveals,
+    self, Approval, Approver, Expected, KnownPayee, Outcome, PayerEffect, PayerRecord, Purpose,
+    Reveals,
 };
 use ops_proto::message::NoiseKey;
 use ops_proto::pay_verify::PayVerifyRefused;
@@ -155,7 +156,7 @@ fn assert_failed(
             !puppet
                 .effects
                 .iter()
-                .any(|effect| matches!(effect, payer::Effect::InvokePay { .. })),
+                .any(|effect| matches!(effect, PayerEffect::InvokePay { .. })),
             "nothing is debited"
         );
     }
@@ -355,7 +356,7 @@ fn an_approval_for_anything_else_than_the_offer_is_refused_by_name() {
             assert_eq!(outcome, Some(Outcome::Failed(Failure::Approval(refused))));
             assert!(!puppet.effects.iter().any(|effect| matches!(
                 effect,
-                payer::Effect::Append { .. } | payer::Effect::InvokePay { .. }
+                PayerEffect::Append { .. } | PayerEffect::InvokePay { .. }
             )));
         }
     }
@@ -466,7 +467,7 @@ fn a_payer_waits_until_its_own_record_is_on_disk_not_an_earlier_one() {
         puppet
             .effects
             .iter()
-            .any(|effect| matches!(effect, payer::Effect::InvokePay { .. }))
+            .any(|effect| matches!(effect, PayerEffect::InvokePay { .. }))
     };
 
     let mut puppet = payer_in(&world, Waiting::Approval);
@@ -495,10 +496,10 @@ fn a_payer_waits_until_its_own_record_is_on_disk_not_an_earlier_one() {
     assert!(matches!(puppet.outcome(), Some(Outcome::Paid { .. })));
 }
 
-fn has_appended(effects: &[payer::Effect]) -> bool {
+fn has_appended(effects: &[PayerEffect]) -> bool {
     effects
         .iter()
-        .any(|effect| matches!(effect, payer::Effect::Append { .. }))
+        .any(|effect| matches!(effect, PayerEffect::Append { .. }))
 }
 
 #[test]
@@ -602,8 +603,8 @@ fn to_decline_after_the_ta_was_asked_changes_nothing() {
     assert_eq!(puppet.outcome(), None);
     assert!(puppet.effects.iter().any(|effect| matches!(
         effect,
-        payer::Effect::Append {
-            record: payer::Record::PaymentSigned { .. },
+        PayerEffect::Append {
+            record: PayerRecord::PaymentSigned { .. },
             ..
         }
     )));

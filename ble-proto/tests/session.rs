@@ -8,7 +8,7 @@ use ble_proto::frame::{
 use ble_proto::info::{INFO_BYTES, Info};
 use ble_proto::limits::{FRAMES_PER_MESSAGE_MAX, MESSAGE_SIZE_MAX};
 use ble_proto::message::{Message, Reveal};
-use ble_proto::payment::payee::{Effect, Payee};
+use ble_proto::payment::payee::{Payee, PayeeEffect};
 use ble_proto::payment::payer::{Expected, Payer, Purpose};
 use ble_proto::session::{
     Entropy, Hello, Initiator, NoiseSecret, Responder, SessionError, UriSecret,
@@ -100,11 +100,10 @@ fn a_nonce_that_was_not_committed_to_shows_no_code_and_locks_nothing() {
     let reveal = Message::Reveal(Box::new(Reveal { nonce, sender }));
     puppet.send(&mut payee, &reveal, START);
 
-    assert!(
-        !effects(&mut payee)
-            .iter()
-            .any(|effect| matches!(effect, Effect::ShowCode { .. } | Effect::Locked { .. }))
-    );
+    assert!(!effects(&mut payee).iter().any(|effect| matches!(
+        effect,
+        PayeeEffect::ShowCode { .. } | PayeeEffect::Locked { .. }
+    )));
 }
 
 #[test]
@@ -129,11 +128,11 @@ fn a_request_opened_by_uri_does_not_answer_nx_and_an_announced_one_no_uri() {
         assert!(
             !effects
                 .iter()
-                .any(|effect| matches!(effect, Effect::Transmit { .. }))
+                .any(|effect| matches!(effect, PayeeEffect::Transmit { .. }))
         );
         assert!(effects.iter().any(|effect| matches!(
             effect,
-            Effect::LinkFailed {
+            PayeeEffect::LinkFailed {
                 failure: Failure::UnknownRequest,
                 ..
             }
@@ -158,11 +157,11 @@ fn only_who_has_the_secret_of_the_uri_gets_an_answer() {
     assert!(
         !effects
             .iter()
-            .any(|effect| matches!(effect, Effect::Transmit { .. }))
+            .any(|effect| matches!(effect, PayeeEffect::Transmit { .. }))
     );
     assert!(effects.iter().any(|effect| matches!(
         effect,
-        Effect::LinkFailed {
+        PayeeEffect::LinkFailed {
             failure: Failure::Session(SessionError::HandshakeFailed),
             ..
         }

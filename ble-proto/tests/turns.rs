@@ -7,7 +7,7 @@ use ble_proto::limits::{
     LEAVE_MS_MAX, LINKS_MAX, LOCK_MS_MAX, MESSAGE_SIZE_MAX, PAID_LINGER_MS, REVEALS_MAX,
 };
 use ble_proto::message::{Message, RefuseReason, Resume, Reveal, Standing};
-use ble_proto::payment::payee::{Effect, LinkId, NotCredited, OpenRefused, Payee};
+use ble_proto::payment::payee::{LinkId, NotCredited, OpenRefused, Payee, PayeeEffect};
 use ble_proto::payment::payer::{Outcome, Purpose};
 use ble_proto::time::Instant;
 
@@ -25,7 +25,12 @@ fn announced(world: &World) -> Payee {
 }
 
 /// Commits, hears the offer, and sends flight ③.
-fn choose(payee: &mut Payee, world: &World, link: u64, now: Instant) -> (PayerPuppet, Vec<Effect>) {
+fn choose(
+    payee: &mut Payee,
+    world: &World,
+    link: u64,
+    now: Instant,
+) -> (PayerPuppet, Vec<PayeeEffect>) {
     let mut puppet = PayerPuppet::connect(payee, link, now);
     puppet.commit(payee, tag(1), now);
     puppet.hear(&effects(payee), now);
@@ -41,15 +46,15 @@ fn reveal(payee: &mut Payee, world: &World, puppet: &mut PayerPuppet, now: Insta
     puppet.send(payee, &Message::Reveal(Box::new(reveal)), now);
 }
 
-fn failure_of(effects: &[Effect], id: LinkId) -> Option<Failure> {
+fn failure_of(effects: &[PayeeEffect], id: LinkId) -> Option<Failure> {
     effects.iter().find_map(|effect| match effect {
-        Effect::LinkFailed { link, failure } if *link == id => Some(*failure),
+        PayeeEffect::LinkFailed { link, failure } if *link == id => Some(*failure),
         _ => None,
     })
 }
 
-fn has_unlocked(effects: &[Effect]) -> bool {
-    effects.contains(&Effect::Unlocked { tag: tag(1) })
+fn has_unlocked(effects: &[PayeeEffect]) -> bool {
+    effects.contains(&PayeeEffect::Unlocked { tag: tag(1) })
 }
 
 // --- locks
@@ -62,7 +67,7 @@ fn one_session_holds_a_request_and_the_others_hear_busy() {
     assert!(
         first
             .iter()
-            .any(|effect| matches!(effect, Effect::Locked { .. }))
+            .any(|effect| matches!(effect, PayeeEffect::Locked { .. }))
     );
 
     let (mut second, heard) = choose(&mut payee, &world, 2, START.after_ms(1000));
@@ -71,7 +76,7 @@ fn one_session_holds_a_request_and_the_others_hear_busy() {
     assert!(
         !heard
             .iter()
-            .any(|effect| matches!(effect, Effect::ShowCode { .. }))
+            .any(|effect| matches!(effect, PayeeEffect::ShowCode { .. }))
     );
 }
 
@@ -88,7 +93,7 @@ fn a_lock_ends_with_its_session_and_the_next_payer_gets_it() {
     assert!(
         heard
             .iter()
-            .any(|effect| matches!(effect, Effect::Locked { .. }))
+            .any(|effect| matches!(effect, PayeeEffect::Locked { .. }))
     );
 }
 
@@ -136,7 +141,7 @@ fn who_locked_a_request_may_pay_it_after_it_was_closed() {
     assert!(
         effects
             .iter()
-            .any(|effect| matches!(effect, Effect::Append { .. }))
+            .any(|effect| matches!(effect, PayeeEffect::Append { .. }))
     );
 }
 
@@ -156,7 +161,7 @@ fn a_request_is_awaited_from_its_lock_to_its_answer_also_when_it_was_closed() {
     assert_eq!(payee.awaited(), [request]);
 
     let credit = effects(&mut payee).iter().find_map(|effect| match effect {
-        Effect::Credit { credit, .. } => Some(*credit),
+        PayeeEffect::Credit { credit, .. } => Some(*credit),
         _ => None,
     });
     payee.handle_credited(credit.expect("it is on disk"), Err(NotCredited), START);
@@ -208,7 +213,7 @@ fn assert_resume_is_taken(
     assert!(
         effects
             .iter()
-            .any(|effect| matches!(effect, Effect::Append { .. }))
+            .any(|effect| matches!(effect, PayeeEffect::Append { .. }))
     );
 }
 
@@ -228,7 +233,7 @@ fn a_paid_request_lingers_for_its_payer_and_is_then_not_advertised() {
 
     pair.run_for(PAID_LINGER_MS);
     assert!(pair.now > paid_at);
-    assert!(pair.payee_log.contains(&Effect::Advertise(Vec::new())));
+    assert!(pair.payee_log.contains(&PayeeEffect::Advertise(Vec::new())));
 }
 
 #[test]
@@ -288,7 +293,7 @@ fn a_request_that_was_paid_before_a_restart_is_shown_but_cannot_be_chosen() {
         [Message::Refuse(RefuseReason::Paid)]
     );
     payee.handle_timeout(START.after_ms(PAID_LINGER_MS));
-    assert!(effects(&mut payee).contains(&Effect::Advertise(Vec::new())));
+    assert!(effects(&mut payee).contains(&PayeeEffect::Advertise(Vec::new())));
 }
 
 #[test]
@@ -348,7 +353,7 @@ fn a_payer_who_was_answered_and_does_not_leave_is_left() {
     payee.handle_timeout(START.after_ms(1000 + LEAVE_MS_MAX));
 
     let ended = effects(&mut payee);
-    assert_eq!(ended, [Effect::Disconnect { link: LinkId(2) }]);
+    assert_eq!(ended, [PayeeEffect::Disconnect { link: LinkId(2) }]);
 }
 
 #[test]
@@ -474,7 +479,7 @@ fn twenty_committed_handshakes_one_per_second_then_the_till_moves_to_a_uri() {
         let effects = effects(&mut payee);
         let offers = puppet.hear(&effects, now).len();
         answered += offers;
-        let is_told = effects.contains(&Effect::FloodedUseUri { tag: tag(1) });
+        let is_told = effects.contains(&PayeeEffect::FloodedUseUri { tag: tag(1) });
         told += u32::from(is_told);
         if link == u64::from(COMMITTED_HANDSHAKES_MAX) {
             assert!(is_told);
@@ -564,7 +569,7 @@ fn a_second_committed_handshake_waits_for_its_second() {
     payee.handle_timeout(due);
     let answered = effects(&mut payee)
         .iter()
-        .any(|effect| matches!(effect, Effect::Transmit { link, .. } if *link == LinkId(2)));
+        .any(|effect| matches!(effect, PayeeEffect::Transmit { link, .. } if *link == LinkId(2)));
     assert!(answered);
 }
 
@@ -591,7 +596,7 @@ fn a_uri_goes_before_nx_when_handshakes_are_short() {
     let answered: Vec<_> = effects(&mut payee)
         .iter()
         .filter_map(|effect| match effect {
-            Effect::Transmit { link, .. } => Some(*link),
+            PayeeEffect::Transmit { link, .. } => Some(*link),
             _ => None,
         })
         .collect();
@@ -621,7 +626,7 @@ fn strangers_on_all_links_do_not_shut_the_till() {
     assert!(
         taken
             .iter()
-            .any(|effect| matches!(effect, Effect::Append { .. }))
+            .any(|effect| matches!(effect, PayeeEffect::Append { .. }))
     );
 }
 
@@ -640,7 +645,7 @@ fn a_ninth_link_waits_when_all_eight_are_about_to_pay() {
         assert!(
             effects(&mut payee)
                 .iter()
-                .any(|effect| matches!(effect, Effect::Locked { .. }))
+                .any(|effect| matches!(effect, PayeeEffect::Locked { .. }))
         );
     }
 
@@ -648,7 +653,7 @@ fn a_ninth_link_waits_when_all_eight_are_about_to_pay() {
 
     assert_eq!(
         effects(&mut payee),
-        [Effect::Disconnect { link: LinkId(9) }]
+        [PayeeEffect::Disconnect { link: LinkId(9) }]
     );
 }
 

@@ -11,9 +11,12 @@ use ble_proto::durable::Seq;
 use ble_proto::frame::ChunkSize;
 use ble_proto::gossip::{GossipItem, Holding};
 use ble_proto::info::INFO_BYTES;
-use ble_proto::payment::payee::{self, CreditId, LinkId, NotCredited, OwnKey, Payee};
+use ble_proto::payment::payee::{
+    self, CreditId, LinkId, NotCredited, OwnKey, Payee, PayeeEffect, PayeeRecord,
+};
 use ble_proto::payment::payer::{
-    self, Approval, Approver, Offered, Outcome, Payer, Purpose, Reveals, Unsettled, Visit,
+    self, Approval, Approver, Offered, Outcome, Payer, PayerEffect, PayerRecord, Purpose, Reveals,
+    Unsettled, Visit,
 };
 use ble_proto::time::Instant;
 use ops_proto::message::{CertificateChain, Payment, ReceivedPayment, RequestPayment};
@@ -114,15 +117,15 @@ pub(crate) struct Pair {
     pub(crate) offers: Vec<Offered>,
     pub(crate) payer_codes: Vec<Code>,
     pub(crate) payee_codes: Vec<Code>,
-    pub(crate) payee_log: Vec<payee::Effect>,
+    pub(crate) payee_log: Vec<PayeeEffect>,
     pub(crate) not_settled: Vec<Digest>,
     pub(crate) frames: Vec<(Direction, usize)>,
     pub(crate) approved_at_frame: Option<usize>,
     // the two disks
-    pub(crate) payer_disk: Vec<payer::Record>,
-    pub(crate) payee_disk: Vec<payee::Record>,
-    payer_written: Vec<(Seq, payer::Record)>,
-    payee_written: Vec<(Seq, payee::Record)>,
+    pub(crate) payer_disk: Vec<PayerRecord>,
+    pub(crate) payee_disk: Vec<PayeeRecord>,
+    payer_written: Vec<(Seq, PayerRecord)>,
+    payee_written: Vec<(Seq, PayeeRecord)>,
     // the two TAs
     pub(crate) debits: BTreeMap<RequestId, Signed<Payment>>,
     pub(crate) credits: BTreeMap<Digest, Signed<ReceivedPayment>>,
@@ -269,7 +272,7 @@ impl Pair {
     pub(crate) fn unsettled(&self) -> Vec<Unsettled> {
         let is_settled = |payment: &Digest| {
             self.payer_disk.iter().any(|record| {
-                matches!(record, payer::Record::ReceiptReceived { payment: settled, .. } if settled == payment)
+                matches!(record, PayerRecord::ReceiptReceived { payment: settled, .. } if settled == payment)
             })
         };
         self.signed_pairs()
@@ -283,7 +286,7 @@ impl Pair {
 
     pub(crate) fn signed_pairs(&self) -> impl Iterator<Item = &PaymentPair> {
         self.payer_disk.iter().filter_map(|record| match record {
-            payer::Record::PaymentSigned { pair } => Some(&**pair),
+            PayerRecord::PaymentSigned { pair } => Some(&**pair),
             _ => None,
         })
     }
@@ -361,7 +364,7 @@ impl Pair {
         for payment in self.debits.values() {
             let known = self.signed_pairs().any(|pair| pair.payment == *payment);
             let request = self.payer_disk.iter().find_map(|record| match record {
-                payer::Record::Intent { request, .. }
+                PayerRecord::Intent { request, .. }
                     if request.hash() == payment.body().request_hash =>
                 {
                     Some((**request).clone())
@@ -375,7 +378,7 @@ impl Pair {
                 payment: payment.clone(),
                 request: request.expect("no debit without an intent on disk"),
             };
-            self.payer_disk.push(payer::Record::PaymentSigned {
+            self.payer_disk.push(PayerRecord::PaymentSigned {
                 pair: Box::new(pair),
             });
             return self.recover_from_ta();
@@ -448,7 +451,7 @@ impl Pair {
                     .into_iter()
                     .partition(|(written, _)| *written <= seq);
                 self.payee_written = rest;
-                let synced: Vec<(Seq, payee::Record)> = synced;
+                let synced: Vec<(Seq, PayeeRecord)> = synced;
                 self.payee_disk
                     .extend(synced.into_iter().map(|(_, record)| record));
                 self.payee.handle_synced(seq, now);
@@ -464,7 +467,7 @@ impl Pair {
                     .into_iter()
                     .partition(|(written, _)| *written <= seq);
                 self.payer_written = rest;
-                let synced: Vec<(Seq, payer::Record)> = synced;
+                let synced: Vec<(Seq, PayerRecord)> = synced;
                 self.payer_disk
                     .extend(synced.into_iter().map(|(_, record)| record));
                 self.with_payer(|payer, _| payer.handle_synced(seq, now));
@@ -499,19 +502,19 @@ impl Pair {
         }
     }
 
-    fn do_payee(&mut self, effect: payee::Effect) {
+    fn do_payee(&mut self, effect: PayeeEffect) {
         self.payee_log.push(effect.clone());
         match effect {
-            payee::Effect::Transmit { link, frame } if self.link == Some(link) => {
+            PayeeEffect::Transmit { link, frame } if self.link == Some(link) => {
                 self.fly(Direction::ToPayer, link, frame);
             }
-            payee::Effect::Disconnect { link } if self.link == Some(link) => {
+            PayeeEffect::Disconnect { link } if self.link == Some(link) => {
                 self.link = None;
                 // what was notified before still arrives
                 self.push(self.air.delay_ms + 1, Event::PayerHearsDown(link));
             }
-            payee::Effect::Append { seq, record } => {
-                if let payee::Record::PaymentReceived { pair } = &record {
+            PayeeEffect::Append { seq, record } => {
+                if let PayeeRecord::PaymentReceived { pair } = &record {
                     assert!(
                         self.signed_pairs().any(|signed| signed == &**pair),
                         "a payment leaves only after its record is on disk"
@@ -520,22 +523,22 @@ impl Pair {
                 self.payee_written.push((seq, record));
                 self.push(self.air.disk_ms, Event::PayeeSynced(seq));
             }
-            payee::Effect::Credit { credit, pair } => {
+            PayeeEffect::Credit { credit, pair } => {
                 let payment = pair.hash();
                 assert!(
-                    self.is_on_payee_disk(|record| matches!(record, payee::Record::PaymentReceived { pair } if pair.hash() == payment)),
+                    self.is_on_payee_disk(|record| matches!(record, PayeeRecord::PaymentReceived { pair } if pair.hash() == payment)),
                     "a payment is credited only after its record is on disk"
                 );
                 let receipt = self.credit(payment);
                 self.push(self.air.ta_ms, Event::Credited(credit, receipt));
             }
-            payee::Effect::ShowCode { code, .. } => self.payee_codes.push(code),
-            payee::Effect::GossipAsked { link, held } => {
+            PayeeEffect::ShowCode { code, .. } => self.payee_codes.push(code),
+            PayeeEffect::GossipAsked { link, held } => {
                 self.payee_asked.push(*held);
                 let (items, own) = (self.payee_passes_on.clone(), self.payee_holding.clone());
                 self.payee.handle_gossip_answer(link, items, own, self.now);
             }
-            payee::Effect::GossipHeard { link, item } => {
+            PayeeEffect::GossipHeard { link, item } => {
                 self.payee_heard.push(item);
                 if self.refuses_gossip {
                     self.payee.handle_gossip_refused(link);
@@ -553,52 +556,52 @@ impl Pair {
         Some(self.credits.entry(payment).or_insert(receipt).clone())
     }
 
-    fn do_payer(&mut self, effect: payer::Effect) {
+    fn do_payer(&mut self, effect: PayerEffect) {
         match effect {
-            payer::Effect::Transmit(frame) => {
+            PayerEffect::Transmit(frame) => {
                 if let Some(link) = self.link {
                     self.fly(Direction::ToPayee, link, frame);
                 }
             }
-            payer::Effect::Offer(offer) => self.choose(*offer),
-            payer::Effect::ShowCode(code) => self.payer_codes.push(code),
-            payer::Effect::Locked(memo) => self.decide(memo.as_str()),
-            payer::Effect::Append { seq, record } => self.append_payer(seq, record),
-            payer::Effect::InvokePay { request, .. } => {
+            PayerEffect::Offer(offer) => self.choose(*offer),
+            PayerEffect::ShowCode(code) => self.payer_codes.push(code),
+            PayerEffect::Locked(memo) => self.decide(memo.as_str()),
+            PayerEffect::Append { seq, record } => self.append_payer(seq, record),
+            PayerEffect::InvokePay { request, .. } => {
                 let payment = self.debit(&request);
                 self.push(self.air.ta_ms, Event::Paid(payment));
             }
-            payer::Effect::ResumeNotSettled { payment } => self.not_settled.push(payment),
-            payer::Effect::Disconnect => {
+            PayerEffect::ResumeNotSettled { payment } => self.not_settled.push(payment),
+            PayerEffect::Disconnect => {
                 if let Some(id) = self.link.take() {
                     self.push(self.air.delay_ms + 1, Event::PayeeHearsDown(id));
                 }
             }
-            payer::Effect::ReceiptHeld { .. } => {
+            PayerEffect::ReceiptHeld { .. } => {
                 self.receipt_at = Some((self.now, self.frames.len()));
                 self.air = self.air_after_receipt.unwrap_or(self.air);
             }
-            payer::Effect::GossipAsked { .. } => {
+            PayerEffect::GossipAsked { .. } => {
                 let (items, now) = (self.payer_passes_on.clone(), self.now);
                 self.with_payer(|payer, _| payer.handle_gossip_answer(items, now));
             }
-            payer::Effect::GossipHeard { item } => {
+            PayerEffect::GossipHeard { item } => {
                 self.payer_heard.push(item);
                 if self.refuses_gossip {
                     self.with_payer(|payer, _| payer.handle_gossip_refused());
                 }
             }
-            payer::Effect::Done(outcome) => {
+            PayerEffect::Done(outcome) => {
                 self.ended_at = Some(self.now);
                 self.outcomes.push(outcome);
             }
         }
     }
 
-    fn append_payer(&mut self, seq: Seq, record: payer::Record) {
-        if let payer::Record::ReceiptReceived { payment, .. } = &record {
+    fn append_payer(&mut self, seq: Seq, record: PayerRecord) {
+        if let PayerRecord::ReceiptReceived { payment, .. } = &record {
             assert!(
-                self.is_on_payee_disk(|record| matches!(record, payee::Record::ReceiptSigned { payment: receipted, .. } if receipted == payment)),
+                self.is_on_payee_disk(|record| matches!(record, PayeeRecord::ReceiptSigned { payment: receipted, .. } if receipted == payment)),
                 "a receipt leaves only after its record is on disk"
             );
             assert!(
@@ -610,13 +613,13 @@ impl Pair {
         self.push(self.air.disk_ms, Event::PayerSynced(seq));
     }
 
-    fn is_on_payee_disk(&self, matches: impl Fn(&payee::Record) -> bool) -> bool {
+    fn is_on_payee_disk(&self, matches: impl Fn(&PayeeRecord) -> bool) -> bool {
         self.payee_disk.iter().any(matches)
     }
 
     fn debit(&mut self, request: &Signed<RequestPayment>) -> Option<Signed<Payment>> {
         assert!(
-            self.payer_disk.iter().any(|record| matches!(record, payer::Record::Intent { request: intent, .. } if **intent == *request)),
+            self.payer_disk.iter().any(|record| matches!(record, PayerRecord::Intent { request: intent, .. } if **intent == *request)),
             "the TA is asked only after the intent is on disk"
         );
         assert!(

@@ -5,8 +5,8 @@ use ble_proto::frame::{Assembler, ChunkSize, Progress, SessionTag, Splitter};
 use ble_proto::gatt::RequestTag;
 use ble_proto::info::Info;
 use ble_proto::message::{Message, Offer, SenderChain, Standing};
-use ble_proto::payment::payee::{self, LinkId, Payee};
-use ble_proto::payment::payer::{self, Payer, Purpose, Visit};
+use ble_proto::payment::payee::{LinkId, Payee, PayeeEffect};
+use ble_proto::payment::payer::{self, Payer, PayerEffect, Purpose, Visit};
 use ble_proto::session::{Channel, Entropy, HandshakeHash, Hello, Initiator, Responder};
 use ble_proto::time::Instant;
 use ble_proto::uri::PaymentUri;
@@ -112,10 +112,10 @@ impl PayerPuppet {
     }
 
     /// Takes what the payee wants done; returns what it said on this link.
-    pub(crate) fn hear(&mut self, effects: &[payee::Effect], now: Instant) -> Vec<Message> {
+    pub(crate) fn hear(&mut self, effects: &[PayeeEffect], now: Instant) -> Vec<Message> {
         let mut messages = Vec::new();
         for effect in effects {
-            let payee::Effect::Transmit { link, frame } = effect else {
+            let PayeeEffect::Transmit { link, frame } = effect else {
                 continue;
             };
             if *link != self.link {
@@ -158,7 +158,7 @@ pub(crate) struct PayeePuppet {
     responder: Option<Responder>,
     pub(crate) channel: Option<Channel>,
     pub(crate) said: Vec<Message>,
-    pub(crate) effects: Vec<payer::Effect>,
+    pub(crate) effects: Vec<PayerEffect>,
 }
 
 impl PayeePuppet {
@@ -253,14 +253,14 @@ impl PayeePuppet {
     pub(crate) fn outcome(&mut self) -> Option<payer::Outcome> {
         self.listen();
         self.effects.iter().find_map(|effect| match effect {
-            payer::Effect::Done(outcome) => Some(outcome.clone()),
+            PayerEffect::Done(outcome) => Some(outcome.clone()),
             _ => None,
         })
     }
 
     fn take_bytes(&mut self, now: Instant) -> Option<Vec<u8>> {
         while let Some(effect) = self.payer.poll_effect() {
-            let payer::Effect::Transmit(frame) = effect else {
+            let PayerEffect::Transmit(frame) = effect else {
                 self.effects.push(effect);
                 continue;
             };
@@ -299,7 +299,7 @@ pub(crate) fn chain(sender: CertificateChain, offer: &Offer) -> SenderChain {
 }
 
 /// All effects of a payee.
-pub(crate) fn effects(payee: &mut Payee) -> Vec<payee::Effect> {
+pub(crate) fn effects(payee: &mut Payee) -> Vec<PayeeEffect> {
     std::iter::from_fn(|| payee.poll_effect()).collect()
 }
 

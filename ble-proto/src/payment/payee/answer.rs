@@ -2,7 +2,7 @@
 
 use super::link::{Chooser, ExpectChoice, ExpectTurn, Link, Offered, State};
 use super::request::WayIn;
-use super::{Effect, LinkId, Payee};
+use super::{LinkId, Payee, PayeeEffect};
 use crate::code::PayeeNonce;
 use crate::error::Failure;
 use crate::frame::Splitter;
@@ -39,7 +39,7 @@ impl Payee {
             && request.is_flooded()
         {
             if request.tell_flood() {
-                self.effects.push_back(Effect::FloodedUseUri { tag });
+                self.effects.push_back(PayeeEffect::FloodedUseUri { tag });
             }
             return Err(Failure::Flooded);
         }

@@ -6,7 +6,7 @@ use ops_proto::certificate::Certificate;
 use ops_proto::message::ReceivedPayment;
 use ops_proto::{Digest, PaymentPair, Signed};
 
-use super::effect::{CreditAnswer, CreditId, Effect, LinkId, Record};
+use super::effect::{CreditAnswer, CreditId, LinkId, PayeeEffect, PayeeRecord};
 use crate::durable::{Durable, Pending, Seq, Sequence};
 use crate::limits::{COLLECTIONS_MAX, LINKS_MAX};
 use crate::message::Message;
@@ -62,7 +62,7 @@ impl Collections {
         (pair, sender_provider): (PaymentPair, &Signed<Certificate>),
         link: LinkId,
         sequence: &mut Sequence,
-        effects: &mut impl Extend<Effect>,
+        effects: &mut impl Extend<PayeeEffect>,
     ) -> Result<(), Full> {
         let payment = pair.hash();
         if let Some(same) = self.open.values_mut().find(|open| open.payment == payment) {
@@ -76,12 +76,12 @@ impl Collections {
             return Err(Full);
         }
         self.last = self.last.saturating_add(1);
-        let record = Record::PaymentReceived {
+        let record = PayeeRecord::PaymentReceived {
             pair: Box::new(pair.clone()),
         };
         let request = pair.request.hash();
         let (seq, pending) = sequence.append(pair);
-        effects.extend([Effect::Append { seq, record }]);
+        effects.extend([PayeeEffect::Append { seq, record }]);
         let collection = Collection {
             payment,
             sender_provider: sender_provider.clone(),
@@ -98,7 +98,7 @@ impl Collections {
     pub(super) fn handle_synced(
         &mut self,
         synced_up_to: Seq,
-        effects: &mut impl Extend<Effect>,
+        effects: &mut impl Extend<PayeeEffect>,
     ) -> Vec<Answered> {
         let mut answered = Vec::new();
         for (credit, collection) in &mut self.open {
@@ -135,7 +135,7 @@ impl Collections {
         credit: CreditId,
         answer: CreditAnswer,
         sequence: &mut Sequence,
-        effects: &mut impl Extend<Effect>,
+        effects: &mut impl Extend<PayeeEffect>,
     ) -> Option<Answered> {
         let collection = self.open.get_mut(&credit)?;
         let State::ExpectCredit(pair) = &collection.state else {
@@ -150,12 +150,12 @@ impl Collections {
             self.open.remove(&credit);
             return Some(answered);
         };
-        let record = Record::ReceiptSigned {
+        let record = PayeeRecord::ReceiptSigned {
             payment: collection.payment,
             receipt: Box::new(receipt.clone()),
         };
         let (seq, pending) = sequence.append(receipt);
-        effects.extend([Effect::Append { seq, record }]);
+        effects.extend([PayeeEffect::Append { seq, record }]);
         collection.state = State::ExpectReceiptDurable(pending);
 
         None
@@ -194,9 +194,9 @@ impl Collection {
 }
 
 /// The one place that asks for a credit: only for a payment that is on disk.
-fn credit_effect(credit: CreditId, durable: Durable<PaymentPair>) -> (Effect, PaymentPair) {
+fn credit_effect(credit: CreditId, durable: Durable<PaymentPair>) -> (PayeeEffect, PaymentPair) {
     let pair = durable.into_inner();
-    let effect = Effect::Credit {
+    let effect = PayeeEffect::Credit {
         credit,
         pair: Box::new(pair.clone()),
     };

@@ -19,7 +19,7 @@ pub struct CreditId(pub u64);
 
 /// What to do next, in the order in which [`super::Payee::poll_effect`] gives it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Effect {
+pub enum PayeeEffect {
     /// Notify this frame on `S2C`.
     Transmit {
         /// To whom.
@@ -44,7 +44,7 @@ pub enum Effect {
         /// The record's number.
         seq: Seq,
         /// The record.
-        record: Record,
+        record: PayeeRecord,
     },
     /// Credit the payment (`Collect` of the TA, or the client key's signature) and call
     /// [`super::Payee::handle_credited`]. Its record is on disk. For a payment that was credited
@@ -119,9 +119,9 @@ pub enum Effect {
     },
 }
 
-/// A fact for the journal.
+/// A fact for the payee's journal.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Record {
+pub enum PayeeRecord {
     /// A valid payment for a key of this device came. The same one may come again.
     PaymentReceived {
         /// P and R.
@@ -141,5 +141,5 @@ pub enum Record {
 #[error("the payment is kept but not credited here")]
 pub struct NotCredited;
 
-/// What the TA, or the client key, answered to [`Effect::Credit`].
+/// What the TA, or the client key, answered to [`PayeeEffect::Credit`].
 pub type CreditAnswer = Result<Signed<ReceivedPayment>, NotCredited>;

@@ -6,7 +6,7 @@ use ops_proto::{PaymentPair, Signed};
 
 use super::collection::Answered;
 use super::link::{After, Chooser, ExpectChoice, ExpectGossip, ExpectLeave, ExpectPayment, State};
-use super::{Effect, LinkId, OwnKey, Payee};
+use super::{LinkId, OwnKey, Payee, PayeeEffect};
 use crate::code::Code;
 use crate::error::{Failure, Misbehaviour, Waiting};
 use crate::limits::{LEAVE_MS_MAX, LOCK_MS_MAX, RESUMES_PER_SESSION_MAX};
@@ -37,7 +37,7 @@ impl Payee {
                 Ok(next) => next,
                 Err(failure) => {
                     self.effects
-                        .push_back(Effect::LinkFailed { link: id, failure });
+                        .push_back(PayeeEffect::LinkFailed { link: id, failure });
                     self.hang_up(id);
                     return Ok(());
                 }
@@ -64,7 +64,7 @@ impl Payee {
             .map(|request| request.open.tag);
         if let (Some(tag), Message::Received(_)) = (tag, &answered.message) {
             let payment = answered.payment;
-            self.effects.push_back(Effect::Paid { tag, payment });
+            self.effects.push_back(PayeeEffect::Paid { tag, payment });
         }
         let is_receipt = matches!(answered.message, Message::Received(_));
         for id in answered.links {
@@ -181,14 +181,14 @@ impl Payee {
         });
         let payer = sender.leaf.body().name.clone();
         if let Some(code) = code {
-            self.effects.push_back(Effect::ShowCode {
+            self.effects.push_back(PayeeEffect::ShowCode {
                 link: id,
                 tag,
                 code,
                 payer: payer.clone(),
             });
         }
-        self.effects.push_back(Effect::Locked {
+        self.effects.push_back(PayeeEffect::Locked {
             tag,
             link: id,
             payer,
@@ -254,7 +254,7 @@ impl Payee {
             Ok(()) => self.collect(id, (resume.pair, &provider), After::GoOn(state), now),
             Err(reason) => {
                 self.effects
-                    .push_back(Effect::PaymentRefused { link: id, reason });
+                    .push_back(PayeeEffect::PaymentRefused { link: id, reason });
                 self.say(id, &Message::Refuse(RefuseReason::Payment))?;
                 Ok(State::ExpectChoice(state.renewed(now)))
             }
@@ -339,7 +339,7 @@ impl Payee {
         now: Instant,
     ) -> Result<State, Failure> {
         self.effects
-            .push_back(Effect::PaymentRefused { link: id, reason });
+            .push_back(PayeeEffect::PaymentRefused { link: id, reason });
         self.say(id, &Message::Refuse(class))?;
         self.unlock(id);
 

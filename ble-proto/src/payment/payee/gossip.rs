@@ -1,7 +1,7 @@
 //! ⑦ to ⑨: deny-lists, once the receipt is on its way. Nothing here touches a payment.
 
 use super::link::{ExpectGossip, Gossip, State};
-use super::{Effect, LinkId, Payee};
+use super::{LinkId, Payee, PayeeEffect};
 use crate::error::{Failure, Misbehaviour, Waiting};
 use crate::gossip::{Denied, GossipItem, Holding};
 use crate::limits::{GOSSIP_BAD_MAX, GOSSIP_ITEMS_MAX, GOSSIP_MS_MAX, LEAVE_MS_MAX};
@@ -15,8 +15,8 @@ impl Payee {
         self.denied = denied;
     }
 
-    /// Takes the answer to [`Effect::GossipAsked`]: what the payer lacks, the directory first, and what
-    /// this device holds. As much is sent as one visit allows.
+    /// Takes the answer to [`PayeeEffect::GossipAsked`]: what the payer lacks, the directory first, and
+    /// what this device holds. As much is sent as one visit allows.
     pub fn handle_gossip_answer(
         &mut self,
         id: LinkId,
@@ -50,8 +50,8 @@ impl Payee {
         }
     }
 
-    /// Takes note that something of [`Effect::GossipHeard`] was refused; who sends a second one is hung
-    /// up on.
+    /// Takes note that something of [`PayeeEffect::GossipHeard`] was refused; who sends a second one is
+    /// hung up on.
     pub fn handle_gossip_refused(&mut self, id: LinkId) {
         let Some(link) = self.links.get_mut(&id) else {
             return;
@@ -77,7 +77,7 @@ impl Payee {
                 state.gossip = Gossip::Asked;
                 state.deadline = now.after_ms(GOSSIP_MS_MAX);
                 self.effects
-                    .push_back(Effect::GossipAsked { link: id, held });
+                    .push_back(PayeeEffect::GossipAsked { link: id, held });
                 return Ok(State::ExpectGossip(state));
             }
             (Message::Directory(directory), Gossip::Answered) => GossipItem::Directory(directory),
@@ -89,7 +89,7 @@ impl Payee {
             return Err(Misbehaviour::BadGossip.into());
         }
         self.effects
-            .push_back(Effect::GossipHeard { link: id, item });
+            .push_back(PayeeEffect::GossipHeard { link: id, item });
 
         Ok(State::ExpectGossip(state))
     }

@@ -31,7 +31,7 @@ use ops_proto::{Digest, PublicKey, Signed};
 
 use bucket::TokenBucket;
 use collection::Collections;
-pub use effect::{CreditAnswer, CreditId, Effect, LinkId, NotCredited, Record};
+pub use effect::{CreditAnswer, CreditId, LinkId, NotCredited, PayeeEffect, PayeeRecord};
 use link::{ExpectHello, Link, Room, State};
 use request::Request;
 pub use request::{OpenRefused, OpenRequest, WayIn};
@@ -74,7 +74,7 @@ pub struct Payee {
     collections: Collections,
     handshakes: TokenBucket,
     sequence: Sequence,
-    effects: VecDeque<Effect>,
+    effects: VecDeque<PayeeEffect>,
     denied: Denied,
 }
 
@@ -178,7 +178,7 @@ impl Payee {
         }
         if self.links.len() >= LINKS_MAX {
             let Some(victim) = self.least_worth() else {
-                self.effects.push_back(Effect::Disconnect { link: id });
+                self.effects.push_back(PayeeEffect::Disconnect { link: id });
                 return;
             };
             self.fail(victim, Failure::Evicted);
@@ -228,7 +228,7 @@ impl Payee {
         }
     }
 
-    /// Takes the answer to [`Effect::Credit`].
+    /// Takes the answer to [`PayeeEffect::Credit`].
     pub fn handle_credited(&mut self, credit: CreditId, answer: CreditAnswer, now: Instant) {
         let answered =
             self.collections
@@ -263,7 +263,7 @@ impl Payee {
     }
 
     /// Returns the next thing to do, in order.
-    pub fn poll_effect(&mut self) -> Option<Effect> {
+    pub fn poll_effect(&mut self) -> Option<PayeeEffect> {
         self.effects.pop_front()
     }
 
@@ -330,7 +330,7 @@ impl Payee {
     /// Closes a link whose business is done.
     fn hang_up(&mut self, id: LinkId) {
         self.forget(id);
-        self.effects.push_back(Effect::Disconnect { link: id });
+        self.effects.push_back(PayeeEffect::Disconnect { link: id });
     }
 
     fn say(&mut self, id: LinkId, message: &Message) -> Result<(), Failure> {
@@ -345,7 +345,7 @@ impl Payee {
     fn transmit(&mut self, link: LinkId, frames: Vec<Vec<u8>>) {
         let effects = frames
             .into_iter()
-            .map(|frame| Effect::Transmit { link, frame });
+            .map(|frame| PayeeEffect::Transmit { link, frame });
         self.effects.extend(effects);
     }
 
@@ -362,8 +362,8 @@ impl Payee {
         }
         self.forget(id);
         self.effects
-            .push_back(Effect::LinkFailed { link: id, failure });
-        self.effects.push_back(Effect::Disconnect { link: id });
+            .push_back(PayeeEffect::LinkFailed { link: id, failure });
+        self.effects.push_back(PayeeEffect::Disconnect { link: id });
     }
 
     fn forget(&mut self, id: LinkId) {
@@ -379,7 +379,7 @@ impl Payee {
             if request.lock == Some(id) {
                 request.lock = None;
                 if request.lingers_until().is_none() {
-                    self.effects.push_back(Effect::Unlocked { tag: *tag });
+                    self.effects.push_back(PayeeEffect::Unlocked { tag: *tag });
                 }
             }
         }
@@ -387,7 +387,7 @@ impl Payee {
 
     fn advertise(&mut self) {
         let tags = self.requests.keys().copied().collect();
-        self.effects.push_back(Effect::Advertise(tags));
+        self.effects.push_back(PayeeEffect::Advertise(tags));
     }
 
     /// Forgets the oldest key that no open request needs, if there is no room for another.

@@ -6,7 +6,8 @@ use super::offer::VerifiedOffer;
 use super::pay::ExpectIntentDurable;
 use super::visit::RevealPermit;
 use super::{
-    Aim, Approval, Approver, Desk, Effect, KnownPayee, Outcome, Record, Reveals, State, unexpected,
+    Aim, Approval, Approver, Desk, KnownPayee, Outcome, PayerEffect, PayerRecord, Reveals, State,
+    unexpected,
 };
 use crate::code::{Code, OpenedNonce, PayerNonce};
 use crate::error::{ApprovalRefused, Failure, Misbehaviour, Waiting};
@@ -73,7 +74,7 @@ impl ExpectChoice {
                 };
                 let nonce = reveal(permit, nonce);
                 let code = Code::new(&self.offer.hash, &nonce, &self.offer.offer.nonce);
-                desk.effects.push_back(Effect::ShowCode(code));
+                desk.effects.push_back(PayerEffect::ShowCode(code));
                 Message::Reveal(Box::new(Reveal { nonce, sender }))
             }
         };
@@ -130,7 +131,7 @@ impl ExpectLocked {
         if memo_hash(&salt, memo.as_str()) != self.offer.offer.request.body().memo_hash {
             return State::ExpectLocked(self).fail(Misbehaviour::OtherMemo.into(), desk);
         }
-        desk.effects.push_back(Effect::Locked(memo));
+        desk.effects.push_back(PayerEffect::Locked(memo));
         let locked = LockHeld {
             ends: self.lock_ends.min(self.offer.expires),
         };
@@ -226,7 +227,7 @@ fn intend(
     if locked.is_over(now) {
         return desk.give_up(Failure::TimedOut(Waiting::Approval));
     }
-    let record = Record::Intent {
+    let record = PayerRecord::Intent {
         request: Box::new(offer.offer.request.clone()),
         provider: Box::new(offer.offer.provider.clone()),
     };

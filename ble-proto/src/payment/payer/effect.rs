@@ -13,7 +13,7 @@ use crate::session::Mode;
 
 /// What to do next, in the order in which [`super::Payer::poll_effect`] gives it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Effect {
+pub enum PayerEffect {
     /// Write this frame to `C2S`.
     Transmit(Vec<u8>),
     /// Show what is asked; while paying, wait for the choice and call
@@ -28,7 +28,7 @@ pub enum Effect {
         /// The record's number.
         seq: Seq,
         /// The record.
-        record: Record,
+        record: PayerRecord,
     },
     /// Ask the TA to pay; call [`super::Payer::handle_paid`] with its answer. Asked once.
     InvokePay {
@@ -91,9 +91,9 @@ pub struct Offered {
     pub provider: Signed<Certificate>,
 }
 
-/// A fact for the journal.
+/// A fact for the payer's journal.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Record {
+pub enum PayerRecord {
     /// The TA is about to be asked to pay this; space for the payment is reserved with it.
     Intent {
         /// R.
@@ -173,5 +173,5 @@ pub enum Outcome {
 #[error("the trusted application refused to pay")]
 pub struct PayRefused;
 
-/// What the TA answered to [`Effect::InvokePay`].
+/// What the TA answered to [`PayerEffect::InvokePay`].
 pub type PayAnswer = Result<Signed<Payment>, PayRefused>;

@@ -3,7 +3,7 @@
 use ops_proto::message::ReceivedPayment;
 use ops_proto::{PaymentPair, Signed};
 
-use super::{Desk, Effect, Outcome, State};
+use super::{Desk, Outcome, PayerEffect, State};
 use crate::gossip::{GossipItem, Holding};
 use crate::limits::{GOSSIP_BAD_MAX, GOSSIP_ITEMS_MAX, GOSSIP_MS_MAX};
 use crate::message::Message;
@@ -64,7 +64,7 @@ impl ExpectGossip {
             (Message::Piece(piece), Stage::Asked) => GossipItem::Piece(piece),
             (Message::Holding(held), Stage::Asked) => {
                 self.stage = Stage::Looking;
-                desk.effects.push_back(Effect::GossipAsked { held });
+                desk.effects.push_back(PayerEffect::GossipAsked { held });
                 return State::ExpectGossip(self);
             }
             // whatever it is, the payment is over
@@ -74,7 +74,7 @@ impl ExpectGossip {
         if self.items > GOSSIP_ITEMS_MAX {
             return self.end(desk);
         }
-        desk.effects.push_back(Effect::GossipHeard { item });
+        desk.effects.push_back(PayerEffect::GossipHeard { item });
 
         State::ExpectGossip(self)
     }

@@ -11,9 +11,9 @@
 //! ```
 //!
 //! The TA is asked only while the session is up, the request locked, the offer approved and the intent
-//! on disk: [`Effect::InvokePay`] is made from the four proofs. The payment leaves only when it is on
-//! disk. A link that goes before the TA was asked ends the visit; one that goes after it does not lose
-//! the payment.
+//! on disk: [`PayerEffect::InvokePay`] is made from the four proofs. The payment leaves only when it is
+//! on disk. A link that goes before the TA was asked ends the visit; one that goes after it does not
+//! lose the payment.
 
 mod choice;
 mod effect;
@@ -25,7 +25,7 @@ mod visit;
 
 use std::collections::VecDeque;
 
-pub use effect::{Effect, Offered, Outcome, PayAnswer, PayRefused, Record};
+pub use effect::{Offered, Outcome, PayAnswer, PayRefused, PayerEffect, PayerRecord};
 use state::{Aim, Desk, State, unexpected};
 pub use visit::{Approval, Approver, Expected, KnownPayee, Purpose, Reveals, Unsettled, Visit};
 
@@ -44,7 +44,7 @@ use crate::time::Instant;
 /// - `handle_*`: what happened on the link, on disk, in the TA, at the person's, on the clock;
 /// - `poll_*`: after each `handle_*`, [`Self::poll_effect`] until `None`, then [`Self::poll_timeout`].
 ///
-/// Effects are done in order; [`Effect::Done`] is the last. Once ended, everything is ignored.
+/// Effects are done in order; [`PayerEffect::Done`] is the last. Once ended, everything is ignored.
 #[derive(Debug)]
 pub struct Payer {
     state: State,
@@ -170,7 +170,7 @@ impl Payer {
         });
     }
 
-    /// Takes the TA's answer to [`Effect::InvokePay`].
+    /// Takes the TA's answer to [`PayerEffect::InvokePay`].
     pub fn handle_paid(&mut self, answer: PayAnswer) {
         self.step(|state, desk| {
             let State::ExpectSignature(state) = state else {
@@ -181,12 +181,12 @@ impl Payer {
         });
     }
 
-    /// Takes the answer to [`Effect::GossipAsked`]: what the payee lacks, the directory first.
+    /// Takes the answer to [`PayerEffect::GossipAsked`]: what the payee lacks, the directory first.
     pub fn handle_gossip_answer(&mut self, items: Vec<GossipItem>, now: Instant) {
         self.gossip(|state, desk| state.handle_answer(items, desk, now));
     }
 
-    /// Takes note that something of [`Effect::GossipHeard`] was refused; a second one ends the visit.
+    /// Takes note that something of [`PayerEffect::GossipHeard`] was refused; a second one ends the visit.
     pub fn handle_gossip_refused(&mut self) {
         self.gossip(gossip::ExpectGossip::handle_refused);
     }
@@ -211,7 +211,7 @@ impl Payer {
     }
 
     /// Returns the next thing to do, in order.
-    pub fn poll_effect(&mut self) -> Option<Effect> {
+    pub fn poll_effect(&mut self) -> Option<PayerEffect> {
         self.desk.effects.pop_front()
     }
 

@@ -9,7 +9,8 @@ use ops_proto::pay_verify::verify_request;
 
 use super::choice::ExpectChoice;
 use super::{
-    Aim, Desk, Effect, Expected, Offered, Outcome, Purpose, Record, State, Unsettled, unexpected,
+    Aim, Desk, Expected, Offered, Outcome, PayerEffect, PayerRecord, Purpose, State, Unsettled,
+    unexpected,
 };
 use crate::code::PayerNonce;
 use crate::error::{Failure, Misbehaviour, Waiting};
@@ -85,7 +86,7 @@ impl ExpectOffer {
         let mut splitter = Splitter::new(tag, chunk);
         let frames = splitter.split(&flight)?;
         desk.effects
-            .extend(frames.into_iter().map(Effect::Transmit));
+            .extend(frames.into_iter().map(PayerEffect::Transmit));
 
         Ok(Self {
             initiator: Box::new(initiator),
@@ -143,10 +144,11 @@ impl ExpectResumeAnswer {
                     return State::ExpectResumeAnswer(self).fail(failure, desk);
                 }
                 // nothing of this visit waits for it: the payment stays unsettled until it is on disk
-                desk.append(Record::ReceiptReceived { payment, receipt }, ());
+                desk.append(PayerRecord::ReceiptReceived { payment, receipt }, ());
             }
             Message::Held | Message::Refuse(_) => {
-                desk.effects.push_back(Effect::ResumeNotSettled { payment });
+                desk.effects
+                    .push_back(PayerEffect::ResumeNotSettled { payment });
             }
             other => {
                 let failure = unexpected(&other, Waiting::ResumeAnswer);
@@ -257,11 +259,11 @@ impl VerifiedOffer {
                 .is_none_or(|amount| amount == request.amount)
     }
 
-    fn to_effect(&self, mode: crate::session::Mode) -> Effect {
+    fn to_effect(&self, mode: crate::session::Mode) -> PayerEffect {
         let request = self.offer.request.body();
         let payee = request.payee.body();
 
-        Effect::Offer(Box::new(Offered {
+        PayerEffect::Offer(Box::new(Offered {
             payee_name: payee.name.clone(),
             provider_name: self.offer.provider.body().name.clone(),
             payee: payee.subject,

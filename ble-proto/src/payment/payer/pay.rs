@@ -7,7 +7,7 @@ use ops_proto::{Digest, PaymentPair, Signed};
 use super::choice::{Approved, LockHeld};
 use super::gossip::ExpectGossip;
 use super::offer::VerifiedOffer;
-use super::{Desk, Effect, Outcome, PayAnswer, PayRefused, Record, State, unexpected};
+use super::{Desk, Outcome, PayAnswer, PayRefused, PayerEffect, PayerRecord, State, unexpected};
 use crate::durable::{Durable, Pending, Seq};
 use crate::error::{Failure, Misbehaviour, Waiting};
 use crate::limits::RECEIPT_MS_MAX;
@@ -99,7 +99,7 @@ impl ExpectSignature {
             payment,
             request: self.offer.offer.request,
         };
-        let record = Record::PaymentSigned {
+        let record = PayerRecord::PaymentSigned {
             pair: Box::new(pair.clone()),
         };
 
@@ -188,7 +188,7 @@ impl ExpectReceipt {
         receipt: Box<Signed<ReceivedPayment>>,
         desk: &mut Desk,
     ) -> State {
-        let record = Record::ReceiptReceived {
+        let record = PayerRecord::ReceiptReceived {
             payment: self.payment(),
             receipt: receipt.clone(),
         };
@@ -206,7 +206,7 @@ impl ExpectReceiptDurable {
         match pending.synced(synced_up_to) {
             Ok(durable) => {
                 let (_, receipt) = durable.into_inner();
-                desk.effects.push_back(Effect::ReceiptHeld {
+                desk.effects.push_back(PayerEffect::ReceiptHeld {
                     payment: pair.hash(),
                     receipt: receipt.clone(),
                 });
@@ -232,13 +232,13 @@ fn invoke_pay(
     offer: &VerifiedOffer,
     intent: Durable<(LockHeld, Approved)>,
     now: Instant,
-) -> Result<Effect, Failure> {
+) -> Result<PayerEffect, Failure> {
     let (locked, _approved) = intent.into_inner();
     if locked.is_over(now) {
         return Err(Failure::TimedOut(Waiting::Approval));
     }
 
-    Ok(Effect::InvokePay {
+    Ok(PayerEffect::InvokePay {
         request: Box::new(offer.offer.request.clone()),
         provider: Box::new(offer.offer.provider.clone()),
     })

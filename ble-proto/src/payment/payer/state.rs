@@ -5,7 +5,9 @@ use std::collections::VecDeque;
 use ops_proto::message::CertificateChain;
 use ops_proto::{Currency, Digest, PaymentPair, PublicKey, RequestId};
 
-use super::{Effect, Expected, Outcome, Purpose, Record, Unsettled, choice, gossip, offer, pay};
+use super::{
+    Expected, Outcome, PayerEffect, PayerRecord, Purpose, Unsettled, choice, gossip, offer, pay,
+};
 use crate::durable::{Pending, Sequence};
 use crate::error::{Failure, Misbehaviour, Waiting};
 use crate::gossip::{GossipItem, Holding};
@@ -17,7 +19,7 @@ use crate::time::Instant;
 /// What every state works with.
 #[derive(Debug)]
 pub(super) struct Desk {
-    pub(super) effects: VecDeque<Effect>,
+    pub(super) effects: VecDeque<PayerEffect>,
     pub(super) sequence: Sequence,
     /// The session, while it is up.
     pub(super) talk: Option<Talk>,
@@ -168,7 +170,7 @@ impl Desk {
         let talk = self.talk.as_mut().ok_or(Failure::LinkLost)?;
         let frames = talk.say(message)?;
         self.effects
-            .extend(frames.into_iter().map(Effect::Transmit));
+            .extend(frames.into_iter().map(PayerEffect::Transmit));
 
         Ok(())
     }
@@ -178,7 +180,7 @@ impl Desk {
         let talk = self.talk.as_mut().ok_or(Failure::LinkLost)?;
         let frames = talk.say_items(items)?;
         self.effects
-            .extend(frames.into_iter().map(Effect::Transmit));
+            .extend(frames.into_iter().map(PayerEffect::Transmit));
 
         Ok(())
     }
@@ -190,8 +192,8 @@ impl Desk {
             self.say(&Message::Abort(code)).ok();
         }
         self.talk = None;
-        if !self.effects.contains(&Effect::Disconnect) {
-            self.effects.push_back(Effect::Disconnect);
+        if !self.effects.contains(&PayerEffect::Disconnect) {
+            self.effects.push_back(PayerEffect::Disconnect);
         }
     }
 
@@ -203,20 +205,20 @@ impl Desk {
     /// Closes the link and ends the visit.
     pub(super) fn leave(&mut self, outcome: Outcome) -> State {
         self.talk = None;
-        self.effects.push_back(Effect::Disconnect);
+        self.effects.push_back(PayerEffect::Disconnect);
 
         self.done(outcome)
     }
 
     pub(super) fn done(&mut self, outcome: Outcome) -> State {
-        self.effects.push_back(Effect::Done(outcome));
+        self.effects.push_back(PayerEffect::Done(outcome));
 
         State::Ended
     }
 
-    pub(super) fn append<T>(&mut self, record: Record, value: T) -> Pending<T> {
+    pub(super) fn append<T>(&mut self, record: PayerRecord, value: T) -> Pending<T> {
         let (seq, pending) = self.sequence.append(value);
-        self.effects.push_back(Effect::Append { seq, record });
+        self.effects.push_back(PayerEffect::Append { seq, record });
 
         pending
     }

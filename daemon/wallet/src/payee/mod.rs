@@ -21,7 +21,7 @@ use ble_proto::gossip::GossipItem;
 use ble_proto::info::Info;
 use ble_proto::limits::REQUESTS_MAX;
 use ble_proto::payment::payee::{
-    CreditAnswer, CreditId, Effect, LinkId, OpenRefused, OpenRequest, Payee, Record,
+    CreditAnswer, CreditId, LinkId, OpenRefused, OpenRequest, Payee, PayeeEffect, PayeeRecord,
 };
 use futures::StreamExt as _;
 use futures::future::BoxFuture;
@@ -262,45 +262,45 @@ impl PayeeDriver {
         let mut advertised = None;
         while let Some(effect) = self.machine.poll_effect() {
             match effect {
-                Effect::Transmit { link, frame } => self.links.transmit(link, frame),
-                Effect::Disconnect { link } => self.links.disconnect(link),
-                Effect::LinkFailed { link, failure } => {
+                PayeeEffect::Transmit { link, frame } => self.links.transmit(link, frame),
+                PayeeEffect::Disconnect { link } => self.links.disconnect(link),
+                PayeeEffect::LinkFailed { link, failure } => {
                     let cause = std::error::Error::source(&failure).map(ToString::to_string);
                     tracing::info!(link = link.0, %failure, cause, "Ended a link");
                 }
-                Effect::Append { seq, record } => self.append(seq, record),
-                Effect::Credit { credit, pair } => {
+                PayeeEffect::Append { seq, record } => self.append(seq, record),
+                PayeeEffect::Credit { credit, pair } => {
                     let shared = Arc::clone(&self.shared);
                     let crediting =
                         async move { (credit, credit::credit(&shared, &pair.hash()).await) };
                     self.credits.push(Box::pin(crediting));
                 }
-                Effect::ShowCode { tag, code, .. } => {
+                PayeeEffect::ShowCode { tag, code, .. } => {
                     self.shared.screen().insert(tag, code);
                     self.tell_request(tag);
                 }
-                Effect::Locked { tag, .. } => self.tell_request(tag),
-                Effect::Unlocked { tag } => {
+                PayeeEffect::Locked { tag, .. } => self.tell_request(tag),
+                PayeeEffect::Unlocked { tag } => {
                     self.shared.screen().remove(&tag);
                     self.tell_request(tag);
                 }
-                Effect::Paid { tag, .. } => {
+                PayeeEffect::Paid { tag, .. } => {
                     self.shared.screen().remove(&tag);
                     self.mark_paid(tag);
                     self.tell_request(tag);
                 }
-                Effect::PaymentRefused { link, reason } => {
+                PayeeEffect::PaymentRefused { link, reason } => {
                     tracing::warn!(link = link.0, %reason, "Refused a payer or its payment");
                 }
-                Effect::GossipAsked { link, held } => {
+                PayeeEffect::GossipAsked { link, held } => {
                     let lists = &self.shared.lists;
                     let (items, own) = (lists.missing(&held), lists.holding());
                     let now = clock::monotonic();
                     self.machine.handle_gossip_answer(link, items, own, now);
                 }
-                Effect::GossipHeard { link, item } => self.hear(link, item),
-                Effect::Advertise(tags) => advertised = Some(tags),
-                Effect::FloodedUseUri { tag } => {
+                PayeeEffect::GossipHeard { link, item } => self.hear(link, item),
+                PayeeEffect::Advertise(tags) => advertised = Some(tags),
+                PayeeEffect::FloodedUseUri { tag } => {
                     self.replace_flooded(tag);
                 }
             }
@@ -315,9 +315,9 @@ impl PayeeDriver {
 
     /// Appends a record, unless the journal holds it already: the TA's answers are written by the TA's
     /// own thread, and a payment that comes again is there.
-    fn append(&mut self, seq: Seq, record: Record) {
+    fn append(&mut self, seq: Seq, record: PayeeRecord) {
         let fact = match record {
-            Record::PaymentReceived { pair } => {
+            PayeeRecord::PaymentReceived { pair } => {
                 let payment = pair.hash();
                 let known = self
                     .shared
@@ -332,7 +332,7 @@ impl PayeeDriver {
                         sender_provider,
                     })
             }
-            Record::ReceiptSigned { payment, receipt } => {
+            PayeeRecord::ReceiptSigned { payment, receipt } => {
                 let known = self.shared.journal.view(|book| {
                     book.incoming_by_hash(&payment)
                         .is_some_and(|held| held.receipt.is_some())

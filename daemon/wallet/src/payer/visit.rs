@@ -11,7 +11,7 @@ use ble_proto::error::Failure;
 use ble_proto::frame::ChunkSize;
 use ble_proto::gossip::GossipItem;
 use ble_proto::payment::payer::{
-    Effect, Offered, Outcome, PayRefused, Payer, Purpose, Record, Visit,
+    Offered, Outcome, PayRefused, Payer, PayerEffect, PayerRecord, Purpose, Visit,
 };
 use futures::StreamExt as _;
 use futures::future::BoxFuture;
@@ -207,8 +207,8 @@ impl VisitDriver<'_> {
     async fn perform(&mut self) -> Option<Outcome> {
         while let Some(effect) = self.machine.poll_effect() {
             match effect {
-                Effect::Transmit(frame) => self.transmit(frame).await,
-                Effect::Offer(offered) => {
+                PayerEffect::Transmit(frame) => self.transmit(frame).await,
+                PayerEffect::Offer(offered) => {
                     self.offered = Some(offered.clone());
                     match self.till.as_deref_mut() {
                         Some(till) => till.offered(&self.shared, offered, &mut self.machine),
@@ -216,18 +216,18 @@ impl VisitDriver<'_> {
                         None => self.machine.handle_declined(),
                     }
                 }
-                Effect::ShowCode(code) => {
+                PayerEffect::ShowCode(code) => {
                     if let Some(till) = self.till.as_deref_mut() {
                         till.show_code(code);
                     }
                 }
-                Effect::Locked(memo) => {
+                PayerEffect::Locked(memo) => {
                     if let Some(till) = self.till.as_deref_mut() {
                         till.locked(memo, &mut self.machine);
                     }
                 }
-                Effect::Append { seq, record } => self.append(seq, record),
-                Effect::InvokePay { request, provider } => {
+                PayerEffect::Append { seq, record } => self.append(seq, record),
+                PayerEffect::InvokePay { request, provider } => {
                     let Some(till) = self.till.as_deref_mut() else {
                         self.machine.handle_paid(Err(PayRefused));
                         continue;
@@ -236,20 +236,20 @@ impl VisitDriver<'_> {
                     self.work
                         .push_back(Box::pin(async move { Done::Asked(paying.await) }));
                 }
-                Effect::ResumeNotSettled { payment } => self.hold(payment),
-                Effect::ReceiptHeld { payment, receipt } => {
+                PayerEffect::ResumeNotSettled { payment } => self.hold(payment),
+                PayerEffect::ReceiptHeld { payment, receipt } => {
                     self.gossips = true;
                     if let Some(till) = self.till.as_deref_mut() {
                         till.receipt_held(payment, *receipt);
                     }
                 }
-                Effect::GossipAsked { held } => {
+                PayerEffect::GossipAsked { held } => {
                     let items = self.shared.lists.missing(&held);
                     self.machine.handle_gossip_answer(items, clock::monotonic());
                 }
-                Effect::GossipHeard { item } => self.hear(item),
-                Effect::Disconnect => self.link = None,
-                Effect::Done(outcome) => return Some(outcome),
+                PayerEffect::GossipHeard { item } => self.hear(item),
+                PayerEffect::Disconnect => self.link = None,
+                PayerEffect::Done(outcome) => return Some(outcome),
             }
         }
 
@@ -267,10 +267,10 @@ impl VisitDriver<'_> {
         }
     }
 
-    fn append(&mut self, seq: Seq, record: Record) {
+    fn append(&mut self, seq: Seq, record: PayerRecord) {
         let shared = Arc::clone(&self.shared);
         let work: BoxFuture<'static, Done> = match record {
-            Record::Intent { request, provider } => {
+            PayerRecord::Intent { request, provider } => {
                 let Some(intent) = self
                     .till
                     .as_deref_mut()
@@ -291,13 +291,13 @@ impl VisitDriver<'_> {
                 })
             }
             // the TA's own thread wrote it before the machine heard of it
-            Record::PaymentSigned { pair } => {
+            PayerRecord::PaymentSigned { pair } => {
                 if let Some(till) = self.till.as_deref_mut() {
                     till.signed(pair.hash());
                 }
                 Box::pin(std::future::ready(Done::Synced(seq)))
             }
-            Record::ReceiptReceived { receipt, .. } => Box::pin(async move {
+            PayerRecord::ReceiptReceived { receipt, .. } => Box::pin(async move {
                 shared.append_surely(Fact::ReceiptReceived(*receipt)).await;
 
                 Done::Synced(seq)
