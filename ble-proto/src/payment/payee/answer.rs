@@ -1,6 +1,6 @@
 //! Flight ① and the turn to answer it: URI before `NX`, each within its budget.
 
-use super::link::{Chooser, ExpectChoice, ExpectTurn, Link, Offered, State};
+use super::link::{Chooser, ExpectPayerChoice, ExpectTurn, LinkState, PayeeLink, ShownOffer};
 use super::request::WayIn;
 use super::{LinkId, Payee, PayeeEffect};
 use crate::code::PayeeNonce;
@@ -43,7 +43,7 @@ impl Payee {
             }
             return Err(Failure::Flooded);
         }
-        link.state = State::ExpectTurn(ExpectTurn {
+        link.state = LinkState::ExpectTurn(ExpectTurn {
             responder: Box::new(responder),
             tag,
             opening,
@@ -83,8 +83,8 @@ impl Payee {
             .map(|(id, _)| *id)
     }
 
-    fn turn_at(&self, link: &Link) -> Option<Instant> {
-        let State::ExpectTurn(state) = &link.state else {
+    fn turn_at(&self, link: &PayeeLink) -> Option<Instant> {
+        let LinkState::ExpectTurn(state) = &link.state else {
             return None;
         };
         match state.opening {
@@ -101,7 +101,8 @@ impl Payee {
     /// Sends flight ②.
     fn answer(&mut self, id: LinkId, now: Instant) -> Result<(), Failure> {
         let link = self.links.get_mut(&id).ok_or(Failure::LinkLost)?;
-        let State::ExpectTurn(turn) = std::mem::replace(&mut link.state, State::Failed) else {
+        let LinkState::ExpectTurn(turn) = std::mem::replace(&mut link.state, LinkState::Failed)
+        else {
             return Err(Failure::ApiMisuse("a link was answered out of turn"));
         };
         let request = self
@@ -123,7 +124,7 @@ impl Payee {
             nonce,
             standing: request.standing(),
         };
-        let offered = Offered {
+        let offered = ShownOffer {
             tag: turn.tag,
             request: offer.request.clone(),
             provider: offer.provider.clone(),
@@ -144,15 +145,15 @@ impl Payee {
                 nonce,
             },
         };
-        link.state = State::ExpectChoice(ExpectChoice::new(offered, standing, now));
+        link.state = LinkState::ExpectPayerChoice(ExpectPayerChoice::new(offered, standing, now));
         self.transmit(id, frames);
 
         Ok(())
     }
 }
 
-impl ExpectChoice {
-    fn new(offered: Offered, standing: Chooser, now: Instant) -> Self {
+impl ExpectPayerChoice {
+    fn new(offered: ShownOffer, standing: Chooser, now: Instant) -> Self {
         Self {
             offered,
             standing,
@@ -176,17 +177,17 @@ impl ExpectChoice {
     }
 }
 
-impl Link {
+impl PayeeLink {
     const fn is_scanned(&self) -> bool {
         match &self.state {
-            State::ExpectTurn(state) => matches!(state.opening, Opening::Scanned),
-            State::ExpectHello(_)
-            | State::ExpectChoice(_)
-            | State::ExpectPayment(_)
-            | State::ExpectCollection(_)
-            | State::ExpectLeave(_)
-            | State::ExpectGossip(_)
-            | State::Failed => false,
+            LinkState::ExpectTurn(state) => matches!(state.opening, Opening::Scanned),
+            LinkState::ExpectHello(_)
+            | LinkState::ExpectPayerChoice(_)
+            | LinkState::ExpectPayment(_)
+            | LinkState::ExpectCollection(_)
+            | LinkState::ExpectLeave(_)
+            | LinkState::ExpectPayerGossip(_)
+            | LinkState::Failed => false,
         }
     }
 }

@@ -33,11 +33,11 @@ struct Collection {
     sender_provider: Signed<Certificate>,
     request: Digest,
     links: Vec<LinkId>,
-    state: State,
+    state: CollectionState,
 }
 
 #[derive(Debug)]
-enum State {
+enum CollectionState {
     ExpectPaymentDurable(Pending<PaymentPair>),
     ExpectCredit(PaymentPair),
     ExpectReceiptDurable(Pending<Signed<ReceivedPayment>>),
@@ -87,7 +87,7 @@ impl Collections {
             sender_provider: sender_provider.clone(),
             request,
             links: vec![link],
-            state: State::ExpectPaymentDurable(pending),
+            state: CollectionState::ExpectPaymentDurable(pending),
         };
         self.open.insert(CreditId(self.last), collection);
 
@@ -102,29 +102,33 @@ impl Collections {
     ) -> Vec<Answered> {
         let mut answered = Vec::new();
         for (credit, collection) in &mut self.open {
-            let state = std::mem::replace(&mut collection.state, State::Answered);
+            let state = std::mem::replace(&mut collection.state, CollectionState::Answered);
             collection.state = match state {
-                State::ExpectPaymentDurable(pending) => match pending.synced(synced_up_to) {
-                    Ok(durable) => {
-                        let (effect, pair) = credit_effect(*credit, durable);
-                        effects.extend([effect]);
-                        State::ExpectCredit(pair)
+                CollectionState::ExpectPaymentDurable(pending) => {
+                    match pending.synced(synced_up_to) {
+                        Ok(durable) => {
+                            let (effect, pair) = credit_effect(*credit, durable);
+                            effects.extend([effect]);
+                            CollectionState::ExpectCredit(pair)
+                        }
+                        Err(pending) => CollectionState::ExpectPaymentDurable(pending),
                     }
-                    Err(pending) => State::ExpectPaymentDurable(pending),
-                },
-                State::ExpectReceiptDurable(pending) => match pending.synced(synced_up_to) {
-                    Ok(durable) => {
-                        answered.push(collection.answer(flight_six(durable)));
-                        State::Answered
+                }
+                CollectionState::ExpectReceiptDurable(pending) => {
+                    match pending.synced(synced_up_to) {
+                        Ok(durable) => {
+                            answered.push(collection.answer(flight_six(durable)));
+                            CollectionState::Answered
+                        }
+                        Err(pending) => CollectionState::ExpectReceiptDurable(pending),
                     }
-                    Err(pending) => State::ExpectReceiptDurable(pending),
-                },
-                State::ExpectCredit(pair) => State::ExpectCredit(pair),
-                State::Answered => State::Answered,
+                }
+                CollectionState::ExpectCredit(pair) => CollectionState::ExpectCredit(pair),
+                CollectionState::Answered => CollectionState::Answered,
             };
         }
         self.open
-            .retain(|_, collection| !matches!(collection.state, State::Answered));
+            .retain(|_, collection| !matches!(collection.state, CollectionState::Answered));
 
         answered
     }
@@ -138,7 +142,7 @@ impl Collections {
         effects: &mut impl Extend<PayeeEffect>,
     ) -> Option<Answered> {
         let collection = self.open.get_mut(&credit)?;
-        let State::ExpectCredit(pair) = &collection.state else {
+        let CollectionState::ExpectCredit(pair) = &collection.state else {
             return None;
         };
         let verified = answer.ok().filter(|receipt| {
@@ -156,7 +160,7 @@ impl Collections {
         };
         let (seq, pending) = sequence.append(receipt);
         effects.extend([PayeeEffect::Append { seq, record }]);
-        collection.state = State::ExpectReceiptDurable(pending);
+        collection.state = CollectionState::ExpectReceiptDurable(pending);
 
         None
     }

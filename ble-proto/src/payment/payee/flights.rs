@@ -5,7 +5,9 @@ use ops_proto::pay_verify::{PayVerifyRefused, pay_verify};
 use ops_proto::{PaymentPair, Signed};
 
 use super::collection::Answered;
-use super::link::{After, Chooser, ExpectChoice, ExpectGossip, ExpectLeave, ExpectPayment, State};
+use super::link::{
+    After, Chooser, ExpectLeave, ExpectPayerChoice, ExpectPayerGossip, ExpectPayment, LinkState,
+};
 use super::{LinkId, OwnKey, Payee, PayeeEffect};
 use crate::code::Code;
 use crate::error::{Failure, Misbehaviour, Waiting};
@@ -26,27 +28,31 @@ impl Payee {
         }
         let link = self.links.get_mut(&id).ok_or(Failure::LinkLost)?;
         let waiting = link.waiting();
-        if let (State::ExpectGossip(_), Message::Enough) = (&link.state, &message) {
+        if let (LinkState::ExpectPayerGossip(_), Message::Enough) = (&link.state, &message) {
             self.hang_up(id);
             return Ok(());
         }
-        let next = match std::mem::replace(&mut link.state, State::Failed) {
-            State::ExpectChoice(state) => self.handle_in_choice(id, state, message, now)?,
-            State::ExpectPayment(state) => self.handle_in_payment(id, state, message, now)?,
-            State::ExpectGossip(state) => match self.handle_in_gossip(id, state, message, now) {
-                Ok(next) => next,
-                Err(failure) => {
-                    self.effects
-                        .push_back(PayeeEffect::LinkFailed { link: id, failure });
-                    self.hang_up(id);
-                    return Ok(());
+        let next = match std::mem::replace(&mut link.state, LinkState::Failed) {
+            LinkState::ExpectPayerChoice(state) => {
+                self.handle_in_choice(id, state, message, now)?
+            }
+            LinkState::ExpectPayment(state) => self.handle_in_payment(id, state, message, now)?,
+            LinkState::ExpectPayerGossip(state) => {
+                match self.handle_in_gossip(id, state, message, now) {
+                    Ok(next) => next,
+                    Err(failure) => {
+                        self.effects
+                            .push_back(PayeeEffect::LinkFailed { link: id, failure });
+                        self.hang_up(id);
+                        return Ok(());
+                    }
                 }
-            },
-            State::ExpectHello(_)
-            | State::ExpectTurn(_)
-            | State::ExpectCollection(_)
-            | State::ExpectLeave(_)
-            | State::Failed => return Err(unexpected(&message, waiting)),
+            }
+            LinkState::ExpectHello(_)
+            | LinkState::ExpectTurn(_)
+            | LinkState::ExpectCollection(_)
+            | LinkState::ExpectLeave(_)
+            | LinkState::Failed => return Err(unexpected(&message, waiting)),
         };
         if let Some(link) = self.links.get_mut(&id) {
             link.state = next;
@@ -75,21 +81,21 @@ impl Payee {
             let Some(link) = self.links.get_mut(&id) else {
                 continue;
             };
-            link.state = match std::mem::replace(&mut link.state, State::Failed) {
-                State::ExpectCollection(After::GoOn(choice)) => {
-                    State::ExpectChoice(choice.renewed(now))
+            link.state = match std::mem::replace(&mut link.state, LinkState::Failed) {
+                LinkState::ExpectCollection(After::GoOn(choice)) => {
+                    LinkState::ExpectPayerChoice(choice.renewed(now))
                 }
-                State::ExpectCollection(After::Leave) if is_receipt => {
-                    State::ExpectGossip(ExpectGossip::begin(now))
+                LinkState::ExpectCollection(After::Leave) if is_receipt => {
+                    LinkState::ExpectPayerGossip(ExpectPayerGossip::begin(now))
                 }
-                State::ExpectCollection(After::Leave) => leave(now),
-                other @ (State::ExpectHello(_)
-                | State::ExpectTurn(_)
-                | State::ExpectChoice(_)
-                | State::ExpectPayment(_)
-                | State::ExpectLeave(_)
-                | State::ExpectGossip(_)
-                | State::Failed) => other,
+                LinkState::ExpectCollection(After::Leave) => leave(now),
+                other @ (LinkState::ExpectHello(_)
+                | LinkState::ExpectTurn(_)
+                | LinkState::ExpectPayerChoice(_)
+                | LinkState::ExpectPayment(_)
+                | LinkState::ExpectLeave(_)
+                | LinkState::ExpectPayerGossip(_)
+                | LinkState::Failed) => other,
             };
             self.unlock(id);
         }
@@ -98,10 +104,10 @@ impl Payee {
     fn handle_in_choice(
         &mut self,
         id: LinkId,
-        state: ExpectChoice,
+        state: ExpectPayerChoice,
         message: Message,
         now: Instant,
-    ) -> Result<State, Failure> {
+    ) -> Result<LinkState, Failure> {
         match (message, &state.standing) {
             (Message::Resume(resume), _) => self.handle_resume(id, state, *resume, now),
             (
@@ -134,11 +140,11 @@ impl Payee {
     fn handle_sender(
         &mut self,
         id: LinkId,
-        state: ExpectChoice,
+        state: ExpectPayerChoice,
         sender: SenderChain,
         code: Option<Code>,
         now: Instant,
-    ) -> Result<State, Failure> {
+    ) -> Result<LinkState, Failure> {
         let offered = state.offered;
         let tag = offered.tag;
         let provider = sender.provider.unwrap_or_else(|| offered.provider.clone());
@@ -195,7 +201,7 @@ impl Payee {
         });
         self.say(id, &locked)?;
 
-        Ok(State::ExpectPayment(ExpectPayment {
+        Ok(LinkState::ExpectPayment(ExpectPayment {
             offered,
             sender_provider: provider,
             deadline: now.after_ms(LOCK_MS_MAX),
@@ -218,7 +224,7 @@ impl Payee {
         state: ExpectPayment,
         message: Message,
         now: Instant,
-    ) -> Result<State, Failure> {
+    ) -> Result<LinkState, Failure> {
         let Message::Payment(payment) = message else {
             return Err(unexpected(&message, Waiting::Payment));
         };
@@ -236,14 +242,14 @@ impl Payee {
     fn handle_resume(
         &mut self,
         id: LinkId,
-        state: ExpectChoice,
+        state: ExpectPayerChoice,
         resume: Resume,
         now: Instant,
-    ) -> Result<State, Failure> {
+    ) -> Result<LinkState, Failure> {
         if state.resumes >= RESUMES_PER_SESSION_MAX {
             return Err(Misbehaviour::TooManyResumes.into());
         }
-        let state = ExpectChoice {
+        let state = ExpectPayerChoice {
             resumes: state.resumes.saturating_add(1),
             ..state
         };
@@ -256,7 +262,7 @@ impl Payee {
                 self.effects
                     .push_back(PayeeEffect::PaymentRefused { link: id, reason });
                 self.say(id, &Message::Refuse(RefuseReason::Payment))?;
-                Ok(State::ExpectChoice(state.renewed(now)))
+                Ok(LinkState::ExpectPayerChoice(state.renewed(now)))
             }
         }
     }
@@ -316,7 +322,7 @@ impl Payee {
         paid: (PaymentPair, &Signed<Certificate>),
         after: After,
         now: Instant,
-    ) -> Result<State, Failure> {
+    ) -> Result<LinkState, Failure> {
         let hash = paid.0.request.hash();
         self.collections
             .begin(paid, id, &mut self.sequence, &mut self.effects)
@@ -327,7 +333,7 @@ impl Payee {
             }
         }
 
-        Ok(State::ExpectCollection(after))
+        Ok(LinkState::ExpectCollection(after))
     }
 
     /// Refuses by name here and by class there; the lock ends.
@@ -337,7 +343,7 @@ impl Payee {
         class: RefuseReason,
         reason: Misbehaviour,
         now: Instant,
-    ) -> Result<State, Failure> {
+    ) -> Result<LinkState, Failure> {
         self.effects
             .push_back(PayeeEffect::PaymentRefused { link: id, reason });
         self.say(id, &Message::Refuse(class))?;
@@ -354,8 +360,8 @@ fn may_pay(chain: &ChainVerified<'_>, amount: ops_proto::Amount) -> Result<(), M
     }
 }
 
-fn leave(now: Instant) -> State {
-    State::ExpectLeave(ExpectLeave {
+fn leave(now: Instant) -> LinkState {
+    LinkState::ExpectLeave(ExpectLeave {
         deadline: now.after_ms(LEAVE_MS_MAX),
     })
 }

@@ -1,6 +1,6 @@
 //! ⑦ to ⑨: deny-lists, once the receipt is on its way. Nothing here touches a payment.
 
-use super::link::{ExpectGossip, Gossip, State};
+use super::link::{ExpectPayerGossip, Gossip, LinkState};
 use super::{LinkId, Payee, PayeeEffect};
 use crate::error::{Failure, Misbehaviour, Waiting};
 use crate::gossip::{Denied, GossipItem, Holding};
@@ -27,7 +27,7 @@ impl Payee {
         let Some(link) = self.links.get_mut(&id) else {
             return;
         };
-        let State::ExpectGossip(state) = &mut link.state else {
+        let LinkState::ExpectPayerGossip(state) = &mut link.state else {
             return;
         };
         if state.gossip != Gossip::Asked {
@@ -56,7 +56,7 @@ impl Payee {
         let Some(link) = self.links.get_mut(&id) else {
             return;
         };
-        let State::ExpectGossip(state) = &mut link.state else {
+        let LinkState::ExpectPayerGossip(state) = &mut link.state else {
             return;
         };
         state.bad = state.bad.saturating_add(1);
@@ -68,17 +68,17 @@ impl Payee {
     pub(super) fn handle_in_gossip(
         &mut self,
         id: LinkId,
-        mut state: ExpectGossip,
+        mut state: ExpectPayerGossip,
         message: Message,
         now: Instant,
-    ) -> Result<State, Failure> {
+    ) -> Result<LinkState, Failure> {
         let item = match (message, state.gossip) {
             (Message::Holding(held), Gossip::Awaited) => {
                 state.gossip = Gossip::Asked;
                 state.deadline = now.after_ms(GOSSIP_MS_MAX);
                 self.effects
                     .push_back(PayeeEffect::GossipAsked { link: id, held });
-                return Ok(State::ExpectGossip(state));
+                return Ok(LinkState::ExpectPayerGossip(state));
             }
             (Message::Directory(directory), Gossip::Answered) => GossipItem::Directory(directory),
             (Message::Piece(piece), Gossip::Answered) => GossipItem::Piece(piece),
@@ -91,11 +91,11 @@ impl Payee {
         self.effects
             .push_back(PayeeEffect::GossipHeard { link: id, item });
 
-        Ok(State::ExpectGossip(state))
+        Ok(LinkState::ExpectPayerGossip(state))
     }
 }
 
-impl ExpectGossip {
+impl ExpectPayerGossip {
     /// The receipt has just left; the payer has as long to begin as it has to leave.
     pub(super) fn begin(now: Instant) -> Self {
         Self {

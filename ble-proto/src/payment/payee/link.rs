@@ -14,24 +14,24 @@ use crate::time::Instant;
 
 /// One link: at most one message under way in each direction, at most one session, ever.
 #[derive(Debug)]
-pub(super) struct Link {
+pub(super) struct PayeeLink {
     pub(super) entropy: Entropy,
     pub(super) chunk: ChunkSize,
     pub(super) assembler: Assembler,
     pub(super) talk: Option<Talk>,
-    pub(super) state: State,
+    pub(super) state: LinkState,
     pub(super) since: Instant,
 }
 
 #[derive(Debug)]
-pub(super) enum State {
+pub(super) enum LinkState {
     ExpectHello(ExpectHello),
     ExpectTurn(ExpectTurn),
-    ExpectChoice(ExpectChoice),
+    ExpectPayerChoice(ExpectPayerChoice),
     ExpectPayment(ExpectPayment),
     ExpectCollection(After),
     ExpectLeave(ExpectLeave),
-    ExpectGossip(ExpectGossip),
+    ExpectPayerGossip(ExpectPayerGossip),
     /// Only while a transition runs, and after a failure that is about to remove the link.
     Failed,
 }
@@ -53,8 +53,8 @@ pub(super) struct ExpectTurn {
 
 /// Flight ② is out: the payer chooses, sends a payment again, or leaves.
 #[derive(Debug)]
-pub(super) struct ExpectChoice {
-    pub(super) offered: Offered,
+pub(super) struct ExpectPayerChoice {
+    pub(super) offered: ShownOffer,
     pub(super) standing: Chooser,
     pub(super) resumes: u8,
     pub(super) deadline: Instant,
@@ -63,7 +63,7 @@ pub(super) struct ExpectChoice {
 /// The request is this link's: its payment is due.
 #[derive(Debug)]
 pub(super) struct ExpectPayment {
-    pub(super) offered: Offered,
+    pub(super) offered: ShownOffer,
     pub(super) sender_provider: Signed<Certificate>,
     pub(super) deadline: Instant,
 }
@@ -76,7 +76,7 @@ pub(super) struct ExpectLeave {
 
 /// The receipt is out; deny-lists may follow.
 #[derive(Debug)]
-pub(super) struct ExpectGossip {
+pub(super) struct ExpectPayerGossip {
     pub(super) gossip: Gossip,
     pub(super) items: u8,
     pub(super) bad: u8,
@@ -96,7 +96,7 @@ pub(super) enum Gossip {
 
 /// What flight ② showed: it stays good for this link, whatever becomes of the request.
 #[derive(Clone, Debug)]
-pub(super) struct Offered {
+pub(super) struct ShownOffer {
     pub(super) tag: RequestTag,
     pub(super) request: Signed<RequestPayment>,
     pub(super) provider: Signed<Certificate>,
@@ -120,7 +120,7 @@ pub(super) enum After {
     /// It was the payment of this session.
     Leave,
     /// It was sent again; the session goes on.
-    GoOn(ExpectChoice),
+    GoOn(ExpectPayerChoice),
 }
 
 /// How readily a link makes room for another; the greater goes first.
@@ -134,17 +134,17 @@ pub(super) enum Room {
     Leaving,
 }
 
-impl Link {
+impl PayeeLink {
     /// Returns what the link waits for and until when.
     pub(super) const fn deadline(&self) -> Option<(Instant, Waiting)> {
         match &self.state {
-            State::ExpectHello(state) => Some((state.deadline, Waiting::Hello)),
-            State::ExpectTurn(state) => Some((state.deadline, Waiting::Turn)),
-            State::ExpectChoice(state) => Some((state.deadline, Waiting::Choice)),
-            State::ExpectPayment(state) => Some((state.deadline, Waiting::Payment)),
-            State::ExpectLeave(state) => Some((state.deadline, Waiting::Leave)),
-            State::ExpectGossip(state) => Some((state.deadline, Waiting::Gossip)),
-            State::ExpectCollection(_) | State::Failed => None,
+            LinkState::ExpectHello(state) => Some((state.deadline, Waiting::Hello)),
+            LinkState::ExpectTurn(state) => Some((state.deadline, Waiting::Turn)),
+            LinkState::ExpectPayerChoice(state) => Some((state.deadline, Waiting::Choice)),
+            LinkState::ExpectPayment(state) => Some((state.deadline, Waiting::Payment)),
+            LinkState::ExpectLeave(state) => Some((state.deadline, Waiting::Leave)),
+            LinkState::ExpectPayerGossip(state) => Some((state.deadline, Waiting::Gossip)),
+            LinkState::ExpectCollection(_) | LinkState::Failed => None,
         }
     }
 
@@ -161,48 +161,50 @@ impl Link {
 
     pub(super) const fn waiting(&self) -> Waiting {
         match &self.state {
-            State::ExpectHello(_) => Waiting::Hello,
-            State::ExpectTurn(_) => Waiting::Turn,
-            State::ExpectChoice(_) => Waiting::Choice,
-            State::ExpectPayment(_) => Waiting::Payment,
-            State::ExpectCollection(_) => Waiting::Collection,
-            State::ExpectLeave(_) | State::Failed => Waiting::Leave,
-            State::ExpectGossip(_) => Waiting::Gossip,
+            LinkState::ExpectHello(_) => Waiting::Hello,
+            LinkState::ExpectTurn(_) => Waiting::Turn,
+            LinkState::ExpectPayerChoice(_) => Waiting::Choice,
+            LinkState::ExpectPayment(_) => Waiting::Payment,
+            LinkState::ExpectCollection(_) => Waiting::Collection,
+            LinkState::ExpectLeave(_) | LinkState::Failed => Waiting::Leave,
+            LinkState::ExpectPayerGossip(_) => Waiting::Gossip,
         }
     }
 
     /// Returns the hash of the request whose payment is due.
     pub(super) fn awaited(&self) -> Option<Digest> {
         match &self.state {
-            State::ExpectPayment(state) => Some(state.offered.request.hash()),
-            State::ExpectHello(_)
-            | State::ExpectTurn(_)
-            | State::ExpectChoice(_)
-            | State::ExpectCollection(_)
-            | State::ExpectLeave(_)
-            | State::ExpectGossip(_)
-            | State::Failed => None,
+            LinkState::ExpectPayment(state) => Some(state.offered.request.hash()),
+            LinkState::ExpectHello(_)
+            | LinkState::ExpectTurn(_)
+            | LinkState::ExpectPayerChoice(_)
+            | LinkState::ExpectCollection(_)
+            | LinkState::ExpectLeave(_)
+            | LinkState::ExpectPayerGossip(_)
+            | LinkState::Failed => None,
         }
     }
 
     pub(super) const fn is_gossiping(&self) -> bool {
-        matches!(self.state, State::ExpectGossip(_))
+        matches!(self.state, LinkState::ExpectPayerGossip(_))
     }
 
     pub(super) const fn room(&self) -> Room {
         match &self.state {
-            State::ExpectPayment(_) | State::ExpectCollection(_) => Room::Never,
-            State::ExpectChoice(state) => match state.standing {
+            LinkState::ExpectPayment(_) | LinkState::ExpectCollection(_) => Room::Never,
+            LinkState::ExpectPayerChoice(state) => match state.standing {
                 Chooser::Committed { .. } => Room::Committed,
                 Chooser::Scanner => Room::Scanner,
                 Chooser::Browser => Room::Stranger,
             },
-            State::ExpectTurn(state) => match state.opening {
+            LinkState::ExpectTurn(state) => match state.opening {
                 Opening::Scanned => Room::Scanner,
                 Opening::Browsing | Opening::Committed(_) => Room::Stranger,
             },
-            State::ExpectHello(_) => Room::Stranger,
-            State::ExpectLeave(_) | State::ExpectGossip(_) | State::Failed => Room::Leaving,
+            LinkState::ExpectHello(_) => Room::Stranger,
+            LinkState::ExpectLeave(_) | LinkState::ExpectPayerGossip(_) | LinkState::Failed => {
+                Room::Leaving
+            }
         }
     }
 }

@@ -2,10 +2,10 @@
 //!
 //! ```text
 //! per link:
-//!  up ─► ExpectHello ─①─► ExpectTurn ─②─► ExpectChoice ─③,④─► ExpectPayment ─⑤─► ExpectCollection
-//!                                          │  ▲                                         │ ⑥
-//!                              sent again ─┴──┘ (through ExpectCollection)              ▼
-//!                              Busy, Refuse, Held ─► ExpectLeave ─► down      ExpectGossip ─► down
+//!  up ─► ExpectHello ─①─► ExpectTurn ─②─► ExpectPayerChoice ─③,④─► ExpectPayment ─⑤─► ExpectCollection
+//!                                          │  ▲                                              │ ⑥
+//!                              sent again ─┴──┘ (through ExpectCollection)                   ▼
+//!                              Busy, Refuse, Held ─► ExpectLeave ─► down      ExpectPayerGossip ─► down
 //! per payment (whatever the link does):
 //!  PayVerify = 1 ─► ExpectPaymentDurable ─► ExpectCredit ─► ExpectReceiptDurable ─► receipt
 //!                                                └─ not credited here ─► Held
@@ -32,7 +32,7 @@ use ops_proto::{Digest, PublicKey, Signed};
 use bucket::TokenBucket;
 use collection::Collections;
 pub use effect::{CreditAnswer, CreditId, LinkId, NotCredited, PayeeEffect, PayeeRecord};
-use link::{ExpectHello, Link, Room, State};
+use link::{ExpectHello, LinkState, PayeeLink, Room};
 use request::Request;
 pub use request::{OpenRefused, OpenRequest, WayIn};
 
@@ -70,7 +70,7 @@ pub struct Payee {
     root: PublicKey,
     own_keys: Vec<OwnKey>,
     requests: BTreeMap<RequestTag, Request>,
-    links: BTreeMap<LinkId, Link>,
+    links: BTreeMap<LinkId, PayeeLink>,
     collections: Collections,
     handshakes: TokenBucket,
     sequence: Sequence,
@@ -183,12 +183,12 @@ impl Payee {
             };
             self.fail(victim, Failure::Evicted);
         }
-        let state = State::ExpectHello(ExpectHello {
+        let state = LinkState::ExpectHello(ExpectHello {
             deadline: now.after_ms(HELLO_MS_MAX),
         });
         self.links.insert(
             id,
-            Link {
+            PayeeLink {
                 entropy: Entropy::new(entropy),
                 chunk,
                 assembler: Assembler::peripheral(),
@@ -296,7 +296,7 @@ impl Payee {
     /// is no longer shown.
     #[must_use]
     pub fn awaited(&self) -> Vec<Digest> {
-        let locked = self.links.values().filter_map(Link::awaited);
+        let locked = self.links.values().filter_map(PayeeLink::awaited);
 
         locked.chain(self.collections.requests()).collect()
     }
@@ -315,7 +315,7 @@ impl Payee {
             return;
         };
         let done = match (&link.state, &mut link.talk) {
-            (State::ExpectHello(_), _) => self.handle_hello(id, bytes, now),
+            (LinkState::ExpectHello(_), _) => self.handle_hello(id, bytes, now),
             (_, Some(talk)) => match talk.hear(bytes) {
                 Ok(message) => self.handle_message(id, message, now),
                 Err(failure) => Err(failure),

@@ -6,8 +6,8 @@ use super::offer::VerifiedOffer;
 use super::pay::ExpectIntentDurable;
 use super::visit::RevealPermit;
 use super::{
-    Aim, Approval, Approver, Desk, KnownPayee, Outcome, PayerEffect, PayerRecord, Reveals, State,
-    unexpected,
+    Aim, Approval, Approver, Desk, KnownPayee, Outcome, PayerEffect, PayerRecord, PayerState,
+    Reveals, unexpected,
 };
 use crate::code::{Code, OpenedNonce, PayerNonce};
 use crate::error::{ApprovalRefused, Failure, Misbehaviour, Waiting};
@@ -17,7 +17,7 @@ use crate::time::Instant;
 
 /// The person, or the policy, looks at the offer.
 #[derive(Debug)]
-pub(super) struct ExpectChoice {
+pub(super) struct ExpectOwnChoice {
     offer: VerifiedOffer,
     nonce: Option<PayerNonce>,
     deadline: Instant,
@@ -49,7 +49,7 @@ pub(super) struct LockHeld {
 #[derive(Debug)]
 pub(super) struct Approved(());
 
-impl ExpectChoice {
+impl ExpectOwnChoice {
     pub(super) const fn new(offer: VerifiedOffer, nonce: Option<PayerNonce>, now: Instant) -> Self {
         Self {
             offer,
@@ -63,7 +63,7 @@ impl ExpectChoice {
         reveals: &mut Reveals,
         desk: &mut Desk,
         now: Instant,
-    ) -> State {
+    ) -> PayerState {
         let request_id = self.offer.offer.request.body().request_id;
         let sender = desk.sender_chain(&self.offer);
         let message = match self.nonce.take() {
@@ -79,10 +79,10 @@ impl ExpectChoice {
             }
         };
         if let Err(failure) = desk.say(&message) {
-            return State::ExpectChoice(self).fail(failure, desk);
+            return PayerState::ExpectOwnChoice(self).fail(failure, desk);
         }
 
-        State::ExpectLocked(ExpectLocked {
+        PayerState::ExpectLocked(ExpectLocked {
             offer: self.offer,
             approved: None,
             lock_ends: now.after_ms(LOCK_MS_MAX.saturating_sub(LOCK_MARGIN_MS)),
@@ -96,13 +96,13 @@ impl ExpectChoice {
 }
 
 impl ExpectLocked {
-    pub(super) fn handle_approved(mut self, approval: &Approval, desk: &mut Desk) -> State {
+    pub(super) fn handle_approved(mut self, approval: &Approval, desk: &mut Desk) -> PayerState {
         match Approved::check(approval, &self.offer, &desk.aim) {
             Ok(approved) => {
                 self.approved = Some(approved);
-                State::ExpectLocked(self)
+                PayerState::ExpectLocked(self)
             }
-            Err(refused) => State::ExpectLocked(self).fail(Failure::Approval(refused), desk),
+            Err(refused) => PayerState::ExpectLocked(self).fail(Failure::Approval(refused), desk),
         }
     }
 
@@ -110,14 +110,19 @@ impl ExpectLocked {
         clippy::wildcard_enum_match_arm,
         reason = "whatever else comes is refused, by its name"
     )]
-    pub(super) fn handle_message(self, message: Message, desk: &mut Desk, now: Instant) -> State {
+    pub(super) fn handle_message(
+        self,
+        message: Message,
+        desk: &mut Desk,
+        now: Instant,
+    ) -> PayerState {
         match message {
             Message::Locked(locked) => self.handle_locked(locked, desk, now),
             Message::Busy => desk.leave(Outcome::Busy),
             Message::Refuse(reason) => desk.leave(Outcome::Refused(reason)),
             other => {
                 let failure = unexpected(&other, Waiting::Locked);
-                State::ExpectLocked(self).fail(failure, desk)
+                PayerState::ExpectLocked(self).fail(failure, desk)
             }
         }
     }
@@ -126,10 +131,10 @@ impl ExpectLocked {
         self.deadline.min(self.offer.expires)
     }
 
-    fn handle_locked(self, locked: Locked, desk: &mut Desk, now: Instant) -> State {
+    fn handle_locked(self, locked: Locked, desk: &mut Desk, now: Instant) -> PayerState {
         let Locked { memo, salt } = locked;
         if memo_hash(&salt, memo.as_str()) != self.offer.offer.request.body().memo_hash {
-            return State::ExpectLocked(self).fail(Misbehaviour::OtherMemo.into(), desk);
+            return PayerState::ExpectLocked(self).fail(Misbehaviour::OtherMemo.into(), desk);
         }
         desk.effects.push_back(PayerEffect::Locked(memo));
         let locked = LockHeld {
@@ -138,7 +143,7 @@ impl ExpectLocked {
 
         match self.approved {
             Some(approved) => intend(self.offer, locked, approved, desk, now),
-            None => State::ExpectApproval(ExpectApproval {
+            None => PayerState::ExpectApproval(ExpectApproval {
                 offer: self.offer,
                 locked,
             }),
@@ -152,10 +157,10 @@ impl ExpectApproval {
         approval: &Approval,
         desk: &mut Desk,
         now: Instant,
-    ) -> State {
+    ) -> PayerState {
         match Approved::check(approval, &self.offer, &desk.aim) {
             Ok(approved) => intend(self.offer, self.locked, approved, desk, now),
-            Err(refused) => State::ExpectApproval(self).fail(Failure::Approval(refused), desk),
+            Err(refused) => PayerState::ExpectApproval(self).fail(Failure::Approval(refused), desk),
         }
     }
 
@@ -223,7 +228,7 @@ fn intend(
     approved: Approved,
     desk: &mut Desk,
     now: Instant,
-) -> State {
+) -> PayerState {
     if locked.is_over(now) {
         return desk.give_up(Failure::TimedOut(Waiting::Approval));
     }
@@ -233,5 +238,5 @@ fn intend(
     };
     let pending = desk.append(record, (locked, approved));
 
-    State::ExpectIntentDurable(ExpectIntentDurable::new(offer, pending))
+    PayerState::ExpectIntentDurable(ExpectIntentDurable::new(offer, pending))
 }

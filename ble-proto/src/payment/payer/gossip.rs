@@ -3,7 +3,7 @@
 use ops_proto::message::ReceivedPayment;
 use ops_proto::{PaymentPair, Signed};
 
-use super::{Desk, Outcome, PayerEffect, State};
+use super::{Desk, Outcome, PayerEffect, PayerState};
 use crate::gossip::{GossipItem, Holding};
 use crate::limits::{GOSSIP_BAD_MAX, GOSSIP_ITEMS_MAX, GOSSIP_MS_MAX};
 use crate::message::Message;
@@ -11,7 +11,7 @@ use crate::time::Instant;
 
 /// Deny-lists go both ways.
 #[derive(Debug)]
-pub(super) struct ExpectGossip {
+pub(super) struct ExpectPayeeGossip {
     pair: Box<PaymentPair>,
     receipt: Box<Signed<ReceivedPayment>>,
     stage: Stage,
@@ -30,7 +30,7 @@ enum Stage {
     Answered,
 }
 
-impl ExpectGossip {
+impl ExpectPayeeGossip {
     /// Begins with ⑦, unless there is nothing to pass on.
     pub(super) fn begin(
         pair: Box<PaymentPair>,
@@ -38,7 +38,7 @@ impl ExpectGossip {
         holding: Option<Holding>,
         desk: &mut Desk,
         now: Instant,
-    ) -> State {
+    ) -> PayerState {
         let state = Self {
             pair,
             receipt,
@@ -55,17 +55,17 @@ impl ExpectGossip {
             return state.end(desk);
         }
 
-        State::ExpectGossip(state)
+        PayerState::ExpectPayeeGossip(state)
     }
 
-    pub(super) fn handle_message(mut self, message: Message, desk: &mut Desk) -> State {
+    pub(super) fn handle_message(mut self, message: Message, desk: &mut Desk) -> PayerState {
         let item = match (message, self.stage) {
             (Message::Directory(directory), Stage::Asked) => GossipItem::Directory(directory),
             (Message::Piece(piece), Stage::Asked) => GossipItem::Piece(piece),
             (Message::Holding(held), Stage::Asked) => {
                 self.stage = Stage::Looking;
                 desk.effects.push_back(PayerEffect::GossipAsked { held });
-                return State::ExpectGossip(self);
+                return PayerState::ExpectPayeeGossip(self);
             }
             // whatever it is, the payment is over
             (_, _) => return self.end(desk),
@@ -76,7 +76,7 @@ impl ExpectGossip {
         }
         desk.effects.push_back(PayerEffect::GossipHeard { item });
 
-        State::ExpectGossip(self)
+        PayerState::ExpectPayeeGossip(self)
     }
 
     pub(super) fn handle_answer(
@@ -84,9 +84,9 @@ impl ExpectGossip {
         items: Vec<GossipItem>,
         desk: &mut Desk,
         now: Instant,
-    ) -> State {
+    ) -> PayerState {
         if self.stage != Stage::Looking {
-            return State::ExpectGossip(self);
+            return PayerState::ExpectPayeeGossip(self);
         }
         if items.is_empty() {
             return self.end(desk);
@@ -100,20 +100,20 @@ impl ExpectGossip {
         self.stage = Stage::Answered;
         self.deadline = now.after_ms(GOSSIP_MS_MAX);
 
-        State::ExpectGossip(self)
+        PayerState::ExpectPayeeGossip(self)
     }
 
-    pub(super) fn handle_refused(mut self, desk: &mut Desk) -> State {
+    pub(super) fn handle_refused(mut self, desk: &mut Desk) -> PayerState {
         self.bad = self.bad.saturating_add(1);
         if self.bad >= GOSSIP_BAD_MAX {
             return self.end(desk);
         }
 
-        State::ExpectGossip(self)
+        PayerState::ExpectPayeeGossip(self)
     }
 
     /// Hangs up without a word: there is nothing left to say.
-    pub(super) fn end(self, desk: &mut Desk) -> State {
+    pub(super) fn end(self, desk: &mut Desk) -> PayerState {
         desk.leave(Outcome::Paid {
             pair: self.pair,
             receipt: self.receipt,

@@ -1,13 +1,16 @@
 //! The payer: one visit to one payee.
 //!
 //! ```text
-//!  new ─► ExpectOffer ─②─► ExpectResumeAnswer ─► ExpectChoice ─chosen, ③─► ExpectLocked
-//!              (once per unsettled payment)          │                        │ ④
-//!              Browse, Resume: Done ◄────────────────┘                        ▼
-//!  Done ◄─ ExpectGossip ◄─ ExpectReceiptDurable ◄─⑥─ ExpectReceipt ◄─⑤─ ExpectPaymentDurable  ExpectApproval
-//!                                                               ▲             │ approved
-//!                                                     signed by │             ▼
-//!                                                the TA  ExpectSignature ◄─ ExpectIntentDurable
+//!  new ─► ExpectOffer ─②─► ExpectResumeAnswer ─► ExpectOwnChoice ─chosen, ③─► ExpectLocked
+//!              (once per unsettled payment)          │                             │ ④
+//!              Browse, Resume: Done ◄────────────────┘                             ▼
+//!                                                                            ExpectApproval
+//!                                                                                  │ approved
+//!                                                                                  ▼
+//!  ExpectReceipt ◄─⑤─ ExpectPaymentDurable ◄─signed─ ExpectSignature ◄──── ExpectIntentDurable
+//!        │ ⑥
+//!        ▼
+//!  ExpectReceiptDurable ─► ExpectPayeeGossip ─► Done
 //! ```
 //!
 //! The TA is asked only while the session is up, the request locked, the offer approved and the intent
@@ -26,7 +29,7 @@ mod visit;
 use std::collections::VecDeque;
 
 pub use effect::{Offered, Outcome, PayAnswer, PayRefused, PayerEffect, PayerRecord};
-use state::{Aim, Desk, State, unexpected};
+use state::{Aim, Desk, PayerState, unexpected};
 pub use visit::{Approval, Approver, Expected, KnownPayee, Purpose, Reveals, Unsettled, Visit};
 
 use crate::durable::{Seq, Sequence};
@@ -47,7 +50,7 @@ use crate::time::Instant;
 /// Effects are done in order; [`PayerEffect::Done`] is the last. Once ended, everything is ignored.
 #[derive(Debug)]
 pub struct Payer {
-    state: State,
+    state: PayerState,
     assembler: Assembler,
     desk: Desk,
 }
@@ -87,7 +90,7 @@ impl Payer {
         )?;
 
         Ok(Self {
-            state: State::ExpectOffer(state),
+            state: PayerState::ExpectOffer(state),
             assembler: Assembler::central(tag),
             desk,
         })
@@ -114,7 +117,7 @@ impl Payer {
     /// Takes the choice of the offered payee, by the person or the policy: flight ③ leaves.
     pub fn handle_chosen(&mut self, reveals: &mut Reveals, now: Instant) {
         self.step(|state, desk| {
-            let State::ExpectChoice(state) = state else {
+            let PayerState::ExpectOwnChoice(state) = state else {
                 return state.fail(Failure::ApiMisuse("chosen, but nothing was offered"), desk);
             };
 
@@ -125,18 +128,18 @@ impl Payer {
     /// Takes the approval of the offer; it may come as soon as the choice is made.
     pub fn handle_approved(&mut self, approval: &Approval, now: Instant) {
         self.step(|state, desk| match state {
-            State::ExpectLocked(state) => state.handle_approved(approval, desk),
-            State::ExpectApproval(state) => state.handle_approved(approval, desk, now),
-            State::ExpectOffer(_)
-            | State::ExpectResumeAnswer(_)
-            | State::ExpectChoice(_)
-            | State::ExpectIntentDurable(_)
-            | State::ExpectSignature(_)
-            | State::ExpectPaymentDurable(_)
-            | State::ExpectReceipt(_)
-            | State::ExpectReceiptDurable(_)
-            | State::ExpectGossip(_)
-            | State::Ended => {
+            PayerState::ExpectLocked(state) => state.handle_approved(approval, desk),
+            PayerState::ExpectApproval(state) => state.handle_approved(approval, desk, now),
+            PayerState::ExpectOffer(_)
+            | PayerState::ExpectResumeAnswer(_)
+            | PayerState::ExpectOwnChoice(_)
+            | PayerState::ExpectIntentDurable(_)
+            | PayerState::ExpectSignature(_)
+            | PayerState::ExpectPaymentDurable(_)
+            | PayerState::ExpectReceipt(_)
+            | PayerState::ExpectReceiptDurable(_)
+            | PayerState::ExpectPayeeGossip(_)
+            | PayerState::Ended => {
                 state.fail(Failure::ApiMisuse("approved, but nothing was chosen"), desk)
             }
         });
@@ -148,32 +151,32 @@ impl Payer {
         if self.state.is_before_pay() {
             self.desk
                 .leave_saying(AbortCode::Declined, Outcome::Declined);
-            self.state = State::Ended;
+            self.state = PayerState::Ended;
         }
     }
 
     /// Takes note that every record up to this one is on disk.
     pub fn handle_synced(&mut self, synced_up_to: Seq, now: Instant) {
         self.step(|state, desk| match state {
-            State::ExpectIntentDurable(state) => state.handle_synced(synced_up_to, desk, now),
-            State::ExpectPaymentDurable(state) => state.handle_synced(synced_up_to, desk, now),
-            State::ExpectReceiptDurable(state) => state.handle_synced(synced_up_to, desk, now),
-            State::ExpectOffer(_)
-            | State::ExpectResumeAnswer(_)
-            | State::ExpectChoice(_)
-            | State::ExpectLocked(_)
-            | State::ExpectApproval(_)
-            | State::ExpectSignature(_)
-            | State::ExpectReceipt(_)
-            | State::ExpectGossip(_)
-            | State::Ended => state,
+            PayerState::ExpectIntentDurable(state) => state.handle_synced(synced_up_to, desk, now),
+            PayerState::ExpectPaymentDurable(state) => state.handle_synced(synced_up_to, desk, now),
+            PayerState::ExpectReceiptDurable(state) => state.handle_synced(synced_up_to, desk, now),
+            PayerState::ExpectOffer(_)
+            | PayerState::ExpectResumeAnswer(_)
+            | PayerState::ExpectOwnChoice(_)
+            | PayerState::ExpectLocked(_)
+            | PayerState::ExpectApproval(_)
+            | PayerState::ExpectSignature(_)
+            | PayerState::ExpectReceipt(_)
+            | PayerState::ExpectPayeeGossip(_)
+            | PayerState::Ended => state,
         });
     }
 
     /// Takes the TA's answer to [`PayerEffect::InvokePay`].
     pub fn handle_paid(&mut self, answer: PayAnswer) {
         self.step(|state, desk| {
-            let State::ExpectSignature(state) = state else {
+            let PayerState::ExpectSignature(state) = state else {
                 return state.fail(Failure::ApiMisuse("paid, but nothing was asked"), desk);
             };
 
@@ -188,12 +191,12 @@ impl Payer {
 
     /// Takes note that something of [`PayerEffect::GossipHeard`] was refused; a second one ends the visit.
     pub fn handle_gossip_refused(&mut self) {
-        self.gossip(gossip::ExpectGossip::handle_refused);
+        self.gossip(gossip::ExpectPayeeGossip::handle_refused);
     }
 
     /// Ends what follows the receipt, if that is where the visit is: somebody else waits for the radio.
     pub fn handle_gossip_enough(&mut self) {
-        self.gossip(gossip::ExpectGossip::end);
+        self.gossip(gossip::ExpectPayeeGossip::end);
     }
 
     /// Takes note of the time; call it when [`Self::poll_timeout`] has passed.
@@ -220,18 +223,18 @@ impl Payer {
     pub fn poll_timeout(&self) -> Option<Instant> {
         let state = self.state.deadline().map(|(deadline, _)| deadline);
         let is_listening = match &self.state {
-            State::ExpectOffer(_) => true,
-            State::Ended => false,
-            State::ExpectResumeAnswer(_)
-            | State::ExpectChoice(_)
-            | State::ExpectLocked(_)
-            | State::ExpectApproval(_)
-            | State::ExpectIntentDurable(_)
-            | State::ExpectSignature(_)
-            | State::ExpectPaymentDurable(_)
-            | State::ExpectReceipt(_)
-            | State::ExpectReceiptDurable(_)
-            | State::ExpectGossip(_) => self.desk.talk.is_some(),
+            PayerState::ExpectOffer(_) => true,
+            PayerState::Ended => false,
+            PayerState::ExpectResumeAnswer(_)
+            | PayerState::ExpectOwnChoice(_)
+            | PayerState::ExpectLocked(_)
+            | PayerState::ExpectApproval(_)
+            | PayerState::ExpectIntentDurable(_)
+            | PayerState::ExpectSignature(_)
+            | PayerState::ExpectPaymentDurable(_)
+            | PayerState::ExpectReceipt(_)
+            | PayerState::ExpectReceiptDurable(_)
+            | PayerState::ExpectPayeeGossip(_) => self.desk.talk.is_some(),
         };
         let assembly = self.assembler.poll_timeout().filter(|_| is_listening);
 
@@ -241,13 +244,13 @@ impl Payer {
     /// Tells whether the visit is over.
     #[must_use]
     pub const fn is_ended(&self) -> bool {
-        matches!(self.state, State::Ended)
+        matches!(self.state, PayerState::Ended)
     }
 
     fn handle_complete(&mut self, bytes: &[u8], now: Instant) {
-        if let State::ExpectOffer(_) = self.state {
+        if let PayerState::ExpectOffer(_) = self.state {
             return self.step(|state, desk| {
-                let State::ExpectOffer(state) = state else {
+                let PayerState::ExpectOffer(state) = state else {
                     return state;
                 };
 
@@ -267,9 +270,12 @@ impl Payer {
         }
     }
 
-    fn gossip(&mut self, transition: impl FnOnce(gossip::ExpectGossip, &mut Desk) -> State) {
-        let state = std::mem::replace(&mut self.state, State::Ended);
-        self.state = if let State::ExpectGossip(state) = state {
+    fn gossip(
+        &mut self,
+        transition: impl FnOnce(gossip::ExpectPayeeGossip, &mut Desk) -> PayerState,
+    ) {
+        let state = std::mem::replace(&mut self.state, PayerState::Ended);
+        self.state = if let PayerState::ExpectPayeeGossip(state) = state {
             transition(state, &mut self.desk)
         } else {
             state
@@ -277,21 +283,21 @@ impl Payer {
     }
 
     /// Replaces the state by what the transition makes of it.
-    fn step(&mut self, transition: impl FnOnce(State, &mut Desk) -> State) {
-        let state = std::mem::replace(&mut self.state, State::Ended);
+    fn step(&mut self, transition: impl FnOnce(PayerState, &mut Desk) -> PayerState) {
+        let state = std::mem::replace(&mut self.state, PayerState::Ended);
         self.state = match state {
-            State::Ended => State::Ended,
-            state @ (State::ExpectOffer(_)
-            | State::ExpectResumeAnswer(_)
-            | State::ExpectChoice(_)
-            | State::ExpectLocked(_)
-            | State::ExpectApproval(_)
-            | State::ExpectIntentDurable(_)
-            | State::ExpectSignature(_)
-            | State::ExpectPaymentDurable(_)
-            | State::ExpectReceipt(_)
-            | State::ExpectReceiptDurable(_)
-            | State::ExpectGossip(_)) => transition(state, &mut self.desk),
+            PayerState::Ended => PayerState::Ended,
+            state @ (PayerState::ExpectOffer(_)
+            | PayerState::ExpectResumeAnswer(_)
+            | PayerState::ExpectOwnChoice(_)
+            | PayerState::ExpectLocked(_)
+            | PayerState::ExpectApproval(_)
+            | PayerState::ExpectIntentDurable(_)
+            | PayerState::ExpectSignature(_)
+            | PayerState::ExpectPaymentDurable(_)
+            | PayerState::ExpectReceipt(_)
+            | PayerState::ExpectReceiptDurable(_)
+            | PayerState::ExpectPayeeGossip(_)) => transition(state, &mut self.desk),
         };
     }
 

@@ -7,10 +7,10 @@ use ops_proto::message::NoiseKey;
 use ops_proto::message::receipt::verify_receipt;
 use ops_proto::pay_verify::verify_request;
 
-use super::choice::ExpectChoice;
+use super::choice::ExpectOwnChoice;
 use super::{
-    Aim, Desk, Expected, Offered, Outcome, PayerEffect, PayerRecord, Purpose, State, Unsettled,
-    unexpected,
+    Aim, Desk, Expected, Offered, Outcome, PayerEffect, PayerRecord, PayerState, Purpose,
+    Unsettled, unexpected,
 };
 use crate::code::PayerNonce;
 use crate::error::{Failure, Misbehaviour, Waiting};
@@ -96,7 +96,7 @@ impl ExpectOffer {
         })
     }
 
-    pub(super) fn handle_flight(self, flight: &[u8], desk: &mut Desk, now: Instant) -> State {
+    pub(super) fn handle_flight(self, flight: &[u8], desk: &mut Desk, now: Instant) -> PayerState {
         let dialled = match self.initiator.handle_answer(flight) {
             Ok(dialled) => dialled,
             Err(error) => return desk.give_up(error.into()),
@@ -135,13 +135,13 @@ impl ExpectResumeAnswer {
         message: Message,
         desk: &mut Desk,
         now: Instant,
-    ) -> State {
+    ) -> PayerState {
         let payment = self.current.pair.hash();
         match message {
             Message::Received(receipt) => {
                 if let Err(refused) = verify_receipt(&receipt, &self.current.pair.payment) {
                     let failure = Misbehaviour::Receipt(refused).into();
-                    return State::ExpectResumeAnswer(self).fail(failure, desk);
+                    return PayerState::ExpectResumeAnswer(self).fail(failure, desk);
                 }
                 // nothing of this visit waits for it: the payment stays unsettled until it is on disk
                 desk.append(PayerRecord::ReceiptReceived { payment, receipt }, ());
@@ -152,7 +152,7 @@ impl ExpectResumeAnswer {
             }
             other => {
                 let failure = unexpected(&other, Waiting::ResumeAnswer);
-                return State::ExpectResumeAnswer(self).fail(failure, desk);
+                return PayerState::ExpectResumeAnswer(self).fail(failure, desk);
             }
         }
         self.rest.answered = self.rest.answered.saturating_add(1);
@@ -167,7 +167,7 @@ impl ExpectResumeAnswer {
 
 impl Resuming {
     /// Sends the next unsettled payment; when there is none left, does what the visit is for.
-    fn go_on(mut self, desk: &mut Desk, now: Instant) -> State {
+    fn go_on(mut self, desk: &mut Desk, now: Instant) -> PayerState {
         let Some(current) = self.queue.pop_front() else {
             return self.arrive(desk, now);
         };
@@ -181,14 +181,14 @@ impl Resuming {
             return desk.give_up(failure);
         }
 
-        State::ExpectResumeAnswer(ExpectResumeAnswer {
+        PayerState::ExpectResumeAnswer(ExpectResumeAnswer {
             current,
             rest: self,
             deadline: now.after_ms(RECEIPT_MS_MAX),
         })
     }
 
-    fn arrive(self, desk: &mut Desk, now: Instant) -> State {
+    fn arrive(self, desk: &mut Desk, now: Instant) -> PayerState {
         let (expected, currency) = match &desk.aim {
             Aim::Resume => {
                 return desk.leave(Outcome::Resumed {
@@ -214,7 +214,7 @@ impl Resuming {
         desk.effects
             .push_back(self.offer.to_effect(desk.aim.mode()));
 
-        State::ExpectChoice(ExpectChoice::new(self.offer, self.nonce, now))
+        PayerState::ExpectOwnChoice(ExpectOwnChoice::new(self.offer, self.nonce, now))
     }
 }
 
@@ -280,7 +280,7 @@ impl VerifiedOffer {
 
 impl Desk {
     /// Ends a visit that has not debited anything.
-    pub(super) fn give_up(&mut self, failure: Failure) -> State {
+    pub(super) fn give_up(&mut self, failure: Failure) -> PayerState {
         self.hang_up(failure);
 
         self.done(Outcome::Failed(failure))

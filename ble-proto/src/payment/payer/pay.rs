@@ -5,9 +5,11 @@ use ops_proto::message::{Payment, ReceivedPayment};
 use ops_proto::{Digest, PaymentPair, Signed};
 
 use super::choice::{Approved, LockHeld};
-use super::gossip::ExpectGossip;
+use super::gossip::ExpectPayeeGossip;
 use super::offer::VerifiedOffer;
-use super::{Desk, Outcome, PayAnswer, PayRefused, PayerEffect, PayerRecord, State, unexpected};
+use super::{
+    Desk, Outcome, PayAnswer, PayRefused, PayerEffect, PayerRecord, PayerState, unexpected,
+};
 use crate::durable::{Durable, Pending, Seq};
 use crate::error::{Failure, Misbehaviour, Waiting};
 use crate::limits::RECEIPT_MS_MAX;
@@ -25,7 +27,7 @@ pub(super) struct ExpectIntentDurable {
 #[derive(Debug)]
 pub(super) struct ExpectSignature {
     offer: VerifiedOffer,
-    link: Link,
+    link: LinkStatus,
 }
 
 /// The payment is on its way to disk; the payee must not see it yet.
@@ -33,7 +35,7 @@ pub(super) struct ExpectSignature {
 pub(super) struct ExpectPaymentDurable {
     payment: Digest,
     pending: Pending<PaymentPair>,
-    link: Link,
+    link: LinkStatus,
 }
 
 /// Flight ⑤ is on its way.
@@ -50,8 +52,9 @@ pub(super) struct ExpectReceiptDurable {
     pending: Pending<(ReceiptVerified, Box<Signed<ReceivedPayment>>)>,
 }
 
+/// Whether the link is still up; from here on the payment goes on without it.
 #[derive(Clone, Copy, Debug)]
-enum Link {
+enum LinkStatus {
     Up,
     Lost(Failure),
 }
@@ -61,26 +64,31 @@ impl ExpectIntentDurable {
         Self { offer, pending }
     }
 
-    pub(super) fn handle_synced(self, synced_up_to: Seq, desk: &mut Desk, now: Instant) -> State {
+    pub(super) fn handle_synced(
+        self,
+        synced_up_to: Seq,
+        desk: &mut Desk,
+        now: Instant,
+    ) -> PayerState {
         let Self { offer, pending } = self;
         let intent = match pending.synced(synced_up_to) {
             Ok(intent) => intent,
-            Err(pending) => return State::ExpectIntentDurable(Self { offer, pending }),
+            Err(pending) => return PayerState::ExpectIntentDurable(Self { offer, pending }),
         };
         match invoke_pay(&offer, intent, now) {
             Ok(effect) => desk.effects.push_back(effect),
             Err(failure) => return desk.give_up(failure),
         }
 
-        State::ExpectSignature(ExpectSignature {
+        PayerState::ExpectSignature(ExpectSignature {
             offer,
-            link: Link::Up,
+            link: LinkStatus::Up,
         })
     }
 }
 
 impl ExpectSignature {
-    pub(super) fn handle_paid(self, answer: PayAnswer, desk: &mut Desk) -> State {
+    pub(super) fn handle_paid(self, answer: PayAnswer, desk: &mut Desk) -> PayerState {
         match answer {
             Ok(payment) => self.handle_payment(payment, desk),
             Err(PayRefused) => desk.give_up(Failure::TaRefused),
@@ -94,7 +102,7 @@ impl ExpectSignature {
         }
     }
 
-    fn handle_payment(self, payment: Signed<Payment>, desk: &mut Desk) -> State {
+    fn handle_payment(self, payment: Signed<Payment>, desk: &mut Desk) -> PayerState {
         let pair = PaymentPair {
             payment,
             request: self.offer.offer.request,
@@ -103,7 +111,7 @@ impl ExpectSignature {
             pair: Box::new(pair.clone()),
         };
 
-        State::ExpectPaymentDurable(ExpectPaymentDurable {
+        PayerState::ExpectPaymentDurable(ExpectPaymentDurable {
             payment: pair.hash(),
             pending: desk.append(record, pair),
             link: self.link,
@@ -112,7 +120,12 @@ impl ExpectSignature {
 }
 
 impl ExpectPaymentDurable {
-    pub(super) fn handle_synced(self, synced_up_to: Seq, desk: &mut Desk, now: Instant) -> State {
+    pub(super) fn handle_synced(
+        self,
+        synced_up_to: Seq,
+        desk: &mut Desk,
+        now: Instant,
+    ) -> PayerState {
         let Self {
             payment,
             pending,
@@ -121,14 +134,14 @@ impl ExpectPaymentDurable {
         let durable = match pending.synced(synced_up_to) {
             Ok(durable) => durable,
             Err(pending) => {
-                return State::ExpectPaymentDurable(Self {
+                return PayerState::ExpectPaymentDurable(Self {
                     payment,
                     pending,
                     link,
                 });
             }
         };
-        if let Link::Lost(failure) = link {
+        if let LinkStatus::Lost(failure) = link {
             return desk.done(Outcome::Unanswered { payment, failure });
         }
         let (message, pair) = flight_five(durable);
@@ -137,8 +150,8 @@ impl ExpectPaymentDurable {
             deadline: now.after_ms(RECEIPT_MS_MAX),
         };
         match desk.say(&message) {
-            Ok(()) => State::ExpectReceipt(state),
-            Err(failure) => State::ExpectReceipt(state).fail(failure, desk),
+            Ok(()) => PayerState::ExpectReceipt(state),
+            Err(failure) => PayerState::ExpectReceipt(state).fail(failure, desk),
         }
     }
 
@@ -155,21 +168,21 @@ impl ExpectReceipt {
         clippy::wildcard_enum_match_arm,
         reason = "whatever else comes is refused, by its name"
     )]
-    pub(super) fn handle_message(self, message: Message, desk: &mut Desk) -> State {
+    pub(super) fn handle_message(self, message: Message, desk: &mut Desk) -> PayerState {
         let payment = self.payment();
         match message {
             Message::Received(receipt) => match verify_receipt(&receipt, &self.pair.payment) {
                 Ok(verified) => self.handle_receipt(verified, receipt, desk),
                 Err(refused) => {
                     let failure = Misbehaviour::Receipt(refused).into();
-                    State::ExpectReceipt(self).fail(failure, desk)
+                    PayerState::ExpectReceipt(self).fail(failure, desk)
                 }
             },
             Message::Held => desk.leave(Outcome::Held { payment }),
             Message::Refuse(reason) => desk.leave(Outcome::NotAccepted { payment, reason }),
             other => {
                 let failure = unexpected(&other, Waiting::Receipt);
-                State::ExpectReceipt(self).fail(failure, desk)
+                PayerState::ExpectReceipt(self).fail(failure, desk)
             }
         }
     }
@@ -187,13 +200,13 @@ impl ExpectReceipt {
         verified: ReceiptVerified,
         receipt: Box<Signed<ReceivedPayment>>,
         desk: &mut Desk,
-    ) -> State {
+    ) -> PayerState {
         let record = PayerRecord::ReceiptReceived {
             payment: self.payment(),
             receipt: receipt.clone(),
         };
 
-        State::ExpectReceiptDurable(ExpectReceiptDurable {
+        PayerState::ExpectReceiptDurable(ExpectReceiptDurable {
             pair: self.pair,
             pending: desk.append(record, (verified, receipt)),
         })
@@ -201,7 +214,12 @@ impl ExpectReceipt {
 }
 
 impl ExpectReceiptDurable {
-    pub(super) fn handle_synced(self, synced_up_to: Seq, desk: &mut Desk, now: Instant) -> State {
+    pub(super) fn handle_synced(
+        self,
+        synced_up_to: Seq,
+        desk: &mut Desk,
+        now: Instant,
+    ) -> PayerState {
         let Self { pair, pending } = self;
         match pending.synced(synced_up_to) {
             Ok(durable) => {
@@ -211,14 +229,14 @@ impl ExpectReceiptDurable {
                     receipt: receipt.clone(),
                 });
                 let holding = desk.holding.take();
-                ExpectGossip::begin(Box::new(pair), receipt, holding, desk, now)
+                ExpectPayeeGossip::begin(Box::new(pair), receipt, holding, desk, now)
             }
-            Err(pending) => State::ExpectReceiptDurable(Self { pair, pending }),
+            Err(pending) => PayerState::ExpectReceiptDurable(Self { pair, pending }),
         }
     }
 }
 
-impl Link {
+impl LinkStatus {
     const fn lose(self, failure: Failure) -> Self {
         match self {
             Self::Up => Self::Lost(failure),

@@ -41,10 +41,10 @@ pub(super) enum Aim {
 }
 
 #[derive(Debug)]
-pub(super) enum State {
+pub(super) enum PayerState {
     ExpectOffer(offer::ExpectOffer),
     ExpectResumeAnswer(offer::ExpectResumeAnswer),
-    ExpectChoice(choice::ExpectChoice),
+    ExpectOwnChoice(choice::ExpectOwnChoice),
     ExpectLocked(choice::ExpectLocked),
     ExpectApproval(choice::ExpectApproval),
     ExpectIntentDurable(pay::ExpectIntentDurable),
@@ -52,19 +52,19 @@ pub(super) enum State {
     ExpectPaymentDurable(pay::ExpectPaymentDurable),
     ExpectReceipt(pay::ExpectReceipt),
     ExpectReceiptDurable(pay::ExpectReceiptDurable),
-    ExpectGossip(gossip::ExpectGossip),
+    ExpectPayeeGossip(gossip::ExpectPayeeGossip),
     Ended,
 }
 
-impl State {
+impl PayerState {
     pub(super) fn handle_message(self, message: Message, desk: &mut Desk, now: Instant) -> Self {
         match self {
             Self::ExpectResumeAnswer(state) => state.handle_message(message, desk, now),
             Self::ExpectLocked(state) => state.handle_message(message, desk, now),
             Self::ExpectReceipt(state) => state.handle_message(message, desk),
-            Self::ExpectGossip(state) => state.handle_message(message, desk),
+            Self::ExpectPayeeGossip(state) => state.handle_message(message, desk),
             Self::ExpectOffer(_)
-            | Self::ExpectChoice(_)
+            | Self::ExpectOwnChoice(_)
             | Self::ExpectApproval(_)
             | Self::ExpectIntentDurable(_)
             | Self::ExpectSignature(_)
@@ -82,7 +82,7 @@ impl State {
         match self {
             Self::ExpectOffer(_)
             | Self::ExpectResumeAnswer(_)
-            | Self::ExpectChoice(_)
+            | Self::ExpectOwnChoice(_)
             | Self::ExpectLocked(_)
             | Self::ExpectApproval(_)
             | Self::ExpectIntentDurable(_) => {
@@ -106,7 +106,7 @@ impl State {
             // the receipt is here and good; only its record is awaited
             Self::ExpectReceiptDurable(state) => Self::ExpectReceiptDurable(state),
             // paid, whatever becomes of the deny-lists
-            Self::ExpectGossip(state) => state.end(desk),
+            Self::ExpectPayeeGossip(state) => state.end(desk),
             Self::Ended => Self::Ended,
         }
     }
@@ -115,7 +115,7 @@ impl State {
         match self {
             Self::ExpectOffer(_)
             | Self::ExpectResumeAnswer(_)
-            | Self::ExpectChoice(_)
+            | Self::ExpectOwnChoice(_)
             | Self::ExpectLocked(_)
             | Self::ExpectApproval(_)
             | Self::ExpectIntentDurable(_) => true,
@@ -123,7 +123,7 @@ impl State {
             | Self::ExpectPaymentDurable(_)
             | Self::ExpectReceipt(_)
             | Self::ExpectReceiptDurable(_)
-            | Self::ExpectGossip(_)
+            | Self::ExpectPayeeGossip(_)
             | Self::Ended => false,
         }
     }
@@ -132,7 +132,7 @@ impl State {
         match self {
             Self::ExpectOffer(_) => Waiting::Offer,
             Self::ExpectResumeAnswer(_) => Waiting::ResumeAnswer,
-            Self::ExpectChoice(_) => Waiting::OwnChoice,
+            Self::ExpectOwnChoice(_) => Waiting::OwnChoice,
             Self::ExpectLocked(_) => Waiting::Locked,
             Self::ExpectApproval(_) => Waiting::Approval,
             Self::ExpectIntentDurable(_)
@@ -141,7 +141,7 @@ impl State {
             Self::ExpectReceipt(_) | Self::ExpectReceiptDurable(_) | Self::Ended => {
                 Waiting::Receipt
             }
-            Self::ExpectGossip(_) => Waiting::Gossip,
+            Self::ExpectPayeeGossip(_) => Waiting::Gossip,
         }
     }
 
@@ -149,11 +149,11 @@ impl State {
         let deadline = match self {
             Self::ExpectOffer(state) => state.deadline(),
             Self::ExpectResumeAnswer(state) => state.deadline(),
-            Self::ExpectChoice(state) => state.deadline(),
+            Self::ExpectOwnChoice(state) => state.deadline(),
             Self::ExpectLocked(state) => state.deadline(),
             Self::ExpectApproval(state) => state.deadline(),
             Self::ExpectReceipt(state) => state.deadline(),
-            Self::ExpectGossip(state) => state.deadline(),
+            Self::ExpectPayeeGossip(state) => state.deadline(),
             Self::ExpectIntentDurable(_)
             | Self::ExpectSignature(_)
             | Self::ExpectPaymentDurable(_)
@@ -203,17 +203,17 @@ impl Desk {
     }
 
     /// Closes the link and ends the visit.
-    pub(super) fn leave(&mut self, outcome: Outcome) -> State {
+    pub(super) fn leave(&mut self, outcome: Outcome) -> PayerState {
         self.talk = None;
         self.effects.push_back(PayerEffect::Disconnect);
 
         self.done(outcome)
     }
 
-    pub(super) fn done(&mut self, outcome: Outcome) -> State {
+    pub(super) fn done(&mut self, outcome: Outcome) -> PayerState {
         self.effects.push_back(PayerEffect::Done(outcome));
 
-        State::Ended
+        PayerState::Ended
     }
 
     pub(super) fn append<T>(&mut self, record: PayerRecord, value: T) -> Pending<T> {

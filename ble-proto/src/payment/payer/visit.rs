@@ -131,12 +131,12 @@ pub enum Approver {
 /// passed to [`super::Payer::handle_chosen`].
 #[derive(Debug, Default)]
 pub struct Reveals {
-    counts: BTreeMap<(PublicKey, RequestId), Reveal>,
+    counts: BTreeMap<(PublicKey, RequestId), RevealCount>,
     clock: u64,
 }
 
 #[derive(Debug)]
-struct Reveal {
+struct RevealCount {
     count: u8,
     last: u64,
 }
@@ -153,7 +153,7 @@ impl Reveals {
         let entry = self
             .counts
             .entry((payee, request))
-            .or_insert(Reveal { count: 0, last });
+            .or_insert(RevealCount { count: 0, last });
         if entry.count >= REVEALS_MAX {
             return None;
         }
