@@ -126,7 +126,7 @@ async fn serve(
 struct Serving<'a> {
     adapter: &'a Adapter,
     wanted: &'a watch::Sender<Vec<RequestTag>>,
-    links: BTreeMap<bluer::Address, Link>,
+    links: BTreeMap<bluer::Address, ServedLink>,
     /// Who has read `INFO` and not written or subscribed yet.
     silent: BTreeSet<bluer::Address>,
     writers: Writers,
@@ -136,7 +136,8 @@ struct Serving<'a> {
     chores: FuturesUnordered<BoxFuture<'a, Chore>>,
 }
 
-struct Link {
+/// The link of one central that has subscribed or written.
+struct ServedLink {
     events: LinkEvents,
     chunk_max: usize,
     order: FrameOrder,
@@ -244,7 +245,7 @@ impl<'a> Serving<'a> {
         }
     }
 
-    fn find(&self, link: LinkId) -> Option<(&bluer::Address, &Link)> {
+    fn find(&self, link: LinkId) -> Option<(&bluer::Address, &ServedLink)> {
         self.links
             .iter()
             .find(|(_address, known)| known.events.link() == link)
@@ -349,7 +350,7 @@ impl<'a> Serving<'a> {
         let events = task.events.link_up(link, chunk_max).await;
         self.links.insert(
             address,
-            Link {
+            ServedLink {
                 events,
                 chunk_max,
                 order: FrameOrder::default(),

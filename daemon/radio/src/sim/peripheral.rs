@@ -72,7 +72,7 @@ impl Drop for Device {
 }
 
 /// A link's way in.
-struct Link {
+struct LinkHandle {
     sends: mpsc::Sender<Send>,
     stop: CancellationToken,
 }
@@ -126,7 +126,7 @@ pub(super) async fn run(device: Device, mut task: PeripheralTask, tasks: &TaskTr
     }
 }
 
-fn send(links: &BTreeMap<LinkId, Link>, link: LinkId, send: Send) {
+fn send(links: &BTreeMap<LinkId, LinkHandle>, link: LinkId, send: Send) {
     let refused = match links.get(&link) {
         Some(link) => match link.sends.try_send(send) {
             Ok(()) => return,
@@ -140,7 +140,7 @@ fn send(links: &BTreeMap<LinkId, Link>, link: LinkId, send: Send) {
 }
 
 fn disconnect(
-    links: &BTreeMap<LinkId, Link>,
+    links: &BTreeMap<LinkId, LinkHandle>,
     link: LinkId,
     done: oneshot::Sender<Result<(), RadioError>>,
 ) {
@@ -158,10 +158,10 @@ struct LinkWay {
     stop: CancellationToken,
 }
 
-fn open_link(device: &Device, task: &PeripheralTask) -> (LinkId, Link, LinkWay) {
+fn open_link(device: &Device, task: &PeripheralTask) -> (LinkId, LinkHandle, LinkWay) {
     let (sends_in, sends) = mpsc::channel(limits::COMMANDS_MAX);
     let stop = task.stop.child_token();
-    let link = Link {
+    let link = LinkHandle {
         sends: sends_in,
         stop: stop.clone(),
     };
