@@ -140,14 +140,11 @@ pub fn turn(file: &Path) -> impl Future<Output = Turn> + Send {
 
 /// The turn to write to a file, until dropped.
 #[derive(Debug, Default)]
-#[cfg(not(blepay_world))]
-pub struct Turn(());
-
-/// The turn to write to a file, until dropped.
-#[derive(Debug, Default)]
-#[cfg(blepay_world)]
 pub struct Turn {
+    #[cfg(blepay_world)]
     pub(crate) _until_dropped: Option<tokio::sync::OwnedMutexGuard<()>>,
+    #[cfg(not(blepay_world))]
+    _nobody_else_writes: (),
 }
 
 /// A task or a thread ended without its result: it panicked.
