@@ -3,6 +3,7 @@
 mod architecture;
 mod circles;
 mod ends;
+mod names;
 mod oem;
 mod packages;
 mod promises;
