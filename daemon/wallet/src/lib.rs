@@ -14,6 +14,7 @@ mod flood;
 mod handle;
 mod history;
 pub mod identity;
+mod intents;
 mod limit;
 pub mod lists;
 mod offer;
@@ -99,6 +100,8 @@ struct Shared {
     screen: Mutex<payee::Screen>,
     /// Payments whose link broke after the debit, since the start or before it.
     interrupted: Mutex<BTreeSet<Digest>>,
+    /// Intents to pay that a visit owns.
+    intents: intents::Intents,
     /// Whether what was begun before the start is finished or undone, so that payments may begin.
     recovered: watch::Sender<bool>,
 }
@@ -139,6 +142,7 @@ impl Wallet {
             payments: Arc::new(Semaphore::new(PAYMENTS_MAX)),
             screen: Mutex::default(),
             interrupted: Mutex::new(interrupted),
+            intents: intents::Intents::default(),
             recovered: watch::Sender::new(false),
         });
         let shutdown = &shared.shutdown;

@@ -3,15 +3,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use journal::Fact;
-use journal::book::OutgoingStage;
+use journal::book::{Outgoing, OutgoingStage, PaymentKey};
 use journal::recovery::{self, IncomingStep, Session};
+use journal::{Book, Fact};
 use ops_proto::Digest;
-use ops_proto::contract::TaRefused;
+use ops_proto::contract::{Command, TaRefused};
 
 use super::Shared;
 use super::payee::collect_pending;
-use crate::ta::TaAccess;
+use crate::ta::{TaAccess, TaHandle};
 
 /// How often payments that are held are looked for: their payers heard `Held` and do not come again.
 const COLLECT_INTERVAL: Duration = Duration::from_secs(5);
@@ -38,16 +38,12 @@ async fn recover_always(shared: &Shared) {
         let now = access.borrow_and_update().clone();
         match now {
             TaAccess::Open => {
-                if !*shared.recovered.borrow() {
-                    abandon_unpaid(shared).await;
-                }
+                give_up_intents(shared, Some(ta)).await;
                 collect_pending(shared, Session::Open).await;
                 shared.recovered.send_replace(true);
             }
             TaAccess::Ended => {
-                if !*shared.recovered.borrow() {
-                    abandon_unpaid(shared).await;
-                }
+                give_up_intents(shared, None).await;
                 give_up_collecting(shared).await;
                 collect_pending(shared, Session::Ended).await;
                 shared.recovered.send_replace(true);
@@ -56,34 +52,52 @@ async fn recover_always(shared: &Shared) {
                 collect_pending(shared, Session::Shut).await;
             }
         }
-        // a TA that was busy answers again without a new session; both branches are cancel safe
+        // a TA that was busy answers again without a new session; all branches are cancel safe
         tokio::select! {
-            biased; // both lead to another try
+            biased; // all lead to another try
             changed = access.changed() => if changed.is_err() {
                 return;
             },
+            () = shared.intents.left() => {}
             () = tokio::time::sleep(COLLECT_INTERVAL) => {}
         }
     }
 }
 
-/// Records that the TA did not pay what was approved before the start. Only at the start: later, an
-/// intent without a payment is one that is being paid. Only once the TA cannot be ahead of the journal.
-async fn abandon_unpaid(shared: &Shared) {
-    let unpaid: Vec<Fact> = shared.journal.view(|book| {
-        book.outgoing()
-            .filter(|(_, payment)| payment.stage() == OutgoingStage::Approved)
-            .map(|(key, _)| Fact::PayAbandoned {
-                payee: key.payee,
-                request_id: key.request_id,
-                refused: None,
-            })
-            .collect()
+/// Records that the TA did not pay what was approved: intents that no visit owns, and that have no payment when the TA has
+/// told what it did. `ta` is `None` once it has ended, and does nothing more.
+async fn give_up_intents(shared: &Shared, ta: Option<&TaHandle>) {
+    let unpaid: Vec<PaymentKey> = shared.journal.view(|book| {
+        let approved = book.outgoing().filter(|(_, payment)| is_approved(payment));
+
+        approved.map(|(key, _)| *key).collect()
     });
-    for fact in unpaid {
-        tracing::info!("An approved payment was not made before the stop; nothing was debited");
-        shared.append_surely(fact).await;
+    for key in unpaid {
+        let Some(_owned) = shared.intents.give_up(key) else {
+            continue; // it is being paid
+        };
+        // it answers in order: what it was asked before is in the journal then
+        if let Some(ta) = ta
+            && ta.invoke(Command::Inspect).await.is_err()
+        {
+            return;
+        }
+        let is_unpaid = |book: &Book| book.outgoing_of(&key).is_some_and(is_approved);
+        if !shared.journal.view(is_unpaid) {
+            continue;
+        }
+        tracing::info!("Gave up an approved payment that was not made; nothing was debited");
+        let given_up = Fact::PayAbandoned {
+            payee: key.payee,
+            request_id: key.request_id,
+            refused: None,
+        };
+        shared.append_surely(given_up).await;
     }
+}
+
+fn is_approved(payment: &Outgoing) -> bool {
+    payment.stage() == OutgoingStage::Approved
 }
 
 /// Records that a TA that has ended will not credit what came for it, so that sync claims it.

@@ -1,7 +1,5 @@
-# The link breaks between approval and signature: the payment is shown as paying until the device starts
-# again, and counts against the sum of the day.
-mark device: a visit that ends before the signature gives up no intent
-finds C12 an intent without an end
+# The link breaks between approval and signature: the payment is given up, and no longer counts against the sum of
+# the day.
 Ada pays Bob 1.00, the link breaks after 40 ms
 Ada pays Bob 1.00, the link breaks after 60 ms
 Ada pays Bob 1.00, the link breaks after 80 ms

@@ -16,6 +16,7 @@ use ble_proto::payment::payer::{
 use futures::StreamExt as _;
 use futures::future::BoxFuture;
 use futures::stream::FuturesOrdered;
+use journal::book::PaymentKey;
 use journal::{Fact, JournalError};
 use ops_proto::Digest;
 use radio::{CentralLink, PeerAddress};
@@ -24,6 +25,7 @@ use tokio::time::Instant;
 
 use super::till::{self, TaWord, Till};
 use super::unsettled;
+use crate::intents::OwnedIntent;
 use crate::lists::Heard;
 use crate::{Shared, WalletError};
 
@@ -81,6 +83,7 @@ pub(super) async fn visit(
         till,
         offered: None,
         gossips: false,
+        owned: None,
         work: FuturesOrdered::new(),
     };
 
@@ -95,6 +98,8 @@ struct VisitDriver<'a> {
     offered: Option<Box<Offered>>,
     /// The receipt is on disk; deny-lists follow as long as nobody waits for the radio.
     gossips: bool,
+    /// The intent that this visit wrote: it is not given up before the visit has ended.
+    owned: Option<OwnedIntent>,
     /// Records and the TA's answer, in the order in which they were asked for.
     work: FuturesOrdered<BoxFuture<'static, Done>>,
 }
@@ -102,6 +107,8 @@ struct VisitDriver<'a> {
 /// What was waited for.
 enum Done {
     Synced(Seq),
+    /// The intent is written, and this visit's.
+    Intended(Seq, OwnedIntent),
     /// The intent could not be written: nothing is paid.
     IntentFailed(JournalError),
     Asked(TaWord),
@@ -171,6 +178,10 @@ impl VisitDriver<'_> {
     fn handle_done(&mut self, done: Done) {
         match done {
             Done::Synced(seq) => self.machine.handle_synced(seq, clock::monotonic()),
+            Done::Intended(seq, owned) => {
+                self.owned = Some(owned);
+                self.machine.handle_synced(seq, clock::monotonic());
+            }
             Done::IntentFailed(error) => {
                 if let Some(till) = self.till.as_deref_mut() {
                     till.intent_failed(&error);
@@ -280,12 +291,14 @@ impl VisitDriver<'_> {
                     return;
                 };
                 Box::pin(async move {
+                    let key = PaymentKey::of(intent.request.body());
+                    let owned = shared.intents.begin(key).await;
                     match shared
                         .journal
                         .append(vec![Fact::PayIntent(Box::new(intent))])
                         .await
                     {
-                        Ok(_) => Done::Synced(seq),
+                        Ok(_) => Done::Intended(seq, owned),
                         Err(error) => Done::IntentFailed(error),
                     }
                 })
