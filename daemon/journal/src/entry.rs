@@ -6,7 +6,7 @@ use ops_proto::contract::Mark;
 use super::fact::Fact;
 
 /// The number of a fact in the journal, counted from 1.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Seq(pub u64);
 
 /// A fact on disk.

@@ -55,17 +55,6 @@ pub(crate) const MARKS: &[Mark] = &[
         switch: Switch::Keeps(|lines| !is_clock_wrong_beside_a_restore(lines)),
     },
     Mark {
-        story: "a-clock-that-jumped-and-came-back",
-        switch: Switch::Forgives("C13", "an open request is not on the air, until a restart"),
-    },
-    Mark {
-        story: "a-busy-till-that-starts-again",
-        switch: Switch::Forgives(
-            "C13",
-            "an open request is not on the air, after a restart too",
-        ),
-    },
-    Mark {
         story: "withdrawn-and-not-booked-for-a-day",
         switch: Switch::Forgives("C2", "money is missing for a day"),
     },
@@ -120,10 +109,6 @@ pub(crate) const MARKS: &[Mark] = &[
     Mark {
         story: "a-grant-that-is-never-told",
         switch: Switch::Keeps(|lines| !is_told_late(lines)),
-    },
-    Mark {
-        story: "approved-and-neither-paid-nor-given-up",
-        switch: Switch::Forgives("C12", "an intent without an end"),
     },
 ];
 

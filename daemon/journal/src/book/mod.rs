@@ -30,12 +30,13 @@ pub use request::{Request, RequestShown};
 pub use status::StatusStanding;
 pub use withdraw::{WithdrawStage, Withdrawal};
 
-use super::entry::Recorded;
+use super::entry::{Recorded, Seq};
 use super::fact::Enrolled;
 
 /// Everything that the journal says, folded. Only the journal makes it grow.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Book {
+    newest: Seq,
     mark: Option<Mark>,
     enrolled: Option<Enrolled>,
     client: Option<ClientStanding>,
@@ -61,6 +62,7 @@ impl Book {
     /// Takes the next fact into account. Never fails: a fact that contradicts the ones before is
     /// remembered in [`Self::contradictions`] and changes nothing else.
     pub fn apply(&mut self, recorded: &Recorded) {
+        self.newest = recorded.seq;
         if let Some(mark) = recorded.mark
             && self.mark.is_none_or(|held| held.o < mark.o)
         {
@@ -69,6 +71,12 @@ impl Book {
         if self.fold(recorded).is_none() {
             self.contradictions.push(recorded.seq.0);
         }
+    }
+
+    /// Returns the number of the newest fact: as long as it stays, nothing here has changed.
+    #[must_use]
+    pub const fn newest(&self) -> Seq {
+        self.newest
     }
 
     /// Returns the highest mark of the TA: what `OperationsSince` shows it.

@@ -56,6 +56,7 @@ pub(super) async fn run(shared: Arc<Shared>, mut commands: mpsc::Receiver<PayeeC
         links: Links::default(),
         peripheral: None,
         order: Vec::new(),
+        followed: None,
         appends: FuturesOrdered::new(),
         credits: FuturesUnordered::new(),
         gossip: FuturesOrdered::new(),
@@ -110,6 +111,17 @@ struct ShownRequest {
     standing: Standing,
 }
 
+/// When the book was followed, and as long as what that holds.
+#[derive(Clone, Copy, Debug)]
+struct Followed {
+    /// The newest fact.
+    newest: journal::Seq,
+    /// By the wall clock.
+    at: ops_proto::Time,
+    /// When the first open request expires.
+    until: Option<ops_proto::Time>,
+}
+
 struct PayeeDriver {
     shared: Arc<Shared>,
     machine: Payee,
@@ -117,6 +129,7 @@ struct PayeeDriver {
     peripheral: Option<Peripheral>,
     /// Requests that are shown, oldest first.
     order: Vec<ShownRequest>,
+    followed: Option<Followed>,
     appends: FuturesOrdered<BoxFuture<'static, Seq>>,
     credits: FuturesUnordered<BoxFuture<'static, (CreditId, CreditAnswer)>>,
     /// Deny-lists that payers passed on, on their way through the lists' thread.
@@ -124,27 +137,82 @@ struct PayeeDriver {
 }
 
 impl PayeeDriver {
-    /// Takes up what was open before the start, and every key that payments may come for.
+    /// Takes up every key that payments may come for, what is open, and what was paid just before the start.
     fn reopen(&mut self) {
-        let now = clock::monotonic();
-        let (keys, requests) = self.shared.journal.view(open::of_book);
-        for own in keys {
+        for own in self.shared.journal.view(open::keys) {
             if let Err(error) = self.machine.add_own_key(own) {
                 tracing::warn!(%error, "A key of this device is not served");
             }
         }
-        for reopened in requests {
-            let open::Reopened { open, standing } = reopened;
-            let shown = open::shown(&open, standing);
-            let opened = match standing {
-                Standing::Open => self.machine.open_request(open, now),
-                Standing::Paid => self.machine.open_paid(open, now),
-            };
-            match opened {
-                Ok(()) => self.order.push(shown),
-                Err(error) => {
-                    tracing::warn!(request = %shown.id, %error, "A request could not be advertised again");
-                }
+        self.follow_book();
+        let room = REQUESTS_MAX.saturating_sub(self.order.len());
+        let paid = self
+            .shared
+            .journal
+            .view(|book| open::paid_just_now(book, room));
+        let open = std::mem::take(&mut self.order);
+        for reopened in paid {
+            self.serve(reopened);
+        }
+        // what was paid is older than what is open, in the order that matters here
+        self.order.extend(open);
+    }
+
+    /// Serves every request that the book calls open, and none that it does not: what is on the air follows from the
+    /// book, whatever the clock or a restart did in between.
+    fn follow_book(&mut self) {
+        let (order, shared) = (&self.order, &self.shared);
+        let standing = |tag| {
+            let served = order.iter().find(|shown| shown.tag == tag);
+            served.map(|shown| shown.standing)
+        };
+        let (newest, differences) = shared
+            .journal
+            .view(|book| (book.newest(), open::differences(book, standing)));
+        for tag in differences.over {
+            self.tell_request(tag);
+            self.close(tag);
+        }
+        for reopened in differences.missing {
+            self.make_room();
+            self.serve(reopened);
+        }
+        let open = self
+            .order
+            .iter()
+            .filter(|shown| shown.standing == Standing::Open);
+        self.followed = Some(Followed {
+            newest,
+            at: clock::now(),
+            until: open.map(|shown| shown.until).min(),
+        });
+    }
+
+    /// Whether the book may say something else than when it was followed last: a fact is new, a request has expired, or the
+    /// clock was set back.
+    fn is_book_ahead(&self) -> bool {
+        let now = clock::now();
+        let newest = self.shared.journal.view(journal::Book::newest);
+        let is_same = |followed: &Followed| {
+            let is_valid = followed.until.is_none_or(|until| now <= until);
+            followed.newest == newest && followed.at <= now && is_valid
+        };
+
+        !self.followed.as_ref().is_some_and(is_same)
+    }
+
+    fn serve(&mut self, reopened: open::Reopened) {
+        let open::Reopened { open, standing } = reopened;
+        let now = clock::monotonic();
+        let shown = open::shown(&open, standing);
+        let opened = match standing {
+            Standing::Open => self.machine.open_request(open, now),
+            Standing::Paid => self.machine.open_paid(open, now),
+        };
+        match opened {
+            Ok(()) => self.order.push(shown),
+            Err(error) => {
+                tracing::warn!(request = %shown.id, %error, "A request is not advertised");
             }
         }
     }
@@ -222,18 +290,10 @@ impl PayeeDriver {
         }
     }
 
-    /// Serves if that is wanted and not done yet; stops showing what expired.
+    /// Serves if that is wanted and not done yet, and what the book says.
     async fn tick(&mut self) {
-        let now = clock::now();
-        let expired: Vec<_> = self
-            .order
-            .iter()
-            .filter(|shown| shown.until < now && shown.standing == Standing::Open)
-            .map(|shown| (shown.tag, shown.id))
-            .collect();
-        for (tag, id) in expired {
-            self.close(tag);
-            self.shared.tell(WalletEvent::RequestChanged(id));
+        if self.is_book_ahead() {
+            self.follow_book();
         }
         self.serve_if_wanted().await;
     }

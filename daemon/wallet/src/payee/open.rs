@@ -1,5 +1,6 @@
 //! Requests, from the journal to the machine.
 
+use ble_proto::gatt::RequestTag;
 use ble_proto::payment::payee::{OpenRequest, OwnKey};
 use journal::Book;
 use journal::book::{Request, RequestShown};
@@ -9,7 +10,7 @@ use runtime::clock;
 use super::super::serve::to_open;
 use super::ShownRequest;
 
-/// A request to serve again after a start.
+/// A request to serve, from the journal.
 #[derive(Debug)]
 pub(super) struct Reopened {
     pub(super) open: OpenRequest,
@@ -27,28 +28,72 @@ pub(super) enum Standing {
 /// this device lost power finds its receipt.
 const PAID_JUST_NOW_MS: u64 = 10 * 60 * 1000;
 
-/// Returns every key of this device and the requests to serve, oldest first.
-pub(super) fn of_book(book: &Book) -> (Vec<OwnKey>, Vec<Reopened>) {
+/// Returns every key of this device that payments may come for.
+pub(super) fn keys(book: &Book) -> Vec<OwnKey> {
     let chains = [
         book.client().and_then(|client| client.chain.as_ref()),
         book.sender_chain(),
     ];
-    let keys = chains
+
+    chains
         .into_iter()
         .flatten()
         .map(|chain| OwnKey {
             key: chain.leaf.body().subject,
             provider: chain.provider.clone(),
         })
+        .collect()
+}
+
+/// Returns requests that were paid just now, oldest first and no more than there is room for.
+pub(super) fn paid_just_now(book: &Book, room: usize) -> Vec<Reopened> {
+    let now = clock::now();
+    let mut paid: Vec<_> = book
+        .requests()
+        .filter(|request| stands(book, request, now) == Some(Standing::Paid))
         .collect();
-    let mut requests: Vec<_> = book.requests().collect();
-    requests.sort_by_key(|request| request.at);
-    let reopened = requests
+    paid.sort_by_key(|request| std::cmp::Reverse(request.at));
+    paid.truncate(room);
+    let oldest_first = paid.into_iter().rev();
+
+    oldest_first
+        .filter_map(|request| reopened(book, request, Standing::Paid))
+        .collect()
+}
+
+/// What the book says of requests that a driver serves as open.
+#[derive(Debug, Default)]
+pub(super) struct Differences {
+    /// Open, and not served; oldest first.
+    pub(super) missing: Vec<Reopened>,
+    /// Served as open, and cancelled or expired.
+    pub(super) over: Vec<RequestTag>,
+}
+
+/// Compares the book with what is served; `standing` tells how a request is served, if it is.
+pub(super) fn differences(
+    book: &Book,
+    standing: impl Fn(RequestTag) -> Option<Standing>,
+) -> Differences {
+    let now = clock::now();
+    let mut missing = Vec::new();
+    let mut over = Vec::new();
+    for request in book.requests() {
+        let tag = request.intent.tag;
+        let is_paid = request.shown == RequestShown::Paid;
+        match (standing(tag), stands(book, request, now)) {
+            (None, Some(Standing::Open)) => missing.push(request),
+            (Some(Standing::Open), None) if !is_paid => over.push(tag),
+            (None | Some(_), _) => {}
+        }
+    }
+    missing.sort_by_key(|request| request.at);
+    let missing = missing
         .into_iter()
-        .filter_map(|request| reopen(book, request))
+        .filter_map(|request| reopened(book, request, Standing::Open))
         .collect();
 
-    (keys, reopened)
+    Differences { missing, over }
 }
 
 /// Returns what the driver remembers of a request.
@@ -63,22 +108,24 @@ pub(super) fn shown(open: &OpenRequest, standing: Standing) -> ShownRequest {
     }
 }
 
-fn reopen(book: &Book, request: &Request) -> Option<Reopened> {
+fn reopened(book: &Book, request: &Request, standing: Standing) -> Option<Reopened> {
+    let open = to_open(book, request)?;
+
+    Some(Reopened { open, standing })
+}
+
+fn stands(book: &Book, request: &Request, now: Time) -> Option<Standing> {
     let paid_at = request
         .payments
         .iter()
         .filter_map(|payment| book.incoming_by_hash(payment))
         .map(|payment| payment.at)
         .max();
-    let standing = stand_again(request.shown, request.valid_until(), paid_at, clock::now())?;
 
-    Some(Reopened {
-        open: to_open(book, request)?,
-        standing,
-    })
+    stand_again(request.shown, request.valid_until(), paid_at, now)
 }
 
-/// Decides how a request is served after a start. A payment for one that is not served is taken all the same.
+/// Decides how a request is served. A payment for one that is not served is taken all the same.
 fn stand_again(
     shown: RequestShown,
     valid_until: Time,
