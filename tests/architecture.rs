@@ -248,7 +248,7 @@ fn a_part_of_code_is_found_outside_comments_and_tests() {
         "fn a() {}\n#[cfg(test)]\nmod tests {\n SystemTime::now()",
         "SystemTime"
     ));
-    assert!(is_product("daemon/sync/src/mod.rs"));
+    assert!(is_product("daemon/sync/src/lib.rs"));
     assert!(!is_product("daemon/journal/src/tests.rs"));
     assert!(!is_product("tests/world/src/net.rs"));
 }

@@ -1,4 +1,4 @@
-//! Keys, certificates and encodings: what section 3 of the design promises of them.
+//! Keys, certificates and encodings: what is promised of them.
 
 use blepay_server::admin::{Office, Standing};
 use blepay_server::provider::ca::{Holder, Wanted};

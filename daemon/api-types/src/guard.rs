@@ -1,7 +1,6 @@
 //! The JSON of what guards a wallet: PIN, limits, deny-lists, refunds.
 
-use ops_proto::contract::{Pin, PinState};
-use ops_proto::{Balance, Currency};
+use ops_proto::contract::Pin;
 use serde::{Deserialize, Serialize};
 
 use super::money::{Money, MoneyOrder};
@@ -91,19 +90,4 @@ pub struct RefundOrder {
     /// Opened by its URI only.
     #[serde(default)]
     pub by_uri: bool,
-}
-
-impl PinStatus {
-    /// Writes what the TA says of its PIN.
-    #[must_use]
-    pub fn of(pin: PinState, currency: Currency) -> Self {
-        let money = |minor_units| Money::rest(Balance::from_minor_units(minor_units), currency);
-
-        Self {
-            is_set: pin.is_set,
-            tries_left: pin.tries_left,
-            floor: money(pin.floor),
-            since_pin: money(pin.since_pin),
-        }
-    }
 }

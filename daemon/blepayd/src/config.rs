@@ -109,7 +109,7 @@ impl Default for PolicyConfig {
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct LogConfig {
-    /// What to log, as in `info,crate::radio=debug`.
+    /// What to log, as in `info,radio=debug`.
     pub filter: String,
     /// How.
     pub format: LogFormat,

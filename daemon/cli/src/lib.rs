@@ -10,7 +10,7 @@
 pub mod args;
 mod commands;
 pub mod failure;
-pub mod guard_args;
+mod guard_args;
 mod help;
 pub mod terminal;
 mod when;

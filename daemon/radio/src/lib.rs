@@ -1,6 +1,6 @@
 //! The radio: a payee serves and advertises, a payer scans and connects.
 //!
-//! [`Radio`] is what the daemon knows of Bluetooth; `bluez` and `sim` implement it. It moves opaque
+//! [`Radio`] is what the daemon knows of Bluetooth; `bluez` and `sim` implement it, and `memory` for the world of tests. It moves opaque
 //! frames over links and knows nothing of sessions. A payee's use:
 //!
 //! ```text

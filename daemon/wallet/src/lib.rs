@@ -1,6 +1,6 @@
 //! The wallet: what this device does with money, over journal, TA and radio.
 //!
-//! [`Wallet`] is the handle that the local API, sync and the command line share. Everything it tells
+//! [`Wallet`] is the handle that the local API and sync share. Everything it tells
 //! is a fold of the journal; everything it changes is in the journal before it returns.
 
 #![allow(

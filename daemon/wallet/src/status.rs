@@ -1,7 +1,7 @@
 //! Where a wallet stands.
 
 use ops_proto::contract::{Command, Output, TaState};
-use ops_proto::{Balance, Currency, Name, PublicKey, Time};
+use ops_proto::{Balance, Currency, PublicKey, Time};
 use radio::RadioState;
 
 use super::Shared;
@@ -10,14 +10,10 @@ use crate::ta::TaAccess;
 /// Where a wallet stands.
 #[derive(Clone, Debug)]
 pub struct WalletStatus {
-    /// The certified, or wanted, name.
-    pub name: Option<Name>,
     /// The client key.
     pub client: PublicKey,
     /// The TA's key, once there is one.
     pub ta_key: Option<PublicKey>,
-    /// The certified name of the provider.
-    pub provider: Option<Name>,
     /// The currency of the account.
     pub currency: Option<Currency>,
     /// How far the registration is.
@@ -30,8 +26,6 @@ pub struct WalletStatus {
     pub radio: RadioState,
     /// What the online account held, and when the server said so.
     pub online: Option<(Balance, Time)>,
-    /// Requests that are open.
-    pub requests_open: usize,
     /// Outgoing payments without receipt or settlement.
     pub unacknowledged: usize,
     /// Incoming payments that are to be claimed online.
@@ -42,8 +36,6 @@ pub struct WalletStatus {
     pub deposit_open: bool,
     /// Whether the TA has signed its last statement and the server has not booked it.
     pub retiring: bool,
-    /// When the last token was taken.
-    pub last_token: Option<Time>,
 }
 
 /// How far a device is registered.
@@ -85,20 +77,14 @@ pub(super) async fn status(shared: &Shared) -> WalletStatus {
         let provider = book.enrolled().map(|enrolled| enrolled.provider.body());
 
         WalletStatus {
-            name: client.map(|client| client.name.clone()),
             client: shared.identity.public_key(),
             ta_key: book.ta().map(|ta| ta.key),
-            provider: provider.map(|provider| provider.name.clone()),
             currency: provider.map(|provider| provider.currency),
             registration,
             ta,
             ta_state,
             radio,
             online: book.account().map(|(at, account)| (account.online, *at)),
-            requests_open: book
-                .requests()
-                .filter(|request| request.shown == journal::book::RequestShown::Open)
-                .count(),
             unacknowledged: book
                 .outgoing()
                 .filter(|(_, payment)| payment.is_unacknowledged())
@@ -110,7 +96,6 @@ pub(super) async fn status(shared: &Shared) -> WalletStatus {
             to_report: book.reports_due().len(),
             deposit_open: book.deposit_open().is_some(),
             retiring: book.retire_open().is_some(),
-            last_token: book.status().last_token(),
         }
     })
 }

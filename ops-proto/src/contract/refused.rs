@@ -115,3 +115,55 @@ pub enum TaRefused {
     #[error("a PIN has 4 to 12 digits; choose another")]
     PinForm = 35,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::signed::encode;
+
+    #[test]
+    fn every_number_of_a_refusal_is_frozen() {
+        let frozen = [
+            TaRefused::SessionNotOpen,
+            TaRefused::RolledBack,
+            TaRefused::JournalRestored,
+            TaRefused::OtherHistory,
+            TaRefused::NotInitialised,
+            TaRefused::NotCertified,
+            TaRefused::Retired,
+            TaRefused::Chain,
+            TaRefused::OtherCertificate,
+            TaRefused::Signature,
+            TaRefused::PayVerify,
+            TaRefused::DepositPending,
+            TaRefused::NoDeposit,
+            TaRefused::Balance,
+            TaRefused::BalanceLimit,
+            TaRefused::PaymentLimit,
+            TaRefused::OfflineLimit,
+            TaRefused::Currency,
+            TaRefused::RequestReused,
+            TaRefused::ReplacedWasPaid,
+            TaRefused::Time,
+            TaRefused::OwnRequest,
+            TaRefused::OtherReceiver,
+            TaRefused::RequestClosed,
+            TaRefused::TooManyRequests,
+            TaRefused::NoStatus,
+            TaRefused::CommandReused,
+            TaRefused::Pin,
+            TaRefused::Ahead,
+            TaRefused::Malformed,
+            TaRefused::Unacknowledged,
+            TaRefused::CertificateNotValid,
+            TaRefused::WithdrawPending,
+            TaRefused::NoWithdrawal,
+            TaRefused::PinBlocked,
+            TaRefused::PinForm,
+        ];
+
+        for (number, refused) in frozen.into_iter().enumerate() {
+            assert_eq!(encode(&refused), [u8::try_from(number).expect("few")]);
+        }
+    }
+}

@@ -1,6 +1,6 @@
 //! What the API answers when it does not do what was asked.
 
-use api_types::{ErrorBody, MALFORMED, OUTCOME_UNKNOWN};
+use api_types::{ErrorBody, MALFORMED};
 use axum::Json;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
@@ -70,17 +70,6 @@ impl ApiError {
             "not-enrolled",
             "this wallet is not enrolled with a provider yet",
             "blepay init FILE, with the enrolment file of your provider",
-        )
-    }
-
-    /// Whether the thing was done is not known.
-    #[must_use]
-    pub fn unknown_outcome(message: impl ToString) -> Self {
-        Self::new(
-            StatusCode::GATEWAY_TIMEOUT,
-            OUTCOME_UNKNOWN,
-            message,
-            "do not repeat; ask `blepay status` or `blepay show`",
         )
     }
 }

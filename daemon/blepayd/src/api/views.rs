@@ -9,7 +9,7 @@ use api_types::{
 use journal::Book;
 use journal::book::{EndedTa, Held, RequestShown};
 use ops_proto::certificate::Certificate;
-use ops_proto::contract::{TaState, Warning};
+use ops_proto::contract::{PinState, TaState, Warning};
 use ops_proto::message::{ItemOutcome, ProviderStanding, SettlementState};
 use ops_proto::{Balance, Currency, Signed};
 use radio::RadioState;
@@ -190,7 +190,7 @@ fn ta(wallet: &WalletStatus, is_used: bool) -> TaStatus {
             .map(|(limits, currency)| Money::of(limits.payment_max, currency)),
         pin: inspected
             .zip(currency)
-            .map(|(ta, currency)| PinStatus::of(ta.pin, currency)),
+            .map(|(ta, currency)| pin_status(ta.pin, currency)),
         warnings: inspected.map(limit_warnings).unwrap_or_default(),
     }
 }
@@ -408,6 +408,18 @@ pub(super) fn provider_of(
 
 fn count(number: usize) -> u64 {
     u64::try_from(number).unwrap_or(u64::MAX)
+}
+
+/// Shows what the TA says of its PIN.
+pub(super) fn pin_status(pin: PinState, currency: Currency) -> PinStatus {
+    let money = |minor_units| Money::rest(Balance::from_minor_units(minor_units), currency);
+
+    PinStatus {
+        is_set: pin.is_set,
+        tries_left: pin.tries_left,
+        floor: money(pin.floor),
+        since_pin: money(pin.since_pin),
+    }
 }
 
 fn limit_warnings(state: &TaState) -> Vec<LimitWarning> {

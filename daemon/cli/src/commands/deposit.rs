@@ -4,10 +4,10 @@ use api_types::OUTCOME_UNKNOWN;
 use api_types::client::Client;
 use api_types::{Deposit, DepositOrder, DepositState};
 
-use super::super::args::Deposit as Args;
-use super::super::failure::{Exit, Failure};
-use super::super::terminal::Terminal;
 use super::{amount, currency};
+use crate::args::Deposit as Args;
+use crate::failure::{Exit, Failure};
+use crate::terminal::Terminal;
 
 pub(crate) async fn run(
     client: &Client,

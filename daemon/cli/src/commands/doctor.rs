@@ -3,8 +3,8 @@
 use api_types::client::Client;
 use api_types::{Check, Doctor};
 
-use super::super::failure::Failure;
-use super::super::terminal::Terminal;
+use crate::failure::Failure;
+use crate::terminal::Terminal;
 
 pub(crate) async fn run(client: &Client, terminal: &mut Terminal) -> Result<(), Failure> {
     let doctor = match client.get("/v1/doctor").await {

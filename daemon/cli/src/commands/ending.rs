@@ -5,11 +5,11 @@ use api_types::client::Client;
 use api_types::{EndState, Recovery, RecoveryOrder, Retirement, Status, TaCondition, TaStatus};
 use serde_json::json;
 
-use super::super::args::End as Args;
-use super::super::failure::{Exit, Failure};
-use super::super::terminal::Terminal;
 use super::short;
 use super::status::held;
+use crate::args::End as Args;
+use crate::failure::{Exit, Failure};
+use crate::terminal::Terminal;
 
 /// Ends a TA that works.
 pub(crate) async fn retire(

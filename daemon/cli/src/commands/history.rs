@@ -3,11 +3,11 @@
 use api_types::client::{Client, ClientError};
 use api_types::{Direction, Payment, PaymentState, Receipt, Request};
 
-use super::super::args::{History as Args, Show};
-use super::super::failure::Failure;
-use super::super::terminal::Terminal;
-use super::super::when::utc;
 use super::{columns, short};
+use crate::args::{History as Args, Show};
+use crate::failure::Failure;
+use crate::terminal::Terminal;
+use crate::when::utc;
 
 pub(crate) async fn list(
     client: &Client,

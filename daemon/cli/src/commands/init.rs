@@ -7,9 +7,9 @@ use api_types::client::Client;
 use api_types::{InitOrder, Status, TaCondition};
 use ops_proto::enrolment::Enrolment;
 
-use super::super::args::Init;
-use super::super::failure::Failure;
-use super::super::terminal::Terminal;
+use crate::args::Init;
+use crate::failure::Failure;
+use crate::terminal::Terminal;
 
 /// Largest enrolment file, in bytes.
 const ENROLMENT_SIZE_MAX: u64 = 64 * 1024;

@@ -7,10 +7,10 @@ use clap::CommandFactory as _;
 use clap_mangen::Man;
 use clap_mangen::roff::{Roff, roman};
 
-use super::super::args::{Cli, Man as Args};
-use super::super::failure::Failure;
-use super::super::help::EXIT_CODES;
-use super::super::terminal::Terminal;
+use crate::args::{Cli, Man as Args};
+use crate::failure::Failure;
+use crate::help::EXIT_CODES;
+use crate::terminal::Terminal;
 
 pub(crate) fn run(terminal: &mut Terminal, args: Args) -> Result<(), Failure> {
     let mut command = Cli::command();

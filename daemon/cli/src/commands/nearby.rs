@@ -5,9 +5,9 @@ use std::time::Duration;
 use api_types::Nearby;
 use api_types::client::Client;
 
-use super::super::args::Nearby as Args;
-use super::super::failure::Failure;
-use super::super::terminal::Terminal;
+use crate::args::Nearby as Args;
+use crate::failure::Failure;
+use crate::terminal::Terminal;
 
 pub(crate) async fn run(
     client: &Client,

@@ -6,10 +6,10 @@ use api_types::guard::ApproveOrder;
 use api_types::{Event, MoneyOrder, NOT_FOUND, Nearby, Payment, PaymentOrder, PaymentState};
 use serde_json::json;
 
-use super::super::args::Pay as Args;
-use super::super::failure::{Exit, Failure};
-use super::super::terminal::Terminal;
 use super::{amount, currency, nearby, short, warn};
+use crate::args::Pay as Args;
+use crate::failure::{Exit, Failure};
+use crate::terminal::Terminal;
 
 pub(crate) async fn run(
     client: &Client,

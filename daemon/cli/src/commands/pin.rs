@@ -11,10 +11,10 @@ use ops_proto::contract::Pin;
 use ops_proto::money;
 use zeroize::Zeroizing;
 
-use super::super::failure::Failure;
-use super::super::guard_args::{Pin as Args, PinChange, PinOptions};
-use super::super::terminal::Terminal;
 use super::currency;
+use crate::failure::Failure;
+use crate::guard_args::{Pin as Args, PinChange, PinOptions};
+use crate::terminal::Terminal;
 
 pub(crate) async fn run(
     client: &Client,

@@ -3,10 +3,10 @@
 use api_types::client::Client;
 use api_types::{PayeeOrder, Policy};
 
-use super::super::args::{PolicyChange, Trust};
-use super::super::failure::Failure;
-use super::super::terminal::Terminal;
 use super::{amount, currency, short};
+use crate::args::{PolicyChange, Trust};
+use crate::failure::Failure;
+use crate::terminal::Terminal;
 
 pub(crate) async fn run(
     client: &Client,

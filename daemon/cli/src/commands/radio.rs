@@ -3,9 +3,9 @@
 use api_types::client::Client;
 use api_types::{RadioOrder, RadioStatus};
 
-use super::super::args::Radio as Args;
-use super::super::failure::Failure;
-use super::super::terminal::Terminal;
+use crate::args::Radio as Args;
+use crate::failure::Failure;
+use crate::terminal::Terminal;
 
 pub(crate) async fn run(
     client: &Client,

@@ -4,10 +4,10 @@ use api_types::Request;
 use api_types::client::Client;
 use api_types::guard::RefundOrder;
 
-use super::super::failure::Failure;
-use super::super::guard_args::Refund as Args;
-use super::super::terminal::Terminal;
 use super::{amount, currency, request};
+use crate::failure::Failure;
+use crate::guard_args::Refund as Args;
+use crate::terminal::Terminal;
 
 pub(crate) async fn run(
     client: &Client,

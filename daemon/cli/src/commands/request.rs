@@ -8,11 +8,11 @@ use qrcode::QrCode;
 use qrcode::render::unicode::Dense1x2;
 use tokio::time::Instant;
 
-use super::super::args::Request as Args;
-use super::super::failure::Failure;
-use super::super::terminal::Terminal;
-use super::super::when::{ago, now_ms};
 use super::{amount, currency, short, warn};
+use crate::args::Request as Args;
+use crate::failure::Failure;
+use crate::terminal::Terminal;
+use crate::when::{ago, now_ms};
 
 pub(crate) async fn run(
     client: &Client,

@@ -3,10 +3,10 @@
 use api_types::client::Client;
 use api_types::{Status, SyncStatus, TaCondition, TaStatus, Unsynced, Waiting};
 
-use super::super::failure::Failure;
-use super::super::terminal::Terminal;
-use super::super::when::{ago, now_ms, utc};
 use super::{columns, short};
+use crate::failure::Failure;
+use crate::terminal::Terminal;
+use crate::when::{ago, now_ms, utc};
 
 pub(crate) async fn run(client: &Client, terminal: &mut Terminal) -> Result<(), Failure> {
     let status: Status = client.get("/v1/status").await?;

@@ -4,9 +4,9 @@ use api_types::SyncReport;
 use api_types::client::Client;
 use serde_json::json;
 
-use super::super::failure::Failure;
-use super::super::terminal::Terminal;
 use super::status::unsynced;
+use crate::failure::Failure;
+use crate::terminal::Terminal;
 
 pub(crate) async fn run(client: &Client, terminal: &mut Terminal) -> Result<(), Failure> {
     terminal.waiting("Syncing…");

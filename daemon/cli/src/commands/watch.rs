@@ -5,10 +5,10 @@ use std::time::Duration;
 use api_types::client::Client;
 use api_types::{Direction, Event, Payment, Request, RequestState};
 
-use super::super::args::Watch as Args;
-use super::super::failure::Failure;
-use super::super::terminal::Terminal;
 use super::short;
+use crate::args::Watch as Args;
+use crate::failure::Failure;
+use crate::terminal::Terminal;
 
 pub(crate) async fn run(
     client: &Client,

@@ -6,10 +6,10 @@ use api_types::OUTCOME_UNKNOWN;
 use api_types::client::Client;
 use api_types::{Withdrawal, WithdrawalOrder, WithdrawalState};
 
-use super::super::args::Withdraw as Args;
-use super::super::failure::{Exit, Failure};
-use super::super::terminal::Terminal;
 use super::{amount, currency};
+use crate::args::Withdraw as Args;
+use crate::failure::{Exit, Failure};
+use crate::terminal::Terminal;
 
 /// How often the daemon is asked while `--wait` waits.
 const ASK_INTERVAL: Duration = Duration::from_millis(500);

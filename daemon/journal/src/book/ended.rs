@@ -90,12 +90,6 @@ impl Book {
         self.ended.iter().any(|ended| ended.key == *ta)
     }
 
-    /// Tells whether this is the key of the TA, or of one that this device used before.
-    #[must_use]
-    pub fn is_own_ta(&self, ta: &PublicKey) -> bool {
-        self.is_ended(ta) || self.ta().is_some_and(|held| held.key == *ta)
-    }
-
     /// Returns the last statement of the TA in use, if it retired: sync hands it in.
     #[must_use]
     pub fn retire_open(&self) -> Option<&Signed<Retire>> {

@@ -64,13 +64,6 @@ impl Book {
             .filter(|request| request.issued.is_some())
     }
 
-    /// Returns the requests whose intent is written and that nobody has signed yet.
-    pub fn requests_unsigned(&self) -> impl Iterator<Item = &Request> {
-        self.requests
-            .values()
-            .filter(|request| request.issued.is_none())
-    }
-
     /// Returns one request by the key it was issued under and its number.
     #[must_use]
     pub fn request(&self, payee: &PublicKey, id: RequestId) -> Option<&Request> {

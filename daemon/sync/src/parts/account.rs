@@ -5,14 +5,14 @@ use ops_proto::Signed;
 use ops_proto::message::{AccountAnswer, AccountQuery};
 use runtime::clock;
 
-use super::super::context::Context;
-use super::super::error::SyncError;
+use crate::context::Context;
+use crate::error::SyncError;
 
 /// An answer that says the same is written again after this time, so that people see that it is fresh.
 const SAME_ANSWER_AGE_MS_MAX: u64 = 10 * 60 * 1000;
 
 /// Asks what the account holds.
-pub(in super::super) async fn query(cx: &Context) -> Result<u64, SyncError> {
+pub(crate) async fn query(cx: &Context) -> Result<u64, SyncError> {
     let registered = cx
         .journal()
         .view(|book| book.client().is_some_and(|client| client.chain.is_some()));

@@ -10,8 +10,8 @@ use ops_proto::message::{Batch, BatchAnswer, ItemOutcome};
 use ops_proto::signed::encode;
 use ops_proto::{Digest, PaymentPair, ProviderId, Signed};
 
-use super::super::context::Context;
-use super::super::error::SyncError;
+use crate::context::Context;
+use crate::error::SyncError;
 
 /// Batches that one run may send for one purpose; what is left waits for the next run.
 const BATCHES_MAX: usize = 64;

@@ -1,11 +1,11 @@
 //! Claims: the server credits the owner of `P.receiver`.
 
-use super::super::context::Context;
-use super::super::error::SyncError;
 use super::batch::{Purpose, carry};
+use crate::context::Context;
+use crate::error::SyncError;
 
 /// Claims every payment to a key without a TA, and every one that the TA could not credit.
-pub(in super::super) async fn due(cx: &mut Context) -> Result<u64, SyncError> {
+pub(crate) async fn due(cx: &mut Context) -> Result<u64, SyncError> {
     // What could not be reported can be claimed all the same.
     cx.set_aside.clear();
     let pairs = cx.journal().view(|book| book.claims_due());

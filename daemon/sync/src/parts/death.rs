@@ -7,14 +7,14 @@ use ops_proto::{Balance, PublicKey, Signed, Time};
 use runtime::clock;
 use wallet::ta::TaAccess;
 
-use super::super::context::Context;
-use super::super::error::SyncError;
+use crate::context::Context;
+use crate::error::SyncError;
 
 /// How often the server is asked what of a sum that waits is paid.
 const ASK_INTERVAL_MS: u64 = 24 * 3600 * 1000;
 
 /// Records that the owner says that the TA in use is dead: from here on it is never used again.
-pub(in super::super) async fn begin(cx: &Context, key: PublicKey) -> Result<(), SyncError> {
+pub(crate) async fn begin(cx: &Context, key: PublicKey) -> Result<(), SyncError> {
     if cx.journal().view(|book| book.is_ended(&key)) {
         return Ok(());
     }
@@ -34,7 +34,7 @@ pub(in super::super) async fn begin(cx: &Context, key: PublicKey) -> Result<(), 
 }
 
 /// Reports every dead TA that the server has not heard of, and asks after sums that wait.
-pub(in super::super) async fn finish(cx: &Context) -> Result<u64, SyncError> {
+pub(crate) async fn finish(cx: &Context) -> Result<u64, SyncError> {
     let ended: Vec<EndedTa> = cx.journal().view(|book| book.ended().to_vec());
     let mut carried = 0_u64;
     for ta in ended {

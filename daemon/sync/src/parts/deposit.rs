@@ -8,11 +8,11 @@ use ops_proto::message::{DepositAnswer, DepositOpen, DepositOrder, Endorsement};
 use ops_proto::signed::encode;
 use wallet::ta::TaError;
 
-use super::super::context::Context;
-use super::super::error::SyncError;
+use crate::context::Context;
+use crate::error::SyncError;
 
 /// Finishes the open deposit, if there is one.
-pub(in super::super) async fn finish(cx: &Context) -> Result<u64, SyncError> {
+pub(crate) async fn finish(cx: &Context) -> Result<u64, SyncError> {
     let stage = cx
         .journal()
         .view(|book| book.deposit_open().map(|deposit| deposit.stage.clone()));

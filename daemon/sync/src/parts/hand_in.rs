@@ -2,16 +2,16 @@
 
 use runtime::clock;
 
-use super::super::context::Context;
-use super::super::error::SyncError;
 use super::batch::{Purpose, carry};
+use crate::context::Context;
+use crate::error::SyncError;
 
 /// How long a payee has to answer before the server is asked to hold its payment, in milliseconds.
 const ANSWER_MS: u64 = 10 * 1000;
 
 /// Hands in what was paid and never answered, once in each life of the server. It is credited at once
 /// to a payee without a TA, and waits in the mailbox of one with a TA.
-pub(in super::super) async fn undelivered(cx: &mut Context) -> Result<u64, SyncError> {
+pub(crate) async fn undelivered(cx: &mut Context) -> Result<u64, SyncError> {
     cx.set_aside.clear();
     let pairs = cx
         .journal()

@@ -5,14 +5,14 @@ use ops_proto::message::{ListsQuery, ListsUpdate, PieceId};
 use ops_proto::signed::{decode_canonical, encode};
 use wallet::lists::Heard;
 
-use super::super::context::Context;
-use super::super::error::SyncError;
+use crate::context::Context;
+use crate::error::SyncError;
 
 /// Answers that one run takes: every piece of every list fits.
 const ROUNDS_MAX: u32 = 64;
 
 /// Asks for newer lists until there are none; returns how many parts were new.
-pub(in super::super) async fn fetch(cx: &Context) -> Result<u64, SyncError> {
+pub(crate) async fn fetch(cx: &Context) -> Result<u64, SyncError> {
     let known = cx.journal().view(|book| {
         let enrolled = book.enrolled()?;
         Some((enrolled.root, enrolled.provider.body().provider))

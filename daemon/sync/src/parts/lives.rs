@@ -10,9 +10,9 @@ use ops_proto::message::{
 use ops_proto::signed::encode;
 use runtime::clock;
 
-use super::super::context::Context;
-use super::super::error::SyncError;
-use super::super::server::Life;
+use crate::context::Context;
+use crate::error::SyncError;
+use crate::server::Life;
 
 /// Bytes of items in one message: half of what it may have.
 const ITEMS_SIZE_MAX: usize = 256 * 1024;
@@ -24,7 +24,7 @@ const ROUNDS_MAX: usize = 1024;
 ///
 /// Reports and claims are made again by their own parts, since the journal counts them as made in the
 /// life in which they were answered.
-pub(in super::super) async fn meet(cx: &mut Context) -> Result<u64, SyncError> {
+pub(crate) async fn meet(cx: &mut Context) -> Result<u64, SyncError> {
     let known = cx.journal().view(|book| book.lives().seen());
     let incarnation = ask(cx).await?;
     if known.is_some_and(|known| incarnation < known) {

@@ -7,15 +7,15 @@ use ops_proto::certificate::Kind;
 use ops_proto::message::{MailboxAnswer, MailboxQuery};
 use ops_proto::{PaymentPair, PublicKey, Signed, pay_verify};
 
-use super::super::context::Context;
-use super::super::error::SyncError;
+use crate::context::Context;
+use crate::error::SyncError;
 
 /// Answers that one run asks for; what is left waits for the next run.
 const ROUNDS_MAX: usize = 64;
 
 /// Takes into the journal what waits. The TA collects what it can; the rest is credited online once a
 /// status has closed its request.
-pub(in super::super) async fn read(cx: &mut Context) -> Result<u64, SyncError> {
+pub(crate) async fn read(cx: &mut Context) -> Result<u64, SyncError> {
     let registered = cx
         .journal()
         .view(|book| book.client().is_some_and(|client| client.chain.is_some()));

@@ -6,15 +6,12 @@ use ops_proto::contract::{Command, Output};
 use ops_proto::id::CommandId;
 use wallet::ta::TaError;
 
-use super::super::context::{Context, random};
-use super::super::error::SyncError;
 use super::{deposit, withdraw};
+use crate::context::{Context, random};
+use crate::error::SyncError;
 
 /// Opens a deposit and returns the command that names it.
-pub(in super::super) async fn deposit(
-    cx: &Context,
-    amount: Amount,
-) -> Result<CommandId, SyncError> {
+pub(crate) async fn deposit(cx: &Context, amount: Amount) -> Result<CommandId, SyncError> {
     let ta = cx.ta()?;
     let certified = cx.journal().view(|book| book.sender_chain().is_some());
     if !certified {
@@ -40,7 +37,7 @@ pub(in super::super) async fn deposit(
 /// Has the TA debit itself and returns the command that names the withdrawal. `None` takes all.
 ///
 /// Without the server nothing is debited, so that nobody waits for money that is in neither place.
-pub(in super::super) async fn withdrawal(
+pub(crate) async fn withdrawal(
     cx: &Context,
     amount: Option<Amount>,
 ) -> Result<CommandId, SyncError> {

@@ -8,11 +8,11 @@ use ops_proto::message::{RegisterClient, RegisterTa};
 use runtime::clock;
 use wallet::ta::TaError;
 
-use super::super::context::Context;
-use super::super::error::SyncError;
+use crate::context::Context;
+use crate::error::SyncError;
 
 /// Registers the client key, once.
-pub(in super::super) async fn client(cx: &Context) -> Result<u64, SyncError> {
+pub(crate) async fn client(cx: &Context) -> Result<u64, SyncError> {
     let client = cx.journal().view(|book| book.client().cloned());
     let client = client.ok_or(SyncError::NotRegistered)?;
     if client.chain.is_some() {
@@ -39,7 +39,7 @@ pub(in super::super) async fn client(cx: &Context) -> Result<u64, SyncError> {
 }
 
 /// Registers the TA, once, and hands it its certificate.
-pub(in super::super) async fn ta(cx: &Context) -> Result<u64, SyncError> {
+pub(crate) async fn ta(cx: &Context) -> Result<u64, SyncError> {
     // one that has ended is no failure: the next one registers when it is there
     if !cx.uses_ta || cx.session() == Session::Ended {
         return Ok(0);

@@ -8,12 +8,12 @@ use ops_proto::{Signed, Time};
 use runtime::clock;
 use wallet::ta::TaError;
 
-use super::super::context::Context;
-use super::super::error::SyncError;
 use super::register;
+use crate::context::Context;
+use crate::error::SyncError;
 
 /// Learns whether the provider has a newer certificate. The previous ones are kept.
-pub(in super::super) async fn provider(cx: &Context) -> Result<u64, SyncError> {
+pub(crate) async fn provider(cx: &Context) -> Result<u64, SyncError> {
     let provider = cx.server.provider().await?;
     let is_known = cx
         .journal()
@@ -32,7 +32,7 @@ pub(in super::super) async fn provider(cx: &Context) -> Result<u64, SyncError> {
 }
 
 /// Renews what is due: the client's certificate and the TA's.
-pub(in super::super) async fn due(cx: &Context) -> Result<u64, SyncError> {
+pub(crate) async fn due(cx: &Context) -> Result<u64, SyncError> {
     let now = clock::now();
     let (client, ta) = cx.journal().view(|book| {
         let provider = book.own_provider();

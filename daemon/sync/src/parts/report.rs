@@ -3,15 +3,15 @@
 use journal::Book;
 use ops_proto::PaymentPair;
 
-use super::super::context::Context;
-use super::super::error::SyncError;
 use super::batch::{Purpose, carry};
+use crate::context::Context;
+use crate::error::SyncError;
 
 /// Rounds of reports in one run; each is at most one batch.
 const ROUNDS_MAX: usize = 32;
 
 /// Reports what the server has not seen.
-pub(in super::super) async fn unseen(cx: &mut Context) -> Result<u64, SyncError> {
+pub(crate) async fn unseen(cx: &mut Context) -> Result<u64, SyncError> {
     let mut carried = 0_u64;
     for _ in 0..ROUNDS_MAX {
         let pairs = due(cx, |book, pair| !book.is_reported(&pair.hash()));
@@ -25,7 +25,7 @@ pub(in super::super) async fn unseen(cx: &mut Context) -> Result<u64, SyncError>
 }
 
 /// Asks where the money is of what the server said is waiting.
-pub(in super::super) async fn waiting(cx: &mut Context) -> Result<u64, SyncError> {
+pub(crate) async fn waiting(cx: &mut Context) -> Result<u64, SyncError> {
     let pairs = due(cx, |book, pair| book.is_reported(&pair.hash()));
     if pairs.is_empty() {
         return Ok(0);

@@ -8,12 +8,12 @@ use ops_proto::signed::encode;
 use ops_proto::{PublicKey, Signed};
 use wallet::ta::TaError;
 
-use super::super::context::{Context, random};
-use super::super::error::SyncError;
 use super::open::settle;
+use crate::context::{Context, random};
+use crate::error::SyncError;
 
 /// Has the TA sign its last statement and returns its key. What is open is finished first.
-pub(in super::super) async fn begin(cx: &Context) -> Result<PublicKey, SyncError> {
+pub(crate) async fn begin(cx: &Context) -> Result<PublicKey, SyncError> {
     let ta = cx.ta()?;
     let standing = cx
         .journal()
@@ -40,7 +40,7 @@ pub(in super::super) async fn begin(cx: &Context) -> Result<PublicKey, SyncError
 }
 
 /// Hands in the last statement of a TA that retired.
-pub(in super::super) async fn finish(cx: &Context) -> Result<u64, SyncError> {
+pub(crate) async fn finish(cx: &Context) -> Result<u64, SyncError> {
     if cx.journal().view(|book| book.retire_open().is_none()) {
         return Ok(0);
     }

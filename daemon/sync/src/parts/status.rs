@@ -13,14 +13,14 @@ use ops_proto::{Digest, PublicKey, RequestId, Signed};
 use runtime::clock;
 use wallet::ta::TaError;
 
-use super::super::context::{Context, random};
-use super::super::error::SyncError;
+use crate::context::{Context, random};
+use crate::error::SyncError;
 
 /// A token older than this is renewed, so that the TA's floor of time moves on.
 const TOKEN_AGE_MS_MAX: u64 = 24 * 3600 * 1000;
 
 /// Has the TA state where it stands, where there is something to state, and takes the token.
-pub(in super::super) async fn run(cx: &mut Context) -> Result<u64, SyncError> {
+pub(crate) async fn run(cx: &mut Context) -> Result<u64, SyncError> {
     let certified = cx.journal().view(|book| book.sender_chain().is_some());
     if !cx.uses_ta || !certified {
         return Ok(0);

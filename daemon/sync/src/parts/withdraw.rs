@@ -8,11 +8,11 @@ use ops_proto::contract::{Command, Output};
 use ops_proto::message::{Withdraw, WithdrawAck};
 use wallet::ta::TaError;
 
-use super::super::context::Context;
-use super::super::error::SyncError;
+use crate::context::Context;
+use crate::error::SyncError;
 
 /// Carries every open withdrawal on, oldest first.
-pub(in super::super) async fn finish(cx: &Context) -> Result<u64, SyncError> {
+pub(crate) async fn finish(cx: &Context) -> Result<u64, SyncError> {
     let open: Vec<Withdrawal> = cx
         .journal()
         .view(|book| book.withdrawals_open().cloned().collect());

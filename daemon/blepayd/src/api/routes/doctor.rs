@@ -4,8 +4,8 @@ use api_types::{Check, Doctor, Status, TaCondition};
 use axum::Json;
 use axum::extract::State;
 
-use super::super::views;
 use super::Api;
+use crate::api::views;
 
 pub(super) async fn doctor(State(api): Api) -> Json<Doctor> {
     let status = views::status(&api).await;

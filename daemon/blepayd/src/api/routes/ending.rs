@@ -10,11 +10,11 @@ use journal::book::{self, Request, RequestShown};
 use ops_proto::{PublicKey, RequestId};
 use wallet::WalletError;
 
-use super::super::error::ApiError;
-use super::super::extract::Body;
-use super::super::state::ApiState;
-use super::super::views;
 use super::{Answer, Api};
+use crate::api::error::ApiError;
+use crate::api::extract::Body;
+use crate::api::state::ApiState;
+use crate::api::views;
 
 pub(super) async fn withdraw(
     State(api): Api,

@@ -12,11 +12,11 @@ use ops_proto::Digest;
 use tokio_stream::wrappers::{BroadcastStream, WatchStream};
 use wallet::WalletEvent;
 
-use super::super::error::ApiError;
-use super::super::state::ApiState;
-use super::super::views;
 use super::Api;
 use super::payments::session;
+use crate::api::error::ApiError;
+use crate::api::state::ApiState;
+use crate::api::views;
 
 type Events = Sse<KeepAliveStream<BoxStream<'static, Result<SseEvent, Infallible>>>>;
 

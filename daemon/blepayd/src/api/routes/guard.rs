@@ -5,10 +5,10 @@ use axum::Json;
 use axum::extract::State;
 use wallet::PinChange;
 
-use super::super::error::ApiError;
-use super::super::extract::Body;
-use super::super::views;
 use super::{Answer, Api};
+use crate::api::error::ApiError;
+use crate::api::extract::Body;
+use crate::api::views;
 
 pub(super) async fn set_pin(State(api): Api, Body(order): Body<PinOrder>) -> Answer<PinStatus> {
     let currency = api.currency()?;
@@ -28,7 +28,7 @@ pub(super) async fn set_pin(State(api): Api, Body(order): Body<PinOrder>) -> Ans
     };
     let pin = api.wallet.set_pin(change).await?;
 
-    Ok(Json(PinStatus::of(pin, currency)))
+    Ok(Json(views::pin_status(pin, currency)))
 }
 
 pub(super) async fn lists(State(api): Api) -> Json<Vec<DenyList>> {

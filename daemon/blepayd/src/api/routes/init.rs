@@ -9,11 +9,11 @@ use ops_proto::contract::{Command, TaRefused};
 use sync::check_enrolment;
 use wallet::ta::TaError;
 
-use super::super::error::ApiError;
-use super::super::extract::Body;
-use super::super::state::ApiState;
-use super::super::views;
 use super::{Answer, Api};
+use crate::api::error::ApiError;
+use crate::api::extract::Body;
+use crate::api::state::ApiState;
+use crate::api::views;
 
 pub(super) async fn init(State(api): Api, Body(order): Body<InitOrder>) -> Answer<Status> {
     let name: Name = order

@@ -6,9 +6,9 @@ use axum::extract::State;
 use journal::book::DepositStage;
 use ops_proto::message::DepositOutcome;
 
-use super::super::extract::Body;
-use super::super::views;
 use super::{Answer, Api};
+use crate::api::extract::Body;
+use crate::api::views;
 
 pub(super) async fn deposit(State(api): Api, Body(order): Body<DepositOrder>) -> Answer<Deposit> {
     let amount = api.amount(&order.amount)?;

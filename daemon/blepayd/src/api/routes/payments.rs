@@ -13,12 +13,12 @@ use ops_proto::{Digest, PublicKey};
 use serde::Deserialize;
 use wallet::{Asks, PaymentView, Target};
 
-use super::super::error::ApiError;
-use super::super::extract::{Body, Params};
-use super::super::sessions::{Approval, Session};
-use super::super::state::ApiState;
-use super::super::views;
 use super::{Answer, Api};
+use crate::api::error::ApiError;
+use crate::api::extract::{Body, Params};
+use crate::api::sessions::{Approval, Session};
+use crate::api::state::ApiState;
+use crate::api::views;
 
 /// How long one may listen, in seconds.
 const LISTEN_S_MAX: u64 = 60;

@@ -6,11 +6,11 @@ use axum::extract::{Path, State};
 use ops_proto::{Balance, Name};
 use runtime::clock;
 
-use super::super::error::ApiError;
-use super::super::extract::Body;
-use super::super::state::ApiState;
 use super::payments::public_key;
 use super::{Answer, Api};
+use crate::api::error::ApiError;
+use crate::api::extract::Body;
+use crate::api::state::ApiState;
 
 pub(super) async fn show(State(api): Api) -> Answer<Policy> {
     policy(&api).map(Json)

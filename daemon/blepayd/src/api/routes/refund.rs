@@ -6,8 +6,8 @@ use axum::Json;
 use axum::extract::{Path, State};
 use wallet::Mode;
 
-use super::super::extract::Body;
 use super::{Answer, Api, payments, requests};
+use crate::api::extract::Body;
 
 pub(super) async fn ask(
     State(api): Api,

@@ -7,11 +7,11 @@ use ops_proto::RequestId;
 use ops_proto::time::Validity;
 use wallet::{Mode, OpenRequest};
 
-use super::super::error::ApiError;
-use super::super::extract::Body;
-use super::super::state::ApiState;
-use super::super::views;
 use super::{Answer, Api};
+use crate::api::error::ApiError;
+use crate::api::extract::Body;
+use crate::api::state::ApiState;
+use crate::api::views;
 
 pub(super) async fn list(State(api): Api) -> Json<Vec<Request>> {
     let requests = api.wallet.requests();
