@@ -16,5 +16,6 @@ mod refund;
 mod renew;
 mod restore;
 mod retire;
+mod strangers;
 mod sync;
 mod withdraw;

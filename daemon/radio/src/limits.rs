@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-/// Links that a peripheral serves at once; a further central is disconnected.
-pub const LINKS_MAX: usize = 8;
+/// Links that a peripheral serves at once; a further central waits, or is disconnected. More than a payee takes: it decides
+/// which of them is worth least, and that one and the newcomer are both there meanwhile.
+pub const LINKS_MAX: usize = 12;
 
 /// Advertisements at once, one for each tag: legacy controllers rarely have more than five instances.
 pub const ADVERTISED_TAGS_MAX: usize = 4;

@@ -131,6 +131,8 @@ pub(super) enum Room {
     Committed,
     Scanner,
     Stranger,
+    /// It has not spoken yet.
+    Silent,
     Leaving,
 }
 
@@ -201,7 +203,7 @@ impl PayeeLink {
                 Opening::Scanned => Room::Scanner,
                 Opening::Browsing | Opening::Committed(_) => Room::Stranger,
             },
-            LinkState::ExpectHello(_) => Room::Stranger,
+            LinkState::ExpectHello(_) => Room::Silent,
             LinkState::ExpectLeave(_) | LinkState::ExpectPayerGossip(_) | LinkState::Failed => {
                 Room::Leaving
             }

@@ -104,10 +104,7 @@ pub(super) async fn run(device: Device, mut task: PeripheralTask, tasks: &TaskTr
                 Some(Command::Disconnect { link, done }) => disconnect(&links, link, done),
                 None => break,
             },
-            Ok((stream, _address)) = device.listener.accept() => {
-                if links.len() >= limits::LINKS_MAX {
-                    continue; // dropping the stream disconnects
-                }
+            Ok((stream, _address)) = device.listener.accept(), if links.len() < limits::LINKS_MAX => {
                 let (id, link, way) = open_link(&device, &task);
                 links.insert(id, link);
                 let ended = ended_in.clone();

@@ -40,6 +40,9 @@ use open::Standing;
 
 pub(super) use credit::collect_pending;
 
+// the machine decides which link makes room, and so must hear of one more than it takes
+const _: () = assert!(radio::limits::LINKS_MAX > ble_proto::limits::LINKS_MAX);
+
 /// How long until a radio that would not serve is asked again, and expired requests are looked for.
 const TICK: std::time::Duration = std::time::Duration::from_secs(1);
 
