@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
+use ble_proto::info::Info;
 use kit::{Bank, Device, Kind, conserved, pay};
 use radio::sim::SimRadio;
-use radio::{PeerAddress, Radio as _};
+use radio::{PeerAddress, PeripheralEvent, Radio as _, RequestTag};
 use tempfile::TempDir;
 use tokio::task::JoinSet;
 use wallet::{Mode, PaymentEvent, Target};
@@ -35,6 +36,42 @@ async fn links_that_say_nothing_and_come_again_do_not_shut_a_till() {
         assert!(matches!(last, PaymentEvent::Paid { .. }), "{last:?}");
     }
     conserved(&payer, &till, 20_000).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn strangers_who_copy_the_tag_and_hang_up_do_not_make_a_payment_fail() {
+    let (bank, world) = (Bank::new(5), TempDir::new().expect("a directory"));
+    let till = Device::new(&bank, world.path(), "Till", Kind::WithTa).await;
+    let payer = Device::new(&bank, world.path(), "Ada", Kind::WithTa).await;
+    let mut strangers = JoinSet::new();
+    let heard = till.request(1250, Mode::Announced).await;
+    let scanned = till.request(250, Mode::Uri).await;
+    for name in ["One", "Two"] {
+        let stranger = Device::new(&bank, world.path(), name, Kind::WithoutTa).await;
+        strangers.spawn(hang_up(stranger, vec![heard.tag, scanned.tag]));
+    }
+
+    let by_code = pay(&payer, Target::Tag(heard.tag)).await;
+    let uri = scanned.uri.expect("a URI").parse().expect("a good URI");
+    let by_uri = pay(&payer, Target::Uri(Box::new(uri))).await;
+
+    strangers.shutdown().await;
+    for last in [by_code, by_uri] {
+        assert!(matches!(last, PaymentEvent::Paid { .. }), "{last:?}");
+    }
+    conserved(&payer, &till, 20_000).await;
+}
+
+/// Advertises what is not its own, and ends each link that comes.
+async fn hang_up(stranger: Device, tags: Vec<RequestTag>) {
+    let info = Info::own().as_bytes().to_vec();
+    let mut peripheral = stranger.radio.serve(info).await.expect("it serves");
+    peripheral.set_advertised(tags).await.expect("advertised");
+    while let Some(event) = peripheral.next_event().await {
+        if let PeripheralEvent::LinkUp { link, .. } = event {
+            let _gone_already = peripheral.disconnect(link).await;
+        }
+    }
 }
 
 async fn find(radio: &SimRadio) -> PeerAddress {

@@ -21,7 +21,7 @@ pub struct PaymentOrder {
     pub expected: Option<Amount>,
     /// When a person is asked.
     pub asks: Asks,
-    /// How long to look for a payee that is not heard; [`Self::SEARCH_DEFAULT`] if nothing is said.
+    /// How long to look for the payee: what is not on the screen by then fails. [`Self::SEARCH_DEFAULT`] if nothing is said.
     pub search: Duration,
     /// The PIN, where nobody will be asked for it.
     pub pin: Option<Pin>,

@@ -14,6 +14,7 @@ use journal::{Fact, Found, UriSecretBytes};
 use ops_proto::{Digest, PublicKey};
 use radio::Seen;
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 
 use super::search;
 use super::till::{PaidRequests, Policy, Till};
@@ -22,9 +23,6 @@ use crate::handle::{Decision, Teller};
 use crate::{
     Asks, FailureClass, PaymentEvent, PaymentOrder, Shared, Target, WalletError, WalletEvent,
 };
-
-/// Visits that fail before anything was shown, until the payment fails.
-const ATTEMPTS_MAX: u32 = 3;
 
 /// Unknown tags that are visited for a payee known by its key.
 const TAGS_TRIED_MAX: usize = ble_proto::limits::VISITS_PER_SCAN_MAX;
@@ -187,7 +185,10 @@ async fn take_turn_and_pay(shared: &Arc<Shared>, aim: &Aim, till: &mut Till) -> 
 async fn pay(shared: &Arc<Shared>, aim: &Aim, till: &mut Till) -> PaymentEvent {
     let stop = shared.shutdown.stop();
     let mut tried = BTreeSet::new();
-    let mut attempts = 0_u32;
+    let mut failures = search::Failures::default();
+    let ends = Instant::now().checked_add(aim.order.search);
+    let time_left = || ends.map_or(aim.order.search, |ends| ends.duration_since(Instant::now()));
+    let mut last_failure = None;
     loop {
         let found = {
             let wanted = |seen: &Seen| aim.wants(shared, &tried, seen);
@@ -195,12 +196,15 @@ async fn pay(shared: &Arc<Shared>, aim: &Aim, till: &mut Till) -> PaymentEvent {
                 biased; // a stop is never starved
                 () = stop.cancelled() => return failed(FailureClass::Internal, "the daemon is stopping"),
                 () = till.declined() => return declined(),
-                found = search::find(shared, aim.order.search, wanted) => found,
+                found = search::find(shared, time_left(), &failures, wanted) => found,
             }
         };
         let seen = match found {
             Ok(Some(seen)) => seen,
-            Ok(None) => return failed(FailureClass::NotFound, NOT_HEARD),
+            Ok(None) => {
+                let not_heard = || failed(FailureClass::NotFound, NOT_HEARD);
+                return last_failure.unwrap_or_else(not_heard);
+            }
             Err(error) => return failed(FailureClass::Internal, &error.to_string()),
         };
         till.tell(PaymentEvent::Connecting);
@@ -210,17 +214,18 @@ async fn pay(shared: &Arc<Shared>, aim: &Aim, till: &mut Till) -> PaymentEvent {
         };
         let purpose = aim.purpose(shared, seen.tag);
         till.look_at_pin(shared).await;
-        let visited = visit(shared, seen.peer, purpose, Some(till)).await;
-        attempts = attempts.saturating_add(1);
+        let visited = visit(shared, seen.peer.clone(), purpose, Some(till)).await;
         match next(shared, aim, till, visited).await {
             Next::End(event) => return event,
             Next::OtherPayee if tried.len() < TAGS_TRIED_MAX => {
                 tried.insert(seen.tag);
-                attempts = 0;
             }
             Next::OtherPayee => return failed(FailureClass::NotFound, NOT_HEARD),
-            Next::Again(_) if attempts < ATTEMPTS_MAX => {}
-            Next::Again(event) => return event,
+            Next::Again(event) if time_left().is_zero() => return event,
+            Next::Again(event) => {
+                failures.add((seen.tag, seen.peer));
+                last_failure = Some(event);
+            }
         }
     }
 }

@@ -136,7 +136,7 @@ impl Background {
         tokio::select! {
             biased; // a person goes first
             () = person => None,
-            found = search::find(shared, LISTEN, is_wanted) => found.unwrap_or_else(|error| {
+            found = search::find(shared, LISTEN, &search::Failures::default(), is_wanted) => found.unwrap_or_else(|error| {
                 tracing::debug!(%error, "Nothing is heard without a radio");
                 None
             }),
