@@ -11,7 +11,7 @@ use api_types::{
 use journal::Fact;
 use kit::provider::{ONLINE, Provider};
 use kit::server::{Server, Tls};
-use kit::{Bank, Kind, Till};
+use kit::{Bank, Kind, Till, eventually};
 use ops_proto::enrolment::Enrolment;
 use serde_json::{Value, json};
 
@@ -91,6 +91,52 @@ async fn what_nobody_has_seen_nobody_approves() {
     assert_eq!(refused.code, "not-yet", "{refused:?}");
     let path = format!("/v1/payments/{}/decline", begun.id);
     payer.post(&path, &json!({})).await.expect("declined");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_stops_following_a_payment_before_it_is_approved_has_declined_it() {
+    let world = tempfile::tempdir().expect("a directory");
+    let bank = Bank::new(2);
+    let payer = Till::open(&bank, world.path(), "payer", Kind::WithTa).await;
+    let payee = Till::open(&bank, world.path(), "payee", Kind::WithTa).await;
+    let order = json!({"amount": eur(1250)});
+    let request: Request = payee
+        .client
+        .post("/v1/requests", &order)
+        .await
+        .expect("open");
+    let order = json!({"tag": payer.hear().await});
+    let begun: Payment = payer
+        .client
+        .post("/v1/payments", &order)
+        .await
+        .expect("begun");
+    let path = format!("/v1/payments/{}", begun.id);
+    let mut events = payer
+        .client
+        .events(&format!("{path}/events"))
+        .await
+        .expect("followed");
+    while let Some(Event::Payment { payment }) = events.next().await.expect("events") {
+        if payment.state == PaymentState::AwaitsApproval {
+            break;
+        }
+    }
+
+    drop(events);
+
+    eventually("it is declined", || async {
+        let payment: Payment = payer.client.get(&path).await.expect("shown");
+        payment.state == PaymentState::Declined
+    })
+    .await;
+    let path = format!("/v1/requests/{}", request.id);
+    eventually("the payee is free", || async {
+        let request: Request = payee.client.get(&path).await.expect("shown");
+        request.state == RequestState::Open
+    })
+    .await;
+    assert_eq!(payer.device.balance().await, 10_000);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -180,7 +180,7 @@ pub struct Request {
         requires = "amount"
     )]
     pub memo: String,
-    /// How long it may be paid: 90s, 15m, 2h or 7d [default: 1d]
+    /// How long it may be paid: 90s, 15m, 2h or 7d [default: 1d, with --wait 15m]
     #[arg(long, value_name = "TIME", value_parser = seconds, requires = "amount")]
     pub validity: Option<u64>,
     /// Open it only to whoever scans or types its URI, shown as a QR code; else whoever is near sees it
@@ -189,18 +189,24 @@ pub struct Request {
     /// The id of an earlier request that this one replaces: whoever paid that one cannot pay this one
     #[arg(long, value_name = "ID", requires = "amount")]
     pub replaces: Option<String>,
-    /// Wait until it is paid
+    /// Wait until it is paid; when the waiting ends before (Ctrl-C, --timeout), it is cancelled
     #[arg(long, requires = "amount")]
     pub wait: bool,
-    /// Stop waiting after this time; the request stays open
+    /// Stop waiting after this time
     #[arg(long, value_name = "TIME", value_parser = seconds, requires = "wait")]
     pub timeout: Option<u64>,
+    /// Leave the request open when the waiting ends
+    #[arg(long, requires = "wait")]
+    pub keep: bool,
     /// Show every request of this wallet, and ask for nothing
     #[arg(long)]
     pub list: bool,
-    /// Stop showing the request with this id, and ask for nothing
-    #[arg(long, value_name = "ID")]
+    /// Stop showing the request with this id, or --all that are open, and ask for nothing
+    #[arg(long, value_name = "ID", num_args = 0..=1, default_missing_value = "")]
     pub cancel: Option<String>,
+    /// With --cancel: every request that is open
+    #[arg(long, requires = "cancel")]
+    pub all: bool,
 }
 
 /// `blepay nearby`.

@@ -79,8 +79,10 @@ pub(super) const REQUEST: &str = "\
 Examples:
   blepay request 12.50 --memo \"two tickets\"
   blepay request 12.50 --uri --wait      show a QR code and wait for the payment
+  blepay request 12.50 --wait --keep     leave it open when the waiting ends
   blepay request --list
-  blepay request --cancel 17";
+  blepay request --cancel 17
+  blepay request --cancel --all";
 
 pub(super) const PAY: &str = "\
 Examples:

@@ -4,7 +4,8 @@ use std::path::Path;
 use std::process::{Output, Stdio};
 use std::time::{Duration, Instant};
 
-use kit::{Bank, Device, Kind, Till, pay};
+use journal::book::RequestShown;
+use kit::{Bank, Device, Kind, Till, eventually, pay};
 use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::process::Command;
@@ -71,6 +72,46 @@ async fn request_wait_shows_the_code_that_takes_the_place_of_a_flooded_one() {
     let output = waiting.wait_with_output().await.expect("ended");
     assert!(output.status.success(), "{output:?}");
     assert!(text(&output.stdout).contains("Received 12.50 EUR from Ada"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_that_nobody_waits_for_any_more_is_cancelled_unless_it_is_to_be_kept() {
+    let (bank, world) = (Bank::new(5), TempDir::new().expect("a directory"));
+    let till = Till::open(&bank, world.path(), "till", Kind::WithTa).await;
+    let shown = || {
+        let requests = till.device.wallet.requests().into_iter();
+        requests.map(|request| request.shown).collect::<Vec<_>>()
+    };
+
+    let waits = ["request", "12.50", "--wait"];
+    let waiting = command(&till.socket, &waits).spawn().expect("started");
+    eventually("it is open", || async { shown() == [RequestShown::Open] }).await;
+    let pid = waiting.id().and_then(|id| i32::try_from(id).ok());
+    let pid = pid.and_then(rustix::process::Pid::from_raw);
+    rustix::process::kill_process(pid.expect("it runs"), rustix::process::Signal::INT)
+        .expect("interrupted");
+    let ended = waiting.wait_with_output().await.expect("ended");
+
+    assert_eq!(ended.status.code(), Some(6), "{ended:?}");
+    assert!(text(&ended.stderr).contains("is cancelled"), "{ended:?}");
+    assert_eq!(shown(), [RequestShown::Cancelled]);
+
+    let times_out = ["request", "1.00", "--wait", "--timeout", "1s"];
+    let ended = run(&till.socket, &times_out).await;
+    assert_eq!(ended.status.code(), Some(5), "{ended:?}");
+    let ended = run(&till.socket, &[&times_out[..], &["--keep"]].concat()).await;
+    assert_eq!(ended.status.code(), Some(5), "{ended:?}");
+    let open = shown()
+        .iter()
+        .filter(|it| **it == RequestShown::Open)
+        .count();
+    assert_eq!(open, 1);
+
+    let ended = run(&till.socket, &["request", "--cancel"]).await;
+    assert_eq!(ended.status.code(), Some(2), "{ended:?}");
+    let ended = run(&till.socket, &["request", "--cancel", "--all"]).await;
+    assert!(ended.status.success(), "{ended:?}");
+    assert!(!shown().contains(&RequestShown::Open));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,6 +1,7 @@
 //! Payments under way, under the ids that they began with.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use api_types::Payment;
@@ -27,7 +28,13 @@ pub(super) struct Session {
     id: String,
     progress: watch::Receiver<Progress>,
     controls: PaymentControls,
+    /// Streams of events that somebody reads.
+    followers: AtomicUsize,
 }
+
+/// Somebody who reads the events of a payment.
+#[derive(Debug)]
+pub(super) struct Follower(Arc<Session>);
 
 impl Sessions {
     /// Follows a payment that has begun.
@@ -44,6 +51,7 @@ impl Sessions {
             id: format!("p{number}"),
             progress: handle.progress(),
             controls: handle.controls(),
+            followers: AtomicUsize::new(0),
         });
         let _none = sessions.insert(number, Arc::clone(&session));
         let stop = shutdown.stop();
@@ -75,7 +83,38 @@ impl Sessions {
     }
 }
 
+impl Follower {
+    pub(super) fn of(session: Arc<Session>) -> Self {
+        let _before = session.followers.fetch_add(1, Ordering::AcqRel);
+
+        Self(session)
+    }
+
+    pub(super) fn session(&self) -> &Session {
+        &self.0
+    }
+}
+
+impl Drop for Follower {
+    /// The last one who leaves before anything is approved has said no: neither device waits for an answer that cannot come.
+    fn drop(&mut self) {
+        let was_last = self.0.followers.fetch_sub(1, Ordering::AcqRel) == 1;
+        if was_last && self.0.is_undecided() {
+            let _too_late = self.0.decline();
+        }
+    }
+}
+
 impl Session {
+    fn is_undecided(&self) -> bool {
+        let stage = &self.progress.borrow().stage;
+
+        matches!(
+            stage,
+            PaymentStage::Searching | PaymentStage::AwaitsApproval
+        )
+    }
+
     pub(super) fn payment(&self) -> Payment {
         self.view(&self.progress.borrow())
     }

@@ -30,5 +30,7 @@ pub(crate) async fn run(
     let path = format!("/v1/payments/{}/refund", args.payment);
     let opened: Request = client.post(&path, &order).await?;
 
-    request::show(client, terminal, opened, events, args.timeout).await
+    let end = (args.timeout, request::End::Keep);
+
+    request::show(client, terminal, opened, events, end).await
 }

@@ -2,15 +2,16 @@
 
 use std::time::Duration;
 
-use api_types::client::{Client, Events};
+use api_types::client::{Client, ClientError, Events};
 use api_types::{Event, Payment, Request, RequestOrder, RequestState};
 use qrcode::QrCode;
 use qrcode::render::unicode::Dense1x2;
+use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::Instant;
 
 use super::{amount, currency, short, warn};
 use crate::args::Request as Args;
-use crate::failure::Failure;
+use crate::failure::{Exit, Failure};
 use crate::terminal::Terminal;
 use crate::when::{ago, now_ms};
 
@@ -19,8 +20,15 @@ pub(crate) async fn run(
     terminal: &mut Terminal,
     args: Args,
 ) -> Result<(), Failure> {
+    if args.all {
+        return cancel_all(client, terminal).await;
+    }
     if let Some(id) = &args.cancel {
-        let request: Request = client.delete(&format!("/v1/requests/{id}")).await?;
+        if id.is_empty() {
+            let hint = "blepay request --cancel ID, or --cancel --all";
+            return Err(Failure::usage("which request is to be cancelled?", hint));
+        }
+        let request = cancel(client, id).await?;
         let text = format!("Request {} of {} is cancelled.", request.id, request.amount);
         return terminal.data(&request, &text);
     }
@@ -31,7 +39,7 @@ pub(crate) async fn run(
     let order = RequestOrder {
         amount: amount(text, currency(client).await?)?,
         memo: args.memo.clone(),
-        validity_s: args.validity,
+        validity_s: args.validity.or(args.wait.then_some(WAITED_FOR_S)),
         replaces: args.replaces.clone(),
         by_uri: args.uri,
     };
@@ -42,7 +50,43 @@ pub(crate) async fn run(
     };
     let request: Request = client.post("/v1/requests", &order).await?;
 
-    show(client, terminal, request, events, args.timeout).await
+    let end = if args.keep { End::Keep } else { End::Cancel };
+
+    show(client, terminal, request, events, (args.timeout, end)).await
+}
+
+/// How long a request may be paid that somebody waits for, in seconds, where nothing is said: a customer who walks away does
+/// not leave it behind for a day.
+const WAITED_FOR_S: u64 = 15 * 60;
+
+/// What becomes of a request when nobody waits for it any more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum End {
+    /// It stays open.
+    Keep,
+    /// It is cancelled.
+    Cancel,
+}
+
+async fn cancel(client: &Client, id: &str) -> Result<Request, ClientError> {
+    client.delete(&format!("/v1/requests/{id}")).await
+}
+
+async fn cancel_all(client: &Client, terminal: &mut Terminal) -> Result<(), Failure> {
+    let requests: Vec<Request> = client.get("/v1/requests").await?;
+    let is_open =
+        |request: &&Request| matches!(request.state, RequestState::Open | RequestState::Locked);
+    let mut cancelled = Vec::new();
+    for request in requests.iter().filter(is_open) {
+        cancelled.push(cancel(client, &request.id).await?);
+    }
+    let text = match cancelled.len() {
+        0 => "No request is open.".to_owned(),
+        1 => "1 request is cancelled.".to_owned(),
+        many => format!("{many} requests are cancelled."),
+    };
+
+    terminal.data(&cancelled, &text)
 }
 
 /// Shows a request that is open; with events, waits until it is paid.
@@ -51,7 +95,7 @@ pub(super) async fn show(
     terminal: &mut Terminal,
     request: Request,
     events: Option<Events>,
-    timeout: Option<u64>,
+    (timeout, end): (Option<u64>, End),
 ) -> Result<(), Failure> {
     warn(client, terminal).await;
     let Some(events) = events else {
@@ -61,31 +105,96 @@ pub(super) async fn show(
     let deadline =
         timeout.and_then(|seconds| Instant::now().checked_add(Duration::from_secs(seconds)));
 
-    wait(client, terminal, events, request, deadline).await
+    let mut shown = request;
+    let over = tokio::select! {
+        biased; // a payment that has come counts, whatever else ends the wait
+        waited = wait(client, terminal, events, &mut shown) => return waited,
+        () = sleep_until(deadline) => Over::Time,
+        () = interrupted() => Over::Stopped,
+    };
+    terminal.done();
+
+    leave(client, terminal, &shown, end, over).await
+}
+
+/// Why nobody waits any more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Over {
+    /// The time is over.
+    Time,
+    /// Ctrl-C, the end of the terminal, or a stop of the machine.
+    Stopped,
+}
+
+/// Ends the wait for a request that nobody has paid, unless somebody has at the last moment.
+async fn leave(
+    client: &Client,
+    terminal: &mut Terminal,
+    request: &Request,
+    end: End,
+    over: Over,
+) -> Result<(), Failure> {
+    let exit = match over {
+        Over::Time => Exit::Nobody,
+        Over::Stopped => Exit::Declined,
+    };
+    if end == End::Keep {
+        let hint = format!("blepay request --cancel {}", request.id);
+        let message = "nobody has paid yet; the request stays open";
+        return Err(Failure::new(exit, "nobody", message, hint));
+    }
+    if let Err(refused) = cancel(client, &request.id).await {
+        let now: Request = client.get(&format!("/v1/requests/{}", request.id)).await?;
+        return match changed(client, terminal, &now).await? {
+            Some(done) => terminal.data(&done, &paid(&done)),
+            None => Err(refused.into()),
+        };
+    }
+
+    Err(Failure::new(
+        exit,
+        "nobody",
+        format!("nobody has paid; request {} is cancelled", request.id),
+        "a payment that still comes is kept: blepay history. --keep leaves a request open",
+    ))
+}
+
+async fn sleep_until(deadline: Option<Instant>) {
+    match deadline {
+        Some(deadline) => tokio::time::sleep_until(deadline).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Waits for what ends a program from outside.
+async fn interrupted() {
+    tokio::select! {
+        biased; // whichever comes first ends it
+        () = caught(SignalKind::interrupt()) => {}
+        () = caught(SignalKind::terminate()) => {}
+        () = caught(SignalKind::hangup()) => {}
+    }
+}
+
+async fn caught(kind: SignalKind) {
+    match signal(kind) {
+        Ok(mut signals) => {
+            let _caught = signals.recv().await;
+        }
+        Err(_nothing_can_be_caught) => std::future::pending().await,
+    }
 }
 
 async fn wait(
     client: &Client,
     terminal: &mut Terminal,
     mut events: Events,
-    mut request: Request,
-    deadline: Option<Instant>,
+    request: &mut Request,
 ) -> Result<(), Failure> {
     let mut earlier = Vec::new();
     terminal.waiting("Waiting for the payment…");
     loop {
-        let next = match deadline {
-            Some(deadline) => tokio::time::timeout_at(deadline, events.next())
-                .await
-                .map_err(|_elapsed| {
-                    Failure::nobody(
-                        "nobody has paid yet; the request stays open",
-                        format!("blepay request --cancel {}", request.id),
-                    )
-                })?,
-            None => events.next().await,
-        };
-        let now = match next? {
+        let now = match events.next().await? {
             Some(Event::Request { request: now }) if now.id == request.id => now,
             // a payer who was there before the code was changed
             Some(Event::Request { request: now })
@@ -111,7 +220,7 @@ async fn wait(
             terminal.note("Strangers keep this request busy; the payer scans this code instead.");
             terminal.note(&opened(&by, terminal));
             terminal.waiting("Waiting for the payment…");
-            earlier.push(std::mem::replace(&mut request, by).id);
+            earlier.push(std::mem::replace(request, by).id);
             continue;
         }
         if let Some(done) = changed(client, terminal, &now).await? {

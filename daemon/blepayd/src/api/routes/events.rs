@@ -15,6 +15,7 @@ use wallet::WalletEvent;
 use super::Api;
 use super::payments::session;
 use crate::api::error::ApiError;
+use crate::api::sessions::Follower;
 use crate::api::state::ApiState;
 use crate::api::views;
 
@@ -41,14 +42,14 @@ pub(super) async fn all(State(api): Api) -> Events {
     sse(&api, stream::select(wallet, syncs).boxed())
 }
 
-/// Sends one payment, as it is and whenever it changes, until it ends.
+/// Sends one payment, as it is and whenever it changes, until it ends. Whoever stops reading before it is approved declines it.
 pub(super) async fn of_payment(
     State(api): Api,
     Path(id): Path<String>,
 ) -> Result<Events, ApiError> {
-    let session = session(&api, &id)?;
-    let changes = WatchStream::new(session.watch());
-    let payments = changes.map(move |progress| session.view(&progress));
+    let follower = Follower::of(session(&api, &id)?);
+    let changes = WatchStream::new(follower.session().watch());
+    let payments = changes.map(move |progress| follower.session().view(&progress));
     let until_end = stream::unfold(Some(payments), |changes| async {
         let mut changes = changes?;
         let payment = changes.next().await?;
