@@ -115,7 +115,7 @@ mod tests {
 
     use ops_proto::{RequestId, SecretKey};
 
-    #[tokio::test(start_paused = true)]
+    #[tokio::test]
     async fn an_intent_is_given_up_when_no_visit_owns_it_and_begun_when_that_is_done() {
         let intents = Intents::default();
         let payee = SecretKey::from_seed(&[1; 32]).public_key();

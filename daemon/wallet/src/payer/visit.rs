@@ -83,7 +83,7 @@ pub(super) async fn visit(
         till,
         offered: None,
         gossips: false,
-        owned: None,
+        _owned: None,
         work: FuturesOrdered::new(),
     };
 
@@ -99,7 +99,7 @@ struct VisitDriver<'a> {
     /// The receipt is on disk; deny-lists follow as long as nobody waits for the radio.
     gossips: bool,
     /// The intent that this visit wrote: it is not given up before the visit has ended.
-    owned: Option<OwnedIntent>,
+    _owned: Option<OwnedIntent>,
     /// Records and the TA's answer, in the order in which they were asked for.
     work: FuturesOrdered<BoxFuture<'static, Done>>,
 }
@@ -179,7 +179,7 @@ impl VisitDriver<'_> {
         match done {
             Done::Synced(seq) => self.machine.handle_synced(seq, clock::monotonic()),
             Done::Intended(seq, owned) => {
-                self.owned = Some(owned);
+                self._owned = Some(owned);
                 self.machine.handle_synced(seq, clock::monotonic());
             }
             Done::IntentFailed(error) => {
