@@ -133,10 +133,11 @@ impl Background {
                 shared.payer.wake.notified().await;
             }
         };
+        let none_failed = search::Failures::default();
         tokio::select! {
             biased; // a person goes first
             () = person => None,
-            found = search::find(shared, LISTEN, &search::Failures::default(), is_wanted) => found.unwrap_or_else(|error| {
+            found = search::find(shared, LISTEN, &none_failed, is_wanted) => found.unwrap_or_else(|error| {
                 tracing::debug!(%error, "Nothing is heard without a radio");
                 None
             }),
