@@ -80,10 +80,12 @@ pub(super) fn differences(
     let mut over = Vec::new();
     for request in book.requests() {
         let tag = request.intent.tag;
-        let is_paid = request.shown == RequestShown::Paid;
+        // a payment may be on its way through the machine, which closes the request by itself; one that came another way
+        // does not keep it open for ever
+        let may_end = request.shown != RequestShown::Paid || request.is_expired(now);
         match (standing(tag), stands(book, request, now)) {
             (None, Some(Standing::Open)) => missing.push(request),
-            (Some(Standing::Open), None) if !is_paid => over.push(tag),
+            (Some(Standing::Open), None) if may_end => over.push(tag),
             (None | Some(_), _) => {}
         }
     }
