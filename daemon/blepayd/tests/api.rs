@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use api_types::client::{Client, ClientError};
 use api_types::{
-    EndState, Payment, PaymentState, Request, RequestState, Retirement, Status, TaCondition,
+    EndState, Event, Payment, PaymentState, Request, RequestState, Retirement, Status, TaCondition,
     Withdrawal, WithdrawalState,
 };
 use journal::Fact;
