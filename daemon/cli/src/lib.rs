@@ -10,7 +10,7 @@
 pub mod args;
 mod commands;
 pub mod failure;
-mod guard_args;
+pub mod guard_args;
 mod help;
 pub mod terminal;
 mod when;

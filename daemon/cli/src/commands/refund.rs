@@ -22,15 +22,14 @@ pub(crate) async fn run(
         amount,
         by_uri: args.uri,
     };
-    // Listening begins before the request is open, so that no event of it is missed.
-    let events = match args.wait {
-        true => Some(client.events("/v1/events").await?),
+    let waiting = match args.wait {
+        true => Some(request::Waiting::begin(client).await?),
         false => None,
     };
     let path = format!("/v1/payments/{}/refund", args.payment);
     let opened: Request = client.post(&path, &order).await?;
 
-    let end = (args.timeout, request::End::Keep);
+    let end = (args.timeout, request::WaitEnd::Keep);
 
-    request::show(client, terminal, opened, events, end).await
+    request::show(client, terminal, opened, waiting, end).await
 }

@@ -1,12 +1,14 @@
 //! `blepay request`.
 
+use std::future::poll_fn;
+use std::task::Poll;
 use std::time::Duration;
 
 use api_types::client::{Client, ClientError, Events};
 use api_types::{Event, Payment, Request, RequestOrder, RequestState};
 use qrcode::QrCode;
 use qrcode::render::unicode::Dense1x2;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::Instant;
 
 use super::{amount, currency, short, warn};
@@ -39,20 +41,23 @@ pub(crate) async fn run(
     let order = RequestOrder {
         amount: amount(text, currency(client).await?)?,
         memo: args.memo.clone(),
-        validity_s: args.validity.or(args.wait.then_some(WAITED_FOR_S)),
+        validity_s: args.validity.or_else(|| args.wait.then_some(WAITED_FOR_S)),
         replaces: args.replaces.clone(),
         by_uri: args.uri,
     };
-    // Listening begins before the request is open, so that no event of it is missed.
-    let events = match args.wait {
-        true => Some(client.events("/v1/events").await?),
+    let waiting = match args.wait {
+        true => Some(Waiting::begin(client).await?),
         false => None,
     };
     let request: Request = client.post("/v1/requests", &order).await?;
 
-    let end = if args.keep { End::Keep } else { End::Cancel };
+    let end = if args.keep {
+        WaitEnd::Keep
+    } else {
+        WaitEnd::Cancel
+    };
 
-    show(client, terminal, request, events, (args.timeout, end)).await
+    show(client, terminal, request, waiting, (args.timeout, end)).await
 }
 
 /// How long a request may be paid that somebody waits for, in seconds, where nothing is said: a customer who walks away does
@@ -61,11 +66,26 @@ const WAITED_FOR_S: u64 = 15 * 60;
 
 /// What becomes of a request when nobody waits for it any more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum End {
+pub(super) enum WaitEnd {
     /// It stays open.
     Keep,
     /// It is cancelled.
     Cancel,
+}
+
+/// What is waited for. It begins before the request is open, so that no event of it is missed, and no signal leaves it behind.
+pub(super) struct Waiting {
+    events: Events,
+    stops: Stops,
+}
+
+impl Waiting {
+    pub(super) async fn begin(client: &Client) -> Result<Self, ClientError> {
+        Ok(Self {
+            events: client.events("/v1/events").await?,
+            stops: Stops::catch(),
+        })
+    }
 }
 
 async fn cancel(client: &Client, id: &str) -> Result<Request, ClientError> {
@@ -89,16 +109,16 @@ async fn cancel_all(client: &Client, terminal: &mut Terminal) -> Result<(), Fail
     terminal.data(&cancelled, &text)
 }
 
-/// Shows a request that is open; with events, waits until it is paid.
+/// Shows a request that is open; with something to wait for, waits until it is paid.
 pub(super) async fn show(
     client: &Client,
     terminal: &mut Terminal,
     request: Request,
-    events: Option<Events>,
-    (timeout, end): (Option<u64>, End),
+    waiting: Option<Waiting>,
+    (timeout, end): (Option<u64>, WaitEnd),
 ) -> Result<(), Failure> {
     warn(client, terminal).await;
-    let Some(events) = events else {
+    let Some(Waiting { events, mut stops }) = waiting else {
         return terminal.data(&request, &opened(&request, terminal));
     };
     terminal.note(&opened(&request, terminal));
@@ -110,7 +130,7 @@ pub(super) async fn show(
         biased; // a payment that has come counts, whatever else ends the wait
         waited = wait(client, terminal, events, &mut shown) => return waited,
         () = sleep_until(deadline) => Over::Time,
-        () = interrupted() => Over::Stopped,
+        () = stops.next() => Over::Stopped,
     };
     terminal.done();
 
@@ -131,14 +151,14 @@ async fn leave(
     client: &Client,
     terminal: &mut Terminal,
     request: &Request,
-    end: End,
+    end: WaitEnd,
     over: Over,
 ) -> Result<(), Failure> {
     let exit = match over {
         Over::Time => Exit::Nobody,
         Over::Stopped => Exit::Declined,
     };
-    if end == End::Keep {
+    if end == WaitEnd::Keep {
         let hint = format!("blepay request --cancel {}", request.id);
         let message = "nobody has paid yet; the request stays open";
         return Err(Failure::new(exit, "nobody", message, hint));
@@ -166,22 +186,34 @@ async fn sleep_until(deadline: Option<Instant>) {
     }
 }
 
-/// Waits for what ends a program from outside.
-async fn interrupted() {
-    tokio::select! {
-        biased; // whichever comes first ends it
-        () = caught(SignalKind::interrupt()) => {}
-        () = caught(SignalKind::terminate()) => {}
-        () = caught(SignalKind::hangup()) => {}
-    }
-}
+/// What ends a program from outside, caught from when this is made.
+struct Stops(Vec<Signal>);
 
-async fn caught(kind: SignalKind) {
-    match signal(kind) {
-        Ok(mut signals) => {
-            let _caught = signals.recv().await;
-        }
-        Err(_nothing_can_be_caught) => std::future::pending().await,
+impl Stops {
+    fn catch() -> Self {
+        let kinds = [
+            SignalKind::interrupt(),
+            SignalKind::terminate(),
+            SignalKind::hangup(),
+        ];
+        // one that cannot be caught ends the program as ever
+        let caught = kinds.into_iter().filter_map(|kind| signal(kind).ok());
+
+        Self(caught.collect())
+    }
+
+    /// Returns when one has come. Cancel safe.
+    async fn next(&mut self) {
+        poll_fn(|cx| {
+            let has_come = self.0.iter_mut().any(|it| it.poll_recv(cx).is_ready());
+
+            if has_come {
+                Poll::Ready(())
+            } else {
+                Poll::Pending
+            }
+        })
+        .await;
     }
 }
 
