@@ -17,7 +17,13 @@ const INFO: &[u8] = b"a radio that is tried";
 /// What it advertises first, and then in its place.
 const TAGS: [RequestTag; 2] = [RequestTag(*b"tried1"), RequestTag(*b"tried2")];
 
-/// The first byte of a frame says what the server does.
+/// What a frame begins with: a later frame of `ble_proto::frame`, its counter and a session's tag. By these a radio whose link
+/// lets one frame overtake another puts them back in order.
+const HEADER_SIZE: usize = 6;
+const LATER_FRAME: u8 = 0x10;
+const SESSION: [u8; 4] = *b"trie";
+
+/// The byte behind that says what the server does. It answers with one frame, unless the link ends.
 mod order {
     /// Sends the frame back, as much of it as fits.
     pub(super) const ECHO: u8 = b'e';
@@ -25,14 +31,14 @@ mod order {
     pub(super) const REPORT: u8 = b'r';
     /// Ends the link.
     pub(super) const HANG_UP: u8 = b'h';
-    /// Advertises the other tag alone.
+    /// Advertises the other tag alone, and sends the frame back.
     pub(super) const NEXT_TAG: u8 = b'n';
     /// Ends the peripheral.
     pub(super) const LEAVE: u8 = b'l';
 }
 
 /// Frames that are echoed: more than one notification's turn, fewer than a link may be behind.
-const FRAMES: u8 = 24;
+const FRAMES: usize = 24;
 
 /// How long the air needs.
 #[derive(Clone, Copy, Debug)]
@@ -75,7 +81,7 @@ pub async fn serve(radio: &dyn Radio) -> Result<(), String> {
             PeripheralEvent::Received { link, bytes } => {
                 let chunk_max = links.get(&link).copied();
                 let chunk_max = chunk_max.ok_or("a frame came from a link that is not up")?;
-                if bytes.first() == Some(&order::LEAVE) {
+                if bytes.get(HEADER_SIZE) == Some(&order::LEAVE) {
                     return Ok(());
                 }
                 obey(&peripheral, link, chunk_max, bytes, ended).await?;
@@ -93,7 +99,8 @@ async fn obey(
     mut frame: Vec<u8>,
     ended: u8,
 ) -> Result<(), String> {
-    match frame.first().copied() {
+    // an answer begins like its order, and so has the same counter
+    match frame.get(HEADER_SIZE).copied() {
         Some(order::ECHO) => {
             frame.truncate(chunk_max);
             peripheral.send(link, frame).await.map_err(text)
@@ -105,13 +112,15 @@ async fn obey(
             let too_long = RadioError::TooLong { size, size_max };
             same("a notification that is too long", &refused, &Err(too_long))?;
             let chunk_max = u16::try_from(chunk_max).map_err(text)?.to_be_bytes();
-            let report = [&[order::REPORT, ended][..], &chunk_max].concat();
-            peripheral.send(link, report).await.map_err(text)
+            frame.push(ended);
+            frame.extend(chunk_max);
+            peripheral.send(link, frame).await.map_err(text)
         }
         Some(order::HANG_UP) => peripheral.disconnect(link).await.map_err(text),
         Some(order::NEXT_TAG) => {
             let tags = vec![TAGS[1]];
-            peripheral.set_advertised(tags).await.map_err(text)
+            peripheral.set_advertised(tags).await.map_err(text)?;
+            peripheral.send(link, frame).await.map_err(text)
         }
         _ => Err(format!("a frame came that nobody sent: {frame:02x?}")),
     }
@@ -132,79 +141,92 @@ pub async fn visit(radio: &dyn Radio, pace: Pace) -> Result<Vec<&'static str>, S
 
 async fn try_all(radio: &dyn Radio, pace: Pace) -> Result<Vec<&'static str>, String> {
     let mut kept = Vec::new();
-    let mut link = connect(radio, TAGS[0]).await?;
-    same("INFO", &link.info(), &INFO)?;
+    let mut visit = connect(radio, TAGS[0]).await?;
+    same("INFO", &visit.link.info(), &INFO)?;
     kept.push("INFO is there with the link");
 
-    echo(&mut link).await?;
+    echo(&mut visit).await?;
     kept.push("frames arrive whole, in order and once, both ways, at any length that fits");
 
-    let (size, size_max) = (link.chunk_max().saturating_add(1), link.chunk_max());
-    let refused = link.send(vec![order::ECHO; size]).await;
+    let size_max = visit.link.chunk_max();
+    let size = size_max.saturating_add(1);
+    let refused = visit.link.send(vec![0; size]).await;
     let too_long = RadioError::TooLong { size, size_max };
     same("a write that is too long", &refused, &Err(too_long))?;
-    let (ended, _) = report(&mut link).await?;
+    let (ended, _) = report(&mut visit).await?;
     same("links that ended so far", &ended, &0)?;
     kept.push("what does not fit is refused, and leaves the link as it is");
 
-    send(&link, order::HANG_UP).await?;
-    same(
-        "a frame after the server hung up",
-        &link.receive().await,
-        &None,
-    )?;
-    let late = link.send(vec![order::ECHO]).await;
+    let _last = visit.say(order::HANG_UP, 0).await?;
+    let answer = visit.link.receive().await;
+    same("a frame after the server hung up", &answer, &None)?;
+    let late = visit.link.send(vec![0]).await;
     same("a write after that", &late, &Err(RadioError::PeerGone))?;
     kept.push("a link that the server ends, ends for the visitor");
 
-    let link = connect(radio, TAGS[0]).await?;
-    link.disconnect().await;
-    let mut link = connect(radio, TAGS[0]).await?;
+    let visit = connect(radio, TAGS[0]).await?;
+    visit.link.disconnect().await;
+    let mut visit = connect(radio, TAGS[0]).await?;
     // the end of a link may be told after the next has begun
-    while report(&mut link).await?.0 != LINKS_ENDED {
+    while report(&mut visit).await?.0 != LINKS_ENDED {
         tokio::time::sleep(REPORT_PAUSE).await;
     }
     kept.push(
         "a link that the visitor ends, ends for the server, and each has a number of its own",
     );
 
-    send(&link, order::NEXT_TAG).await?;
-    let _one_more = report(&mut link).await?;
-    link.disconnect().await;
+    let said = visit.say(order::NEXT_TAG, 0).await?;
+    let answer = visit.link.receive().await;
+    same(
+        "what a change of tags is answered with",
+        &answer,
+        &Some(said),
+    )?;
+    visit.link.disconnect().await;
     let _heard = hear(radio, TAGS[1]).await?;
     stays_silent(radio, TAGS[0], pace).await?;
     kept.push("what is not advertised any more is not heard any more");
 
-    let mut link = connect(radio, TAGS[1]).await?;
-    send(&link, order::LEAVE).await?;
-    same(
-        "a frame of a server that left",
-        &link.receive().await,
-        &None,
-    )?;
+    let mut visit = connect(radio, TAGS[1]).await?;
+    let _last = visit.say(order::LEAVE, 0).await?;
+    let answer = visit.link.receive().await;
+    same("a frame of a server that left", &answer, &None)?;
     kept.push("a peripheral that is dropped takes its links with it");
 
     Ok(kept)
 }
 
+/// A link to the server, and how many frames have gone over it.
+struct Visit {
+    link: CentralLink,
+    said: u8,
+}
+
+impl Visit {
+    /// Sends an order in a frame of `length` bytes, or as many as it takes, and returns the frame.
+    async fn say(&mut self, order: u8, length: usize) -> Result<Vec<u8>, String> {
+        let mut frame = vec![LATER_FRAME, self.said];
+        frame.extend(SESSION);
+        frame.push(order);
+        frame.resize(length.max(frame.len()), self.said);
+        self.link.send(frame.clone()).await.map_err(text)?;
+        self.said = self.said.wrapping_add(1);
+
+        Ok(frame)
+    }
+}
+
 /// Sends frames of several lengths at once, and looks whether all of them come back.
-async fn echo(link: &mut CentralLink) -> Result<(), String> {
-    let (_, back_max) = report(link).await?;
-    let chunk_max = link.chunk_max();
-    let lengths = [2, chunk_max / 2, chunk_max];
-    let frames: Vec<Vec<u8>> = (0..FRAMES)
-        .zip(lengths.into_iter().cycle())
-        .map(|(number, length)| {
-            let mut frame = vec![order::ECHO];
-            frame.resize(length, number);
-            frame
-        })
-        .collect();
-    for frame in &frames {
-        link.send(frame.clone()).await.map_err(text)?;
+async fn echo(visit: &mut Visit) -> Result<(), String> {
+    let (_, back_max) = report(visit).await?;
+    let chunk_max = visit.link.chunk_max();
+    let lengths = [0, chunk_max / 2, chunk_max];
+    let mut frames = Vec::new();
+    for length in lengths.into_iter().cycle().take(FRAMES) {
+        frames.push(visit.say(order::ECHO, length).await?);
     }
     for frame in &frames {
-        let back = link.receive().await;
+        let back = visit.link.receive().await;
         let fits = frame.get(..back_max).unwrap_or(frame);
         same("a frame that comes back", &back.as_deref(), &Some(fits))?;
     }
@@ -213,27 +235,24 @@ async fn echo(link: &mut CentralLink) -> Result<(), String> {
 }
 
 /// Asks how many links have ended, and how much fits into a notification.
-async fn report(link: &mut CentralLink) -> Result<(u8, usize), String> {
-    send(link, order::REPORT).await?;
-    let report = link.receive().await;
-    let Some([order::REPORT, ended, high, low]) = report.as_deref() else {
+async fn report(visit: &mut Visit) -> Result<(u8, usize), String> {
+    let said = visit.say(order::REPORT, 0).await?;
+    let report = visit.link.receive().await;
+    let told = report.as_deref();
+    let Some([ended, high, low]) = told.and_then(|told| told.strip_prefix(said.as_slice())) else {
         return Err(format!("instead of a report came {report:02x?}"));
     };
 
     Ok((*ended, usize::from(u16::from_be_bytes([*high, *low]))))
 }
 
-async fn send(link: &CentralLink, order: u8) -> Result<(), String> {
-    link.send(vec![order]).await.map_err(text)
-}
-
 /// Connects to who advertises a tag; an address that has changed meanwhile is looked for again.
-async fn connect(radio: &dyn Radio, tag: RequestTag) -> Result<CentralLink, String> {
+async fn connect(radio: &dyn Radio, tag: RequestTag) -> Result<Visit, String> {
     let mut refused = RadioError::PeerGone;
     for _ in 0..CONNECTS_MAX {
         let peer = hear(radio, tag).await?;
         match radio.connect(peer).await {
-            Ok(link) => return Ok(link),
+            Ok(link) => return Ok(Visit { link, said: 0 }),
             Err(error @ (RadioError::PeerGone | RadioError::TimedOut)) => refused = error,
             Err(error) => return Err(text(error)),
         }
@@ -272,10 +291,6 @@ fn same<T: PartialEq + Debug>(what: &str, found: &T, promised: &T) -> Result<(),
     Err(format!("{what}: {found:?}, and {promised:?} is promised"))
 }
 
-#[expect(
-    clippy::needless_pass_by_value,
-    reason = "errors come by value where this is used"
-)]
 fn text(error: impl ToString) -> String {
     error.to_string()
 }
