@@ -149,19 +149,19 @@ fn sentences(source: &str, docs: Docs) -> Vec<String> {
 }
 
 fn walk(tokens: TokenStream, docs: Docs, found: &mut Vec<String>) {
-    let mut tokens = tokens.into_iter().peekable();
+    let mut tokens = tokens.into_iter();
     // what was read before the present token
     let (mut before, mut name) = (String::new(), String::new());
     while let Some(token) = tokens.next() {
         let text = match &token {
             TokenTree::Group(_) => String::new(),
-            token => token.to_string(),
+            TokenTree::Ident(_) | TokenTree::Punct(_) | TokenTree::Literal(_) => token.to_string(),
         };
         match token {
             TokenTree::Group(group) if is_attribute(&group, &before, &name) => {
                 if is_test(&group) {
                     // the item that is for tests alone
-                    let _item = tokens.find(|token| ends_item(token));
+                    let _item = tokens.find(ends_item);
                 }
                 walk_attribute(&group, docs, found);
             }
@@ -229,9 +229,8 @@ fn sentence(literal: &str) -> Option<String> {
         .trim_matches('#')
         .strip_prefix('"')?
         .strip_suffix('"')?;
-    let lines: Vec<_> = inside.split("\\\n").collect();
-    let text = lines
-        .iter()
+    let text = inside
+        .split("\\\n")
         .enumerate()
         .map(|(at, line)| if at == 0 { line } else { line.trim_start() })
         .collect::<String>();
