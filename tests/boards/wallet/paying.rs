@@ -13,7 +13,7 @@ const ATTEMPTS_MAX: u32 = 10;
 /// What `blepay pay` says when the payee was not heard, or the link broke before the debit.
 const NOBODY: &str = "nobody";
 /// What it says while the payee still holds the request for a link that broke.
-const BUSY_SAYS: &str = "another payer is at it";
+const BUSY_SAYS: &str = "another payer is paying this request";
 /// What it says when the link broke after the debit: the daemon goes on by itself.
 const OUTCOME_UNKNOWN: &str = "outcome-unknown";
 
