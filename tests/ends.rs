@@ -203,7 +203,7 @@ impl Bank {
         }
         let from = self.dir.path().join("books.backup");
         let restored = restore(&self.data(), &self.books(), &from, Force::Yes).await;
-        assert_eq!(restored.expect("restored").incarnation, 2);
+        assert!(restored.expect("restored").incarnation > 1);
         let options = RunOptions {
             listen: Some(self.address),
             // the port after that one may be taken meanwhile

@@ -15,6 +15,7 @@ use crate::accept::{Acceptor, AdminListen, Listener, NoAdminListen};
 use crate::forward::{ListFetcher, Outbox};
 use crate::http::admin::{AdminShared, AdminToken};
 use crate::http::{Shared, admin, router};
+use crate::life::Lives;
 use crate::limits::{
     ADMIN_CONNECTIONS_MAX, CONNECTIONS_MAX, CONNECTIONS_PER_HOST_MAX, OUTBOX_INTERVAL,
 };
@@ -82,11 +83,21 @@ impl RunOptions {
         })
     }
 
-    async fn open(&self, books: &StoreAddress) -> Result<Store, StoreError> {
+    async fn open(&self, books: &StoreAddress) -> Result<Store, StartError> {
+        let lives = Lives::new(&self.data);
+        if lives.is_restoring() {
+            return Err(StartError::RestoreCut);
+        }
         let mut store = Store::open(books).await?;
         if self.durability == Durability::Demanded {
             store.check_durable().await?;
         }
+        let (in_books, _, _) = store.begin_reading().await?.reached().await?;
+        let begun = lives.highest()?;
+        if in_books < begun {
+            return Err(StartError::EarlierLife { in_books, begun });
+        }
+        lives.begin(in_books)?;
 
         Ok(store)
     }
@@ -294,6 +305,23 @@ pub enum StartError {
     /// The books cannot be opened.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// A restore was cut: the books may be gone, or not yet be those that are to come.
+    #[error(
+        "a restore was not finished: run `blepay-server restore` again, with the same backup and --force; the books that were \
+         here before lie beside where they were"
+    )]
+    RestoreCut,
+    /// The books were put back by another way than a restore.
+    #[error(
+        "the books are of life {in_books}, and life {begun} has begun on this machine: put a backup back with `blepay-server \
+         restore`, which begins a new one"
+    )]
+    EarlierLife {
+        /// The life of the books.
+        in_books: i64,
+        /// The highest life that has begun here.
+        begun: i64,
+    },
     /// Another server runs on the same file of books.
     #[error(
         "another blepay-server runs on these books, and a file has one: stop that one, or keep the books \

@@ -1,6 +1,6 @@
 //! Putting a backup back: the server begins its next life.
 //!
-//! What happened after the backup is forgotten by the books, and not by the devices. The next answer
+//! The life is raised in the copy, before that takes the place of the books. What happened after the backup is forgotten by the books, and not by the devices. The next answer
 //! carries a higher incarnation, at which devices send again what they kept.
 
 use std::path::{Path, PathBuf};
@@ -11,6 +11,7 @@ use tokio::process::Command;
 
 use super::AdminError;
 use super::backup::{io, run_tool, settle};
+use crate::life::Lives;
 use crate::lock::DataLock;
 use crate::provider::{Access, Layout, make_file};
 use crate::store::{Store, StoreAddress};
@@ -48,9 +49,7 @@ pub async fn restore(
     let layout = Layout::new(data);
     match address {
         StoreAddress::File(books) => restore_file(&layout, data, books, from, force).await,
-        StoreAddress::Postgres(_) => {
-            restore_database(&provider_id(&layout)?, address, from, force).await
-        }
+        StoreAddress::Postgres(_) => restore_database(&layout, data, address, from, force).await,
     }
 }
 
@@ -67,32 +66,24 @@ async fn restore_file(
     drop(std::fs::remove_file(&copy));
     let bytes = std::fs::read(from).map_err(|source| io(from.to_owned(), source))?;
     make_file(&copy, &bytes, Access::Secret)?;
-    let in_backup = reached_in(layout, &copy, from).await;
-    let kept = match in_backup {
-        Ok(kept) => kept,
+    let ready = raise_copy(layout, data, books, (&copy, from), force).await;
+    let incarnation = match ready {
+        Ok(incarnation) => incarnation,
         Err(error) => {
             drop(std::fs::remove_file(&copy));
             return Err(error);
         }
     };
-    let here = if books.exists() {
-        Some(reached_at(&StoreAddress::file(books)).await?)
-    } else {
-        None
-    };
-    if let Some(here) = here
-        && here > kept
-        && force == Force::No
-    {
-        drop(std::fs::remove_file(&copy));
-        return Err(newer(here));
-    }
-    let next = here.map_or(kept.0, |here| here.0.max(kept.0));
+    // The copy is in its life already, and the machine knows of it: wherever this is cut, no server starts before it was
+    // run again, and no life begins twice.
+    let lives = Lives::new(data);
+    lives.begin(incarnation)?;
+    lives.begin_restore()?;
+    settle(&copy)?;
     let put_aside = put_aside(books)?;
     std::fs::rename(&copy, books).map_err(|source| io(books.to_owned(), source))?;
     settle(books)?;
-    let incarnation =
-        begin_next_life(&provider_id(layout)?, &StoreAddress::file(books), next).await?;
+    lives.end_restore()?;
 
     Ok(RestoreView {
         incarnation,
@@ -100,21 +91,56 @@ async fn restore_file(
     })
 }
 
+/// Begins the next life in a copy of a backup, and returns its number.
+async fn raise_copy(
+    layout: &Layout,
+    data: &Path,
+    books: &Path,
+    (copy, from): (&Path, &Path),
+    force: Force,
+) -> Result<i64, AdminError> {
+    let kept = reached_in(layout, copy, from).await?;
+    let here = match books.exists() {
+        true => Some(reached_at(&StoreAddress::file(books)).await),
+        false => None,
+    };
+    let here = match (here, force) {
+        (Some(Ok(here)), _) => Some(here),
+        // books that cannot be read are a reason to restore
+        (None, _) | (Some(Err(_)), Force::Yes) => None,
+        (Some(Err(error)), Force::No) => return Err(error),
+    };
+    if let Some(here) = here
+        && here > kept
+        && force == Force::No
+    {
+        return Err(newer(here));
+    }
+    let known = here.map_or(kept.0, |here| here.0.max(kept.0));
+    let next = Lives::new(data).next(known, now())?;
+
+    begin_life(&provider_id(layout)?, &StoreAddress::file(copy), next).await
+}
+
 fn provider_id(layout: &Layout) -> Result<ProviderId, AdminError> {
     Ok(layout.provider_certificate()?.body().provider)
 }
 
 async fn restore_database(
-    ours: &ProviderId,
+    layout: &Layout,
+    data: &Path,
     address: &StoreAddress,
     from: &Path,
     force: Force,
 ) -> Result<RestoreView, AdminError> {
+    let lives = Lives::new(data);
     let here = reached_at(address).await.ok();
     if let (Some(here), Force::No) = (here, force) {
         // What a dump holds is known only when it is restored: over books, it wants to be forced.
         return Err(newer(here));
     }
+    // Until the life of what is put back is raised, no server of this machine starts.
+    lives.begin_restore()?;
     let mut tool = Command::new("pg_restore");
     tool.args([
         "--clean",
@@ -126,10 +152,14 @@ async fn restore_database(
     .arg(from);
     run_tool(tool, address, "pg_restore").await?;
     let kept = reached_at(address).await?;
-    let next = here.map_or(kept.0, |here| here.0.max(kept.0));
+    let known = here.map_or(kept.0, |here| here.0.max(kept.0));
+    let next = lives.next(known, now())?;
+    lives.begin(next)?;
+    let incarnation = begin_life(&provider_id(layout)?, address, next).await?;
+    lives.end_restore()?;
 
     Ok(RestoreView {
-        incarnation: begin_next_life(ours, address, next).await?,
+        incarnation,
         put_aside: None,
     })
 }
@@ -179,24 +209,21 @@ async fn reached_at(address: &StoreAddress) -> Result<(i64, i64, i64), AdminErro
     Ok(life)
 }
 
-/// Raises the incarnation, and the version of our deny-list, above all that devices may have seen.
-async fn begin_next_life(
+/// Begins a life, with a version of our deny-list above all that devices may have seen; returns its number.
+async fn begin_life(
     ours: &ProviderId,
     address: &StoreAddress,
-    after: i64,
+    number: i64,
 ) -> Result<i64, AdminError> {
+    let life = u32::try_from(number).unwrap_or(u32::MAX);
     let mut store = Store::open(address).await?;
     let mut unit = store.begin().await?;
-    let mut incarnation = 0;
-    while incarnation <= after {
-        incarnation = i64::from(unit.raise_incarnation(now()).await?);
-    }
-    let raised = u32::try_from(incarnation).unwrap_or(u32::MAX);
-    unit.begin_list_of_life(ours, raised).await?;
+    unit.begin_life(life, now()).await?;
+    unit.begin_list_of_life(ours, life).await?;
     unit.commit().await?;
     store.close().await?;
 
-    Ok(incarnation)
+    Ok(i64::from(life))
 }
 
 /// Puts books aside that are there, with what was not folded into them yet.

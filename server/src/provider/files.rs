@@ -301,7 +301,7 @@ pub(crate) fn make_file(path: &Path, content: &[u8], access: Access) -> Result<(
 }
 
 /// Writes a file in place of the one before, durably: after a power cut it is the one or the other.
-pub(super) fn replace_file(path: &Path, content: &[u8], access: Access) -> Result<(), FileError> {
+pub(crate) fn replace_file(path: &Path, content: &[u8], access: Access) -> Result<(), FileError> {
     let mut name = path.file_name().unwrap_or_default().to_owned();
     name.push(".new");
     let new = path.with_file_name(name);

@@ -13,15 +13,15 @@ use super::{AnswerKind, StoreError, Unit, sql};
 const STATUSES_MAX: i64 = 4096;
 
 impl Unit<'_> {
-    /// Begins a new life, after a restore or a promotion that is not proven complete; returns its number.
-    pub(crate) async fn raise_incarnation(&mut self, now: Time) -> Result<u32, StoreError> {
-        sql::query_scalar(
-            "UPDATE life SET incarnation = incarnation + 1, raised_ms = $1 WHERE id = 1
-             RETURNING incarnation",
-        )
-        .bind(instant(now))
-        .fetch_one(self.sql())
-        .await
+    /// Begins a new life, after a restore or a promotion that is not proven complete.
+    pub(crate) async fn begin_life(&mut self, number: u32, now: Time) -> Result<(), StoreError> {
+        sql::query("UPDATE life SET incarnation = $1, raised_ms = $2 WHERE id = 1")
+            .bind(i64::from(number))
+            .bind(instant(now))
+            .execute(self.sql())
+            .await?;
+
+        Ok(())
     }
 
     /// Returns when this life began, if it is not the first.

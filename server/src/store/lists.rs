@@ -12,7 +12,7 @@ use super::sql::{self, Row};
 use super::{StoreError, Unit};
 
 /// More versions than a list has in one life of the server.
-const VERSIONS_OF_A_LIFE: u32 = 1 << 20;
+const VERSIONS_OF_A_LIFE: u32 = 1 << 10;
 
 impl Unit<'_> {
     /// Returns the version of a provider's list; (0, 0) when there is none.

@@ -31,14 +31,6 @@ pub(crate) struct Mark {
 /// All known faults.
 pub(crate) const MARKS: &[Mark] = &[
     Mark {
-        story: "one-backup-one-life-twice",
-        switch: Switch::Keeps(restore::begins_no_life_twice),
-    },
-    Mark {
-        story: "a-restore-that-breaks-off",
-        switch: Switch::Keeps(|lines| !lines.iter().any(|line| restore::breaks_off(line))),
-    },
-    Mark {
         story: "paid-and-never-told",
         switch: Switch::Forgives("C7", "a payee without a TA does not know that it was paid"),
     },

@@ -1,16 +1,4 @@
-# The machine dies between the renaming of the file and the beginning of the next life: the server starts all
-# the same, in the life of the backup, which is older than what devices have seen.
-mark server: the next life begins after the books are in place
-finds C8 an older life answers
-also C8 one number for two answers
-also C15 account does not succeed
-also C15 lives does not succeed
-also C15 mailbox does not succeed
-also C15 poisoned does not succeed
-also C15 status does not succeed
-also C6 what was acknowledged is booked only now
-also C2 money is missing for good
-also C11 somebody has more than they had
+# The machine dies within a restore: no server starts before it was run again, or it starts in the life that was to begin.
 the books are put back
 Ada pays Bob 1.00
 Bob syncs

@@ -53,30 +53,9 @@ pub(super) const KIND: Kind = Kind {
     },
 };
 
-/// Whether every restore of lost books is from a copy that is newer than every restore before it: else it
-/// begins a life that was before.
-pub(crate) fn begins_no_life_twice(lines: &[String]) -> bool {
-    let mut is_newer = true;
-    for line in lines {
-        let is_restore = is_one(line);
-        if line.starts_with(LOST) && !is_newer {
-            return false;
-        }
-        let is_copied = line == super::backup::LINE || line.ends_with(BACKED_UP);
-        is_newer = is_copied || (is_newer && !is_restore);
-    }
-
-    true
-}
-
 /// Whether a line is a restore.
 pub(crate) fn is_one(line: &str) -> bool {
     line.starts_with(LOST) || line.starts_with(PUT_BACK)
-}
-
-/// Whether a line is a restore that breaks off.
-pub(crate) fn breaks_off(line: &str) -> bool {
-    line.contains("the machine dies")
 }
 
 struct Restore {
