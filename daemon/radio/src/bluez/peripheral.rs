@@ -437,13 +437,24 @@ impl<'a> Serving<'a> {
         self.chores.push(chore.boxed());
     }
 
-    /// Reports the end of every link.
+    /// Ends every link and reports it: nobody is left whom a central could wait for.
     async fn end(&mut self) {
-        while let Some((_address, link)) = self.links.pop_first() {
+        while let Some((address, link)) = self.links.pop_first() {
             link.events.down().await;
+            let disconnecting = async {
+                match self.adapter.peripheral.device(address) {
+                    Ok(device) => device.disconnect().await,
+                    Err(error) => Err(error),
+                }
+            };
+            // without an adapter there is nothing to disconnect
+            let _in_time = tokio::time::timeout(DISCONNECT_MAX, disconnecting).await;
         }
     }
 }
+
+/// How long BlueZ may take to disconnect a central when the peripheral ends.
+const DISCONNECT_MAX: Duration = Duration::from_secs(2);
 
 /// The alias of the adapter before ours.
 struct Alias(Option<String>);
