@@ -119,7 +119,7 @@ mod tests {
     #[test]
     fn a_file_of_lives_that_cannot_be_read_is_no_missing_one() {
         let data = tempfile::tempdir().unwrap();
-        std::fs::write(data.path().join("life"), "").unwrap();
+        fs::write(data.path().join("life"), "").unwrap();
 
         assert!(Lives::new(data.path()).highest().is_err());
     }

@@ -218,7 +218,7 @@ async fn begin_life(
     let life = u32::try_from(number).unwrap_or(u32::MAX);
     let mut store = Store::open(address).await?;
     let mut unit = store.begin().await?;
-    unit.begin_life(life, now()).await?;
+    unit.begin_next_life(life, now()).await?;
     unit.begin_list_of_life(ours, life).await?;
     unit.commit().await?;
     store.close().await?;

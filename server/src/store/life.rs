@@ -14,7 +14,11 @@ const STATUSES_MAX: i64 = 4096;
 
 impl Unit<'_> {
     /// Begins a new life, after a restore or a promotion that is not proven complete.
-    pub(crate) async fn begin_life(&mut self, number: u32, now: Time) -> Result<(), StoreError> {
+    pub(crate) async fn begin_next_life(
+        &mut self,
+        number: u32,
+        now: Time,
+    ) -> Result<(), StoreError> {
         sql::query("UPDATE life SET incarnation = $1, raised_ms = $2 WHERE id = 1")
             .bind(i64::from(number))
             .bind(instant(now))
