@@ -318,10 +318,11 @@ fn random_id() -> Result<RequestId, WalletError> {
 }
 
 async fn show(shared: &Shared, command: CommandId) -> Result<OpenedRequest, WalletError> {
-    let (open, opened) = shared
+    let (open, payee, opened) = shared
         .journal
         .view(|book| {
             let request = book.request_of(command)?;
+            let (payee, _) = request.key()?;
             let issued = request.issued.as_ref()?.body();
             let opened = OpenedRequest {
                 request_id: issued.request_id,
@@ -330,7 +331,7 @@ async fn show(shared: &Shared, command: CommandId) -> Result<OpenedRequest, Wall
                 amount: issued.amount,
                 currency: issued.currency,
             };
-            Some((to_open(book, request)?, opened))
+            Some((to_open(book, request)?, payee, opened))
         })
         .ok_or(WalletError::NotRegistered)?;
     let (done, shown) = oneshot::channel();
@@ -339,7 +340,16 @@ async fn show(shared: &Shared, command: CommandId) -> Result<OpenedRequest, Wall
         .send(PayeeCommand::Open(Box::new(open), done))
         .await
         .map_err(|_closed| WalletError::Stopped)?;
-    shown.await.map_err(|_closed| WalletError::Stopped)??;
+    let served = shown.await.map_err(|_closed| WalletError::Stopped)?;
+    if let Err(refused) = served {
+        // nobody can pay it, as when the clock was wrong: it is not open
+        let cancelled = Fact::RequestCancelled {
+            payee,
+            request_id: opened.request_id,
+        };
+        shared.append_surely(cancelled).await;
+        return Err(refused.into());
+    }
     shared.tell(WalletEvent::RequestChanged(opened.request_id));
 
     Ok(opened)

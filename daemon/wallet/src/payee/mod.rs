@@ -121,7 +121,7 @@ struct Followed {
     newest: journal::Seq,
     /// By the wall clock.
     at: ops_proto::Time,
-    /// When the first open request expires.
+    /// When the first request expires.
     until: Option<ops_proto::Time>,
 }
 
@@ -147,7 +147,7 @@ impl PayeeDriver {
                 tracing::warn!(%error, "A key of this device is not served");
             }
         }
-        self.follow_book();
+        let _nothing_is_advertised_yet = self.follow_book();
         let room = REQUESTS_MAX.saturating_sub(self.order.len());
         let paid = self
             .shared
@@ -163,7 +163,9 @@ impl PayeeDriver {
 
     /// Serves every request that the book calls open, and none that it does not: what is on the air follows from the
     /// book, whatever the clock or a restart did in between.
-    fn follow_book(&mut self) {
+    ///
+    /// Returns whether what is advertised first may be something else now.
+    fn follow_book(&mut self) -> bool {
         let (order, shared) = (&self.order, &self.shared);
         let standing = |tag| {
             let served = order.iter().find(|shown| shown.tag == tag);
@@ -176,19 +178,20 @@ impl PayeeDriver {
             self.tell_request(tag);
             self.close(tag);
         }
+        for tag in &differences.paid {
+            self.mark_paid(*tag);
+        }
         for reopened in differences.missing {
             self.make_room();
             self.serve(reopened);
         }
-        let open = self
-            .order
-            .iter()
-            .filter(|shown| shown.standing == Standing::Open);
         self.followed = Some(Followed {
             newest,
             at: clock::now(),
-            until: open.map(|shown| shown.until).min(),
+            until: self.order.iter().map(|shown| shown.until).min(),
         });
+
+        !differences.paid.is_empty()
     }
 
     /// Whether the book may say something else than when it was followed last: a fact is new, a request has expired, or the
@@ -295,8 +298,8 @@ impl PayeeDriver {
 
     /// Serves if that is wanted and not done yet, and what the book says.
     async fn tick(&mut self) {
-        if self.is_book_ahead() {
-            self.follow_book();
+        if self.is_book_ahead() && self.follow_book() {
+            self.advertise().await;
         }
         self.serve_if_wanted().await;
     }
@@ -322,7 +325,7 @@ impl PayeeDriver {
 
     /// Does what the machine asks, in order.
     async fn perform(&mut self) {
-        let mut advertised = None;
+        let (mut advertised, mut has_changed) = (None, false);
         while let Some(effect) = self.machine.poll_effect() {
             match effect {
                 PayeeEffect::Transmit { link, frame } => self.links.transmit(link, frame),
@@ -350,6 +353,8 @@ impl PayeeDriver {
                 PayeeEffect::Paid { tag, .. } => {
                     self.shared.screen().remove(&tag);
                     self.mark_paid(tag);
+                    // an open one may take its place on the air
+                    has_changed = true;
                     self.tell_request(tag);
                 }
                 PayeeEffect::PaymentRefused { link, reason } => {
@@ -371,6 +376,9 @@ impl PayeeDriver {
         // only the last one counts: an earlier one may lack a request that was just opened
         if let Some(tags) = advertised {
             self.order.retain(|shown| tags.contains(&shown.tag));
+            has_changed = true;
+        }
+        if has_changed {
             self.serve_if_wanted().await;
             self.advertise().await;
         }

@@ -61,12 +61,14 @@ pub(super) fn paid_just_now(book: &Book, room: usize) -> Vec<Reopened> {
         .collect()
 }
 
-/// What the book says of requests that a driver serves as open.
+/// How the book differs from what is served.
 #[derive(Debug, Default)]
 pub(super) struct Differences {
     /// Open, and not served; oldest first.
     pub(super) missing: Vec<Reopened>,
-    /// Served as open, and cancelled or expired.
+    /// Served as open, and paid: perhaps the machine is about to learn it, perhaps it was paid another way.
+    pub(super) paid: Vec<RequestTag>,
+    /// Served, and cancelled, expired, or paid long ago.
     pub(super) over: Vec<RequestTag>,
 }
 
@@ -76,26 +78,26 @@ pub(super) fn differences(
     standing: impl Fn(RequestTag) -> Option<Standing>,
 ) -> Differences {
     let now = clock::now();
+    let mut found = Differences::default();
     let mut missing = Vec::new();
-    let mut over = Vec::new();
     for request in book.requests() {
         let tag = request.intent.tag;
-        // a payment may be on its way through the machine, which closes the request by itself; one that came another way
-        // does not keep it open for ever
-        let may_end = request.shown != RequestShown::Paid || request.is_expired(now);
         match (standing(tag), stands(book, request, now)) {
             (None, Some(Standing::Open)) => missing.push(request),
-            (Some(Standing::Open), None) if may_end => over.push(tag),
-            (None | Some(_), _) => {}
+            (Some(Standing::Open), Some(Standing::Paid)) => found.paid.push(tag),
+            (Some(_), None) => found.over.push(tag),
+            (None, None | Some(Standing::Paid))
+            | (Some(Standing::Paid), Some(_))
+            | (Some(Standing::Open), Some(Standing::Open)) => {}
         }
     }
     missing.sort_by_key(|request| request.at);
-    let missing = missing
+    found.missing = missing
         .into_iter()
         .filter_map(|request| reopened(book, request, Standing::Open))
         .collect();
 
-    Differences { missing, over }
+    found
 }
 
 /// Returns what the driver remembers of a request.

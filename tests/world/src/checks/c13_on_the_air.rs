@@ -48,19 +48,27 @@ fn missing(town: &Town, person: &Person) -> Option<String> {
     let requests = town.world.at_once(person.node, || device.wallet.requests());
     let open: Vec<_> = requests
         .iter()
-        .filter(|it| it.shown == RequestShown::Open && !it.expired && it.uri.is_none())
+        .filter(|it| it.shown == RequestShown::Open && !it.expired)
         .collect();
     let advertised = town.air.advertised(person.node.0);
+    // those by URI are advertised too
     if open.len() > ADVERTISED_TAGS_MAX {
         return None;
     }
     let missing = open.iter().find(|it| !advertised.contains(&it.tag))?;
 
+    let on_air: Vec<_> = advertised
+        .iter()
+        .map(|tag| {
+            let request = requests.iter().find(|it| it.tag == *tag);
+            request.map(|it| (it.request_id, it.shown, it.expired))
+        })
+        .collect();
+
     Some(format!(
-        "{}: {:?} is open and not advertised; {} of {} are",
+        "{}: {:?} is open and not advertised; {} are open; advertised: {on_air:?}",
         person.name,
         missing.request_id,
-        advertised.len(),
         open.len()
     ))
 }
