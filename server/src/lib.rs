@@ -11,7 +11,7 @@ mod forward;
 mod http;
 mod idle;
 pub mod ledger;
-mod life;
+pub mod life;
 pub mod limits;
 mod lock;
 mod meter;

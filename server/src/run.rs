@@ -15,7 +15,7 @@ use crate::accept::{Acceptor, AdminListen, Listener, NoAdminListen};
 use crate::forward::{ListFetcher, Outbox};
 use crate::http::admin::{AdminShared, AdminToken};
 use crate::http::{Shared, admin, router};
-use crate::life::Lives;
+use crate::life::{LifeError, Lives};
 use crate::limits::{
     ADMIN_CONNECTIONS_MAX, CONNECTIONS_MAX, CONNECTIONS_PER_HOST_MAX, OUTBOX_INTERVAL,
 };
@@ -83,21 +83,15 @@ impl RunOptions {
         })
     }
 
-    async fn open(&self, books: &StoreAddress) -> Result<Store, StartError> {
+    async fn open(&self, books: &StoreAddress, provider: &Provider) -> Result<Store, StartError> {
         let lives = Lives::new(&self.data);
-        if lives.is_restoring() {
-            return Err(StartError::RestoreCut);
-        }
+        lives.check_whole()?;
         let mut store = Store::open(books).await?;
         if self.durability == Durability::Demanded {
             store.check_durable().await?;
         }
-        let (in_books, _, _) = store.begin_reading().await?.reached().await?;
-        let begun = lives.highest()?;
-        if in_books < begun {
-            return Err(StartError::EarlierLife { in_books, begun });
-        }
-        lives.begin(in_books)?;
+        let in_books = store.begin_reading().await?.begun(&provider.id()).await?;
+        lives.check(in_books)?;
 
         Ok(store)
     }
@@ -178,7 +172,7 @@ impl Server {
         let lock = options.lock(&books)?;
         let token = AdminToken::load(&options.data)?;
         meter::meter();
-        let store = options.open(&books).await?;
+        let store = options.open(&books, &provider).await?;
         let (listener, address) = bind(listen).await?;
         let (writer, writer_task) = writer(store, Arc::clone(&provider));
         let writer_watch = writer.watch();
@@ -239,7 +233,7 @@ impl Server {
         let layout = Layout::new(&options.data);
         let provider = Arc::new(Provider::load(&options.data)?);
         let books = options.books(&provider, &layout)?;
-        let store = options.open(&books).await?;
+        let store = options.open(&books, &provider).await?;
         let (writer, writer_task) = writer(store, Arc::clone(&provider));
         let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
         host::task::spawn(&tasks, PayOuts::new(writer.clone(), stop).run());
@@ -305,23 +299,9 @@ pub enum StartError {
     /// The books cannot be opened.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// A restore was cut: the books may be gone, or not yet be those that are to come.
-    #[error(
-        "a restore was not finished: run `blepay-server restore` again, with the same backup and --force; the books that were \
-         here before lie beside where they were"
-    )]
-    RestoreCut,
-    /// The books were put back by another way than a restore.
-    #[error(
-        "the books are of life {in_books}, and life {begun} has begun on this machine: put a backup back with `blepay-server \
-         restore`, which begins a new one"
-    )]
-    EarlierLife {
-        /// The life of the books.
-        in_books: i64,
-        /// The highest life that has begun here.
-        begun: i64,
-    },
+    /// The books are not those to answer from.
+    #[error(transparent)]
+    Life(#[from] LifeError),
     /// Another server runs on the same file of books.
     #[error(
         "another blepay-server runs on these books, and a file has one: stop that one, or keep the books \

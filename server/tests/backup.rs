@@ -5,6 +5,9 @@ use blepay_server::provider::Layout;
 use blepay_server::store::StoreAddress;
 use blepay_server::{RunOptions, Server};
 use std::os::unix::fs::PermissionsExt as _;
+use std::path::PathBuf;
+
+use tempfile::TempDir;
 
 use super::ENGINE;
 use super::world::World;
@@ -53,13 +56,7 @@ async fn a_backup_of_a_running_server_is_restored_into_its_next_life() {
 
 #[tokio::test]
 async fn no_life_begins_twice_whatever_was_lost() {
-    let world = World::new().await;
-    world.device("Alice", 1_000).await;
-    let address = Layout::new(world.data.path()).store_address().unwrap();
-    let file = world.data.path().join("copy.backup");
-    backup(world.data.path(), &address, &file).await.unwrap();
-    let World { data, server, .. } = world;
-    server.shutdown().await;
+    let (data, address, file) = stopped_with_backup().await;
 
     let mut lives = Vec::new();
     for _ in 0..2 {
@@ -75,19 +72,21 @@ async fn no_life_begins_twice_whatever_was_lost() {
 
 #[tokio::test]
 async fn a_restore_that_was_cut_is_run_again_before_a_server_starts() {
-    let world = World::new().await;
-    world.device("Alice", 1_000).await;
-    let address = Layout::new(world.data.path()).store_address().unwrap();
-    let file = world.data.path().join("copy.backup");
-    backup(world.data.path(), &address, &file).await.unwrap();
-    let World { data, server, .. } = world;
-    server.shutdown().await;
+    let (data, address, file) = stopped_with_backup().await;
     // what stands there from before the books are put aside until they are whole again
     std::fs::write(data.path().join("restore.pending"), "").unwrap();
 
     let refused = Server::start(&RunOptions::local(data.path())).await;
     let error = refused.unwrap_err().to_string();
     assert!(error.contains("blepay-server restore"), "{error}");
+    let refused = Office::open(data.path()).await;
+    assert!(matches!(refused, Err(AdminError::Life(_))));
+    if let StoreAddress::File(books) = &address {
+        // a cut leaves the log of a copy, or that of books which were put aside
+        for left in [".restoring-wal", "-wal"] {
+            std::fs::write(format!("{}{left}", books.display()), "of other books").unwrap();
+        }
+    }
     restore(data.path(), &address, &file, Force::Yes)
         .await
         .unwrap();
@@ -97,10 +96,40 @@ async fn a_restore_that_was_cut_is_run_again_before_a_server_starts() {
 }
 
 #[tokio::test]
-async fn books_that_were_put_back_by_hand_do_not_start() {
-    if ENGINE == Engine::Postgres {
-        return; // a database is put back by its tools alone
+async fn a_restore_that_changes_nothing_keeps_no_server_from_starting() {
+    let (data, address, file) = stopped_with_backup().await;
+    let noise = data.path().join("noise.backup");
+    std::fs::write(&noise, b"no books at all").unwrap();
+
+    for from in [noise, file.with_extension("missing")] {
+        let refused = restore(data.path(), &address, &from, Force::Yes).await;
+        assert!(refused.is_err());
     }
+
+    let world = World::start(data).await;
+    world.check().await;
+}
+
+#[tokio::test]
+async fn books_that_were_put_back_by_hand_do_not_start() {
+    let (data, address, file) = stopped_with_backup().await;
+    let StoreAddress::File(books) = &address else {
+        return; // a database is put back by its tools alone
+    };
+    restore(data.path(), &address, &file, Force::Yes)
+        .await
+        .unwrap();
+    lose_file(&address);
+    std::fs::copy(&file, books).unwrap();
+
+    let refused = Server::start(&RunOptions::local(data.path())).await;
+
+    let error = refused.unwrap_err().to_string();
+    assert!(error.contains("has begun on this machine"), "{error}");
+}
+
+/// Runs a server, backs its books up, and stops it.
+async fn stopped_with_backup() -> (TempDir, StoreAddress, PathBuf) {
     let world = World::new().await;
     world.device("Alice", 1_000).await;
     let address = Layout::new(world.data.path()).store_address().unwrap();
@@ -108,20 +137,8 @@ async fn books_that_were_put_back_by_hand_do_not_start() {
     backup(world.data.path(), &address, &file).await.unwrap();
     let World { data, server, .. } = world;
     server.shutdown().await;
-    restore(data.path(), &address, &file, Force::Yes)
-        .await
-        .unwrap();
-    let World { data, server, .. } = World::start(data).await;
-    server.shutdown().await;
-    lose_file(&address);
-    if let StoreAddress::File(books) = &address {
-        std::fs::copy(&file, books).unwrap();
-    }
 
-    let refused = Server::start(&RunOptions::local(data.path())).await;
-
-    let error = refused.unwrap_err().to_string();
-    assert!(error.contains("has begun on this machine"), "{error}");
+    (data, address, file)
 }
 
 /// Loses books that are a file, with what was not folded into them.

@@ -11,7 +11,7 @@ use tokio::process::Command;
 use utoipa::ToSchema;
 
 use super::AdminError;
-use crate::provider::{Access, FileError, Layout, make_file};
+use crate::provider::{Access, FileError, Layout, make_file, settle_name};
 use crate::store::{Store, StoreAddress};
 
 /// How long PostgreSQL's own program may take.
@@ -111,13 +111,13 @@ pub(super) fn settle(path: &Path) -> Result<u64, AdminError> {
     let settled = || -> std::io::Result<u64> {
         let file = std::fs::File::open(path)?;
         file.sync_all()?;
-        let folder = path.parent().filter(|path| !path.as_os_str().is_empty());
-        std::fs::File::open(folder.unwrap_or_else(|| Path::new(".")))?.sync_all()?;
 
         Ok(file.metadata()?.len())
     };
+    let size = settled().map_err(|source| io(path.to_owned(), source))?;
+    settle_name(path)?;
 
-    settled().map_err(|source| io(path.to_owned(), source))
+    Ok(size)
 }
 
 pub(super) fn io(path: PathBuf, source: std::io::Error) -> AdminError {

@@ -21,6 +21,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::ledger::{Account, Reason, Transfer};
+use crate::life::{LifeError, Lives};
 use crate::provider::{FileError, HexKey, Layout};
 use crate::store::{ClientRow, Store, StoreAddress, StoreError, Totals, Unit};
 use crate::writer::now;
@@ -73,6 +74,7 @@ impl Office {
     pub async fn open_at(data: &Path, address: &StoreAddress) -> Result<Self, AdminError> {
         let layout = Layout::new(data);
         layout.provider_certificate()?;
+        Lives::new(data).check_whole()?;
         let store = Store::open(address).await?;
 
         Ok(Self {
@@ -299,6 +301,9 @@ impl LedgerView {
 /// A task cannot be done. Nothing was changed.
 #[derive(Debug, thiserror::Error)]
 pub enum AdminError {
+    /// The books are not those to work on.
+    #[error(transparent)]
+    Life(#[from] LifeError),
     /// A file of the data directory cannot be used.
     #[error(transparent)]
     File(#[from] FileError),

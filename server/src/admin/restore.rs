@@ -1,7 +1,10 @@
 //! Putting a backup back: the server begins its next life.
 //!
-//! The life is raised in the copy, before that takes the place of the books. What happened after the backup is forgotten by the books, and not by the devices. The next answer
-//! carries a higher incarnation, at which devices send again what they kept.
+//! What happened after the backup is forgotten by the books, and not by the devices. The next answer carries a higher
+//! incarnation, at which devices send again what they kept.
+//!
+//! The life is raised in a copy, before that takes the place of the books. Wherever a restore is cut, no server starts before
+//! it was run again (`restore.pending`), and no life begins twice.
 
 use std::path::{Path, PathBuf};
 
@@ -11,10 +14,10 @@ use tokio::process::Command;
 
 use super::AdminError;
 use super::backup::{io, run_tool, settle};
-use crate::life::Lives;
+use crate::life::{Begun, Lives};
 use crate::lock::DataLock;
 use crate::provider::{Access, Layout, make_file};
-use crate::store::{Store, StoreAddress};
+use crate::store::{Store, StoreAddress, StoreError, Unit};
 use crate::writer::now;
 
 /// Whether newer books may be replaced.
@@ -63,27 +66,25 @@ async fn restore_file(
     let _lock = DataLock::take(data).map_err(|_| AdminError::InUse)?;
     // Looked at as a copy: opening may bring a backup to a newer schema, and backups stay as they are.
     let copy = beside(books, "restoring");
-    drop(std::fs::remove_file(&copy));
+    remove(&copy)?;
     let bytes = std::fs::read(from).map_err(|source| io(from.to_owned(), source))?;
     make_file(&copy, &bytes, Access::Secret)?;
-    let ready = raise_copy(layout, data, books, (&copy, from), force).await;
-    let incarnation = match ready {
-        Ok(incarnation) => incarnation,
+    let begun = match raise_copy(layout, data, books, (&copy, from), force).await {
+        Ok(begun) => begun,
         Err(error) => {
-            drop(std::fs::remove_file(&copy));
+            remove(&copy)?;
             return Err(error);
         }
     };
-    // The copy is in its life already, and the machine knows of it: wherever this is cut, no server starts before it was
-    // run again, and no life begins twice.
     let lives = Lives::new(data);
-    lives.begin(incarnation)?;
     lives.begin_restore()?;
     settle(&copy)?;
     let put_aside = put_aside(books)?;
     std::fs::rename(&copy, books).map_err(|source| io(books.to_owned(), source))?;
     settle(books)?;
+    lives.begin(begun)?;
     lives.end_restore()?;
+    let incarnation = begun.life;
 
     Ok(RestoreView {
         incarnation,
@@ -91,17 +92,18 @@ async fn restore_file(
     })
 }
 
-/// Begins the next life in a copy of a backup, and returns its number.
+/// Begins the next life in a copy of a backup, and returns it.
 async fn raise_copy(
     layout: &Layout,
     data: &Path,
     books: &Path,
     (copy, from): (&Path, &Path),
     force: Force,
-) -> Result<i64, AdminError> {
+) -> Result<Begun, AdminError> {
     let kept = reached_in(layout, copy, from).await?;
+    let ours = provider_id(layout)?;
     let here = match books.exists() {
-        true => Some(reached_at(&StoreAddress::file(books)).await),
+        true => Some(reached_at(&ours, &StoreAddress::file(books)).await),
         false => None,
     };
     let here = match (here, force) {
@@ -110,16 +112,23 @@ async fn raise_copy(
         (None, _) | (Some(Err(_)), Force::Yes) => None,
         (Some(Err(error)), Force::No) => return Err(error),
     };
-    if let Some(here) = here
-        && here > kept
+    if let Some(here) = &here
+        && here.books > kept.books
         && force == Force::No
     {
         return Err(newer(here));
     }
-    let known = here.map_or(kept.0, |here| here.0.max(kept.0));
+    let known = here.map_or(kept.begun, |here| here.begun.or(kept.begun));
     let next = Lives::new(data).next(known, now())?;
+    begin_life(&ours, &StoreAddress::file(copy), next).await?;
+    // the file alone takes the place of the books
+    let left = with_ending(copy, "-wal");
+    if left.metadata().is_ok_and(|left| left.len() > 0) {
+        let why = std::io::Error::other("the database did not fold its log into the file");
+        return Err(io(left, why));
+    }
 
-    begin_life(&provider_id(layout)?, &StoreAddress::file(copy), next).await
+    Ok(next)
 }
 
 fn provider_id(layout: &Layout) -> Result<ProviderId, AdminError> {
@@ -134,8 +143,9 @@ async fn restore_database(
     force: Force,
 ) -> Result<RestoreView, AdminError> {
     let lives = Lives::new(data);
-    let here = reached_at(address).await.ok();
-    if let (Some(here), Force::No) = (here, force) {
+    let ours = provider_id(layout)?;
+    let here = reached_at(&ours, address).await.ok();
+    if let (Some(here), Force::No) = (&here, force) {
         // What a dump holds is known only when it is restored: over books, it wants to be forced.
         return Err(newer(here));
     }
@@ -150,13 +160,21 @@ async fn restore_database(
     ])
     .args(["--dbname", &address.url_without_password()])
     .arg(from);
-    run_tool(tool, address, "pg_restore").await?;
-    let kept = reached_at(address).await?;
-    let known = here.map_or(kept.0, |here| here.0.max(kept.0));
+    if let Err(error) = run_tool(tool, address, "pg_restore").await {
+        // it changes all or nothing; nothing, if the books say the same as before
+        let after = reached_at(&ours, address).await.ok();
+        if after == here {
+            lives.end_restore()?;
+        }
+        return Err(error);
+    }
+    let kept = reached_at(&ours, address).await?.begun;
+    let known = here.map_or(kept, |here| here.begun.or(kept));
     let next = lives.next(known, now())?;
+    begin_life(&ours, address, next).await?;
     lives.begin(next)?;
-    let incarnation = begin_life(&provider_id(layout)?, address, next).await?;
     lives.end_restore()?;
+    let incarnation = next.life;
 
     Ok(RestoreView {
         incarnation,
@@ -164,7 +182,9 @@ async fn restore_database(
     })
 }
 
-const fn newer((incarnation, answer, entry): (i64, i64, i64)) -> AdminError {
+const fn newer(here: &Reached) -> AdminError {
+    let (incarnation, answer, entry) = here.books;
+
     AdminError::NewerBooks {
         incarnation,
         answer,
@@ -172,12 +192,25 @@ const fn newer((incarnation, answer, entry): (i64, i64, i64)) -> AdminError {
     }
 }
 
+/// How far books are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Reached {
+    /// Their life, and the numbers of their newest answer and entry.
+    books: (i64, i64, i64),
+    begun: Begun,
+}
+
+impl Reached {
+    async fn read(unit: &mut Unit<'_>, ours: &ProviderId) -> Result<Self, StoreError> {
+        Ok(Self {
+            books: unit.reached().await?,
+            begun: unit.begun(ours).await?,
+        })
+    }
+}
+
 /// Returns how far a copy of a backup, if it is this provider's.
-async fn reached_in(
-    layout: &Layout,
-    copy: &Path,
-    from: &Path,
-) -> Result<(i64, i64, i64), AdminError> {
+async fn reached_in(layout: &Layout, copy: &Path, from: &Path) -> Result<Reached, AdminError> {
     let no_backup = |why| AdminError::NoBackup {
         file: from.to_owned(),
         why,
@@ -186,8 +219,7 @@ async fn reached_in(
         .await
         .map_err(|_| no_backup("it holds no books"))?;
     let mut unit = store.begin_reading().await?;
-    let life = unit
-        .reached()
+    let reached = Reached::read(&mut unit, &provider_id(layout)?)
         .await
         .map_err(|_| no_backup("it holds no books"))?;
     let certify = layout.provider_certificate()?.body().subject;
@@ -198,41 +230,39 @@ async fn reached_in(
         return Err(no_backup("it is another provider's"));
     }
 
-    Ok(life)
+    Ok(reached)
 }
 
-async fn reached_at(address: &StoreAddress) -> Result<(i64, i64, i64), AdminError> {
+async fn reached_at(ours: &ProviderId, address: &StoreAddress) -> Result<Reached, AdminError> {
     let mut store = Store::open(address).await?;
-    let life = store.begin_reading().await?.reached().await?;
+    let reached = Reached::read(&mut store.begin_reading().await?, ours).await?;
     store.close().await?;
 
-    Ok(life)
+    Ok(reached)
 }
 
-/// Begins a life, with a version of our deny-list above all that devices may have seen; returns its number.
+/// Begins a life in books, with the first version of its deny-list.
 async fn begin_life(
     ours: &ProviderId,
     address: &StoreAddress,
-    number: i64,
-) -> Result<i64, AdminError> {
-    let life = u32::try_from(number).unwrap_or(u32::MAX);
+    begun: Begun,
+) -> Result<(), AdminError> {
+    let life = u32::try_from(begun.life).unwrap_or(u32::MAX);
     let mut store = Store::open(address).await?;
     let mut unit = store.begin().await?;
     unit.begin_next_life(life, now()).await?;
-    unit.begin_list_of_life(ours, life).await?;
+    unit.begin_list_of_life(ours, begun.list).await?;
     unit.commit().await?;
-    store.close().await?;
 
-    Ok(i64::from(life))
+    Ok(store.close().await?)
 }
 
 /// Puts books aside that are there, with what was not folded into them yet.
 fn put_aside(books: &Path) -> Result<Option<PathBuf>, AdminError> {
-    if !books.exists() {
-        return Ok(None);
-    }
+    let were_there = books.exists();
     let aside = beside(books, &format!("before-restore-{}", now().as_ms()));
-    for ending in ["", "-wal", "-shm"] {
+    // a log without its file would be taken for that of the next one
+    for ending in FILES {
         let from = with_ending(books, ending);
         if from.exists() {
             std::fs::rename(&from, with_ending(&aside, ending))
@@ -240,8 +270,25 @@ fn put_aside(books: &Path) -> Result<Option<PathBuf>, AdminError> {
         }
     }
 
-    Ok(Some(aside))
+    Ok(were_there.then_some(aside))
 }
+
+/// Removes books that a restore which was cut has left, with what was not folded into them.
+fn remove(books: &Path) -> Result<(), AdminError> {
+    for ending in FILES {
+        let path = with_ending(books, ending);
+        match std::fs::remove_file(&path) {
+            Ok(()) => {}
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+            Err(error) => return Err(io(path, error)),
+        }
+    }
+
+    Ok(())
+}
+
+/// The endings of the files that books in a file are made of.
+const FILES: [&str; 3] = ["", "-wal", "-shm"];
 
 fn beside(books: &Path, what: &str) -> PathBuf {
     with_ending(books, &format!(".{what}"))

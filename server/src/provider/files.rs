@@ -315,11 +315,21 @@ pub(crate) fn replace_file(path: &Path, content: &[u8], access: Access) -> Resul
     }
     make_file(&new, content, access)?;
     fs::rename(&new, path).map_err(failed)?;
-    let directory = path.parent().unwrap_or_else(|| Path::new("."));
 
-    fs::File::open(directory)
-        .and_then(|directory| directory.sync_all())
-        .map_err(failed)
+    settle_name(path)
+}
+
+/// Makes durable that a file is at its place, or no longer.
+pub(crate) fn settle_name(path: &Path) -> Result<(), FileError> {
+    let folder = path.parent().filter(|path| !path.as_os_str().is_empty());
+    let folder = fs::File::open(folder.unwrap_or_else(|| Path::new(".")));
+
+    folder
+        .and_then(|folder| folder.sync_all())
+        .map_err(|source| FileError::Io {
+            path: path.to_owned(),
+            source,
+        })
 }
 
 /// A file of the data directory cannot be used.

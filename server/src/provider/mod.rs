@@ -19,7 +19,7 @@ use keys::{ANSWER, CERTIFY, KeyRing, LIST};
 
 pub use ca::CaError;
 pub use config::{Config, HexDigest, HexKey, NotHex, limits_max_default};
-pub(crate) use files::{Access, make_file, replace_file};
+pub(crate) use files::{Access, make_file, replace_file, settle_name};
 pub use files::{FileError, Layout};
 pub use init::{InitError, InitOptions, Initialised, init};
 pub use tls::{TlsError, server_config};

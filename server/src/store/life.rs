@@ -4,10 +4,11 @@ use ops_proto::certificate::Certificate;
 use ops_proto::message::{AnswerStamp, Status};
 use ops_proto::signed::{Body, Signed, decode_canonical};
 use ops_proto::statement::Statement;
-use ops_proto::{Digest, PublicKey, Time};
+use ops_proto::{Digest, ProviderId, PublicKey, Time};
 
 use super::column::{counter, counter_back, instant, units_back};
 use super::{AnswerKind, StoreError, Unit, sql};
+use crate::life::Begun;
 
 /// Statuses of earlier lives that are looked at: more than one an hour for as long as devices keep them.
 const STATUSES_MAX: i64 = 4096;
@@ -26,6 +27,14 @@ impl Unit<'_> {
             .await?;
 
         Ok(())
+    }
+
+    /// Returns how far lives have come in these books.
+    pub(crate) async fn begun(&mut self, ours: &ProviderId) -> Result<Begun, StoreError> {
+        let (life, _, _) = self.reached().await?;
+        let list = self.list_version(ours).await?.number;
+
+        Ok(Begun { life, list })
     }
 
     /// Returns when this life began, if it is not the first.

@@ -11,9 +11,6 @@ use super::column::{instant, key_back, provider_back, signed_back, units_back};
 use super::sql::{self, Row};
 use super::{StoreError, Unit};
 
-/// More versions than a list has in one life of the server.
-const VERSIONS_OF_A_LIFE: u32 = 1 << 10;
-
 impl Unit<'_> {
     /// Returns the version of a provider's list; (0, 0) when there is none.
     pub(crate) async fn list_version(
@@ -183,16 +180,14 @@ impl Unit<'_> {
         Ok(found.is_some())
     }
 
-    /// Begins our list of a new life, above every version that a device may hold of the lives before, and
+    /// Begins our list of a new life with version `base`, above every one that a device may hold of earlier lives, and
     /// notes which of those the books do not know.
     pub(crate) async fn begin_list_of_life(
         &mut self,
         ours: &ProviderId,
-        incarnation: u32,
+        base: u32,
     ) -> Result<(), StoreError> {
         let newest = self.list_version(ours).await?;
-        let base = incarnation.saturating_mul(VERSIONS_OF_A_LIFE);
-        let base = base.max(newest.number.saturating_add(VERSIONS_OF_A_LIFE));
         sql::query("INSERT INTO list_gaps (base, known) VALUES ($1, $2)")
             .bind(i64::from(base))
             .bind(i64::from(newest.number))

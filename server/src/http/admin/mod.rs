@@ -220,7 +220,8 @@ impl From<AdminError> for Refusal {
             AdminError::Tool(_) => Code::Tool,
             AdminError::InUse => Code::UnderWay,
             AdminError::Store(error) if error.may_be_repeated() => Code::Busy,
-            AdminError::File(_)
+            AdminError::Life(_)
+            | AdminError::File(_)
             | AdminError::Store(_)
             | AdminError::NewerBooks { .. }
             | AdminError::NoBackup { .. }
