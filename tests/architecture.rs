@@ -9,10 +9,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::env;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
 use serde_json::Value;
+
+use crate::sources::{below, workspace};
 
 /// Packages that protocol code never links, not even through others: runtimes, radios, randomness.
 const WORLD: [&str; 7] = [
@@ -178,8 +180,7 @@ fn the_command_line_links_neither_store_nor_radio_nor_cryptography_of_links() {
 #[test]
 fn radio_store_and_network_each_have_one_home() {
     let mut strays = Vec::new();
-    for path in sources() {
-        let text = fs::read_to_string(workspace().join(&path)).expect("a source is readable");
+    for (path, text) in sources() {
         for (package, homes, reason) in HOMES {
             let at_home = homes.iter().any(|home| path.starts_with(home));
             if !at_home && names(&text, package) {
@@ -194,8 +195,7 @@ fn radio_store_and_network_each_have_one_home() {
 #[test]
 fn clocks_randomness_tasks_and_threads_come_from_the_host() {
     let mut strays = Vec::new();
-    for path in sources().into_iter().filter(|path| is_product(path)) {
-        let text = fs::read_to_string(workspace().join(&path)).expect("a source is readable");
+    for (path, text) in sources().into_iter().filter(|(path, _)| is_product(path)) {
         for (fragment, homes, instead) in HOSTED {
             let at_home = homes.iter().any(|home| path.starts_with(home));
             if !at_home && uses(&text, fragment) {
@@ -213,8 +213,10 @@ fn who_waits_for_several_things_says_which_is_looked_at_first() {
     let lives_in_the_world = |path: &String| {
         is_product(path) && !OUT_OF_THE_WORLD.iter().any(|home| path.starts_with(home))
     };
-    for path in sources().into_iter().filter(lives_in_the_world) {
-        let text = fs::read_to_string(workspace().join(&path)).expect("a source is readable");
+    for (path, text) in sources()
+        .into_iter()
+        .filter(|(path, _)| lives_in_the_world(path))
+    {
         let lines: Vec<_> = text.lines().collect();
         for (number, pair) in lines.windows(2).enumerate() {
             if pair[0].contains("select! {") && !pair[1].trim().starts_with("biased;") {
@@ -378,22 +380,10 @@ fn uses(text: &str, fragment: &str) -> bool {
     })
 }
 
-/// Lists every source of the workspace, relative to it.
-fn sources() -> Vec<String> {
-    let mut folders: Vec<PathBuf> = dependencies().into_keys().map(PathBuf::from).collect();
-    let mut sources = Vec::new();
-    while let Some(folder) = folders.pop() {
-        for entry in fs::read_dir(workspace().join(&folder)).expect("a folder is readable") {
-            let entry = entry.expect("a folder is readable");
-            let path = folder.join(entry.file_name());
-            let is_folder = entry.file_type().expect("it is there").is_dir();
-            if is_folder {
-                folders.push(path);
-            } else if path.extension().is_some_and(|extension| extension == "rs") {
-                sources.push(path.to_string_lossy().into_owned());
-            }
-        }
-    }
+/// Returns every source of the workspace: where it lies, and its text.
+fn sources() -> BTreeMap<String, String> {
+    let folders = dependencies().into_keys();
+    let sources: BTreeMap<_, _> = folders.flat_map(|folder| below(&folder)).collect();
     assert!(!sources.is_empty(), "there are sources");
 
     sources
@@ -420,10 +410,4 @@ fn cargo(arguments: &[&str]) -> String {
     );
 
     String::from_utf8(output.stdout).expect("cargo writes UTF-8")
-}
-
-fn workspace() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-        .parent()
-        .expect("the scenarios lie in the workspace")
 }

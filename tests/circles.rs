@@ -2,19 +2,19 @@
 //! one after the other.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
+
+use crate::sources::{below, crates_of_the_device, is_test};
 
 /// The names that lead from the crate to a module.
 type Module = Vec<String>;
 
 #[test]
 fn modules_of_the_device_that_lie_side_by_side_know_each_other_in_no_circle() {
-    let rooms = Path::new(env!("CARGO_MANIFEST_DIR")).join("../daemon");
     let (mut circles, mut known) = (Vec::new(), 0);
-    for room in fs::read_dir(rooms).expect("the daemon's folder is readable") {
-        let root = room.expect("the daemon's folder is readable").path();
-        let knows = knows(&root.join("src"));
+    let crates = crates_of_the_device().into_iter();
+    for home in crates.filter(|home| home.starts_with("daemon/")) {
+        let knows = knows(&format!("{home}/src"));
         known += knows.len();
         let pairs = knows
             .iter()
@@ -22,7 +22,7 @@ fn modules_of_the_device_that_lie_side_by_side_know_each_other_in_no_circle() {
         let in_circles = pairs.filter(|(from, to)| reaches(&knows, to, from));
         circles.extend(in_circles.map(|(from, to)| {
             let (from, to) = (from.join("::"), to.join("::"));
-            format!("{}: {from} knows {to}", root.display())
+            format!("{home}: {from} knows {to}")
         }));
     }
 
@@ -53,12 +53,11 @@ fn a_path_is_found_in_imports_and_in_code_but_not_in_comments_or_tests() {
 }
 
 /// Returns which modules of a crate know which that lie beside them.
-fn knows(root: &Path) -> BTreeMap<Module, BTreeSet<Module>> {
+fn knows(root: &str) -> BTreeMap<Module, BTreeSet<Module>> {
     let modules = modules(root);
     let mut knows: BTreeMap<Module, BTreeSet<Module>> = BTreeMap::new();
-    for (module, source) in &modules {
-        let text = fs::read_to_string(source).expect("a source is readable");
-        for path in paths(&text) {
+    for (module, text) in &modules {
+        for path in paths(text) {
             let Some(known) = resolve(module, &path, |found| modules.contains_key(found)) else {
                 continue;
             };
@@ -71,34 +70,22 @@ fn knows(root: &Path) -> BTreeMap<Module, BTreeSet<Module>> {
     knows
 }
 
-/// Lists the modules of a crate, each with its source.
-fn modules(root: &Path) -> BTreeMap<Module, PathBuf> {
-    let mut folders = vec![root.to_owned()];
+/// Returns the modules of a crate, each with its text.
+fn modules(root: &str) -> BTreeMap<Module, String> {
     let mut modules = BTreeMap::new();
-    while let Some(folder) = folders.pop() {
-        for entry in fs::read_dir(folder).expect("a folder is readable") {
-            let source = entry.expect("a folder is readable").path();
-            if source.is_dir() {
-                folders.push(source);
-                continue;
-            }
-            let inside = source.strip_prefix(root).expect("it lies in there");
-            let mut module: Module = inside
-                .with_extension("")
-                .iter()
-                .map(|name| name.to_string_lossy().into_owned())
-                .collect();
-            if module.last().is_some_and(|name| name == "mod") {
-                let _mod = module.pop();
-            }
-            let is_test = module.last().is_some_and(|name| name == "tests");
-            if !is_test
-                && module
-                    .first()
-                    .is_some_and(|name| name != "lib" && name != "main")
-            {
-                modules.insert(module, source);
-            }
+    for (path, text) in below(root) {
+        let inside = Path::new(&path).strip_prefix(root);
+        let inside = inside.expect("it lies in there").with_extension("");
+        let names = inside.iter().map(|name| name.to_string_lossy());
+        let mut module: Module = names.map(|name| name.into_owned()).collect();
+        if module.last().is_some_and(|name| name == "mod") {
+            let _mod = module.pop();
+        }
+        let is_root = module
+            .first()
+            .is_none_or(|name| name == "lib" || name == "main");
+        if !is_test(&path) && !is_root {
+            modules.insert(module, text);
         }
     }
 

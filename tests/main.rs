@@ -8,3 +8,4 @@ mod oem;
 mod packages;
 mod promises;
 mod sentences;
+mod sources;

@@ -1,14 +1,17 @@
 //! A type of the device is found by its name: no crate defines a name twice.
 
 use std::collections::BTreeMap;
-use std::fs;
-use std::path::{Path, PathBuf};
+
+use proc_macro2::{Delimiter, TokenStream, TokenTree};
+
+use crate::sources::{below, crates_of_the_device, is_test, shipped};
 
 #[test]
 fn no_crate_of_the_device_gives_two_types_the_same_name() {
     let (mut twice, mut read) = (Vec::new(), 0);
-    for home in crates() {
-        let sources = sources(&home.join("src"));
+    for home in crates_of_the_device() {
+        let mut sources = below(&format!("{home}/src"));
+        sources.retain(|path, _| !is_test(path));
         read += sources.len();
         twice.extend(defined_twice(&sources));
     }
@@ -30,7 +33,9 @@ fn a_name_that_two_sources_define_is_told_with_both() {
         source("c.rs", "enum Link { Up }"),
     ];
 
-    assert_eq!(defined_twice(&sources), ["Link: a.rs and c.rs"]);
+    let twice = defined_twice(&sources.into());
+
+    assert_eq!(twice, ["Link: a.rs and c.rs"]);
 }
 
 #[test]
@@ -60,13 +65,14 @@ mod tests { struct Tested; }
 }
 
 /// Returns the names that more than one of these sources of a crate defines, or one of them twice.
-fn defined_twice(sources: &[(String, String)]) -> Vec<String> {
+fn defined_twice(sources: &BTreeMap<String, String>) -> Vec<String> {
     let mut known = BTreeMap::new();
     let mut twice = Vec::new();
     for (path, text) in sources {
         for name in types(text) {
+            let told = format!("{name}: ");
             if let Some(first) = known.insert(name, path) {
-                twice.push(format!("{name}: {first} and {path}"));
+                twice.push(format!("{told}{first} and {path}"));
             }
         }
     }
@@ -74,151 +80,58 @@ fn defined_twice(sources: &[(String, String)]) -> Vec<String> {
     twice
 }
 
-/// Lists the folders of the device's crates.
-fn crates() -> Vec<PathBuf> {
-    let rooms = fs::read_dir(workspace().join("daemon")).expect("the daemon's folder is readable");
-    let rooms = rooms.map(|room| room.expect("the daemon's folder is readable").path());
-    let others = ["host", "ops-proto", "ble-proto", "ta-sim"].map(|name| workspace().join(name));
-
-    rooms.chain(others).collect()
-}
-
-/// Reads the sources below a folder, without those of unit tests: each with its path in the workspace.
-fn sources(root: &Path) -> Vec<(String, String)> {
-    let mut folders = vec![root.to_owned()];
-    let mut sources = Vec::new();
-    while let Some(folder) = folders.pop() {
-        for entry in fs::read_dir(folder).expect("a folder is readable") {
-            let path = entry.expect("a folder is readable").path();
-            if path.is_dir() {
-                folders.push(path);
-                continue;
-            }
-            let is_test = path.file_stem().is_some_and(|name| name == "tests");
-            if !is_test && path.extension().is_some_and(|extension| extension == "rs") {
-                let text = fs::read_to_string(&path).expect("a source is readable");
-                let inside = path.strip_prefix(workspace());
-                let inside = inside.expect("a crate lies in the workspace");
-                sources.push((inside.to_string_lossy().into_owned(), text));
-            }
-        }
-    }
-    sources.sort();
-
-    sources
-}
-
 /// Returns the names of the types that a source defines outside its tests. What an `impl` or a trait
 /// associates is none of them.
-fn types(text: &str) -> Vec<&str> {
-    let code = text.split("#[cfg(test)]\nmod tests {").next();
-    let tokens = tokens(code.unwrap_or_default());
+fn types(text: &str) -> Vec<String> {
     let mut found = Vec::new();
-    let mut open: Vec<&str> = Vec::new();
-    let mut item: Option<&str> = None;
-    for (&token, &next) in tokens.iter().zip(tokens.iter().skip(1)) {
-        match token {
-            "{" => open.push(item.take().unwrap_or(token)),
-            "(" | "[" => open.push(token),
-            ")" | "]" => {
-                let _closed = open.pop();
-            }
-            "}" => {
-                let _closed = open.pop();
-                item = None;
-            }
-            // within an array's type it ends no item
-            ";" if !matches!(open.last(), Some(&("(" | "["))) => item = None,
-            "fn" | "impl" | "mod" => {
-                item.get_or_insert(token);
-            }
-            "struct" | "enum" | "trait" | "type" if is_name(next) => {
-                let is_inside = matches!(open.last(), Some(&("impl" | "trait")));
-                if token != "type" || !is_inside {
-                    found.push(next);
-                }
-                item.get_or_insert(token);
-            }
-            _ => {}
-        }
-    }
+    walk(shipped(text), Within::Items, &mut found);
 
     found
 }
 
-fn is_name(token: &str) -> bool {
-    token.starts_with(|c: char| c.is_alphabetic() || c == '_')
+/// What stands in the same brackets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Within {
+    /// Items, or code.
+    Items,
+    /// What an `impl` or a trait associates.
+    Associated,
 }
 
-/// Takes a source apart into names and signs, without comments, texts and characters.
-fn tokens(source: &str) -> Vec<&str> {
-    let is_part = |c: char| c.is_alphanumeric() || c == '_';
-    let mut tokens = Vec::new();
-    let mut rest = source;
-    while let Some(first) = rest.chars().next() {
-        if let Some(after) = after_quoted(rest) {
-            rest = after;
-            continue;
-        }
-        let end = if is_part(first) {
-            rest.find(|c| !is_part(c)).unwrap_or(rest.len())
-        } else {
-            first.len_utf8()
+fn walk(tokens: TokenStream, within: Within, found: &mut Vec<String>) {
+    let mut before = String::new();
+    // what the item that has begun holds
+    let mut item: Option<Within> = None;
+    for token in tokens {
+        let text = match &token {
+            TokenTree::Group(_) => String::new(),
+            TokenTree::Ident(_) | TokenTree::Punct(_) | TokenTree::Literal(_) => token.to_string(),
         };
-        let (token, after) = rest.split_at(end);
-        if !token.trim().is_empty() {
-            tokens.push(token);
-        }
-        rest = after;
-    }
-
-    tokens
-}
-
-/// Returns what follows the comment, the text or the character that a source begins with, if it does.
-fn after_quoted(source: &str) -> Option<&str> {
-    if let Some(comment) = source.strip_prefix("//") {
-        return Some(after(comment, "\n"));
-    }
-    if let Some(comment) = source.strip_prefix("/*") {
-        return Some(after(comment, "*/"));
-    }
-    let raw = source.strip_prefix("br");
-    if let Some(raw) = raw.or_else(|| source.strip_prefix('r')) {
-        let quoted = raw.trim_start_matches('#');
-        let end = format!("\"{}", raw.strip_suffix(quoted)?);
-        return Some(after(quoted.strip_prefix('"')?, &end));
-    }
-    if let Some(text) = source.strip_prefix('"') {
-        let mut chars = text.chars();
-        while let Some(c) = chars.next() {
-            match c {
-                '"' => break,
-                '\\' => {
-                    let _escaped = chars.next();
-                }
-                _ => {}
+        let is_named = match before.as_str() {
+            "struct" | "enum" | "trait" => true,
+            "type" => within == Within::Items,
+            _ => false,
+        };
+        match token {
+            TokenTree::Group(group) => {
+                let is_body = group.delimiter() == Delimiter::Brace;
+                let holds = if is_body { item.take() } else { None };
+                walk(group.stream(), holds.unwrap_or(Within::Items), found);
             }
+            TokenTree::Ident(_) if is_named => found.push(text.clone()),
+            TokenTree::Ident(_) | TokenTree::Punct(_) | TokenTree::Literal(_) => {}
         }
-        return Some(chars.as_str());
-    }
-    let mut chars = source.strip_prefix('\'')?.chars();
-    match chars.next()? {
-        '\\' => {
-            let _escaped = chars.next();
-            Some(after(chars.as_str(), "'"))
+        match text.as_str() {
+            "impl" | "trait" => {
+                let _first = item.get_or_insert(Within::Associated);
+            }
+            // a function may return `impl Fn()`, and its body is code
+            "fn" | "mod" | "struct" | "enum" => {
+                let _first = item.get_or_insert(Within::Items);
+            }
+            ";" => item = None,
+            _ => {}
         }
-        // without an end it is a lifetime
-        _ => chars.as_str().strip_prefix('\''),
+        before = text;
     }
-}
-
-fn after<'a>(text: &'a str, end: &str) -> &'a str {
-    text.split_once(end).map_or("", |(_, after)| after)
-}
-
-fn workspace() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-        .parent()
-        .expect("the scenarios lie in the workspace")
 }

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::path::Path;
+
+use crate::sources::workspace;
 
 #[test]
 fn every_test_that_is_named_here_exists() {
@@ -74,10 +75,4 @@ fn source(file: &str) -> String {
 
 fn document() -> String {
     fs::read_to_string(workspace().join("docs/promises.md")).expect("the document is there")
-}
-
-fn workspace() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-        .parent()
-        .expect("the scenarios lie in the workspace")
 }

@@ -1,13 +1,13 @@
 //! Every sentence that people or programs can get from a device is kept in `tests/sentences/`, so that a change of words is
 //! seen where it is reviewed, and all of them can be read in one go.
 
-use std::collections::BTreeMap;
 use std::env;
 use std::fmt::Write as _;
 use std::fs;
-use std::path::{Path, PathBuf};
 
 use proc_macro2::{Delimiter, Group, TokenStream, TokenTree};
+
+use crate::sources::{below, is_test, shipped, workspace};
 
 /// Whose sentences are kept, and in which file.
 const SPEAKERS: [(&str, &str); 11] = [
@@ -35,7 +35,7 @@ fn every_sentence_of_a_device_is_kept_as_it_is_said() {
     let folder = workspace().join("tests/sentences");
     let mut differences = String::new();
     for (name, sources) in SPEAKERS {
-        let said = said_in(&workspace().join(sources));
+        let said = said_in(sources);
         let file = folder.join(format!("{name}.txt"));
         if env::var_os(WRITE).is_some() {
             fs::create_dir_all(&folder).expect("the folder can be made");
@@ -102,31 +102,17 @@ enum Docs {
 }
 
 /// Returns what is said in a folder of sources, file by file.
-fn said_in(folder: &Path) -> String {
-    let mut files = BTreeMap::new();
-    let mut folders = vec![folder.to_owned()];
-    while let Some(folder) = folders.pop() {
-        for entry in fs::read_dir(folder).expect("a folder is readable") {
-            let path = entry.expect("a folder is readable").path();
-            if path.is_dir() {
-                folders.push(path);
-                continue;
-            }
-            let name = path.strip_prefix(workspace()).expect("it lies in there");
-            let name = name.to_string_lossy().into_owned();
-            if name.ends_with(".rs") && !name.ends_with("tests.rs") && !SILENT.contains(&&*name) {
-                files.insert(name, path);
-            }
-        }
-    }
+fn said_in(folder: &str) -> String {
     let mut said = String::new();
-    for (name, path) in files {
+    for (name, source) in below(folder) {
+        if is_test(&name) || SILENT.contains(&&*name) {
+            continue;
+        }
         let docs = if name.ends_with("args.rs") {
             Docs::Help
         } else {
             Docs::Ours
         };
-        let source = fs::read_to_string(path).expect("a source is readable");
         let sentences = sentences(&source, docs);
         if !sentences.is_empty() {
             writeln!(said, "\n{name}").expect("text takes text");
@@ -141,28 +127,22 @@ fn said_in(folder: &Path) -> String {
 
 /// Returns the sentences of a source, as they are written there.
 fn sentences(source: &str, docs: Docs) -> Vec<String> {
-    let tokens: TokenStream = source.parse().expect("a source is Rust");
     let mut found = Vec::new();
-    walk(tokens, docs, &mut found);
+    walk(shipped(source), docs, &mut found);
 
     found
 }
 
 fn walk(tokens: TokenStream, docs: Docs, found: &mut Vec<String>) {
-    let mut tokens = tokens.into_iter();
     // what was read before the present token
     let (mut before, mut name) = (String::new(), String::new());
-    while let Some(token) = tokens.next() {
+    for token in tokens {
         let text = match &token {
             TokenTree::Group(_) => String::new(),
             TokenTree::Ident(_) | TokenTree::Punct(_) | TokenTree::Literal(_) => token.to_string(),
         };
         match token {
             TokenTree::Group(group) if is_attribute(&group, &before, &name) => {
-                if is_test(&group) {
-                    // the item that is for tests alone
-                    let _item = tokens.find(ends_item);
-                }
                 walk_attribute(&group, docs, found);
             }
             TokenTree::Group(group) if !is_ours(&before, &name) => {
@@ -181,23 +161,11 @@ fn walk(tokens: TokenStream, docs: Docs, found: &mut Vec<String>) {
     }
 }
 
-fn ends_item(token: &TokenTree) -> bool {
-    match token {
-        TokenTree::Group(group) => group.delimiter() == Delimiter::Brace,
-        TokenTree::Punct(punct) => punct.as_char() == ';',
-        TokenTree::Ident(_) | TokenTree::Literal(_) => false,
-    }
-}
-
 /// Whether brackets after these two tokens are those of `#[…]` or `#![…]`.
 fn is_attribute(group: &Group, before: &str, name: &str) -> bool {
     let is_inner = before == "!" && name.is_empty();
 
     group.delimiter() == Delimiter::Bracket && (before == "#" || is_inner)
-}
-
-fn is_test(attribute: &Group) -> bool {
-    attribute.stream().to_string().replace(' ', "") == "cfg(test)"
 }
 
 /// Whether what stands in the brackets after these two tokens is read by us alone: why nothing can fail.
@@ -238,12 +206,4 @@ fn sentence(literal: &str) -> Option<String> {
     let is_sentence = text.contains(' ') && text.contains(char::is_alphabetic);
 
     is_sentence.then_some(text)
-}
-
-fn workspace() -> PathBuf {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).parent();
-
-    folder
-        .expect("the scenarios lie in the workspace")
-        .to_owned()
 }
