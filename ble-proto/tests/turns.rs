@@ -631,6 +631,25 @@ fn strangers_on_all_links_do_not_shut_the_till() {
 }
 
 #[test]
+fn a_link_that_has_not_spoken_makes_room_before_one_that_has() {
+    let world = World::new();
+    let mut payee = announced(&world);
+    let _spoken = choose(&mut payee, &world, 1, START);
+    let mut browser = PayerPuppet::connect(&mut payee, 2, START);
+    browser.browse(&mut payee, tag(1), START);
+    for link in 3..=9 {
+        payee.handle_link_up(LinkId(link), chunk(), seed(link, 1), START.after_ms(link));
+    }
+
+    let heard = effects(&mut payee);
+
+    assert_eq!(failure_of(&heard, LinkId(3)), Some(Failure::Evicted));
+    for link in [1, 2] {
+        assert_eq!(failure_of(&heard, LinkId(link)), None, "{link} has spoken");
+    }
+}
+
+#[test]
 fn a_ninth_link_waits_when_all_eight_are_about_to_pay() {
     let world = World::new();
     let mut payee = Payee::new(world.root.public_key());
