@@ -14,6 +14,8 @@ use kit::server::{Server, Tls};
 use kit::{Bank, Kind, Till, eventually};
 use ops_proto::enrolment::Enrolment;
 use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::UnixStream;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_refusal_says_what_to_do_and_changes_nothing() {
@@ -112,15 +114,25 @@ async fn whoever_stops_following_a_payment_before_it_is_approved_has_declined_it
         .await
         .expect("begun");
     let path = format!("/v1/payments/{}", begun.id);
+    // whoever asks whether there are events follows nothing
+    let mut asked = UnixStream::connect(&payer.socket).await.expect("connected");
+    let head = format!("HEAD {path}/events HTTP/1.1\r\nhost: blepay\r\nconnection: close\r\n\r\n");
+    asked.write_all(head.as_bytes()).await.expect("asked");
+    let mut answer = String::new();
+    asked.read_to_string(&mut answer).await.expect("answered");
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
     let mut events = payer
         .client
         .events(&format!("{path}/events"))
         .await
         .expect("followed");
-    while let Some(Event::Payment { payment }) = events.next().await.expect("events") {
-        if payment.state == PaymentState::AwaitsApproval {
-            break;
-        }
+    let mut state = begun.state;
+    while state != PaymentState::AwaitsApproval {
+        let event = events.next().await.expect("events");
+        let Some(Event::Payment { payment }) = event else {
+            panic!("it ends before it is to be approved: {state:?}");
+        };
+        state = payment.state;
     }
 
     drop(events);

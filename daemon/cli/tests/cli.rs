@@ -107,8 +107,11 @@ async fn a_request_that_nobody_waits_for_any_more_is_cancelled_unless_it_is_to_b
         .count();
     assert_eq!(open, 1);
 
-    let ended = run(&till.socket, &["request", "--cancel"]).await;
-    assert_eq!(ended.status.code(), Some(2), "{ended:?}");
+    for unclear in [&["--cancel"][..], &["--cancel", "17", "--all"]] {
+        let ended = run(&till.socket, &[&["request"], unclear].concat()).await;
+        assert_eq!(ended.status.code(), Some(2), "{ended:?}");
+    }
+    assert!(shown().contains(&RequestShown::Open));
     let ended = run(&till.socket, &["request", "--cancel", "--all"]).await;
     assert!(ended.status.success(), "{ended:?}");
     assert!(!shown().contains(&RequestShown::Open));

@@ -38,12 +38,16 @@ async fn recover_always(shared: &Shared) {
         let now = access.borrow_and_update().clone();
         match now {
             TaAccess::Open => {
-                give_up_intents(shared, Some(ta)).await;
+                let is_done = give_up_intents(shared, Some(ta)).await;
                 collect_pending(shared, Session::Open).await;
-                shared.recovered.send_replace(true);
+                shared.recovered.send_if_modified(|recovered| {
+                    let is_news = is_done && !*recovered;
+                    *recovered |= is_done;
+                    is_news
+                });
             }
             TaAccess::Ended => {
-                give_up_intents(shared, None).await;
+                let _no_ta_to_wait_for = give_up_intents(shared, None).await;
                 give_up_collecting(shared).await;
                 collect_pending(shared, Session::Ended).await;
                 shared.recovered.send_replace(true);
@@ -65,8 +69,8 @@ async fn recover_always(shared: &Shared) {
 }
 
 /// Records that the TA did not pay what was approved: intents that no visit owns, and that have no payment when the TA has
-/// told what it did. `ta` is `None` once it has ended, and does nothing more.
-async fn give_up_intents(shared: &Shared, ta: Option<&TaHandle>) {
+/// told what it did. `ta` is `None` once it has ended, and does nothing more. Returns `false` when it did not tell.
+async fn give_up_intents(shared: &Shared, ta: Option<&TaHandle>) -> bool {
     let unpaid: Vec<PaymentKey> = shared.journal.view(|book| {
         let approved = book.outgoing().filter(|(_, payment)| is_approved(payment));
 
@@ -80,7 +84,7 @@ async fn give_up_intents(shared: &Shared, ta: Option<&TaHandle>) {
         if let Some(ta) = ta
             && ta.invoke(Command::Inspect).await.is_err()
         {
-            return;
+            return false;
         }
         let is_unpaid = |book: &Book| book.outgoing_of(&key).is_some_and(is_approved);
         if !shared.journal.view(is_unpaid) {
@@ -94,6 +98,8 @@ async fn give_up_intents(shared: &Shared, ta: Option<&TaHandle>) {
         };
         shared.append_surely(given_up).await;
     }
+
+    true
 }
 
 fn is_approved(payment: &Outgoing) -> bool {

@@ -22,13 +22,16 @@ pub(crate) async fn run(
     terminal: &mut Terminal,
     args: Args,
 ) -> Result<(), Failure> {
-    if args.all {
+    if args.all && args.cancel.as_deref() == Some("") {
         return cancel_all(client, terminal).await;
     }
     if let Some(id) = &args.cancel {
-        if id.is_empty() {
+        if id.is_empty() || args.all {
             let hint = "blepay request --cancel ID, or --cancel --all";
-            return Err(Failure::usage("which request is to be cancelled?", hint));
+            return Err(Failure::usage(
+                "it is not clear which request is to be cancelled",
+                hint,
+            ));
         }
         let request = cancel(client, id).await?;
         let text = format!("Request {} of {} is cancelled.", request.id, request.amount);

@@ -47,10 +47,14 @@ pub(super) async fn of_payment(
     State(api): Api,
     Path(id): Path<String>,
 ) -> Result<Events, ApiError> {
-    let follower = Follower::of(session(&api, &id)?);
-    let changes = WatchStream::new(follower.session().watch());
-    let payments = changes.map(move |progress| follower.session().view(&progress));
-    let until_end = stream::unfold(Some(payments), |changes| async {
+    let session = session(&api, &id)?;
+    // only whoever reads the events follows: HEAD asks for none
+    let followed = stream::once(async move { Follower::of(session) });
+    let payments = followed.flat_map(|follower| {
+        let changes = WatchStream::new(follower.session().watch());
+        changes.map(move |progress| follower.session().view(&progress))
+    });
+    let until_end = stream::unfold(Some(payments.boxed()), |changes| async {
         let mut changes = changes?;
         let payment = changes.next().await?;
         let goes_on = !payment.state.is_final();
