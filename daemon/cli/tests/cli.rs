@@ -79,7 +79,7 @@ async fn a_request_that_nobody_waits_for_any_more_is_cancelled_unless_it_is_to_b
     let (bank, world) = (Bank::new(5), TempDir::new().expect("a directory"));
     let till = Till::open(&bank, world.path(), "till", Kind::WithTa).await;
     let shown = || {
-        let requests = till.device.wallet.requests().into_iter();
+        let requests = till.device.wallet.requests(usize::MAX).into_iter();
         requests.map(|request| request.shown).collect::<Vec<_>>()
     };
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use journal::{Fact, Journal};
-use ops_proto::{Digest, RequestId};
+use ops_proto::Digest;
 use runtime::clock;
 use wallet::Wallet;
 use wallet::ta::{TaError, TaHandle};
@@ -21,8 +21,6 @@ pub(super) struct Context {
     /// Pairs that fail alone in this run; the rest goes on without them.
     pub(super) set_aside: BTreeSet<Digest>,
     pub(super) poisoned: Vec<SetAside>,
-    /// Requests that the TA said are closed.
-    pub(super) closed: BTreeSet<RequestId>,
 }
 
 impl Context {

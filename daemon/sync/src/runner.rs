@@ -3,9 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use journal::book::EitherPayment;
 use journal::{Book, Fact, Recorded};
 use ops_proto::message::ItemOutcome;
-use ops_proto::{Amount, PublicKey};
+use ops_proto::{Amount, PaymentPair, PublicKey};
 use runtime::clock;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
@@ -67,7 +68,6 @@ pub(super) struct Runner {
     schedule: Schedule,
     next: Instant,
     server: Option<Server>,
-    closed: std::collections::BTreeSet<ops_proto::RequestId>,
 }
 
 impl Runner {
@@ -83,7 +83,6 @@ impl Runner {
             schedule: Schedule::new(),
             next: Instant::now(),
             server: None,
-            closed: std::collections::BTreeSet::new(),
         }
     }
 
@@ -177,7 +176,6 @@ impl Runner {
             uses_ta: *self.uses_ta.borrow() && self.wallet.ta().is_some(),
             set_aside: std::collections::BTreeSet::new(),
             poisoned: Vec::new(),
-            closed: self.closed.clone(),
         };
         cx.know(self.wallet.journal().view(life));
 
@@ -191,7 +189,6 @@ impl Runner {
         match self.context() {
             Ok(Some(mut cx)) => {
                 all_parts(&mut cx, &mut log).await;
-                self.closed = cx.closed;
                 poisoned = cx.poisoned;
             }
             Ok(None) => {
@@ -320,15 +317,20 @@ const fn is_reason(fact: &Fact) -> bool {
 
 /// Returns the payments that the server will never honour.
 fn refused(book: &Book) -> Vec<SetAside> {
-    let outgoing = book
-        .outgoing()
-        .filter_map(|(_, payment)| Some((payment.pair.as_ref()?.hash(), payment.report)));
-    let incoming = book
-        .incoming()
-        .flat_map(|(hash, payment)| [(*hash, payment.report), (*hash, payment.claim)]);
+    let refused = book.refused().into_iter().flat_map(|payment| {
+        let (hash, said) = match payment {
+            EitherPayment::Sent(payment) => (
+                payment.pair.as_ref().map(PaymentPair::hash),
+                [payment.report, None],
+            ),
+            EitherPayment::Received(hash, payment) => (Some(hash), [payment.report, payment.claim]),
+        };
 
-    outgoing
-        .chain(incoming)
+        said.map(|outcome| (hash, outcome))
+    });
+
+    refused
+        .filter_map(|(hash, outcome)| Some((hash?, outcome)))
         .filter_map(|(hash, outcome)| match outcome {
             Some(ItemOutcome::Refused(reason)) => Some(SetAside {
                 item: hash.to_string(),

@@ -60,7 +60,7 @@ pub(super) async fn replace(
 /// attempt was interrupted.
 fn look(book: &Book, flooded: RequestId) -> Option<(OpenRequest, Option<RequestId>)> {
     let now = clock::now();
-    let held = request::newest(book, flooded)?;
+    let held = book.request_numbered(flooded)?;
     let terms = &held.intent.terms;
     if held.shown != RequestShown::Open {
         return None;
@@ -76,5 +76,5 @@ fn look(book: &Book, flooded: RequestId) -> Option<(OpenRequest, Option<RequestI
         refund_of: terms.refund_of,
     };
 
-    Some((order, request::replaced_by(book, held)))
+    Some((order, request::replaced_by(book, &held)))
 }

@@ -1,7 +1,9 @@
 //! Payments as people see them: folds of the journal.
 
 use journal::Book;
-use journal::book::{Incoming, IncomingStage, Outgoing, OutgoingStage};
+use journal::book::{
+    EitherPayment, Incoming, IncomingStage, Outgoing, OutgoingStage, PaymentKey, PaymentRef,
+};
 use ops_proto::message::{ItemOutcome, ReceivedPayment};
 use ops_proto::{Amount, Currency, Digest, Name, PaymentPair, PublicKey, RequestId, Signed, Time};
 
@@ -33,6 +35,18 @@ pub struct PaymentView {
     pub outcome: Option<ItemOutcome>,
 }
 
+impl PaymentView {
+    /// Returns what names the payment in the journal, also before P exists.
+    fn reference(&self) -> PaymentRef {
+        match (self.direction, self.id) {
+            (Direction::Incoming, Some(hash)) => PaymentRef::Received(hash),
+            (Direction::Incoming, None) | (Direction::Outgoing, _) => {
+                PaymentRef::Sent(PaymentKey::new(self.peer_key, self.request_id))
+            }
+        }
+    }
+}
+
 /// Which way a payment goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Direction {
@@ -61,25 +75,43 @@ pub enum PaymentState {
     Refused,
 }
 
-/// Returns every payment, newest first.
-pub(super) fn all(book: &Book) -> Vec<PaymentView> {
-    let outgoing = book.outgoing().map(|(_, payment)| of_outgoing(payment));
-    let incoming = book
-        .incoming()
-        .map(|(payment, incoming)| of_incoming(book, *payment, incoming));
-    let mut all: Vec<_> = outgoing.chain(incoming).collect();
-    all.sort_by_key(|view| std::cmp::Reverse(view.at));
+/// Returns payments, newest first: at most `limit` of those that come after `after`, the last one of the page before.
+pub(super) fn page(book: &Book, after: Option<&PaymentView>, limit: usize) -> Vec<PaymentView> {
+    let after = after.map(|last| (last.at, last.reference()));
+    let page = book.payments_page(after, limit);
 
-    all
+    page.iter()
+        .map(|(_, payment)| of_either(book, payment))
+        .collect()
+}
+
+/// Returns the payments whose id begins so, at most `limit`.
+pub(super) fn beginning(book: &Book, id: &str, limit: usize) -> Vec<PaymentView> {
+    let found = book.payments_beginning(id, limit);
+
+    found
+        .iter()
+        .map(|payment| of_either(book, payment))
+        .collect()
+}
+
+fn of_either(book: &Book, payment: &EitherPayment) -> PaymentView {
+    match payment {
+        EitherPayment::Sent(payment) => of_outgoing(payment),
+        EitherPayment::Received(hash, payment) => of_incoming(book, *hash, payment),
+    }
 }
 
 /// Returns one payment by the hash of P; one that went from this device to itself, as it came.
 pub(super) fn one(book: &Book, payment: &Digest) -> Option<PaymentView> {
     let incoming = book
         .incoming_by_hash(payment)
-        .map(|incoming| of_incoming(book, *payment, incoming));
+        .map(|incoming| of_incoming(book, *payment, &incoming));
 
-    incoming.or_else(|| book.outgoing_by_hash(payment).map(of_outgoing))
+    incoming.or_else(|| {
+        book.outgoing_by_hash(payment)
+            .map(|payment| of_outgoing(&payment))
+    })
 }
 
 fn of_outgoing(payment: &Outgoing) -> PaymentView {

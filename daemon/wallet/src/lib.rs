@@ -125,8 +125,10 @@ impl Wallet {
             .transpose()?;
         let (payee, commands) = mpsc::channel(COMMANDS_MAX);
         let interrupted = parts.journal.view(|book| {
-            let pairs = book.to_resume().filter_map(|payment| payment.pair.as_ref());
-            pairs.map(PaymentPair::hash).collect()
+            let pairs = book.to_resume();
+            pairs
+                .filter_map(|payment| payment.pair.as_ref().map(PaymentPair::hash))
+                .collect()
         });
         let shared = Arc::new(Shared {
             journal: parts.journal,
@@ -204,24 +206,28 @@ impl Wallet {
         flood::replace(&self.shared, id).await
     }
 
-    /// Returns every request of this device, newest first.
+    /// Returns the newest requests of this device, newest first, at most `limit`.
     #[must_use]
-    pub fn requests(&self) -> Vec<RequestView> {
-        let mut all: Vec<_> = self.shared.journal.view(|book| {
-            book.requests()
+    pub fn requests(&self, limit: usize) -> Vec<RequestView> {
+        self.shared.journal.view(|book| {
+            book.requests_page(None, limit)
+                .iter()
                 .filter_map(|request| request::view(&self.shared, book, request))
                 .collect()
-        });
-        all.sort_by_key(|view: &RequestView| std::cmp::Reverse(view.at));
+        })
+    }
 
-        all
+    /// Counts the requests that are shown and may be paid now.
+    #[must_use]
+    pub fn requests_open(&self) -> usize {
+        request::count_open(&self.shared)
     }
 
     #[must_use]
     pub fn request(&self, id: RequestId) -> Option<RequestView> {
         self.shared
             .journal
-            .view(|book| request::view(&self.shared, book, request::newest(book, id)?))
+            .view(|book| request::view(&self.shared, book, &*book.request_numbered(id)?))
     }
 
     /// Listens for `duration` and returns who asks for money nearby, by name and amount.
@@ -285,10 +291,22 @@ impl Wallet {
         pin::set(&self.shared, change).await
     }
 
-    /// Returns every payment, both ways, newest first.
+    /// Returns payments, both ways, newest first: at most `limit` of those that come after `after`, which is the last
+    /// one of the page before.
     #[must_use]
-    pub fn history(&self) -> Vec<PaymentView> {
-        self.shared.journal.view(history::all)
+    pub fn history(&self, after: Option<&PaymentView>, limit: usize) -> Vec<PaymentView> {
+        self.shared
+            .journal
+            .view(|book| history::page(book, after, limit))
+    }
+
+    /// Returns the payments whose id begins so, at most `limit`: the hash of P in hex, or `payee:number` before there is
+    /// one.
+    #[must_use]
+    pub fn payments_beginning(&self, id: &str, limit: usize) -> Vec<PaymentView> {
+        self.shared
+            .journal
+            .view(|book| history::beginning(book, id, limit))
     }
 
     /// Returns one payment by the hash of P.

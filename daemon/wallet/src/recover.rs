@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use journal::book::{Outgoing, OutgoingStage, PaymentKey};
+use journal::book::OutgoingStage;
 use journal::recovery::{self, IncomingStep, Session};
 use journal::{Book, Fact};
 use ops_proto::Digest;
@@ -71,11 +71,7 @@ async fn recover_always(shared: &Shared) {
 /// Records that the TA did not pay what was approved: intents that no visit owns, and that have no payment when the TA has
 /// told what it did. `ta` is `None` once it has ended, and does nothing more. Returns `false` when it did not tell.
 async fn give_up_intents(shared: &Shared, ta: Option<&TaHandle>) -> bool {
-    let unpaid: Vec<PaymentKey> = shared.journal.view(|book| {
-        let approved = book.outgoing().filter(|(_, payment)| is_approved(payment));
-
-        approved.map(|(key, _)| *key).collect()
-    });
+    let unpaid = shared.journal.view(Book::approved);
     for key in unpaid {
         let Some(_owned) = shared.intents.give_up(key) else {
             continue; // it is being paid
@@ -86,7 +82,10 @@ async fn give_up_intents(shared: &Shared, ta: Option<&TaHandle>) -> bool {
         {
             return false;
         }
-        let is_unpaid = |book: &Book| book.outgoing_of(&key).is_some_and(is_approved);
+        let is_unpaid = |book: &Book| {
+            let payment = book.outgoing_of(&key);
+            payment.is_some_and(|payment| payment.stage() == OutgoingStage::Approved)
+        };
         if !shared.journal.view(is_unpaid) {
             continue;
         }
@@ -102,19 +101,15 @@ async fn give_up_intents(shared: &Shared, ta: Option<&TaHandle>) -> bool {
     true
 }
 
-fn is_approved(payment: &Outgoing) -> bool {
-    payment.stage() == OutgoingStage::Approved
-}
-
 /// Records that a TA that has ended will not credit what came for it, so that sync claims it.
 async fn give_up_collecting(shared: &Shared) {
     let given_up: Vec<Digest> = shared.journal.view(|book| {
-        book.incoming()
+        book.to_credit()
             .filter(|(_, incoming)| {
                 recovery::incoming(incoming.stage(), incoming.receiver(), Session::Ended)
                     == IncomingStep::GiveUp
             })
-            .map(|(payment, _)| *payment)
+            .map(|(payment, _)| payment)
             .collect()
     });
     for payment in given_up {

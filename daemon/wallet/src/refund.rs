@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use journal::Book;
-use journal::book::PaymentKey;
+use journal::book::{EitherPayment, PaymentKey, PaymentRef};
 use ops_proto::message::RequestPayment;
 use ops_proto::{Amount, Digest};
 
@@ -56,7 +56,7 @@ pub(super) async fn ask(
 
 fn to_open(book: &Book, order: RefundOrder) -> Result<OpenRequest, RefundRefused> {
     let paid = book.outgoing_by_hash(&order.payment);
-    let pair = paid.and_then(|paid| paid.pair.as_ref());
+    let pair = paid.as_ref().and_then(|paid| paid.pair.as_ref());
     let pair = pair.ok_or(RefundRefused::NotPaid)?;
     let asks = book.payee_chain().map(|chain| chain.leaf.body().subject);
     if asks != Some(pair.sender_key()) {
@@ -105,9 +105,12 @@ pub(super) fn refunded(book: &Book, of: &Digest) -> u64 {
 
 /// Refunds of a payment by this device that came.
 fn received(book: &Book, of: &Digest) -> u64 {
-    let came = book.incoming().filter_map(|(_, incoming)| {
-        let payment = incoming.pair.payment.body();
-        (payment.refund_of.as_ref() == Some(of)).then(|| payment.amount.minor_units())
+    let refunds = book.refunds_of(of).into_iter();
+    let came = refunds.filter_map(|(_, refund)| match refund {
+        EitherPayment::Received(_, refund) => {
+            Some(refund.pair.payment.body().amount.minor_units())
+        }
+        EitherPayment::Sent(_) => None,
     });
 
     came.fold(0, u64::saturating_add)
@@ -115,12 +118,14 @@ fn received(book: &Book, of: &Digest) -> u64 {
 
 /// Refunds by this device that are paid, or intended and not abandoned.
 fn reserved(book: &Book, of: &Digest, except: Option<&PaymentKey>) -> u64 {
-    let left = book
-        .outgoing()
-        .filter(|(key, payment)| Some(*key) != except && !payment.is_abandoned())
-        .map(|(_, payment)| payment.request.body())
-        .filter(|request| request.refund_of.as_ref() == Some(of));
+    let except = except.map(|key| PaymentRef::Sent(*key));
+    let refunds = book.refunds_of(of).into_iter();
+    let left = refunds
+        .filter(|(payment, _)| Some(*payment) != except)
+        .filter_map(|(_, refund)| match refund {
+            EitherPayment::Sent(refund) => Some(refund.amount().minor_units()),
+            EitherPayment::Received(..) => None,
+        });
 
-    left.map(|request| request.amount.minor_units())
-        .fold(0, u64::saturating_add)
+    left.fold(0, u64::saturating_add)
 }

@@ -101,7 +101,11 @@ pub(super) async fn open(
 ) -> Result<OpenedRequest, WalletError> {
     let memo: Memo = order.memo.parse()?;
     let replaced = order.replaces;
-    let is_known = |id| shared.journal.view(|book| newest(book, id).is_some());
+    let is_known = |id| {
+        shared
+            .journal
+            .view(|book| book.request_numbered(id).is_some())
+    };
     if replaced.is_some_and(|id| !is_known(id)) {
         return Err(WalletError::UnknownRequest);
     }
@@ -130,7 +134,7 @@ pub(super) async fn cancel(shared: &Shared, id: RequestId) -> Result<(), WalletE
     let (key, tag, shown) = shared
         .journal
         .view(|book| {
-            let request = newest(book, id)?;
+            let request = book.request_numbered(id)?;
             Some((request.key()?.0, request.intent.tag, request.shown))
         })
         .ok_or(WalletError::UnknownRequest)?;
@@ -156,22 +160,11 @@ pub(super) async fn cancel(shared: &Shared, id: RequestId) -> Result<(), WalletE
     Ok(())
 }
 
-/// Returns the request with this number; the newest, should a client's random number repeat a TA's.
-pub(super) fn newest(book: &journal::Book, id: RequestId) -> Option<&Request> {
-    book.requests()
-        .filter(|request| request.key().is_some_and(|(_, number)| number == id))
-        .max_by_key(|request| request.at)
-}
-
 /// Returns the number of the newest request that replaces this one.
 pub(super) fn replaced_by(book: &journal::Book, request: &Request) -> Option<RequestId> {
-    let (key, id) = request.key()?;
-    book.requests()
-        .filter(|other| other.intent.terms.replaces == Some(id))
-        .filter_map(|other| Some((other.at, other.key()?)))
-        .filter(|(_, (payee, _))| *payee == key)
-        .max_by_key(|(at, _)| *at)
-        .map(|(_, (_, by))| by)
+    let (_, by) = book.replacement_of(request)?.key()?;
+
+    Some(by)
 }
 
 /// Returns a request as people see it.
@@ -199,13 +192,10 @@ pub(super) fn view(
     })
 }
 
-fn count_open(shared: &Shared) -> usize {
+pub(super) fn count_open(shared: &Shared) -> usize {
     let now = clock::now();
-    shared.journal.view(|book| {
-        book.requests()
-            .filter(|request| request.shown == RequestShown::Open && !request.is_expired(now))
-            .count()
-    })
+
+    shared.journal.view(|book| book.requests_open_count(now))
 }
 
 fn intend(
@@ -327,11 +317,11 @@ async fn show(shared: &Shared, command: CommandId) -> Result<OpenedRequest, Wall
             let opened = OpenedRequest {
                 request_id: issued.request_id,
                 tag: request.intent.tag,
-                uri: uri(request),
+                uri: uri(&request),
                 amount: issued.amount,
                 currency: issued.currency,
             };
-            Some((to_open(book, request)?, payee, opened))
+            Some((to_open(book, &request)?, payee, opened))
         })
         .ok_or(WalletError::NotRegistered)?;
     let (done, shown) = oneshot::channel();

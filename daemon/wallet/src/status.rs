@@ -27,9 +27,9 @@ pub struct WalletStatus {
     /// What the online account held, and when the server said so.
     pub online: Option<(Balance, Time)>,
     /// Outgoing payments without receipt or settlement.
-    pub unacknowledged: usize,
+    pub unacknowledged: u64,
     /// Incoming payments that are to be claimed online.
-    pub to_claim: usize,
+    pub to_claim: u64,
     /// Pairs that the server has not seen.
     pub to_report: usize,
     /// Whether a deposit is open.
@@ -85,14 +85,8 @@ pub(super) async fn status(shared: &Shared) -> WalletStatus {
             ta_state,
             radio,
             online: book.account().map(|(at, account)| (account.online, *at)),
-            unacknowledged: book
-                .outgoing()
-                .filter(|(_, payment)| payment.is_unacknowledged())
-                .count(),
-            to_claim: book
-                .incoming()
-                .filter(|(_, payment)| payment.is_claim_due())
-                .count(),
+            unacknowledged: book.unacknowledged_count(),
+            to_claim: book.claims_due_count(),
             to_report: book.reports_due().len(),
             deposit_open: book.deposit_open().is_some(),
             retiring: book.retire_open().is_some(),

@@ -25,8 +25,7 @@ use super::state::ApiState;
 pub(super) async fn status(state: &ApiState) -> Status {
     let wallet = state.wallet.status().await;
     let sync = sync_status(&state.sync.status().borrow());
-    let requests = state.wallet.requests();
-    let requests_open = requests.iter().filter(|request| is_open(request)).count();
+    let requests_open = state.wallet.requests_open();
     let (identity, account, unsynced, waiting) = state.wallet.journal().view(|book| {
         let waiting = waiting(book, wallet.currency);
 
@@ -135,23 +134,10 @@ pub(super) fn held(held: &Held, currency: Currency) -> Waiting {
 
 /// Returns what has not reached the server.
 pub(super) fn unsynced(book: &Book) -> Unsynced {
-    let outgoing = book
-        .outgoing()
-        .filter(|(_, payment)| payment.pair.is_some())
-        .map(|(_, payment)| payment.report);
-    let incoming = book.incoming().map(|(_, payment)| payment.report);
-    let reports: Vec<_> = outgoing.chain(incoming).collect();
-    let is_waiting = |report: &&Option<ItemOutcome>| {
-        matches!(report, Some(ItemOutcome::Held(SettlementState::Waiting)))
-    };
-    let claims = book
-        .incoming()
-        .filter(|(_, payment)| payment.is_claim_due() && payment.claim.is_none());
-
     Unsynced {
-        reports: count(reports.iter().filter(|report| report.is_none()).count()),
-        claims: count(claims.count()),
-        waiting: count(reports.iter().filter(is_waiting).count()),
+        reports: book.unreported_count(),
+        claims: book.unclaimed_count(),
+        waiting: book.waiting_count(),
         deposit_open: book.deposit_open().is_some(),
         withdrawals: count(book.withdrawals_open().count()),
     }
@@ -244,8 +230,7 @@ pub(super) fn radio(radio: &RadioState) -> RadioStatus {
 /// Returns a request of this wallet.
 pub(super) fn request(api: &ApiState, view: &RequestView) -> Request {
     let validity_ms = api.wallet.journal().view(|book| {
-        let mut requests = book.requests();
-        let held = requests.find(|held| held.key().is_some_and(|(_, id)| id == view.request_id));
+        let held = book.request_numbered(view.request_id);
         held.map_or(0, |held| held.intent.terms.validity.as_ms())
     });
 

@@ -4,7 +4,7 @@ use ops_proto::list::List;
 use ops_proto::message::{CertificateChain, DeathAnswer, Retire, RetireAnswer, RetireOrder};
 use ops_proto::{Balance, PublicKey, Signed, Time};
 
-use super::{Book, RequestShown};
+use super::Book;
 
 /// How far the end of the TA in use is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -189,14 +189,5 @@ impl Book {
         self.status.ended();
 
         Some(())
-    }
-
-    fn hide_requests(&mut self, ta: &PublicKey) {
-        let open = self.requests.values_mut().filter(|request| {
-            request.shown == RequestShown::Open && request.key().is_some_and(|(key, _)| key == *ta)
-        });
-        for request in open {
-            request.shown = RequestShown::Cancelled;
-        }
     }
 }

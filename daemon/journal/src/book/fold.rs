@@ -76,7 +76,7 @@ impl Book {
             }
 
             // what the TA and the owner say of a TA's state and end
-            Fact::StatusOpened(status) => return self.status.opened(status),
+            Fact::StatusOpened(status) => return self.fold_status_opened(status),
             Fact::TokenTaken { status } => return self.status.token_taken(*status, at),
             Fact::RetireIntent { ta, nonce } => return self.fold_retire_intent(*ta, *nonce),
             Fact::Retired(retire) => return self.fold_retired(retire),

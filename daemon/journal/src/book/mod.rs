@@ -6,25 +6,28 @@ mod fold;
 mod identity;
 mod life;
 mod payment;
+mod place;
 mod policy;
 mod provider;
 mod request;
+mod shelf;
 mod status;
 mod withdraw;
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use ops_proto::certificate::Certificate;
 use ops_proto::contract::Mark;
-use ops_proto::message::BatchAnswer;
 use ops_proto::{Digest, PublicKey, Signed, Time};
 
 pub use deposit::{Deposit, DepositStage};
 pub use ended::{EndedTa, Held, RetireStage, TaEnd};
 pub use identity::{ClientStanding, TaStanding};
 pub use life::{Lives, REMEMBER_MS};
-pub use payment::{Incoming, IncomingStage, Outgoing, OutgoingStage, PaymentKey};
+pub use payment::{
+    EitherPayment, Incoming, IncomingStage, Outgoing, OutgoingStage, PaymentKey,
+};
+pub use place::PaymentRef;
 pub use policy::ApprovedPayee;
 pub use request::{Request, RequestShown};
 pub use status::StatusStanding;
@@ -32,6 +35,7 @@ pub use withdraw::{WithdrawStage, Withdrawal};
 
 use super::entry::{Recorded, Seq};
 use super::fact::Enrolled;
+use shelf::Shelf;
 
 /// Everything that the journal says, folded. Only the journal makes it grow.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -44,17 +48,13 @@ pub struct Book {
     ended: Vec<EndedTa>,
     deposits: Vec<Deposit>,
     withdrawals: Vec<Withdrawal>,
-    requests: BTreeMap<ops_proto::id::CommandId, Request>,
-    outgoing: BTreeMap<PaymentKey, Outgoing>,
-    outgoing_by_hash: BTreeMap<Digest, PaymentKey>,
-    incoming: BTreeMap<Digest, Incoming>,
+    shelf: Shelf,
     status: StatusStanding,
     account: Option<(Time, ops_proto::message::AccountAnswer)>,
     approved: BTreeMap<PublicKey, ApprovedPayee>,
     providers: BTreeMap<Digest, Signed<Certificate>>,
     lives: Lives,
     mailboxes: BTreeMap<PublicKey, u64>,
-    settlements: BTreeMap<Digest, Arc<Signed<BatchAnswer>>>,
     contradictions: Vec<u64>,
 }
 

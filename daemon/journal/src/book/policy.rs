@@ -2,8 +2,8 @@
 
 use ops_proto::{Amount, Name, PublicKey, Time};
 
-use super::{Book, Outgoing};
-use crate::fact::ApprovedBy;
+use super::Book;
+use super::place::Sum;
 
 /// A payee that may be paid without confirmation.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,30 +37,16 @@ impl Book {
     /// Returns what was paid without confirmation today to a payee that the owner named, in minor units.
     #[must_use]
     pub fn spent_on(&self, payee: &PublicKey, now: Time) -> u64 {
-        self.spent_today(now, |payment| {
-            payment.approved_by == ApprovedBy::Policy && payment.payee() == *payee
-        })
+        self.shelf.sum(Sum::Named(day(now), *payee))
     }
 
     /// Tells whether a request whose URI was scanned may be paid without asking, under a daily sum over
     /// all such payments.
     #[must_use]
     pub fn scan_allows(&self, daily_max: Amount, amount: Amount, now: Time) -> bool {
-        let spent = self.spent_today(now, |payment| payment.approved_by == ApprovedBy::Scan);
+        let spent = self.shelf.sum(Sum::Scanned(day(now)));
 
         spent.saturating_add(amount.minor_units()) <= daily_max.minor_units()
-    }
-
-    fn spent_today(&self, now: Time, counts: impl Fn(&Outgoing) -> bool) -> u64 {
-        let today = now.as_ms().checked_div(DAY_MS);
-
-        self.outgoing
-            .values()
-            .filter(|payment| counts(payment) && !payment.is_abandoned())
-            .filter(|payment| payment.at.as_ms().checked_div(DAY_MS) == today)
-            .fold(0_u64, |sum, payment| {
-                sum.saturating_add(payment.amount().minor_units())
-            })
     }
 
     pub(super) fn fold_payee_approved(&mut self, payee: PublicKey, name: &Name, daily_max: Amount) {
@@ -70,4 +56,9 @@ impl Book {
         };
         let _before = self.approved.insert(payee, approved);
     }
+}
+
+/// The day (UTC) of an instant.
+pub(super) fn day(at: Time) -> u64 {
+    at.as_ms().checked_div(DAY_MS).unwrap_or_default()
 }

@@ -1,10 +1,15 @@
 //! Requests: what this device asked for. Once issued, never forgotten.
 
+use std::ops::RangeInclusive;
+use std::sync::Arc;
+
+use ble_proto::gatt::RequestTag;
 use ops_proto::id::CommandId;
-use ops_proto::message::RequestPayment;
+use ops_proto::message::{RequestPayment, Status};
 use ops_proto::{Digest, PublicKey, RequestId, Signed, Time};
 
 use super::Book;
+use super::place::Place;
 use crate::fact::RequestIntent;
 
 /// One request of this device.
@@ -20,6 +25,8 @@ pub struct Request {
     pub shown: RequestShown,
     /// Hashes of the payments that came for it; more than one when two customers paid.
     pub payments: Vec<Digest>,
+    /// Its TA has stated that it credits no payment for it any more.
+    pub is_closed: bool,
 }
 
 /// What people see of a request.
@@ -57,41 +64,116 @@ impl Request {
 }
 
 impl Book {
-    /// Returns every request that was signed, in no particular order.
-    pub fn requests(&self) -> impl Iterator<Item = &Request> {
-        self.requests
-            .values()
-            .filter(|request| request.issued.is_some())
+    /// Returns requests, newest first: at most `limit` of those that come after `after`, which is the last one of
+    /// the page before.
+    #[must_use]
+    pub fn requests_page(&self, after: Option<&Request>, limit: usize) -> Vec<Arc<Request>> {
+        let end = after.map_or(
+            Place::Request(Time::from_ms(u64::MAX), COMMAND_LAST),
+            |last| Place::Request(last.at, last.intent.command),
+        );
+        let range = Place::Request(Time::from_ms(0), COMMAND_FIRST)..=end;
+        let limit_with_last = limit.saturating_add(usize::from(after.is_some()));
+        let places = self.shelf.last(range, limit_with_last);
+
+        self.requests_at(places)
+            .filter(|request| after.is_none_or(|last| last.intent.command != request.intent.command))
+            .collect()
+    }
+
+    /// Returns every request that was signed, oldest first. What this reads grows with the years.
+    pub fn requests(&self) -> impl Iterator<Item = Arc<Request>> {
+        let first = Place::Request(Time::from_ms(0), COMMAND_FIRST);
+        let last = Place::Request(Time::from_ms(u64::MAX), COMMAND_LAST);
+
+        self.requests_at(self.shelf.first(first..=last, usize::MAX))
+    }
+
+    /// Returns the requests that are shown and that may be paid at an instant, oldest first.
+    #[must_use]
+    pub fn requests_open(&self, now: Time) -> Vec<Arc<Request>> {
+        let first = Place::OpenUntil(now, COMMAND_FIRST);
+        let last = Place::OpenUntil(Time::from_ms(u64::MAX), COMMAND_LAST);
+        let places = self.shelf.first(first..=last, usize::MAX);
+        let mut open: Vec<_> = self.requests_at(places).collect();
+        open.sort_by_key(|request| request.at);
+
+        open
+    }
+
+    /// Counts the requests that are shown and that may be paid at an instant.
+    #[must_use]
+    pub fn requests_open_count(&self, now: Time) -> usize {
+        let first = Place::OpenUntil(now, COMMAND_FIRST);
+        let last = Place::OpenUntil(Time::from_ms(u64::MAX), COMMAND_LAST);
+
+        self.shelf.first(first..=last, usize::MAX).len()
+    }
+
+    /// Returns the requests that a TA issued and that it keeps open, as far as its statuses say: nobody has paid them.
+    #[must_use]
+    pub fn requests_unclosed(&self, ta: &PublicKey) -> Vec<Arc<Request>> {
+        let places = self.shelf.first(unclosed(ta, RequestId(u64::MAX)), usize::MAX);
+
+        self.requests_at(places).collect()
     }
 
     /// Returns one request by the key it was issued under and its number.
     #[must_use]
-    pub fn request(&self, payee: &PublicKey, id: RequestId) -> Option<&Request> {
-        self.requests
-            .values()
-            .find(|request| request.key() == Some((*payee, id)))
+    pub fn request(&self, payee: &PublicKey, id: RequestId) -> Option<Arc<Request>> {
+        let first = Place::RequestKey(*payee, id, COMMAND_FIRST);
+        let last = Place::RequestKey(*payee, id, COMMAND_LAST);
+
+        self.newest_at(first, last)
+    }
+
+    /// Returns the request with this number; the newest, should a client's random number repeat a TA's.
+    #[must_use]
+    pub fn request_numbered(&self, id: RequestId) -> Option<Arc<Request>> {
+        let first = Place::RequestNumber(id, Time::from_ms(0), COMMAND_FIRST);
+        let last = Place::RequestNumber(id, Time::from_ms(u64::MAX), COMMAND_LAST);
+
+        self.newest_at(first, last)
+    }
+
+    /// Returns the request that is advertised by a tag.
+    #[must_use]
+    pub fn request_tagged(&self, tag: RequestTag) -> Option<Arc<Request>> {
+        let first = Place::RequestTag(tag, COMMAND_FIRST);
+        let last = Place::RequestTag(tag, COMMAND_LAST);
+
+        self.newest_at(first, last)
+    }
+
+    /// Returns the newest request that replaces one.
+    #[must_use]
+    pub fn replacement_of(&self, request: &Request) -> Option<Arc<Request>> {
+        let (payee, id) = request.key()?;
+        let first = Place::Replacement(payee, id, Time::from_ms(0), COMMAND_FIRST);
+        let last = Place::Replacement(payee, id, Time::from_ms(u64::MAX), COMMAND_LAST);
+
+        self.newest_at(first, last)
     }
 
     /// Returns the request that an intent became.
     #[must_use]
-    pub fn request_of(&self, command: CommandId) -> Option<&Request> {
-        self.requests.get(&command)
+    pub fn request_of(&self, command: CommandId) -> Option<Arc<Request>> {
+        self.shelf.request(command)
     }
 
     pub(super) fn fold_request_intent(&mut self, intent: &RequestIntent, at: Time) -> Option<()> {
-        if self.requests.contains_key(&intent.command) {
+        if self.shelf.request(intent.command).is_some() {
             return None;
         }
-        let _none = self.requests.insert(
-            intent.command,
-            Request {
-                intent: intent.clone(),
-                at,
-                issued: None,
-                shown: RequestShown::Open,
-                payments: Vec::new(),
-            },
-        );
+        let request = Request {
+            intent: intent.clone(),
+            at,
+            issued: None,
+            shown: RequestShown::Open,
+            payments: Vec::new(),
+            is_closed: false,
+        };
+        self.shelf.put_request(intent.command, request);
 
         Some(())
     }
@@ -101,11 +183,12 @@ impl Book {
         command: CommandId,
         issued: &Signed<RequestPayment>,
     ) -> Option<()> {
-        let request = self.requests.get_mut(&command)?;
+        let mut request = Arc::unwrap_or_clone(self.shelf.request(command)?);
         if let Some(held) = &request.issued {
             return (held == issued).then_some(());
         }
         request.issued = Some(issued.clone());
+        self.shelf.put_request(command, request);
 
         Some(())
     }
@@ -115,27 +198,75 @@ impl Book {
         payee: &PublicKey,
         id: RequestId,
     ) -> Option<()> {
-        let request = self.request_mut(payee, id)?;
-        if request.shown == RequestShown::Open {
-            request.shown = RequestShown::Cancelled;
-        }
+        let request = self.request(payee, id)?;
+        self.hide_request(request);
 
         Some(())
     }
 
     pub(super) fn request_paid(&mut self, payee: &PublicKey, id: RequestId, payment: Digest) {
-        let Some(request) = self.request_mut(payee, id) else {
+        let Some(request) = self.request(payee, id) else {
             return; // unknown here (a restored journal); the payment is kept all the same
         };
+        let mut request = Arc::unwrap_or_clone(request);
         if !request.payments.contains(&payment) {
             request.payments.push(payment);
         }
         request.shown = RequestShown::Paid;
+        self.shelf.put_request(request.intent.command, request);
     }
 
-    fn request_mut(&mut self, payee: &PublicKey, id: RequestId) -> Option<&mut Request> {
-        self.requests
-            .values_mut()
-            .find(|request| request.key() == Some((*payee, id)))
+    /// Nobody is to pay what a TA issued once it has ended.
+    pub(super) fn hide_requests(&mut self, ta: &PublicKey) {
+        for request in self.requests_unclosed(ta) {
+            self.hide_request(request);
+        }
     }
+
+    /// A TA's status names what it keeps open of the requests that it issued before.
+    pub(super) fn close_requests(&mut self, status: &Status) {
+        let before_mark = RequestId(status.mark.0.saturating_sub(1));
+        let places = self
+            .shelf
+            .first(unclosed(&status.ta, before_mark), usize::MAX);
+        let closed: Vec<_> = self
+            .requests_at(places)
+            .filter(|request| {
+                let id = request.key().map(|(_, id)| id);
+                !status.open.iter().any(|open| Some(*open) == id)
+            })
+            .collect();
+        for request in closed {
+            let mut request = Arc::unwrap_or_clone(request);
+            request.is_closed = true;
+            self.shelf.put_request(request.intent.command, request);
+        }
+    }
+
+    fn hide_request(&mut self, request: Arc<Request>) {
+        if request.shown == RequestShown::Open {
+            let mut request = Arc::unwrap_or_clone(request);
+            request.shown = RequestShown::Cancelled;
+            self.shelf.put_request(request.intent.command, request);
+        }
+    }
+
+    fn newest_at(&self, first: Place, last: Place) -> Option<Arc<Request>> {
+        let places = self.shelf.last(first..=last, 1);
+
+        self.requests_at(places).next()
+    }
+
+    fn requests_at(&self, places: Vec<Place>) -> impl Iterator<Item = Arc<Request>> {
+        places
+            .into_iter()
+            .filter_map(|place| self.shelf.request(place.command()?))
+    }
+}
+
+const COMMAND_FIRST: CommandId = CommandId([0; 16]);
+const COMMAND_LAST: CommandId = CommandId([u8::MAX; 16]);
+
+const fn unclosed(ta: &PublicKey, until: RequestId) -> RangeInclusive<Place> {
+    Place::Unclosed(*ta, RequestId(0), COMMAND_FIRST)..=Place::Unclosed(*ta, until, COMMAND_LAST)
 }

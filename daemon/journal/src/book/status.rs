@@ -145,4 +145,11 @@ impl Book {
     pub fn status_order(&self) -> Option<StatusOrder> {
         self.status.order()
     }
+
+    pub(super) fn fold_status_opened(&mut self, status: &Signed<Status>) -> Option<()> {
+        self.status.opened(status)?;
+        self.close_requests(status.body());
+
+        Some(())
+    }
 }

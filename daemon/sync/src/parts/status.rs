@@ -1,6 +1,6 @@
 //! Status and token: the TA states where it stands, the server takes note.
 
-use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use journal::book::{Request, RequestShown};
 use journal::{Book, Fact};
@@ -9,7 +9,7 @@ use ops_proto::limits::STATUS_IDS_MAX;
 use ops_proto::list::List;
 use ops_proto::message::{StatusOrder, SyncToken};
 use ops_proto::signed::encode;
-use ops_proto::{Digest, PublicKey, RequestId, Signed};
+use ops_proto::{Digest, RequestId, Signed};
 use runtime::clock;
 use wallet::ta::TaError;
 
@@ -72,14 +72,7 @@ async fn open(cx: &mut Context, close: Vec<RequestId>) -> Result<(), SyncError> 
     let Output::StatusOpened(status) = cx.ta()?.invoke(command).await? else {
         return Err(TaError::OtherAnswer.into());
     };
-    let body = status.body();
-    let still_open: BTreeSet<RequestId> = body.open.iter().copied().collect();
-    let closed = cx.journal().view(|book| {
-        issued(book, &body.ta)
-            .filter(|id| *id < body.mark && !still_open.contains(id))
-            .collect::<Vec<_>>()
-    });
-    cx.closed.extend(closed);
+    tracing::debug!(n = status.body().position.n, "The TA states where it stands");
 
     Ok(())
 }
@@ -91,31 +84,24 @@ fn to_close(cx: &Context, awaited: &[Digest]) -> Vec<RequestId> {
         let Some(ta) = book.ta().map(|ta| ta.key) else {
             return Vec::new();
         };
-        let over = book.requests().filter(|request| match request.shown {
+        let unclosed = book.requests_unclosed(&ta).into_iter();
+        let over = unclosed.filter(|request| match request.shown {
             RequestShown::Cancelled => true,
             RequestShown::Open => request.is_expired(now),
             RequestShown::Paid => false,
         });
 
-        let is_awaited = |request: &&Request| {
+        let is_awaited = |request: &Arc<Request>| {
             let hash = request.issued.as_ref().map(Signed::hash);
             hash.is_some_and(|hash| awaited.contains(&hash))
         };
 
         over.filter(|request| !is_awaited(request))
-            .filter_map(Request::key)
-            .filter(|(payee, id)| *payee == ta && !cx.closed.contains(id))
+            .filter_map(|request| request.key())
             .map(|(_, id)| id)
             .take(STATUS_IDS_MAX)
             .collect()
     })
-}
-
-fn issued<'a>(book: &'a Book, ta: &'a PublicKey) -> impl Iterator<Item = RequestId> + 'a {
-    book.requests()
-        .filter_map(|request| request.key())
-        .filter(move |(payee, _)| payee == ta)
-        .map(|(_, id)| id)
 }
 
 async fn ask(cx: &Context, order: &StatusOrder) -> Result<Signed<SyncToken>, SyncError> {

@@ -36,9 +36,9 @@ pub(super) async fn credit(shared: &Shared, payment: &Digest) -> CreditAnswer {
 /// Credits what is on disk and not credited yet; at a start, and when the TA comes back.
 pub(crate) async fn collect_pending(shared: &Shared, session: Session) {
     let pending: Vec<Digest> = shared.journal.view(|book| {
-        book.incoming()
+        book.to_credit()
             .filter(|(_, incoming)| is_pending(incoming, session))
-            .map(|(payment, _)| *payment)
+            .map(|(payment, _)| payment)
             .collect()
     });
     for payment in pending {
@@ -82,10 +82,10 @@ fn is_pending(incoming: &Incoming, session: Session) -> bool {
 async fn try_credit(shared: &Shared, payment: &Digest) -> Result<Signed<ReceivedPayment>, NotYet> {
     let incoming = shared
         .journal
-        .view(|book| book.incoming_by_hash(payment).cloned())
+        .view(|book| book.incoming_by_hash(payment))
         .ok_or(NotYet::Never)?;
-    if let Some(receipt) = incoming.receipt {
-        return Ok(receipt);
+    if let Some(receipt) = &incoming.receipt {
+        return Ok(receipt.clone());
     }
     let receiver = incoming.pair.payment.body().receiver;
     match receiver.kind {
@@ -93,19 +93,19 @@ async fn try_credit(shared: &Shared, payment: &Digest) -> Result<Signed<Received
             Ok(shared.identity.sign(ReceivedPayment { payment: *payment }))
         }
         Kind::Client | Kind::Provider => Err(NotYet::Never),
-        Kind::Ta => collect(shared, *payment, incoming).await,
+        Kind::Ta => collect(shared, *payment, &incoming).await,
     }
 }
 
 async fn collect(
     shared: &Shared,
     payment: Digest,
-    incoming: Incoming,
+    incoming: &Incoming,
 ) -> Result<Signed<ReceivedPayment>, NotYet> {
     let ta = shared.ta.as_ref().ok_or(NotYet::Never)?;
     let command = Command::Collect {
-        pair: incoming.pair,
-        sender_provider: incoming.sender_provider,
+        pair: incoming.pair.clone(),
+        sender_provider: incoming.sender_provider.clone(),
     };
     match ta.invoke(command).await {
         Ok(Output::Collected(receipt)) => Ok(receipt),

@@ -166,14 +166,10 @@ impl PayeeDriver {
     ///
     /// Returns whether what is advertised first may be something else now.
     fn follow_book(&mut self) -> bool {
-        let (order, shared) = (&self.order, &self.shared);
-        let standing = |tag| {
-            let served = order.iter().find(|shown| shown.tag == tag);
-            served.map(|shown| shown.standing)
-        };
-        let (newest, differences) = shared
+        let (newest, differences) = self
+            .shared
             .journal
-            .view(|book| (book.newest(), open::differences(book, standing)));
+            .view(|book| (book.newest(), open::differences(book, &self.order)));
         for tag in differences.over {
             self.tell_request(tag);
             self.close(tag);

@@ -1,5 +1,7 @@
 //! Requests, from the journal to the machine.
 
+use std::sync::Arc;
+
 use ble_proto::gatt::RequestTag;
 use ble_proto::payment::payee::{OpenRequest, OwnKey};
 use journal::Book;
@@ -45,18 +47,25 @@ pub(super) fn keys(book: &Book) -> Vec<OwnKey> {
         .collect()
 }
 
-/// Returns requests that were paid just now, oldest first and no more than there is room for.
+/// Returns the requests that were paid last and just now, oldest first and no more than there is room for.
 pub(super) fn paid_just_now(book: &Book, room: usize) -> Vec<Reopened> {
     let now = clock::now();
-    let mut paid: Vec<_> = book
-        .requests()
-        .filter(|request| stands(book, request, now) == Some(Standing::Paid))
-        .collect();
-    paid.sort_by_key(|request| std::cmp::Reverse(request.at));
-    paid.truncate(room);
-    let oldest_first = paid.into_iter().rev();
+    let mut paid: Vec<Arc<Request>> = Vec::new();
+    for payment in book.received_since(now.saturating_sub_ms(PAID_JUST_NOW_MS)) {
+        let body = payment.pair.payment.body();
+        let request = book.request(&body.receiver.key, body.request_id);
+        let is_known = |command| paid.iter().any(|held| held.intent.command == command);
+        if let Some(request) = request
+            && paid.len() < room
+            && !is_known(request.intent.command)
+            && stands(book, &request, now) == Some(Standing::Paid)
+        {
+            paid.push(request);
+        }
+    }
+    paid.sort_by_key(|request| request.at);
 
-    oldest_first
+    paid.iter()
         .filter_map(|request| reopened(book, request, Standing::Paid))
         .collect()
 }
@@ -72,29 +81,26 @@ pub(super) struct Differences {
     pub(super) over: Vec<RequestTag>,
 }
 
-/// Compares the book with what is served; `standing` tells how a request is served, if it is.
-pub(super) fn differences(
-    book: &Book,
-    standing: impl Fn(RequestTag) -> Option<Standing>,
-) -> Differences {
+/// Compares the book with what is served.
+pub(super) fn differences(book: &Book, served: &[ShownRequest]) -> Differences {
     let now = clock::now();
     let mut found = Differences::default();
-    let mut missing = Vec::new();
-    for request in book.requests() {
-        let tag = request.intent.tag;
-        match (standing(tag), stands(book, request, now)) {
-            (None, Some(Standing::Open)) => missing.push(request),
-            (Some(Standing::Open), Some(Standing::Paid)) => found.paid.push(tag),
-            (Some(_), None) => found.over.push(tag),
-            (None, None | Some(Standing::Paid))
-            | (Some(Standing::Paid), Some(_))
-            | (Some(Standing::Open), Some(Standing::Open)) => {}
+    for shown in served {
+        let Some(request) = book.request_tagged(shown.tag) else {
+            continue; // it is opened before its record can be read
+        };
+        match (shown.standing, stands(book, &request, now)) {
+            (Standing::Open, Some(Standing::Paid)) => found.paid.push(shown.tag),
+            (_, None) => found.over.push(shown.tag),
+            (Standing::Paid, Some(_)) | (Standing::Open, Some(Standing::Open)) => {}
         }
     }
-    missing.sort_by_key(|request| request.at);
-    found.missing = missing
+    let is_served = |tag| served.iter().any(|shown| shown.tag == tag);
+    found.missing = book
+        .requests_open(now)
         .into_iter()
-        .filter_map(|request| reopened(book, request, Standing::Open))
+        .filter(|request| !is_served(request.intent.tag))
+        .filter_map(|request| reopened(book, &request, Standing::Open))
         .collect();
 
     found
@@ -122,8 +128,7 @@ fn stands(book: &Book, request: &Request, now: Time) -> Option<Standing> {
     let paid_at = request
         .payments
         .iter()
-        .filter_map(|payment| book.incoming_by_hash(payment))
-        .map(|payment| payment.at)
+        .filter_map(|payment| Some(book.incoming_by_hash(payment)?.at))
         .max();
 
     stand_again(request.shown, request.valid_until(), paid_at, now)

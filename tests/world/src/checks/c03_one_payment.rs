@@ -97,10 +97,10 @@ fn two_credits(town: &Town) -> Vec<Fault> {
                 });
                 let has_it = receiver.kind == Kind::Ta && !is_dead;
                 if has_it && it.receipt.is_some() {
-                    let _only = collected.insert(*payment, person.name);
+                    let _only = collected.insert(payment, person.name);
                 }
                 if it.report == CREDITED || it.claim == CREDITED {
-                    credited.push(*payment);
+                    credited.push(payment);
                 }
             }
             for (_, it) in book.outgoing() {

@@ -36,7 +36,7 @@ fn unknown_to_payer(town: &Town) -> Vec<Fault> {
         };
         let came: Vec<_> = device.wallet.journal().view(|book| {
             let came = book.incoming();
-            came.map(|(payment, it)| (*payment, it.pair.payment.body().sender.body().name.clone()))
+            came.map(|(payment, it)| (payment, it.pair.payment.body().sender.body().name.clone()))
                 .collect()
         });
         for (payment, from) in came {

@@ -16,7 +16,7 @@ pub(super) const CHECK: Check = Check {
         let mut known: BTreeSet<Digest> = BTreeSet::new();
         for device in town.people.iter().filter_map(|person| person.device()) {
             device.wallet.journal().view(|book| {
-                known.extend(book.incoming().map(|(payment, _)| *payment));
+                known.extend(book.incoming().map(|(payment, _)| payment));
             });
         }
         let mut faults = Vec::new();
@@ -27,8 +27,8 @@ pub(super) const CHECK: Check = Check {
             device.wallet.journal().view(|book| {
                 let signed = book
                     .outgoing()
-                    .filter_map(|(_, it)| Some((it, it.pair.as_ref()?)));
-                for (outgoing, pair) in signed.filter(|(_, pair)| !known.contains(&pair.hash())) {
+                    .filter_map(|(_, it)| Some((it.pair.clone()?, it)));
+                for (pair, outgoing) in signed.filter(|(pair, _)| !known.contains(&pair.hash())) {
                     let payee = outgoing.request.body().payee.body();
                     // somebody whose TA has ended is paid as one without
                     let kind = match pair.payment.body().receiver.kind {

@@ -23,11 +23,11 @@ pub(super) fn on_devices(town: &Town) -> Vec<Seen> {
             continue;
         };
         device.wallet.journal().view(|book| {
-            let paid = book.outgoing().filter_map(|(_, it)| it.pair.as_ref());
-            let got = book.incoming().map(|(_, it)| &it.pair);
+            let paid = book.outgoing().filter_map(|(_, it)| it.pair.clone());
+            let got = book.incoming().map(|(_, it)| it.pair.clone());
             seen.extend(paid.chain(got).map(|pair| Seen {
                 place: person.name.to_owned(),
-                pair: pair.clone(),
+                pair,
             }));
         });
     }

@@ -121,14 +121,14 @@ fn key(text: &str) -> Result<PublicKey, ApiError> {
 /// Returns the open requests of the TA in use.
 fn requests_open(api: &ApiState) -> Vec<RequestId> {
     api.wallet.journal().view(|book| {
-        let ta = book.ta().map(|ta| ta.key);
-        let shown = book
-            .requests()
-            .filter(|request| request.shown == RequestShown::Open);
+        let Some(ta) = book.ta() else {
+            return Vec::new();
+        };
+        let issued = book.requests_unclosed(&ta.key).into_iter();
+        let shown = issued.filter(|request| request.shown == RequestShown::Open);
 
         shown
-            .filter_map(Request::key)
-            .filter(|(key, _)| Some(*key) == ta)
+            .filter_map(|request| request.key())
             .map(|(_, id)| id)
             .collect()
     })

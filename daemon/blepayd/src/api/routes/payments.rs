@@ -63,12 +63,11 @@ pub(super) async fn list(
     Params(params): Params<ListParams>,
 ) -> Json<Vec<Payment>> {
     let limit = params.limit.unwrap_or(LIST_MAX).min(LIST_MAX);
-    let history = api.wallet.history();
+    let history = api.wallet.history(None, limit);
 
     Json(
         history
             .iter()
-            .take(limit)
             .map(|view| views::payment(&api, view))
             .collect(),
     )
@@ -234,12 +233,7 @@ pub(super) fn session(api: &ApiState, id: &str) -> Result<std::sync::Arc<Session
 
 fn durable(api: &ApiState, id: &str) -> Result<PaymentView, ApiError> {
     let wanted = id.to_ascii_lowercase();
-    let mut found: Vec<PaymentView> = api
-        .wallet
-        .history()
-        .into_iter()
-        .filter(|view| views::payment(api, view).id.starts_with(&wanted))
-        .collect();
+    let mut found = api.wallet.payments_beginning(&wanted, LIST_MAX);
     match (found.pop(), found.len()) {
         (Some(only), 0) => Ok(only),
         (Some(_), more) => Err(ApiError::conflict(

@@ -13,8 +13,11 @@ use crate::api::extract::Body;
 use crate::api::state::ApiState;
 use crate::api::views;
 
+/// Requests that are listed at once.
+const LIST_MAX: usize = 1000;
+
 pub(super) async fn list(State(api): Api) -> Json<Vec<Request>> {
-    let requests = api.wallet.requests();
+    let requests = api.wallet.requests(LIST_MAX);
 
     Json(
         requests

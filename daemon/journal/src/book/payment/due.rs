@@ -1,55 +1,35 @@
-//! What the book says of payments, and which of them are due to whom.
+//! Which payments are due to whom.
+
+use std::ops::RangeInclusive;
+use std::sync::Arc;
 
 use ops_proto::limits::BATCH_PAIRS_MAX;
-use ops_proto::message::{BatchAnswer, ItemOutcome, RequestPayment};
-use ops_proto::{Digest, PaymentPair, Signed, Time};
+use ops_proto::{Digest, PaymentPair, Time};
 
-use super::{Incoming, Outgoing, PaymentKey, is_due};
+use super::find::EitherPayment;
+use super::{Incoming, KEY_FIRST, KEY_LAST, Outgoing, PaymentKey};
 use crate::book::Book;
+use crate::book::place::{PaymentRef, Place, Sum};
 
 impl Book {
-    /// Returns every payment by this device, by payee and request.
-    pub fn outgoing(&self) -> impl Iterator<Item = (&PaymentKey, &Outgoing)> {
-        self.outgoing.iter()
-    }
-
-    /// Returns one payment by this device.
+    /// Returns the payments that were approved and that the TA has neither signed nor refused.
     #[must_use]
-    pub fn outgoing_of(&self, key: &PaymentKey) -> Option<&Outgoing> {
-        self.outgoing.get(key)
-    }
-
-    /// Returns one payment by this device, by the hash of P.
-    #[must_use]
-    pub fn outgoing_by_hash(&self, payment: &Digest) -> Option<&Outgoing> {
-        self.outgoing.get(self.outgoing_by_hash.get(payment)?)
-    }
-
-    /// Tells whether this payee asked for something else under the same number before.
-    ///
-    /// A number stands for one request, for ever; ask before a request is approved or paid.
-    #[must_use]
-    pub fn knows_otherwise(&self, request: &Signed<RequestPayment>) -> bool {
-        self.outgoing_of(&PaymentKey::of(request.body()))
-            .is_some_and(|held| held.request != *request)
-    }
-
-    /// Returns every payment to this device, by the hash of P.
-    pub fn incoming(&self) -> impl Iterator<Item = (&Digest, &Incoming)> {
-        self.incoming.iter()
-    }
-
-    /// Returns one payment to this device, by the hash of P.
-    #[must_use]
-    pub fn incoming_by_hash(&self, payment: &Digest) -> Option<&Incoming> {
-        self.incoming.get(payment)
+    pub fn approved(&self) -> Vec<PaymentKey> {
+        self.sent_at(Place::Approved(KEY_FIRST)..=Place::Approved(KEY_LAST))
     }
 
     /// Returns the payments by this device that are to be sent again when their payee is met.
-    pub fn to_resume(&self) -> impl Iterator<Item = &Outgoing> {
-        self.outgoing
-            .values()
-            .filter(|payment| payment.is_to_resume())
+    pub fn to_resume(&self) -> impl Iterator<Item = Arc<Outgoing>> {
+        let keys = self.sent_at(Place::ToResume(KEY_FIRST)..=Place::ToResume(KEY_LAST));
+
+        keys.into_iter().filter_map(|key| self.shelf.sent(&key))
+    }
+
+    /// Returns the payments to this device that are neither credited nor refused here.
+    pub fn to_credit(&self) -> impl Iterator<Item = (Digest, Arc<Incoming>)> {
+        let range = Place::ToCredit(HASH_FIRST)..=Place::ToCredit(HASH_LAST);
+
+        self.received_at(range, usize::MAX)
     }
 
     /// Returns pairs to report, sent and received, at most one batch: first those that the server has not
@@ -57,27 +37,20 @@ impl Book {
     #[must_use]
     pub fn reports_due(&self) -> Vec<PaymentPair> {
         let life = self.life();
-        let both = || {
-            let outgoing = self.outgoing.values().filter_map(|payment| {
-                let pair = payment.pair.as_ref()?;
-                Some((pair, payment.report, payment.reported_in))
-            });
-            let incoming = self
-                .incoming
-                .values()
-                .map(|payment| (&payment.pair, payment.report, payment.reported_in));
-            outgoing.chain(incoming)
-        };
-        let is_seen =
-            |report: Option<ItemOutcome>, reported_in| report.is_some() && reported_in >= life;
-        let unseen = both().filter(|(_, report, reported_in)| !is_seen(*report, *reported_in));
-        let waiting = both()
-            .filter(|(_, report, reported_in)| is_seen(*report, *reported_in) && is_due(*report));
+        let unseen = Place::Reported(None, PaymentRef::FIRST)
+            ..=Place::Reported(before(life), PaymentRef::LAST);
+        let waiting = Place::Waiting(Some(life), PaymentRef::FIRST)
+            ..=Place::Waiting(Some(u32::MAX), PaymentRef::LAST);
+        let mut places = self.shelf.first(unseen, BATCH_PAIRS_MAX);
+        let room = BATCH_PAIRS_MAX.saturating_sub(places.len());
+        places.extend(self.shelf.first(waiting, room));
 
-        unseen
-            .chain(waiting)
-            .map(|(pair, _, _)| pair.clone())
-            .take(BATCH_PAIRS_MAX)
+        places
+            .into_iter()
+            .filter_map(|place| match self.payment(place.payment()?)? {
+                EitherPayment::Sent(payment) => payment.pair.clone(),
+                EitherPayment::Received(_, payment) => Some(payment.pair.clone()),
+            })
             .collect()
     }
 
@@ -85,7 +58,7 @@ impl Book {
     #[must_use]
     pub fn is_reported(&self, payment: &Digest) -> bool {
         let life = self.life();
-        let incoming = self.incoming.get(payment);
+        let incoming = self.incoming_by_hash(payment);
         let incoming = incoming.map(|held| held.report.is_some() && held.reported_in >= life);
         let outgoing = self.outgoing_by_hash(payment);
         let outgoing = outgoing.map(|held| held.report.is_some() && held.reported_in >= life);
@@ -98,29 +71,29 @@ impl Book {
     pub fn is_claimed(&self, payment: &Digest) -> bool {
         let life = self.life();
 
-        self.incoming
-            .get(payment)
+        self.incoming_by_hash(payment)
             .is_some_and(|held| held.claim.is_some() && held.claimed_in >= life)
     }
 
-    /// Returns pairs to claim, at most one batch: those never claimed first.
+    /// Returns pairs to claim, at most one batch: those never claimed first, then those that wait, then those whose
+    /// answer an earlier life of the server gave.
     #[must_use]
     pub fn claims_due(&self) -> Vec<PaymentPair> {
-        let life = self.life();
-        let due = || {
-            self.incoming.values().filter(|payment| {
-                let lost = payment.claim.is_some() && payment.claimed_in < life;
+        let never = Place::Unclaimed(HASH_FIRST)..=Place::Unclaimed(HASH_LAST);
+        let waiting = Place::ClaimWaiting(HASH_FIRST)..=Place::ClaimWaiting(HASH_LAST);
+        let mut due: Vec<_> = self.received_at(never, BATCH_PAIRS_MAX).collect();
+        let room = BATCH_PAIRS_MAX.saturating_sub(due.len());
+        due.extend(self.received_at(waiting, room));
+        if let Some(before) = before(self.life()) {
+            let room = BATCH_PAIRS_MAX.saturating_sub(due.len());
+            let lost = Place::Claimed(0, HASH_FIRST)..=Place::Claimed(before, HASH_LAST);
+            let known: Vec<_> = due.iter().map(|(hash, _)| *hash).collect();
+            let lost = self.received_at(lost, BATCH_PAIRS_MAX);
+            due.extend(lost.filter(|(hash, _)| !known.contains(hash)).take(room));
+        }
 
-                payment.is_claim_due() || (payment.is_for_claim() && lost)
-            })
-        };
-        let first = due().filter(|payment| payment.claim.is_none());
-        let again = due().filter(|payment| payment.claim.is_some());
-
-        first
-            .chain(again)
-            .map(|payment| payment.pair.clone())
-            .take(BATCH_PAIRS_MAX)
+        due.into_iter()
+            .map(|(_, payment)| payment.pair.clone())
             .collect()
     }
 
@@ -133,9 +106,8 @@ impl Book {
             .enrolled
             .as_ref()
             .map(|enrolled| enrolled.provider.body().provider);
-        self.outgoing
-            .values()
-            .filter(|payment| payment.is_to_resume() && now.ms_since(payment.at) >= answer_ms)
+        self.to_resume()
+            .filter(|payment| now.ms_since(payment.at) >= answer_ms)
             .filter(|payment| payment.handed_in.is_none_or(|(told, _)| told < life))
             .filter_map(|payment| payment.pair.clone())
             .filter(|pair| Some(pair.payment.body().receiver.provider) == own)
@@ -143,14 +115,78 @@ impl Book {
             .collect()
     }
 
-    /// Returns the server's signed word that holds the last state of a payment: anyone can verify it
-    /// with the provider's answer key.
+    /// Counts the payments whose money left and of which nobody has confirmed where it is.
     #[must_use]
-    pub fn settlement_of(&self, payment: &Digest) -> Option<&Signed<BatchAnswer>> {
-        self.settlements.get(payment).map(|answer| &**answer)
+    pub fn unacknowledged_count(&self) -> u64 {
+        self.shelf.sum(Sum::Unacknowledged)
     }
 
-    pub(super) fn life(&self) -> u32 {
+    /// Counts the signed payments that no report has an answer for.
+    #[must_use]
+    pub fn unreported_count(&self) -> u64 {
+        self.shelf.sum(Sum::Unreported)
+    }
+
+    /// Counts the payments whose money waits at the server, as the last report said.
+    #[must_use]
+    pub fn waiting_count(&self) -> u64 {
+        self.shelf.sum(Sum::Waiting)
+    }
+
+    /// Counts the payments to claim, for the first time or again.
+    #[must_use]
+    pub fn claims_due_count(&self) -> u64 {
+        self.shelf.sum(Sum::ClaimsDue)
+    }
+
+    /// Counts the payments to claim that never were claimed.
+    #[must_use]
+    pub fn unclaimed_count(&self) -> u64 {
+        self.shelf.sum(Sum::Unclaimed)
+    }
+
+    pub(in crate::book) fn life(&self) -> u32 {
         self.lives.seen().unwrap_or(0)
     }
+
+    pub(super) fn sent_key(&self, hash: &Digest) -> Option<PaymentKey> {
+        let range = Place::SentHash(*hash, KEY_FIRST)..=Place::SentHash(*hash, KEY_LAST);
+
+        self.sent_at(range).first().copied()
+    }
+
+    fn sent_at(&self, range: RangeInclusive<Place>) -> Vec<PaymentKey> {
+        let places = self.shelf.first(range, usize::MAX);
+
+        places
+            .into_iter()
+            .filter_map(|place| match place.payment()? {
+                PaymentRef::Sent(key) => Some(key),
+                PaymentRef::Received(_) => None,
+            })
+            .collect()
+    }
+
+    fn received_at(
+        &self,
+        range: RangeInclusive<Place>,
+        limit: usize,
+    ) -> impl Iterator<Item = (Digest, Arc<Incoming>)> {
+        let places = self.shelf.first(range, limit);
+
+        places
+            .into_iter()
+            .filter_map(|place| match place.payment()? {
+                PaymentRef::Received(hash) => Some((hash, self.shelf.received(&hash)?)),
+                PaymentRef::Sent(_) => None,
+            })
+    }
+}
+
+const HASH_FIRST: Digest = Digest([0; 32]);
+const HASH_LAST: Digest = Digest([u8::MAX; 32]);
+
+/// The life before this one; `None` before the first.
+const fn before(life: u32) -> Option<u32> {
+    life.checked_sub(1)
 }

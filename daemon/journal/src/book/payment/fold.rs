@@ -15,30 +15,30 @@ use crate::fact::PayIntent;
 impl Book {
     pub(in crate::book) fn fold_pay_intent(&mut self, intent: &PayIntent, at: Time) -> Option<()> {
         let key = PaymentKey::of(intent.request.body());
-        if let Some(held) = self.outgoing.get_mut(&key) {
-            // approved again after the TA refused, or again before it answered: the same request only
-            if held.request != intent.request {
-                return None;
-            }
-            if held.pair.is_none() {
-                held.abandoned = None;
-                held.approved_by = intent.approved_by;
-                held.memo = intent.memo.as_str().to_owned();
-                held.found = Some(intent.found.clone());
-                held.at = at;
-            }
-            return Some(());
-        }
-        self.remember_provider(&intent.payee_provider);
-        let _none = self.outgoing.insert(
-            key,
-            Outgoing {
+        let Some(held) = self.shelf.sent(&key) else {
+            self.remember_provider(&intent.payee_provider);
+            let payment = Outgoing {
                 memo: intent.memo.as_str().to_owned(),
                 approved_by: intent.approved_by,
                 found: Some(intent.found.clone()),
                 ..Outgoing::unsigned(&intent.request, &intent.payee_provider, at)
-            },
-        );
+            };
+            self.shelf.put_sent(key, payment);
+            return Some(());
+        };
+        // approved again after the TA refused, or again before it answered: the same request only
+        if held.request != intent.request {
+            return None;
+        }
+        if held.pair.is_none() {
+            let mut payment = Arc::unwrap_or_clone(held);
+            payment.abandoned = None;
+            payment.approved_by = intent.approved_by;
+            intent.memo.as_str().clone_into(&mut payment.memo);
+            payment.found = Some(intent.found.clone());
+            payment.at = at;
+            self.shelf.put_sent(key, payment);
+        }
 
         Some(())
     }
@@ -48,11 +48,12 @@ impl Book {
         key: PaymentKey,
         refused: Option<TaRefused>,
     ) -> Option<()> {
-        let payment = self.outgoing.get_mut(&key)?;
+        let mut payment = Arc::unwrap_or_clone(self.shelf.sent(&key)?);
         if payment.pair.is_some() {
             return None;
         }
         payment.abandoned = Some(refused);
+        self.shelf.put_sent(key, payment);
 
         Some(())
     }
@@ -65,10 +66,10 @@ impl Book {
     ) -> Option<()> {
         self.remember_provider(payee_provider);
         let key = PaymentKey::of(pair.request.body());
-        let payment = self
-            .outgoing
-            .entry(key)
-            .or_insert_with(|| Outgoing::unsigned(&pair.request, payee_provider, at));
+        let mut payment = self.shelf.sent(&key).map_or_else(
+            || Outgoing::unsigned(&pair.request, payee_provider, at),
+            Arc::unwrap_or_clone,
+        );
         if let Some(held) = &payment.pair {
             return (held == pair).then_some(());
         }
@@ -80,7 +81,7 @@ impl Book {
             payment.found = None;
         }
         payment.pair = Some(pair.clone());
-        let _none = self.outgoing_by_hash.insert(pair.hash(), key);
+        self.shelf.put_sent(key, payment);
         self.status.stated(Statement::Payment(pair.clone()));
 
         Some(())
@@ -91,18 +92,15 @@ impl Book {
         receipt: &Signed<ReceivedPayment>,
         at: Time,
     ) -> Option<()> {
-        let payment = self.outgoing_mut(receipt.body().payment)?;
-        if payment.receipt.is_none() {
-            payment.receipt = Some((receipt.clone(), at));
-        }
-
-        Some(())
+        self.change_sent(receipt.body().payment, |payment| {
+            if payment.receipt.is_none() {
+                payment.receipt = Some((receipt.clone(), at));
+            }
+        })
     }
 
     pub(in crate::book) fn fold_held(&mut self, payment: Digest) -> Option<()> {
-        self.outgoing_mut(payment)?.held = true;
-
-        Some(())
+        self.change_sent(payment, |payment| payment.held = true)
     }
 
     pub(in crate::book) fn fold_payment_received(
@@ -115,30 +113,34 @@ impl Book {
         let hash = pair.hash();
         let body = pair.payment.body();
         let (payee, request_id) = (body.receiver.key, body.request_id);
-        let _held = self.incoming.entry(hash).or_insert_with(|| Incoming {
-            pair: pair.clone(),
-            sender_provider: sender_provider.clone(),
-            at,
-            receipt: None,
-            collect_refused: None,
-            report: None,
-            reported_in: 0,
-            claim: None,
-            claimed_in: 0,
-        });
+        if self.shelf.received(&hash).is_none() {
+            let payment = Incoming {
+                pair: pair.clone(),
+                sender_provider: sender_provider.clone(),
+                at,
+                receipt: None,
+                collect_refused: None,
+                report: None,
+                reported_in: 0,
+                claim: None,
+                claimed_in: 0,
+            };
+            self.shelf.put_received(hash, payment);
+        }
         self.request_paid(&payee, request_id, hash);
     }
 
     pub(in crate::book) fn fold_collected(
         &mut self,
-        payment: Digest,
+        hash: Digest,
         receipt: &Signed<ReceivedPayment>,
     ) -> Option<()> {
-        let incoming = self.incoming.get_mut(&payment)?;
-        if let Some(held) = &incoming.receipt {
+        let mut payment = Arc::unwrap_or_clone(self.shelf.received(&hash)?);
+        if let Some(held) = &payment.receipt {
             return (held == receipt).then_some(());
         }
-        incoming.receipt = Some(receipt.clone());
+        payment.receipt = Some(receipt.clone());
+        self.shelf.put_received(hash, payment);
 
         Some(())
     }
@@ -148,9 +150,7 @@ impl Book {
         payment: Digest,
         refused: TaRefused,
     ) -> Option<()> {
-        self.incoming.get_mut(&payment)?.collect_refused = Some(refused);
-
-        Some(())
+        self.change_received(payment, |payment| payment.collect_refused = Some(refused))
     }
 
     /// A device may be both ends of a payment (client and TA of one owner): the answer is both's.
@@ -160,19 +160,16 @@ impl Book {
         outcome: ItemOutcome,
     ) -> Option<()> {
         let life = self.life();
-        let mut known = None;
-        if let Some(incoming) = self.incoming.get_mut(&payment) {
-            incoming.report = Some(outcome);
-            incoming.reported_in = life;
-            known = Some(());
-        }
-        if let Some(outgoing) = self.outgoing_mut(payment) {
-            outgoing.report = Some(outcome);
-            outgoing.reported_in = life;
-            known = Some(());
-        }
+        let came = self.change_received(payment, |payment| {
+            payment.report = Some(outcome);
+            payment.reported_in = life;
+        });
+        let left = self.change_sent(payment, |payment| {
+            payment.report = Some(outcome);
+            payment.reported_in = life;
+        });
 
-        known
+        came.or(left)
     }
 
     pub(in crate::book) fn fold_claimed(
@@ -181,11 +178,10 @@ impl Book {
         outcome: ItemOutcome,
     ) -> Option<()> {
         let life = self.life();
-        let incoming = self.incoming.get_mut(&payment)?;
-        incoming.claim = Some(outcome);
-        incoming.claimed_in = life;
-
-        Some(())
+        self.change_received(payment, |payment| {
+            payment.claim = Some(outcome);
+            payment.claimed_in = life;
+        })
     }
 
     pub(in crate::book) fn fold_handed_in(
@@ -194,22 +190,31 @@ impl Book {
         outcome: ItemOutcome,
     ) -> Option<()> {
         let life = self.life();
-        self.outgoing_mut(payment)?.handed_in = Some((life, outcome));
-
-        Some(())
+        self.change_sent(payment, |payment| payment.handed_in = Some((life, outcome)))
     }
 
     pub(in crate::book) fn fold_settled(&mut self, answer: &Signed<BatchAnswer>) {
         self.stamped(answer.body().stamp);
         let shared = Arc::new(answer.clone());
         for (payment, _) in answer.body().items.iter() {
-            let _before = self.settlements.insert(*payment, Arc::clone(&shared));
+            self.shelf.put_settlement(*payment, Arc::clone(&shared));
         }
     }
 
-    fn outgoing_mut(&mut self, payment: Digest) -> Option<&mut Outgoing> {
-        let key = self.outgoing_by_hash.get(&payment)?;
+    fn change_sent(&mut self, hash: Digest, change: impl FnOnce(&mut Outgoing)) -> Option<()> {
+        let key = self.sent_key(&hash)?;
+        let mut payment = Arc::unwrap_or_clone(self.shelf.sent(&key)?);
+        change(&mut payment);
+        self.shelf.put_sent(key, payment);
 
-        self.outgoing.get_mut(key)
+        Some(())
+    }
+
+    fn change_received(&mut self, hash: Digest, change: impl FnOnce(&mut Incoming)) -> Option<()> {
+        let mut payment = Arc::unwrap_or_clone(self.shelf.received(&hash)?);
+        change(&mut payment);
+        self.shelf.put_received(hash, payment);
+
+        Some(())
     }
 }
