@@ -2,11 +2,14 @@
 
 use ops_proto::Time;
 use ops_proto::contract::Mark;
+use serde::{Deserialize, Serialize};
 
 use super::fact::Fact;
 
 /// The number of a fact in the journal, counted from 1.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
 pub struct Seq(pub u64);
 
 /// A fact on disk.

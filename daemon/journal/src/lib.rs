@@ -16,6 +16,7 @@
 pub mod book;
 pub mod entry;
 pub mod fact;
+mod facts;
 mod operation;
 pub mod recovery;
 mod reserve;
@@ -23,7 +24,7 @@ mod store;
 mod writer;
 
 use std::path::Path;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, RwLock};
 
 use ops_proto::contract::Mark;
 use tokio::sync::{broadcast, mpsc};
@@ -61,7 +62,7 @@ impl Journal {
     ///
     /// # Errors
     ///
-    /// [`JournalError::Open`] when the file cannot be used, [`JournalError::Damaged`] when a fact in it
+    /// [`JournalError::Open`] when the file cannot be used, [`JournalError::Damaged`] when a fact that is read
     /// does not decode.
     pub fn open(state_dir: &Path) -> Result<Self, JournalError> {
         Self::open_until(state_dir, PowerCut::Never)
@@ -75,13 +76,11 @@ impl Journal {
     ///
     /// As [`Self::open`].
     pub fn open_until(state_dir: &Path, cut: PowerCut) -> Result<Self, JournalError> {
-        let (store, facts) = Store::open(state_dir)?;
-        let mut book = Book::default();
-        for recorded in &facts {
-            book.apply(recorded);
-        }
+        let store = Store::open(state_dir)?;
+        let reader = store::reader(state_dir)?;
         let shared = Arc::new(SharedBook {
-            book: RwLock::new(book),
+            book: RwLock::new(Arc::new(store.book_for(&reader))),
+            reader,
             recorded: broadcast::Sender::new(SUBSCRIBER_FACTS_MAX),
         });
         let (appends, queue) = mpsc::channel(APPENDS_QUEUED_MAX);
@@ -133,15 +132,9 @@ impl Journal {
         self.appends.closed().await;
     }
 
-    /// Reads the book. Keep `read` short: the writer waits for it.
+    /// Reads the book. What grows with the years is read from the disk: keep `read` short, or off the runtime's threads.
     pub fn view<T>(&self, read: impl FnOnce(&Book) -> T) -> T {
-        let book = self
-            .shared
-            .book
-            .read()
-            .unwrap_or_else(PoisonError::into_inner);
-
-        read(&book)
+        read(&self.shared.book())
     }
 
     /// Returns every fact from now on, as it reaches the disk; who lags behind
@@ -190,6 +183,8 @@ pub enum JournalError {
     Closed,
 }
 
+#[cfg(test)]
+mod agree;
 #[cfg(test)]
 mod full_disk;
 #[cfg(test)]

@@ -1,85 +1,76 @@
-//! The journal's file: SQLite in WAL mode, synced at every commit.
+//! The journal's file: SQLite in WAL mode, synced at every commit. Facts, and the book that follows from them: what grows with
+//! the years in tables of its own, the rest as one value that is written now and then and folded on from there.
 
-use std::fs::OpenOptions;
+use std::fs::{File, OpenOptions};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
-use std::time::Duration;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use ops_proto::contract::Mark;
 use ops_proto::signed::{decode_canonical, encode};
 use ops_proto::{Digest, Time};
-use rusqlite::{Connection, ErrorCode, Row, params};
+use rusqlite::{Connection, ErrorCode, OptionalExtension as _, params};
+use rustix::fs::FlockOperation;
 
+use super::book::{self, Book, DiskShelf};
 use super::entry::{Recorded, Seq};
 use super::fact::Fact;
 use super::reserve::Reserve;
-use super::{JOURNAL_FILE, JournalError};
+use super::{JOURNAL_FILE, JournalError, facts};
 
-/// The version of the tables, in SQLite's `user_version`.
-const VERSION: i64 = 1;
+/// The version of the tables, in SQLite's `user_version`. In version 1 there were facts alone; a file says so until all of
+/// them are folded.
+const VERSION: i64 = 2;
+const VERSION_FACTS_ALONE: i64 = 1;
 
-const TABLES: &str = "
-    CREATE TABLE fact (
-        seq       INTEGER PRIMARY KEY,
-        kind      INTEGER NOT NULL,
-        at_ms     INTEGER NOT NULL,
-        mark_o    INTEGER,
-        mark_hash BLOB,
-        bytes     BLOB NOT NULL
+/// One row: the book without what is on the shelf, as it was at a fact.
+const SNAPSHOT: &str = "
+    CREATE TABLE IF NOT EXISTS snapshot (
+        id     INTEGER PRIMARY KEY CHECK (id = 1),
+        fact   INTEGER NOT NULL,
+        bytes  BLOB NOT NULL,
+        digest BLOB NOT NULL
     ) STRICT;
-    CREATE TRIGGER fact_is_never_changed BEFORE UPDATE ON fact
-        BEGIN SELECT RAISE(ABORT, 'facts are only ever added'); END;
-    CREATE TRIGGER fact_is_never_removed BEFORE DELETE ON fact
-        BEGIN SELECT RAISE(ABORT, 'facts are only ever added'); END;
 ";
 
-const SELECT: &str = "SELECT seq, kind, at_ms, mark_o, mark_hash, bytes FROM fact ORDER BY seq";
+/// Facts that are folded anew at a start, at most: so often the book is written.
+const SNAPSHOT_FACTS: u64 = if cfg!(test) { 5 } else { 256 };
 
-const INSERT: &str =
-    "INSERT INTO fact (seq, kind, at_ms, mark_o, mark_hash, bytes) VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
+/// The file whose lock says that a journal is in use.
+const LOCK_FILE: &str = "journal.lock";
 
 /// How long a daemon that starts waits for one that is ending.
 const LOCK_WAIT: Duration = Duration::from_secs(5);
+const LOCK_RETRY: Duration = Duration::from_millis(50);
 
 /// The open file.
 #[derive(Debug)]
 pub(super) struct Store {
-    connection: Connection,
-    next: u64,
+    connection: Arc<Mutex<Connection>>,
+    /// As of the newest fact.
+    book: Book,
+    shelf: DiskShelf,
+    snapshot_at: Seq,
     reserve: Reserve,
+    _lock: File,
 }
 
 impl Store {
-    /// Opens the file and returns it with all its facts, oldest first.
-    pub(super) fn open(state_dir: &Path) -> Result<(Self, Vec<Recorded>), JournalError> {
+    /// Opens the file, and folds what is not folded yet.
+    pub(super) fn open(state_dir: &Path) -> Result<Self, JournalError> {
         Self::open_within(state_dir, LOCK_WAIT)
     }
 
     /// As [`Self::open`], for a test that knows that the file is in use.
     #[cfg(test)]
-    pub(super) fn open_without_waiting(
-        state_dir: &Path,
-    ) -> Result<(Self, Vec<Recorded>), JournalError> {
+    pub(super) fn open_without_waiting(state_dir: &Path) -> Result<Self, JournalError> {
         Self::open_within(state_dir, Duration::ZERO)
     }
 
-    fn open_within(
-        state_dir: &Path,
-        lock_wait: Duration,
-    ) -> Result<(Self, Vec<Recorded>), JournalError> {
-        let path = state_dir.join(JOURNAL_FILE);
-        let _made = OpenOptions::new()
-            .write(true)
-            .create(true)
-            .truncate(false)
-            // it holds secrets of requests; SQLite gives its other files the same mode
-            .mode(0o600)
-            .open(&path)
-            .map_err(|error| JournalError::Open(error.to_string()))?;
-        let connection = Connection::open(path).map_err(|error| open_error(&error))?;
-        connection
-            .busy_timeout(lock_wait)
-            .map_err(|error| open_error(&error))?;
+    fn open_within(state_dir: &Path, lock_wait: Duration) -> Result<Self, JournalError> {
+        let lock = lock(state_dir, lock_wait)?;
+        let connection = connect(state_dir)?;
         prepare(&connection)?;
         #[cfg(blepay_world)]
         {
@@ -87,19 +78,24 @@ impl Store {
             let hooked = connection.commit_hook(Some(move || refusals.refuse()));
             hooked.map_err(|error| open_error(&error))?;
         }
-        let facts = read_all(&connection)?;
-        let next = facts
-            .last()
-            .map_or(0, |last| last.seq.0)
-            .checked_add(1)
-            .ok_or(JournalError::Damaged(i64::MAX))?;
-        let store = Self {
+        let connection = Arc::new(Mutex::new(connection));
+        let shelf = DiskShelf::new(Arc::clone(&connection));
+        let mut store = Self {
             connection,
-            next,
+            book: Book::default(),
+            shelf,
+            snapshot_at: Seq(0),
             reserve: Reserve::open(state_dir),
+            _lock: lock,
         };
+        store.load()?;
 
-        Ok((store, facts))
+        Ok(store)
+    }
+
+    /// Returns the book as of the newest fact, for readers: they have a connection of their own.
+    pub(super) fn book_for(&self, shelf: &DiskShelf) -> Book {
+        self.book.clone().on(shelf.clone())
     }
 
     /// Appends in one transaction; on disk when this returns.
@@ -122,47 +118,249 @@ impl Store {
         }
     }
 
+    #[cfg(test)]
+    pub(super) fn book_newest(&self) -> Seq {
+        self.book.newest()
+    }
+
+    /// Runs a pragma that answers with a number.
+    #[cfg(test)]
+    pub(super) fn pragma(&self, pragma: &str) -> i64 {
+        let sql = format!("PRAGMA {pragma}");
+        let answer = self.connection().query_row(&sql, [], |row| row.get(0));
+
+        answer.expect("a number")
+    }
+
+    /// Writes what has not reached the file itself yet: at the end.
+    pub(super) fn close(self) {
+        let connection = self.connection();
+        if let Err(error) = connection.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)") {
+            tracing::debug!(%error, "The journal's log stays beside it");
+        }
+    }
+
     fn commit(
         &mut self,
         entries: &[&(Fact, Option<Mark>)],
         at: Time,
     ) -> Result<Vec<Recorded>, JournalError> {
-        let mut seq = self.next;
         let mut recorded = Vec::with_capacity(entries.len());
-        let transaction = self
-            .connection
-            .transaction()
-            .map_err(|error| write_error(&error))?;
-        {
-            let mut insert = transaction
-                .prepare_cached(INSERT)
-                .map_err(|error| write_error(&error))?;
-            for (fact, mark) in entries {
-                insert
-                    .execute(params![
-                        to_i64(seq)?,
-                        fact.kind(),
-                        to_i64(at.as_ms())?,
-                        mark.map(|mark| to_i64(mark.o)).transpose()?,
-                        mark.map(|mark| mark.hash.0),
-                        encode(fact),
-                    ])
-                    .map_err(|error| write_error(&error))?;
-                recorded.push(Recorded {
-                    seq: Seq(seq),
-                    at,
-                    mark: *mark,
-                    fact: fact.clone(),
-                });
-                seq = seq.checked_add(1).ok_or(JournalError::Full)?;
-            }
+        let mut seq = self.book.newest();
+        for (fact, mark) in entries {
+            seq = Seq(seq.0.checked_add(1).ok_or(JournalError::Full)?);
+            recorded.push(Recorded {
+                seq,
+                at,
+                mark: *mark,
+                fact: fact.clone(),
+            });
         }
-        transaction.commit().map_err(|error| write_error(&error))?;
-        self.next = seq;
+        let is_due = seq.0.saturating_sub(self.snapshot_at.0) >= SNAPSHOT_FACTS;
+        let book = self.transaction(|store| {
+            for recorded in &recorded {
+                facts::insert(&store.connection(), recorded)?;
+            }
+            let book = store.folded(&recorded)?;
+            if is_due {
+                store.write_snapshot(&book)?;
+            }
+
+            Ok(book)
+        })?;
+        self.book = book;
+        if is_due {
+            self.snapshot_at = seq;
+        }
 
         Ok(recorded)
     }
+
+    /// Does work in one transaction: all of it is on disk when this returns, or nothing.
+    fn transaction<T>(
+        &self,
+        work: impl FnOnce(&Self) -> Result<T, JournalError>,
+    ) -> Result<T, JournalError> {
+        let run = |sql: &str| {
+            let done = self.connection().execute_batch(sql);
+            done.map_err(|error| write_error(&error))
+        };
+        run("BEGIN IMMEDIATE")?;
+        let outcome = work(self).and_then(|done| run("COMMIT").map(|()| done));
+        if outcome.is_err() {
+            // a commit that was refused has rolled back by itself
+            let _nothing_to_do = run("ROLLBACK");
+        }
+
+        outcome
+    }
+
+    /// Folds facts that are in the file.
+    fn folded(&self, recorded: &[Recorded]) -> Result<Book, JournalError> {
+        let mut book = self.book.clone();
+        for recorded in recorded {
+            book.apply(recorded);
+        }
+
+        match self.shelf.take_failure() {
+            None => Ok(book),
+            Some(failure) => Err(failure),
+        }
+    }
+
+    fn write_snapshot(&self, book: &Book) -> Result<(), JournalError> {
+        let bytes = encode(book);
+        let digest = Digest::of(&[&bytes]).0;
+        let put = "INSERT INTO snapshot (id, fact, bytes, digest) VALUES (1, ?1, ?2, ?3)
+            ON CONFLICT DO UPDATE SET
+                fact = excluded.fact, bytes = excluded.bytes, digest = excluded.digest";
+        let values = params![to_i64(book.newest().0)?, bytes, digest];
+        let written = self.connection().execute(put, values);
+
+        written.map(drop).map_err(|error| write_error(&error))
+    }
+
+    /// Takes the book as it was written last, and folds on.
+    fn load(&mut self) -> Result<(), JournalError> {
+        let version = version(&self.connection())?;
+        let newest = facts::newest(&self.connection())?;
+        self.book = self.read_snapshot()?.unwrap_or_default();
+        self.snapshot_at = self.book.newest();
+        if version == VERSION_FACTS_ALONE {
+            self.book = self.book.clone().on(self.shelf.clone());
+            self.fold_all(newest)?;
+        } else {
+            self.fold_on(newest)?;
+        }
+        if let Some(failure) = self.shelf.take_failure() {
+            return Err(failure);
+        }
+
+        Ok(())
+    }
+
+    /// The shelf has taken all facts: the rest of the book follows.
+    fn fold_on(&mut self, newest: Seq) -> Result<(), JournalError> {
+        let mut book = self.book.clone().on(self.shelf.frozen());
+        while book.newest() < newest {
+            let page = facts::page(&self.connection(), book.newest())?;
+            if page.is_empty() {
+                break;
+            }
+            for recorded in &page {
+                book.apply(recorded);
+            }
+        }
+        self.book = book.on(self.shelf.clone());
+        self.book.know_contradictions(self.shelf.contradictions());
+
+        Ok(())
+    }
+
+    /// A journal of a time when there were facts alone: it is folded once, page by page.
+    fn fold_all(&mut self, newest: Seq) -> Result<(), JournalError> {
+        let mut told = Instant::now();
+        while self.book.newest() < newest {
+            let page = facts::page(&self.connection(), self.book.newest())?;
+            if page.is_empty() {
+                break;
+            }
+            let book = self.transaction(|store| {
+                let book = store.folded(&page)?;
+                store.write_snapshot(&book)?;
+
+                Ok(book)
+            })?;
+            self.book = book;
+            self.snapshot_at = self.book.newest();
+            if told.elapsed() > Duration::from_secs(1) {
+                told = Instant::now();
+                let (done, of) = (self.book.newest().0, newest.0);
+                tracing::info!(done, of, "Reading the journal, once, to make its index");
+            }
+        }
+        let set = format!("PRAGMA user_version = {VERSION}");
+        let done = self.connection().execute_batch(&set);
+
+        done.map_err(|error| open_error(&error))
+    }
+
+    /// Returns the book that was written last; none when there is none that can be trusted, and then all facts are folded.
+    fn read_snapshot(&self) -> Result<Option<Book>, JournalError> {
+        let select = "SELECT bytes, digest FROM snapshot WHERE id = 1";
+        let found: Option<(Vec<u8>, Vec<u8>)> = self
+            .connection()
+            .query_row(select, [], |row| Ok((row.get(0)?, row.get(1)?)))
+            .optional()
+            .map_err(|error| open_error(&error))?;
+        let Some((bytes, digest)) = found else {
+            return Ok(None);
+        };
+        let book = decode_canonical(&bytes).ok();
+
+        Ok(book.filter(|_: &Book| Digest::of(&[&bytes]).0.as_slice() == digest))
+    }
+
+    fn connection(&self) -> MutexGuard<'_, Connection> {
+        self.connection
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
 }
+
+/// Opens a shelf that only reads, with a connection of its own: it does not wait for what is being written.
+pub(super) fn reader(state_dir: &Path) -> Result<DiskShelf, JournalError> {
+    let connection = connect(state_dir)?;
+    connection
+        .execute_batch("PRAGMA query_only = ON;")
+        .map_err(|error| open_error(&error))?;
+
+    Ok(DiskShelf::new(Arc::new(Mutex::new(connection))))
+}
+
+/// One process alone: a second daemon on the same state must fail, not share.
+fn lock(state_dir: &Path, wait: Duration) -> Result<File, JournalError> {
+    let file = OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600)
+        .open(state_dir.join(LOCK_FILE))
+        .map_err(|error| JournalError::Open(error.to_string()))?;
+    let begun = Instant::now();
+    loop {
+        match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => return Ok(file),
+            Err(_) if begun.elapsed() < wait => std::thread::sleep(LOCK_RETRY),
+            Err(_) => return Err(JournalError::Open("another program uses it".to_owned())),
+        }
+    }
+}
+
+fn connect(state_dir: &Path) -> Result<Connection, JournalError> {
+    let path = state_dir.join(JOURNAL_FILE);
+    let _made = OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(false)
+        // it holds secrets of requests; SQLite gives its other files the same mode
+        .mode(0o600)
+        .open(&path)
+        .map_err(|error| JournalError::Open(error.to_string()))?;
+    let connection = Connection::open(path).map_err(|error| open_error(&error))?;
+    connection
+        .busy_timeout(LOCK_WAIT)
+        .map_err(|error| open_error(&error))?;
+    connection.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
+    connection
+        .execute_batch("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA cell_size_check = ON; PRAGMA trusted_schema = OFF;")
+        .map_err(|error| open_error(&error))?;
+
+    Ok(connection)
+}
+
+/// Statements that are kept prepared: all there are.
+const STATEMENTS_MAX: usize = 64;
 
 fn prepare(connection: &Connection) -> Result<(), JournalError> {
     let run = |sql: &str| {
@@ -170,72 +368,33 @@ fn prepare(connection: &Connection) -> Result<(), JournalError> {
             .execute_batch(sql)
             .map_err(|error| open_error(&error))
     };
-    // one process alone: a second daemon on the same state must fail, not share
-    run("PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;")?;
-    run("PRAGMA cell_size_check = ON; PRAGMA trusted_schema = OFF;")?;
-    let version: i64 = connection
-        .query_row("PRAGMA user_version", [], |row| row.get(0))
-        .map_err(|error| open_error(&error))?;
-    match version {
+    let index = format!("{} {SNAPSHOT}", book::TABLES);
+    match version(connection)? {
         0 => run(&format!(
-            "BEGIN IMMEDIATE; {TABLES} PRAGMA user_version = {VERSION}; COMMIT;"
+            "BEGIN IMMEDIATE; {} {index} PRAGMA user_version = {VERSION}; COMMIT;",
+            facts::TABLE
         )),
+        VERSION_FACTS_ALONE => run(&format!("BEGIN IMMEDIATE; {index} COMMIT;")),
         VERSION => run("BEGIN IMMEDIATE; COMMIT;"),
         newer => Err(JournalError::NewerVersion(newer)),
     }
 }
 
-fn read_all(connection: &Connection) -> Result<Vec<Recorded>, JournalError> {
-    let mut select = connection
-        .prepare(SELECT)
-        .map_err(|error| open_error(&error))?;
-    let mut rows = select.query([]).map_err(|error| open_error(&error))?;
-    let mut facts = Vec::new();
-    while let Some(row) = rows.next().map_err(|error| open_error(&error))? {
-        let seq: i64 = row.get(0).map_err(|error| open_error(&error))?;
-        let recorded = read_row(seq, row).ok_or(JournalError::Damaged(seq))?;
-        facts.push(recorded);
-    }
-
-    Ok(facts)
+fn version(connection: &Connection) -> Result<i64, JournalError> {
+    connection
+        .query_row("PRAGMA user_version", [], |row| row.get(0))
+        .map_err(|error| open_error(&error))
 }
 
-fn read_row(seq: i64, row: &Row<'_>) -> Option<Recorded> {
-    let kind: u8 = row.get(1).ok()?;
-    let at_ms: i64 = row.get(2).ok()?;
-    let mark_o: Option<i64> = row.get(3).ok()?;
-    let mark_hash: Option<[u8; 32]> = row.get(4).ok()?;
-    let bytes: Vec<u8> = row.get(5).ok()?;
-    let fact: Fact = decode_canonical(&bytes).ok()?;
-    if fact.kind() != kind {
-        return None;
-    }
-    let mark = match (mark_o, mark_hash) {
-        (Some(o), Some(hash)) => Some(Mark {
-            o: u64::try_from(o).ok()?,
-            hash: Digest(hash),
-        }),
-        (None, None) => None,
-        (Some(_), None) | (None, Some(_)) => return None,
-    };
-
-    Some(Recorded {
-        seq: Seq(u64::try_from(seq).ok()?),
-        at: Time::from_ms(u64::try_from(at_ms).ok()?),
-        mark,
-        fact,
-    })
-}
-
-fn to_i64(number: u64) -> Result<i64, JournalError> {
+pub(super) fn to_i64(number: u64) -> Result<i64, JournalError> {
     i64::try_from(number).map_err(|_| JournalError::Failed("a number beyond 2^63".to_owned()))
 }
 
-fn open_error(error: &rusqlite::Error) -> JournalError {
+pub(super) fn open_error(error: &rusqlite::Error) -> JournalError {
     JournalError::Open(error.to_string())
 }
 
-fn write_error(error: &rusqlite::Error) -> JournalError {
+pub(super) fn write_error(error: &rusqlite::Error) -> JournalError {
     match error.sqlite_error_code() {
         Some(ErrorCode::DiskFull) => JournalError::Full,
         Some(_) | None => JournalError::Failed(error.to_string()),

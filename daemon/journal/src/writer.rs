@@ -7,7 +7,7 @@ use ops_proto::contract::Mark;
 use runtime::clock;
 use tokio::sync::{broadcast, mpsc, oneshot};
 
-use super::book::Book;
+use super::book::{Book, DiskShelf};
 use super::entry::{Recorded, Seq};
 use super::fact::Fact;
 use super::store::Store;
@@ -23,8 +23,18 @@ pub(super) struct Append {
 /// What readers of the journal see.
 #[derive(Debug)]
 pub(super) struct SharedBook {
-    pub(super) book: RwLock<Book>,
+    pub(super) book: RwLock<Arc<Book>>,
+    /// What readers of the book read from.
+    pub(super) reader: DiskShelf,
     pub(super) recorded: broadcast::Sender<Arc<Recorded>>,
+}
+
+impl SharedBook {
+    pub(super) fn book(&self) -> Arc<Book> {
+        let book = self.book.read().unwrap_or_else(PoisonError::into_inner);
+
+        Arc::clone(&book)
+    }
 }
 
 impl Append {
@@ -72,19 +82,20 @@ async fn run(
             return;
         }
         match written {
-            Ok(recorded) => publish(&shared, appends, recorded),
+            Ok(recorded) => publish(&store, &shared, appends, recorded),
             // one of them may be what does not fit: each gets a commit and an outcome of its own
             Err(_) => appends
                 .into_iter()
                 .for_each(|append| write_alone(&mut store, append, &shared)),
         }
     }
+    store.close();
 }
 
 fn write_alone(store: &mut Store, append: Append, shared: &SharedBook) {
     let appends = vec![append];
     match write(store, &appends, shared) {
-        Ok(recorded) => publish(shared, appends, recorded),
+        Ok(recorded) => publish(store, shared, appends, recorded),
         Err(error) => {
             for append in appends {
                 let _nobody_waits = append.done.send(Err(error.clone()));
@@ -103,6 +114,10 @@ fn write(
         .flat_map(|append| append.entries.iter())
         .collect();
     check_intents(&entries, shared)?;
+    // what was decided with it may be wrong
+    if let Some(failure) = shared.reader.take_failure() {
+        return Err(failure);
+    }
 
     store.append(&entries, clock::now())
 }
@@ -120,7 +135,7 @@ fn check_intents(
     if intents.len() > 1 {
         return Err(JournalError::Contradiction);
     }
-    let book = shared.book.read().unwrap_or_else(PoisonError::into_inner);
+    let book = shared.book();
     if intents.iter().any(|request| book.knows_otherwise(request)) {
         return Err(JournalError::Contradiction);
     }
@@ -128,13 +143,9 @@ fn check_intents(
     Ok(())
 }
 
-fn publish(shared: &SharedBook, appends: Vec<Append>, recorded: Vec<Recorded>) {
-    {
-        let mut book = shared.book.write().unwrap_or_else(PoisonError::into_inner);
-        for recorded in &recorded {
-            book.apply(recorded);
-        }
-    }
+fn publish(store: &Store, shared: &SharedBook, appends: Vec<Append>, recorded: Vec<Recorded>) {
+    let book = Arc::new(store.book_for(&shared.reader));
+    *shared.book.write().unwrap_or_else(PoisonError::into_inner) = book;
     let mut recorded = recorded.into_iter();
     for append in appends {
         let mut last = Seq(0);

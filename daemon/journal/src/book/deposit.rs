@@ -4,10 +4,11 @@ use ops_proto::id::CommandId;
 use ops_proto::message::{DepositAnswer, DepositOpen};
 use ops_proto::statement::Statement;
 use ops_proto::{Amount, Balance, Signed, Time};
+use serde::{Deserialize, Serialize};
 
 use super::Book;
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Deposit {
     /// Names the TA's command.
     pub command: CommandId,
@@ -18,7 +19,7 @@ pub struct Deposit {
 }
 
 /// How far a deposit is.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum DepositStage {
     /// The owner asked; the TA has not opened it. After a restart it is not taken up again.
     Intended,

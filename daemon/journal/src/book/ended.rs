@@ -3,11 +3,12 @@
 use ops_proto::list::List;
 use ops_proto::message::{CertificateChain, DeathAnswer, Retire, RetireAnswer, RetireOrder};
 use ops_proto::{Balance, PublicKey, Signed, Time};
+use serde::{Deserialize, Serialize};
 
 use super::Book;
 
 /// How far the end of the TA in use is.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum RetireStage {
     /// The owner asked; the TA has not signed. After a restart it is not taken up again.
     Intended {
@@ -19,7 +20,7 @@ pub enum RetireStage {
 }
 
 /// A TA that this device uses no more.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EndedTa {
     pub key: PublicKey,
     /// Its last certificate.
@@ -29,7 +30,7 @@ pub struct EndedTa {
     pub at: Time,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum TaEnd {
     /// It retired, and the server booked that.
     Retired {

@@ -12,6 +12,7 @@ impl Book {
     )]
     pub(super) fn fold(&mut self, recorded: &Recorded) -> Option<()> {
         let at = recorded.at;
+        let here = (at, recorded.seq);
         match &recorded.fact {
             // who this device is, and whom it trusts
             Fact::Enrolled(enrolled) => self.fold_enrolled(enrolled),
@@ -47,14 +48,14 @@ impl Book {
             Fact::WithdrawClosed { i, balance } => return self.fold_withdraw_closed(*i, *balance),
 
             // requests, and payments in both directions
-            Fact::RequestIntent(intent) => return self.fold_request_intent(intent, at),
+            Fact::RequestIntent(intent) => return self.fold_request_intent(intent, here),
             Fact::RequestIssued { command, request } => {
-                return self.fold_request_issued(*command, request);
+                return self.fold_request_issued(*command, request, recorded.seq);
             }
             Fact::RequestCancelled { payee, request_id } => {
                 return self.fold_request_cancelled(payee, *request_id);
             }
-            Fact::PayIntent(intent) => return self.fold_pay_intent(intent, at),
+            Fact::PayIntent(intent) => return self.fold_pay_intent(intent, here),
             Fact::PayAbandoned {
                 payee,
                 request_id,
@@ -63,14 +64,16 @@ impl Book {
             Fact::PaymentSigned {
                 pair,
                 payee_provider,
-            } => return self.fold_payment_signed(pair, payee_provider, at),
-            Fact::ReceiptReceived(receipt) => return self.fold_receipt_received(receipt, at),
+            } => return self.fold_payment_signed(pair, payee_provider, here),
+            Fact::ReceiptReceived(receipt) => return self.fold_receipt_received(receipt, here),
             Fact::HeldByPayee { payment } => return self.fold_held(*payment),
             Fact::PaymentReceived {
                 pair,
                 sender_provider,
-            } => self.fold_payment_received(pair, sender_provider, at),
-            Fact::Collected { payment, receipt } => return self.fold_collected(*payment, receipt),
+            } => self.fold_payment_received(pair, sender_provider, here),
+            Fact::Collected { payment, receipt } => {
+                return self.fold_collected(*payment, receipt, recorded.seq);
+            }
             Fact::CollectRefused { payment, refused } => {
                 return self.fold_collect_refused(*payment, *refused);
             }
@@ -95,7 +98,7 @@ impl Book {
             Fact::Reported { payment, outcome } => return self.fold_reported(*payment, *outcome),
             Fact::Claimed { payment, outcome } => return self.fold_claimed(*payment, *outcome),
             Fact::HandedIn { payment, outcome } => return self.fold_handed_in(*payment, *outcome),
-            Fact::Settled(answer) => self.fold_settled(answer),
+            Fact::Settled(answer) => self.fold_settled(answer, recorded.seq),
             Fact::RetireAnswered(answer) => return self.fold_retire_answered(answer, at),
             Fact::DeathAnswered(answer) => return self.fold_death_answered(answer, at),
             Fact::MailboxRead { ta, next } => {

@@ -2,12 +2,13 @@
 
 use ops_proto::message::CertificateChain;
 use ops_proto::{Name, PublicKey};
+use serde::{Deserialize, Serialize};
 
 use super::{Book, RetireStage};
 use crate::fact::Enrolled;
 
 /// The client, as far as it is registered.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ClientStanding {
     pub key: PublicKey,
     /// The name that it asked for.
@@ -17,7 +18,7 @@ pub struct ClientStanding {
 }
 
 /// The TA, as far as it is registered.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TaStanding {
     pub key: PublicKey,
     /// The certificate that the server gave, once registered.

@@ -2,6 +2,7 @@
 
 use ops_proto::message::{AnswerStamp, DepositOrder, Endorsement, RememberedItem};
 use ops_proto::{Digest, Signed, Time};
+use serde::{Deserialize, Serialize};
 
 use super::{Book, DepositStage, TaEnd};
 
@@ -10,7 +11,7 @@ use super::{Book, DepositStage, TaEnd};
 pub const REMEMBER_MS: u64 = 90 * 24 * 3600 * 1000;
 
 /// The lives of this device's server.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Lives {
     seen: Option<u32>,
     remembered: u32,

@@ -6,7 +6,6 @@ mod fold;
 mod identity;
 mod life;
 mod payment;
-mod place;
 mod policy;
 mod provider;
 mod request;
@@ -19,26 +18,26 @@ use std::collections::BTreeMap;
 use ops_proto::certificate::Certificate;
 use ops_proto::contract::Mark;
 use ops_proto::{Digest, PublicKey, Signed, Time};
+use serde::{Deserialize, Serialize};
 
 pub use deposit::{Deposit, DepositStage};
 pub use ended::{EndedTa, Held, RetireStage, TaEnd};
 pub use identity::{ClientStanding, TaStanding};
 pub use life::{Lives, REMEMBER_MS};
-pub use payment::{
-    EitherPayment, Incoming, IncomingStage, Outgoing, OutgoingStage, PaymentKey,
-};
-pub use place::PaymentRef;
+pub use payment::{EitherPayment, Incoming, IncomingStage, Outgoing, OutgoingStage, PaymentKey};
 pub use policy::ApprovedPayee;
 pub use request::{Request, RequestShown};
+pub use shelf::PaymentRef;
 pub use status::StatusStanding;
 pub use withdraw::{WithdrawStage, Withdrawal};
 
 use super::entry::{Recorded, Seq};
 use super::fact::Enrolled;
 use shelf::Shelf;
+pub(crate) use shelf::{DiskShelf, TABLES};
 
 /// Everything that the journal says, folded. Only the journal makes it grow.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Book {
     newest: Seq,
     mark: Option<Mark>,
@@ -48,6 +47,7 @@ pub struct Book {
     ended: Vec<EndedTa>,
     deposits: Vec<Deposit>,
     withdrawals: Vec<Withdrawal>,
+    #[serde(skip)]
     shelf: Shelf,
     status: StatusStanding,
     account: Option<(Time, ops_proto::message::AccountAnswer)>,
@@ -55,6 +55,7 @@ pub struct Book {
     providers: BTreeMap<Digest, Signed<Certificate>>,
     lives: Lives,
     mailboxes: BTreeMap<PublicKey, u64>,
+    #[serde(skip)]
     contradictions: Vec<u64>,
 }
 
@@ -68,9 +69,22 @@ impl Book {
         {
             self.mark = Some(mark);
         }
-        if self.fold(recorded).is_none() {
+        // a shelf that is ahead knows already what did not fit
+        if self.fold(recorded).is_none() && !self.shelf.is_frozen() {
             self.contradictions.push(recorded.seq.0);
+            self.shelf.put_contradiction(recorded.seq.0);
         }
+    }
+
+    /// The same book, with its payments and requests on another shelf.
+    pub(crate) fn on(mut self, shelf: DiskShelf) -> Self {
+        self.shelf = Shelf::Disk(shelf);
+
+        self
+    }
+
+    pub(crate) fn know_contradictions(&mut self, facts: Vec<u64>) {
+        self.contradictions = facts;
     }
 
     /// Returns the number of the newest fact: as long as it stays, nothing here has changed.

@@ -1,12 +1,13 @@
 //! Payees that the owner named: paid without asking, under a daily sum.
 
 use ops_proto::{Amount, Name, PublicKey, Time};
+use serde::{Deserialize, Serialize};
 
 use super::Book;
-use super::place::Sum;
+use super::shelf::Sum;
 
 /// A payee that may be paid without confirmation.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ApprovedPayee {
     /// What the owner calls it.
     pub name: Name,

@@ -1,7 +1,5 @@
 //! The certificates of providers: several of one provider while its keys roll over.
 
-use std::sync::Arc;
-
 use ops_proto::certificate::{Certificate, Role};
 use ops_proto::message::BatchAnswer;
 use ops_proto::{Digest, ProviderId, PublicKey, Signed, Time};
@@ -66,7 +64,7 @@ impl Book {
     pub fn settlement_proof(
         &self,
         payment: &Digest,
-    ) -> Option<(Arc<Signed<BatchAnswer>>, &Signed<Certificate>)> {
+    ) -> Option<(Signed<BatchAnswer>, &Signed<Certificate>)> {
         let word = self.settlement_of(payment)?;
         let provider = self.providers.values().find(|provider| {
             answer_key(provider.body()).is_some_and(|key| word.verify(&key).is_ok())

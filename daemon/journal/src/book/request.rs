@@ -7,9 +7,11 @@ use ble_proto::gatt::RequestTag;
 use ops_proto::id::CommandId;
 use ops_proto::message::{RequestPayment, Status};
 use ops_proto::{Digest, PublicKey, RequestId, Signed, Time};
+use serde::{Deserialize, Serialize};
 
 use super::Book;
-use super::place::Place;
+use super::shelf::Place;
+use crate::entry::Seq;
 use crate::fact::RequestIntent;
 
 /// One request of this device.
@@ -27,10 +29,19 @@ pub struct Request {
     pub payments: Vec<Digest>,
     /// Its TA has stated that it credits no payment for it any more.
     pub is_closed: bool,
+    /// What it is made of.
+    pub(in crate::book) facts: RequestFacts,
+}
+
+/// The facts that a request is made of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(in crate::book) struct RequestFacts {
+    pub(in crate::book) intent: Seq,
+    pub(in crate::book) issued: Option<Seq>,
 }
 
 /// What people see of a request.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum RequestShown {
     Open,
     /// The owner no longer shows it; a payment for it is still taken.
@@ -77,7 +88,9 @@ impl Book {
         let places = self.shelf.last(range, limit_with_last);
 
         self.requests_at(places)
-            .filter(|request| after.is_none_or(|last| last.intent.command != request.intent.command))
+            .filter(|request| {
+                after.is_none_or(|last| last.intent.command != request.intent.command)
+            })
             .collect()
     }
 
@@ -113,7 +126,9 @@ impl Book {
     /// Returns the requests that a TA issued and that it keeps open, as far as its statuses say: nobody has paid them.
     #[must_use]
     pub fn requests_unclosed(&self, ta: &PublicKey) -> Vec<Arc<Request>> {
-        let places = self.shelf.first(unclosed(ta, RequestId(u64::MAX)), usize::MAX);
+        let places = self
+            .shelf
+            .first(unclosed(ta, RequestId(u64::MAX)), usize::MAX);
 
         self.requests_at(places).collect()
     }
@@ -161,7 +176,11 @@ impl Book {
         self.shelf.request(command)
     }
 
-    pub(super) fn fold_request_intent(&mut self, intent: &RequestIntent, at: Time) -> Option<()> {
+    pub(super) fn fold_request_intent(
+        &mut self,
+        intent: &RequestIntent,
+        (at, fact): (Time, Seq),
+    ) -> Option<()> {
         if self.shelf.request(intent.command).is_some() {
             return None;
         }
@@ -172,8 +191,12 @@ impl Book {
             shown: RequestShown::Open,
             payments: Vec::new(),
             is_closed: false,
+            facts: RequestFacts {
+                intent: fact,
+                issued: None,
+            },
         };
-        self.shelf.put_request(intent.command, request);
+        self.shelf.put_request(None, request);
 
         Some(())
     }
@@ -182,13 +205,16 @@ impl Book {
         &mut self,
         command: CommandId,
         issued: &Signed<RequestPayment>,
+        fact: Seq,
     ) -> Option<()> {
-        let mut request = Arc::unwrap_or_clone(self.shelf.request(command)?);
-        if let Some(held) = &request.issued {
+        let held = self.shelf.request(command)?;
+        if let Some(held) = &held.issued {
             return (held == issued).then_some(());
         }
-        request.issued = Some(issued.clone());
-        self.shelf.put_request(command, request);
+        self.change_request(&held, |request| {
+            request.issued = Some(issued.clone());
+            request.facts.issued = Some(fact);
+        });
 
         Some(())
     }
@@ -199,7 +225,7 @@ impl Book {
         id: RequestId,
     ) -> Option<()> {
         let request = self.request(payee, id)?;
-        self.hide_request(request);
+        self.hide_request(&request);
 
         Some(())
     }
@@ -208,18 +234,18 @@ impl Book {
         let Some(request) = self.request(payee, id) else {
             return; // unknown here (a restored journal); the payment is kept all the same
         };
-        let mut request = Arc::unwrap_or_clone(request);
-        if !request.payments.contains(&payment) {
-            request.payments.push(payment);
-        }
-        request.shown = RequestShown::Paid;
-        self.shelf.put_request(request.intent.command, request);
+        self.change_request(&request, |request| {
+            if !request.payments.contains(&payment) {
+                request.payments.push(payment);
+            }
+            request.shown = RequestShown::Paid;
+        });
     }
 
     /// Nobody is to pay what a TA issued once it has ended.
     pub(super) fn hide_requests(&mut self, ta: &PublicKey) {
         for request in self.requests_unclosed(ta) {
-            self.hide_request(request);
+            self.hide_request(&request);
         }
     }
 
@@ -237,18 +263,20 @@ impl Book {
             })
             .collect();
         for request in closed {
-            let mut request = Arc::unwrap_or_clone(request);
-            request.is_closed = true;
-            self.shelf.put_request(request.intent.command, request);
+            self.change_request(&request, |request| request.is_closed = true);
         }
     }
 
-    fn hide_request(&mut self, request: Arc<Request>) {
+    fn hide_request(&mut self, request: &Request) {
         if request.shown == RequestShown::Open {
-            let mut request = Arc::unwrap_or_clone(request);
-            request.shown = RequestShown::Cancelled;
-            self.shelf.put_request(request.intent.command, request);
+            self.change_request(request, |request| request.shown = RequestShown::Cancelled);
         }
+    }
+
+    fn change_request(&mut self, held: &Request, change: impl FnOnce(&mut Request)) {
+        let mut request = held.clone();
+        change(&mut request);
+        self.shelf.put_request(Some(held), request);
     }
 
     fn newest_at(&self, first: Place, last: Place) -> Option<Arc<Request>> {

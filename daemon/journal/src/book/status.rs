@@ -5,12 +5,13 @@ use ops_proto::list::List;
 use ops_proto::message::{Status, StatusOrder, SyncToken};
 use ops_proto::statement::Statement;
 use ops_proto::{Digest, Signed, Time};
+use serde::{Deserialize, Serialize};
 
 use super::Book;
 use super::life::REMEMBER_MS;
 
 /// The TA's chain since the last token.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StatusStanding {
     statements: Vec<Statement>,
     open: Option<Signed<Status>>,

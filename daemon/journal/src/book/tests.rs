@@ -114,6 +114,11 @@ fn a_payment_is_sent_again_exactly_while_it_is_signed_and_nobody_has_answered() 
     let answered = (receipt(signed.hash()), Time::from_ms(2));
     let refused = Some(TaRefused::Retired);
     let seen = ItemOutcome::Held(SettlementState::Collected);
+    let facts = payment::SentFacts {
+        order: Seq(1),
+        signed: None,
+        receipt: None,
+    };
     for bits in 0..32_u8 {
         let has = |bit: u8| bits & (1 << bit) != 0;
         let (is_signed, is_answered, is_settled) = (has(0), has(1) || has(2), has(3));
@@ -123,7 +128,7 @@ fn a_payment_is_sent_again_exactly_while_it_is_signed_and_nobody_has_answered() 
             held: has(2),
             report: is_settled.then_some(seen),
             abandoned: has(4).then_some(refused),
-            ..Outgoing::unsigned(&signed.request, &provider(), Time::from_ms(1))
+            ..Outgoing::unsigned(&signed.request, &provider(), Time::from_ms(1), facts)
         };
 
         let is_unfinished = is_signed && !is_answered && !is_settled;

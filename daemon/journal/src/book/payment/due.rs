@@ -9,7 +9,7 @@ use ops_proto::{Digest, PaymentPair, Time};
 use super::find::EitherPayment;
 use super::{Incoming, KEY_FIRST, KEY_LAST, Outgoing, PaymentKey};
 use crate::book::Book;
-use crate::book::place::{PaymentRef, Place, Sum};
+use crate::book::shelf::{PaymentRef, Place, Sum};
 
 impl Book {
     /// Returns the payments that were approved and that the TA has neither signed nor refused.

@@ -7,13 +7,24 @@ use ops_proto::{Digest, PublicKey, RequestId, Signed, Time};
 
 use super::{Incoming, KEY_FIRST, KEY_LAST, Outgoing, PaymentKey};
 use crate::book::Book;
-use crate::book::place::{PaymentRef, Place};
+use crate::book::shelf::{PaymentRef, Place};
 
 /// A payment, either way.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum EitherPayment {
     Sent(Arc<Outgoing>),
     Received(Digest, Arc<Incoming>),
+}
+
+impl EitherPayment {
+    /// Returns when it was approved, or came.
+    #[must_use]
+    pub fn at(&self) -> Time {
+        match self {
+            Self::Sent(payment) => payment.at,
+            Self::Received(_, payment) => payment.at,
+        }
+    }
 }
 
 impl Book {
@@ -112,8 +123,8 @@ impl Book {
     /// Returns the refunds of a payment that came to this device, and those that it paid or is about to pay.
     #[must_use]
     pub fn refunds_of(&self, payment: &Digest) -> Vec<(PaymentRef, EitherPayment)> {
-        let range = Place::Refund(*payment, PaymentRef::FIRST)
-            ..=Place::Refund(*payment, PaymentRef::LAST);
+        let range =
+            Place::Refund(*payment, PaymentRef::FIRST)..=Place::Refund(*payment, PaymentRef::LAST);
         let places = self.shelf.first(range, usize::MAX);
 
         places
@@ -141,8 +152,10 @@ impl Book {
     /// Returns the server's signed word that holds the last state of a payment: anyone can verify it
     /// with the provider's answer key.
     #[must_use]
-    pub fn settlement_of(&self, payment: &Digest) -> Option<Arc<Signed<BatchAnswer>>> {
-        self.shelf.settlement(payment)
+    pub fn settlement_of(&self, payment: &Digest) -> Option<Signed<BatchAnswer>> {
+        let settlement = self.shelf.settlement(payment)?;
+
+        Some(settlement.answer)
     }
 
     /// Returns payments whose id begins so, at most `limit`: the hash of P in hex, or `payee:number` before there is one.
@@ -152,10 +165,13 @@ impl Book {
             return Vec::new();
         };
         let came = Place::Received(Digest(first))..=Place::Received(Digest(last));
-        let left = Place::SentHash(Digest(first), KEY_FIRST)..=Place::SentHash(Digest(last), KEY_LAST);
+        let left =
+            Place::SentHash(Digest(first), KEY_FIRST)..=Place::SentHash(Digest(last), KEY_LAST);
         let unsigned = Place::Unsigned(PaymentKey::new(PublicKey(first), RequestId(0)))
             ..=Place::Unsigned(PaymentKey::new(PublicKey(last), RequestId(u64::MAX)));
-        let signed = if id.contains(':') { Vec::new() } else {
+        let signed = if id.contains(':') {
+            Vec::new()
+        } else {
             let came = self.shelf.first(came, limit);
             let left = self.shelf.first(left, limit).into_iter();
             // one that went from this device to itself is shown as it came
@@ -195,7 +211,11 @@ impl Book {
 fn between(digits: &str) -> Option<([u8; 32], [u8; 32])> {
     let padded = |fill: char| {
         let mut bytes = [0; 32];
-        let text: String = digits.chars().chain(std::iter::repeat(fill)).take(64).collect();
+        let text: String = digits
+            .chars()
+            .chain(std::iter::repeat(fill))
+            .take(64)
+            .collect();
         hex::decode_to_slice(text, &mut bytes).ok()?;
 
         Some(bytes)

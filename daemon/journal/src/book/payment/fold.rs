@@ -1,29 +1,37 @@
 //! What facts change of payments.
 
-use std::sync::Arc;
-
 use ops_proto::certificate::Certificate;
 use ops_proto::contract::TaRefused;
 use ops_proto::message::{BatchAnswer, ItemOutcome, ReceivedPayment};
 use ops_proto::statement::Statement;
 use ops_proto::{Digest, PaymentPair, Signed, Time};
 
-use super::{Incoming, Outgoing, PaymentKey};
+use super::{Incoming, Outgoing, PaymentKey, ReceivedFacts, SentFacts, Settlement};
 use crate::book::Book;
+use crate::entry::Seq;
 use crate::fact::PayIntent;
 
 impl Book {
-    pub(in crate::book) fn fold_pay_intent(&mut self, intent: &PayIntent, at: Time) -> Option<()> {
+    pub(in crate::book) fn fold_pay_intent(
+        &mut self,
+        intent: &PayIntent,
+        (at, fact): (Time, Seq),
+    ) -> Option<()> {
+        self.remember_provider(&intent.payee_provider);
         let key = PaymentKey::of(intent.request.body());
         let Some(held) = self.shelf.sent(&key) else {
-            self.remember_provider(&intent.payee_provider);
             let payment = Outgoing {
                 memo: intent.memo.as_str().to_owned(),
                 approved_by: intent.approved_by,
                 found: Some(intent.found.clone()),
-                ..Outgoing::unsigned(&intent.request, &intent.payee_provider, at)
+                ..Outgoing::unsigned(
+                    &intent.request,
+                    &intent.payee_provider,
+                    at,
+                    SentFacts::ordered(fact),
+                )
             };
-            self.shelf.put_sent(key, payment);
+            self.shelf.put_sent(key, None, payment);
             return Some(());
         };
         // approved again after the TA refused, or again before it answered: the same request only
@@ -31,13 +39,17 @@ impl Book {
             return None;
         }
         if held.pair.is_none() {
-            let mut payment = Arc::unwrap_or_clone(held);
-            payment.abandoned = None;
-            payment.approved_by = intent.approved_by;
-            intent.memo.as_str().clone_into(&mut payment.memo);
-            payment.found = Some(intent.found.clone());
-            payment.at = at;
-            self.shelf.put_sent(key, payment);
+            let payment = Outgoing {
+                payee_provider: intent.payee_provider.clone(),
+                abandoned: None,
+                approved_by: intent.approved_by,
+                memo: intent.memo.as_str().to_owned(),
+                found: Some(intent.found.clone()),
+                at,
+                facts: SentFacts::ordered(fact),
+                ..(*held).clone()
+            };
+            self.shelf.put_sent(key, Some(&held), payment);
         }
 
         Some(())
@@ -48,12 +60,15 @@ impl Book {
         key: PaymentKey,
         refused: Option<TaRefused>,
     ) -> Option<()> {
-        let mut payment = Arc::unwrap_or_clone(self.shelf.sent(&key)?);
-        if payment.pair.is_some() {
+        let held = self.shelf.sent(&key)?;
+        if held.pair.is_some() {
             return None;
         }
-        payment.abandoned = Some(refused);
-        self.shelf.put_sent(key, payment);
+        let payment = Outgoing {
+            abandoned: Some(refused),
+            ..(*held).clone()
+        };
+        self.shelf.put_sent(key, Some(&held), payment);
 
         Some(())
     }
@@ -62,15 +77,19 @@ impl Book {
         &mut self,
         pair: &PaymentPair,
         payee_provider: &Signed<Certificate>,
-        at: Time,
+        (at, fact): (Time, Seq),
     ) -> Option<()> {
         self.remember_provider(payee_provider);
         let key = PaymentKey::of(pair.request.body());
-        let mut payment = self.shelf.sent(&key).map_or_else(
-            || Outgoing::unsigned(&pair.request, payee_provider, at),
-            Arc::unwrap_or_clone,
-        );
+        let held = self.shelf.sent(&key);
+        let unsigned =
+            || Outgoing::unsigned(&pair.request, payee_provider, at, SentFacts::ordered(fact));
+        let mut payment = held.as_deref().map_or_else(unsigned, Clone::clone);
         if let Some(held) = &payment.pair {
+            // a shelf that is ahead has it since this very fact
+            if payment.facts.signed == Some(fact) {
+                self.status.stated(Statement::Payment(pair.clone()));
+            }
             return (held == pair).then_some(());
         }
         if payment.request != pair.request {
@@ -79,9 +98,11 @@ impl Book {
             payment.payee_provider = payee_provider.clone();
             payment.memo = String::new();
             payment.found = None;
+            payment.facts.order = fact;
         }
         payment.pair = Some(pair.clone());
-        self.shelf.put_sent(key, payment);
+        payment.facts.signed = Some(fact);
+        self.shelf.put_sent(key, held.as_deref(), payment);
         self.status.stated(Statement::Payment(pair.clone()));
 
         Some(())
@@ -90,11 +111,12 @@ impl Book {
     pub(in crate::book) fn fold_receipt_received(
         &mut self,
         receipt: &Signed<ReceivedPayment>,
-        at: Time,
+        (at, fact): (Time, Seq),
     ) -> Option<()> {
         self.change_sent(receipt.body().payment, |payment| {
             if payment.receipt.is_none() {
                 payment.receipt = Some((receipt.clone(), at));
+                payment.facts.receipt = Some(fact);
             }
         })
     }
@@ -107,7 +129,7 @@ impl Book {
         &mut self,
         pair: &PaymentPair,
         sender_provider: &Signed<Certificate>,
-        at: Time,
+        (at, fact): (Time, Seq),
     ) {
         self.remember_provider(sender_provider);
         let hash = pair.hash();
@@ -124,8 +146,12 @@ impl Book {
                 reported_in: 0,
                 claim: None,
                 claimed_in: 0,
+                facts: ReceivedFacts {
+                    received: fact,
+                    receipt: None,
+                },
             };
-            self.shelf.put_received(hash, payment);
+            self.shelf.put_received(hash, None, payment);
         }
         self.request_paid(&payee, request_id, hash);
     }
@@ -134,15 +160,16 @@ impl Book {
         &mut self,
         hash: Digest,
         receipt: &Signed<ReceivedPayment>,
+        fact: Seq,
     ) -> Option<()> {
-        let mut payment = Arc::unwrap_or_clone(self.shelf.received(&hash)?);
-        if let Some(held) = &payment.receipt {
+        let held = self.shelf.received(&hash)?;
+        if let Some(held) = &held.receipt {
             return (held == receipt).then_some(());
         }
-        payment.receipt = Some(receipt.clone());
-        self.shelf.put_received(hash, payment);
-
-        Some(())
+        self.change_received(hash, |payment| {
+            payment.receipt = Some(receipt.clone());
+            payment.facts.receipt = Some(fact);
+        })
     }
 
     pub(in crate::book) fn fold_collect_refused(
@@ -193,28 +220,44 @@ impl Book {
         self.change_sent(payment, |payment| payment.handed_in = Some((life, outcome)))
     }
 
-    pub(in crate::book) fn fold_settled(&mut self, answer: &Signed<BatchAnswer>) {
+    pub(in crate::book) fn fold_settled(&mut self, answer: &Signed<BatchAnswer>, fact: Seq) {
         self.stamped(answer.body().stamp);
-        let shared = Arc::new(answer.clone());
+        let settlement = Settlement {
+            answer: answer.clone(),
+            fact,
+        };
         for (payment, _) in answer.body().items.iter() {
-            self.shelf.put_settlement(*payment, Arc::clone(&shared));
+            self.shelf.put_settlement(*payment, &settlement);
         }
     }
 
     fn change_sent(&mut self, hash: Digest, change: impl FnOnce(&mut Outgoing)) -> Option<()> {
         let key = self.sent_key(&hash)?;
-        let mut payment = Arc::unwrap_or_clone(self.shelf.sent(&key)?);
+        let held = self.shelf.sent(&key)?;
+        let mut payment = (*held).clone();
         change(&mut payment);
-        self.shelf.put_sent(key, payment);
+        self.shelf.put_sent(key, Some(&held), payment);
 
         Some(())
     }
 
     fn change_received(&mut self, hash: Digest, change: impl FnOnce(&mut Incoming)) -> Option<()> {
-        let mut payment = Arc::unwrap_or_clone(self.shelf.received(&hash)?);
+        let held = self.shelf.received(&hash)?;
+        let mut payment = (*held).clone();
         change(&mut payment);
-        self.shelf.put_received(hash, payment);
+        self.shelf.put_received(hash, Some(&held), payment);
 
         Some(())
+    }
+}
+
+impl SentFacts {
+    /// Of a payment that began with a fact.
+    const fn ordered(order: Seq) -> Self {
+        Self {
+            order,
+            signed: None,
+            receipt: None,
+        }
     }
 }

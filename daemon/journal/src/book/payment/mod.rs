@@ -8,9 +8,13 @@ pub use find::EitherPayment;
 
 use ops_proto::certificate::{Certificate, Kind};
 use ops_proto::contract::TaRefused;
-use ops_proto::message::{ItemOutcome, ReceivedPayment, RequestPayment, SettlementState};
+use ops_proto::message::{
+    BatchAnswer, ItemOutcome, ReceivedPayment, RequestPayment, SettlementState,
+};
 use ops_proto::{Amount, PaymentPair, PublicKey, RequestId, Signed, Time};
+use serde::{Deserialize, Serialize};
 
+use crate::entry::Seq;
 use crate::fact::{ApprovedBy, Found};
 
 /// What names a payment before P exists: one request of one payee.
@@ -52,6 +56,31 @@ pub struct Outgoing {
     /// What the server said when this device handed P in for a payee that did not answer, and in which
     /// of its lives.
     pub handed_in: Option<(u32, ItemOutcome)>,
+    /// What it is made of.
+    pub(in crate::book) facts: SentFacts,
+}
+
+/// The facts that a payment by this device is made of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(in crate::book) struct SentFacts {
+    /// What was approved; what the TA signed, where that is another request or the only thing known.
+    pub(in crate::book) order: Seq,
+    pub(in crate::book) signed: Option<Seq>,
+    pub(in crate::book) receipt: Option<Seq>,
+}
+
+/// The facts that a payment to this device is made of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(in crate::book) struct ReceivedFacts {
+    pub(in crate::book) received: Seq,
+    pub(in crate::book) receipt: Option<Seq>,
+}
+
+/// The server's signed word on payments.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::book) struct Settlement {
+    pub(in crate::book) answer: Signed<BatchAnswer>,
+    pub(in crate::book) fact: Seq,
 }
 
 /// How far a payment by this device is, without what the server said.
@@ -89,6 +118,8 @@ pub struct Incoming {
     pub claim: Option<ItemOutcome>,
     /// In which of its lives the server said so.
     pub claimed_in: u32,
+    /// What it is made of.
+    pub(in crate::book) facts: ReceivedFacts,
 }
 
 /// How far a payment to this device is, without what the server said.
@@ -122,6 +153,7 @@ impl Outgoing {
         request: &Signed<RequestPayment>,
         payee_provider: &Signed<Certificate>,
         at: Time,
+        facts: SentFacts,
     ) -> Self {
         Self {
             request: request.clone(),
@@ -137,6 +169,7 @@ impl Outgoing {
             report: None,
             reported_in: 0,
             handed_in: None,
+            facts,
         }
     }
 

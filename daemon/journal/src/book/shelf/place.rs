@@ -7,9 +7,9 @@ use ops_proto::id::CommandId;
 use ops_proto::message::{ItemOutcome, SettlementState};
 use ops_proto::{Digest, PublicKey, RequestId, Time};
 
-use super::payment::{Incoming, IncomingStage, Outgoing, OutgoingStage, PaymentKey};
-use super::policy::day;
-use super::request::{Request, RequestShown};
+use crate::book::payment::{Incoming, IncomingStage, Outgoing, OutgoingStage, PaymentKey};
+use crate::book::policy::day;
+use crate::book::request::{Request, RequestShown};
 use crate::fact::ApprovedBy;
 
 /// A payment of this device, either way.
@@ -21,13 +21,14 @@ pub enum PaymentRef {
 }
 
 impl PaymentRef {
-    pub(super) const FIRST: Self = Self::Sent(PaymentKey::new(PublicKey([0; 32]), RequestId(0)));
-    pub(super) const LAST: Self = Self::Received(Digest([u8::MAX; 32]));
+    pub(in crate::book) const FIRST: Self =
+        Self::Sent(PaymentKey::new(PublicKey([0; 32]), RequestId(0)));
+    pub(in crate::book) const LAST: Self = Self::Received(Digest([u8::MAX; 32]));
 }
 
 /// One place. The order of the variants and of their fields is the order in which they are read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Place {
+pub(in crate::book) enum Place {
     /// Every payment, by time.
     Payment(Time, PaymentRef),
     /// Every signed request, by time.
@@ -74,7 +75,7 @@ pub(super) enum Place {
 
 impl Place {
     /// Returns the request that is found here, by its intent.
-    pub(super) const fn command(self) -> Option<CommandId> {
+    pub(in crate::book) const fn command(self) -> Option<CommandId> {
         match self {
             Self::Request(_, command)
             | Self::RequestKey(_, _, command)
@@ -101,7 +102,7 @@ impl Place {
     }
 
     /// Returns the payment that is found here.
-    pub(super) const fn payment(self) -> Option<PaymentRef> {
+    pub(in crate::book) const fn payment(self) -> Option<PaymentRef> {
         match self {
             Self::Payment(_, payment)
             | Self::Refund(_, payment)
@@ -130,7 +131,7 @@ impl Place {
 
 /// What is summed up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Sum {
+pub(in crate::book) enum Sum {
     /// Minor units paid to a payee on a day, without a person, because its owner named it.
     Named(u64, PublicKey),
     /// Minor units paid on a day by scanning.

@@ -1,0 +1,191 @@
+//! Payments and requests, and where they are found. What is on the shelf grows with the years, so it is read by place and
+//! never as a whole.
+//!
+//! The daemon's shelf is on disk beside the facts and changes in their transaction ([`disk`]); a check and the tests fold
+//! facts onto one in memory ([`memory`]).
+
+mod bytes;
+mod disk;
+mod memory;
+mod place;
+mod row;
+
+use std::ops::RangeInclusive;
+use std::sync::Arc;
+
+use ops_proto::Digest;
+use ops_proto::id::CommandId;
+
+pub(crate) use disk::{DiskShelf, TABLES};
+pub(super) use memory::MemoryShelf;
+use place::Marks;
+pub use place::PaymentRef;
+pub(super) use place::{Place, Sum};
+
+use super::payment::{Incoming, Outgoing, PaymentKey, Settlement};
+use super::request::Request;
+
+/// Where payments and requests are.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Shelf {
+    Memory(MemoryShelf),
+    Disk(DiskShelf),
+}
+
+impl Default for Shelf {
+    fn default() -> Self {
+        Self::Memory(MemoryShelf::default())
+    }
+}
+
+impl Shelf {
+    pub(super) fn sent(&self, key: &PaymentKey) -> Option<Arc<Outgoing>> {
+        match self {
+            Self::Memory(shelf) => shelf.sent(key),
+            Self::Disk(shelf) => shelf.sent(key),
+        }
+    }
+
+    pub(super) fn received(&self, hash: &Digest) -> Option<Arc<Incoming>> {
+        match self {
+            Self::Memory(shelf) => shelf.received(hash),
+            Self::Disk(shelf) => shelf.received(hash),
+        }
+    }
+
+    pub(super) fn request(&self, command: CommandId) -> Option<Arc<Request>> {
+        match self {
+            Self::Memory(shelf) => shelf.request(command),
+            Self::Disk(shelf) => shelf.request(command),
+        }
+    }
+
+    pub(super) fn settlement(&self, payment: &Digest) -> Option<Settlement> {
+        match self {
+            Self::Memory(shelf) => shelf.settlement(payment),
+            Self::Disk(shelf) => shelf.settlement(payment),
+        }
+    }
+
+    /// Puts a payment in the place of `before`, which is the one that the shelf holds.
+    pub(super) fn put_sent(&mut self, key: PaymentKey, before: Option<&Outgoing>, after: Outgoing) {
+        let moved = Moved::new(before.map(|held| Marks::of_sent(key, held)), || {
+            Marks::of_sent(key, &after)
+        });
+        match self {
+            Self::Memory(shelf) => shelf.put_sent(key, after, &moved),
+            Self::Disk(shelf) => shelf.put_sent(key, &after, &moved),
+        }
+    }
+
+    /// As [`Self::put_sent`], for a payment to this device.
+    pub(super) fn put_received(
+        &mut self,
+        hash: Digest,
+        before: Option<&Incoming>,
+        after: Incoming,
+    ) {
+        let moved = Moved::new(before.map(|held| Marks::of_received(hash, held)), || {
+            Marks::of_received(hash, &after)
+        });
+        match self {
+            Self::Memory(shelf) => shelf.put_received(hash, after, &moved),
+            Self::Disk(shelf) => shelf.put_received(hash, &after, &moved),
+        }
+    }
+
+    /// As [`Self::put_sent`], for a request.
+    pub(super) fn put_request(&mut self, before: Option<&Request>, after: Request) {
+        let command = after.intent.command;
+        let moved = Moved::new(before.map(|held| Marks::of_request(command, held)), || {
+            Marks::of_request(command, &after)
+        });
+        match self {
+            Self::Memory(shelf) => shelf.put_request(command, after, &moved),
+            Self::Disk(shelf) => shelf.put_request(command, &after, &moved),
+        }
+    }
+
+    pub(super) fn put_settlement(&mut self, payment: Digest, settlement: &Settlement) {
+        match self {
+            Self::Memory(shelf) => shelf.put_settlement(payment, settlement.clone()),
+            Self::Disk(shelf) => shelf.put_settlement(payment, settlement),
+        }
+    }
+
+    /// Notes a fact that does not fit those before it.
+    pub(super) fn put_contradiction(&mut self, fact: u64) {
+        match self {
+            Self::Memory(_) => {} // the book notes them
+            Self::Disk(shelf) => shelf.put_contradiction(fact),
+        }
+    }
+
+    /// Whether the shelf has taken the facts that are folded now, so that what they put changes nothing.
+    pub(super) const fn is_frozen(&self) -> bool {
+        match self {
+            Self::Memory(_) => false,
+            Self::Disk(shelf) => shelf.is_frozen(),
+        }
+    }
+
+    /// Returns places of a range, the first ones first.
+    pub(super) fn first(&self, range: RangeInclusive<Place>, limit: usize) -> Vec<Place> {
+        match self {
+            Self::Memory(shelf) => shelf.first(range, limit),
+            Self::Disk(shelf) => shelf.first(&range, limit),
+        }
+    }
+
+    /// Returns places of a range, the last ones first.
+    pub(super) fn last(&self, range: RangeInclusive<Place>, limit: usize) -> Vec<Place> {
+        match self {
+            Self::Memory(shelf) => shelf.last(range, limit),
+            Self::Disk(shelf) => shelf.last(&range, limit),
+        }
+    }
+
+    pub(super) fn sum(&self, sum: Sum) -> u64 {
+        match self {
+            Self::Memory(shelf) => shelf.sum(sum),
+            Self::Disk(shelf) => shelf.sum(sum),
+        }
+    }
+}
+
+/// How the marks of one payment or request changed.
+#[derive(Debug)]
+struct Moved {
+    left: Vec<Place>,
+    come: Vec<Place>,
+    sums: Vec<(Sum, i64)>,
+}
+
+impl Moved {
+    fn new(before: Option<Marks>, after: impl FnOnce() -> Marks) -> Self {
+        let (before, after) = (before.unwrap_or_default(), after());
+        let mut sums: Vec<(Sum, i64)> = Vec::new();
+        let lost = before
+            .sums
+            .into_iter()
+            .map(|(sum, weight)| (sum, weight, -1));
+        let won = after.sums.into_iter().map(|(sum, weight)| (sum, weight, 1));
+        for (sum, weight, sign) in lost.chain(won) {
+            let weight = i64::try_from(weight).unwrap_or(i64::MAX);
+            let change = weight.saturating_mul(sign);
+            match sums.iter_mut().find(|(held, _)| *held == sum) {
+                Some((_, held)) => *held = held.saturating_add(change),
+                None => sums.push((sum, change)),
+            }
+        }
+        sums.retain(|(_, change)| *change != 0);
+        let is_gone = |place: &Place| !after.places.contains(place);
+        let is_new = |place: &Place| !before.places.contains(place);
+
+        Self {
+            left: before.places.iter().copied().filter(is_gone).collect(),
+            come: after.places.iter().copied().filter(is_new).collect(),
+            sums,
+        }
+    }
+}
