@@ -92,7 +92,7 @@ proptest! {
 }
 
 const FORGET_INDEX: &str = "DROP TABLE sent; DROP TABLE received; DROP TABLE request; DROP TABLE settlement;
-    DROP TABLE place; DROP TABLE sum; DROP TABLE contradiction; DROP TABLE snapshot; PRAGMA user_version = 1;";
+    DROP TABLE place; DROP TABLE sum; DROP TABLE contradiction; DROP TABLE fact_hash; DROP TABLE snapshot; PRAGMA user_version = 1;";
 
 fn forget(dir: &TempDir, sql: &str) {
     let connection = Connection::open(dir.path().join(JOURNAL_FILE)).expect("opened");
@@ -251,7 +251,7 @@ fn fact(drawn: Drawn) -> Fact {
 }
 
 /// All that the book says.
-fn picture(book: &Book) -> Vec<String> {
+pub(super) fn picture(book: &Book) -> Vec<String> {
     let mut said = vec![
         format!("newest {:?}, mark {:?}", book.newest(), book.mark()),
         format!("contradictions {:?}", book.contradictions()),
@@ -355,6 +355,25 @@ fn paged(book: &Book) -> usize {
         read += page.len();
         after = Some((payment.at(), *last));
     }
+}
+
+/// Facts of all kinds, as they may follow each other.
+pub(super) fn many_facts() -> Vec<Fact> {
+    let kinds = [
+        14, 15, 18, 4, 7, 9, 0, 3, 5, 6, 8, 10, 11, 12, 13, 16, 17, 20, 21,
+    ];
+    let drawn = kinds.into_iter().flat_map(|kind| {
+        (0..FEW).flat_map(move |which| {
+            [1, 3, 5, 6].map(|what| Drawn {
+                kind,
+                which,
+                what,
+                at: 1,
+            })
+        })
+    });
+
+    drawn.map(fact).collect()
 }
 
 fn hashes(pairs: &[PaymentPair]) -> Vec<Digest> {

@@ -14,9 +14,11 @@
 )]
 
 pub mod book;
+pub mod check;
 pub mod entry;
 pub mod fact;
 mod facts;
+mod head;
 mod operation;
 pub mod recovery;
 mod reserve;
@@ -168,6 +170,21 @@ pub enum JournalError {
     /// A fact in it does not decode: the disk is damaged, or somebody changed it.
     #[error("the journal is damaged at fact {0}; restore it from the backup")]
     Damaged(i64),
+    /// It ends before where it ended once: the disk forgot what came last, or the file is an older copy.
+    #[error(
+        "the journal ends at fact {ends}, and it had {had}: its newest facts are lost; restore them from the disk or the backup, or begin anew with blepay recover"
+    )]
+    Shortened {
+        /// Its newest fact.
+        ends: u64,
+        /// The newest fact that was noted beside it.
+        had: u64,
+    },
+    /// It is not the one that was here: its facts are others from this one on, or before.
+    #[error(
+        "the journal is another one than was here: fact {0} differs; restore the one that belongs to this device"
+    )]
+    Exchanged(u64),
     /// The disk is full. Nothing was written; no payment is begun until there is room again.
     #[error("the disk is full; free some space")]
     Full,
@@ -187,5 +204,7 @@ pub enum JournalError {
 mod agree;
 #[cfg(test)]
 mod full_disk;
+#[cfg(test)]
+mod rot;
 #[cfg(test)]
 mod tests;

@@ -16,12 +16,13 @@ use rustix::fs::FlockOperation;
 use super::book::{self, Book, DiskShelf};
 use super::entry::{Recorded, Seq};
 use super::fact::Fact;
+use super::head::Head;
 use super::reserve::Reserve;
 use super::{JOURNAL_FILE, JournalError, facts};
 
 /// The version of the tables, in SQLite's `user_version`. In version 1 there were facts alone; a file says so until all of
 /// them are folded.
-const VERSION: i64 = 2;
+pub(super) const VERSION: i64 = 2;
 const VERSION_FACTS_ALONE: i64 = 1;
 
 /// One row: the book without what is on the shelf, as it was at a fact.
@@ -52,6 +53,9 @@ pub(super) struct Store {
     book: Book,
     shelf: DiskShelf,
     snapshot_at: Seq,
+    /// The hash of the newest fact.
+    hash: Digest,
+    head: Head,
     reserve: Reserve,
     _lock: File,
 }
@@ -80,15 +84,19 @@ impl Store {
         }
         let connection = Arc::new(Mutex::new(connection));
         let shelf = DiskShelf::new(Arc::clone(&connection));
+        let (head, noted) = Head::open(state_dir)?;
         let mut store = Self {
             connection,
             book: Book::default(),
             shelf,
             snapshot_at: Seq(0),
+            hash: Digest::ZERO,
+            head,
             reserve: Reserve::open(state_dir),
             _lock: lock,
         };
         store.load()?;
+        store.check_end(noted)?;
 
         Ok(store)
     }
@@ -138,6 +146,9 @@ impl Store {
         if let Err(error) = connection.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)") {
             tracing::debug!(%error, "The journal's log stays beside it");
         }
+        if let Err(error) = self.head.sync() {
+            tracing::debug!(%error, "Where the journal ends may not be on the disk");
+        }
     }
 
     fn commit(
@@ -158,17 +169,22 @@ impl Store {
         }
         let is_due = seq.0.saturating_sub(self.snapshot_at.0) >= SNAPSHOT_FACTS;
         let book = self.transaction(|store| {
+            let mut hash = store.hash;
             for recorded in &recorded {
                 facts::insert(&store.connection(), recorded)?;
+                hash = facts::chain(&store.connection(), recorded, &hash)?;
             }
             let book = store.folded(&recorded)?;
             if is_due {
                 store.write_snapshot(&book)?;
             }
 
-            Ok(book)
+            Ok((book, hash))
         })?;
+        let (book, hash) = book;
         self.book = book;
+        self.hash = hash;
+        self.head.set(seq, &hash);
         if is_due {
             self.snapshot_at = seq;
         }
@@ -224,35 +240,38 @@ impl Store {
     fn load(&mut self) -> Result<(), JournalError> {
         let version = version(&self.connection())?;
         let newest = facts::newest(&self.connection())?;
-        self.book = self.read_snapshot()?.unwrap_or_default();
-        self.snapshot_at = self.book.newest();
+        let held = read_snapshot(&self.connection())?.unwrap_or_default();
+        self.snapshot_at = held.newest();
         if version == VERSION_FACTS_ALONE {
-            self.book = self.book.clone().on(self.shelf.clone());
+            self.book = held.on(self.shelf.clone());
             self.fold_all(newest)?;
         } else {
-            self.fold_on(newest)?;
+            self.book = folded_on(&self.connection, self.shelf.clone(), newest)?;
         }
         if let Some(failure) = self.shelf.take_failure() {
             return Err(failure);
         }
+        let hash = facts::hash_of(&self.connection(), newest)?;
+        self.hash = hash.ok_or(JournalError::Damaged(to_i64(newest.0)?))?;
 
         Ok(())
     }
 
-    /// The shelf has taken all facts: the rest of the book follows.
-    fn fold_on(&mut self, newest: Seq) -> Result<(), JournalError> {
-        let mut book = self.book.clone().on(self.shelf.frozen());
-        while book.newest() < newest {
-            let page = facts::page(&self.connection(), book.newest())?;
-            if page.is_empty() {
-                break;
+    /// The journal still has the fact that was noted as its newest, and it is the same.
+    fn check_end(&mut self, noted: Option<(Seq, Digest)>) -> Result<(), JournalError> {
+        let newest = self.book.newest();
+        if let Some((seq, hash)) = noted {
+            if seq > newest {
+                return Err(JournalError::Shortened {
+                    ends: newest.0,
+                    had: seq.0,
+                });
             }
-            for recorded in &page {
-                book.apply(recorded);
+            if facts::hash_of(&self.connection(), seq)? != Some(hash) {
+                return Err(JournalError::Exchanged(seq.0));
             }
         }
-        self.book = book.on(self.shelf.clone());
-        self.book.know_contradictions(self.shelf.contradictions());
+        self.head.set(newest, &self.hash.clone());
 
         Ok(())
     }
@@ -261,11 +280,19 @@ impl Store {
     fn fold_all(&mut self, newest: Seq) -> Result<(), JournalError> {
         let mut told = Instant::now();
         while self.book.newest() < newest {
-            let page = facts::page(&self.connection(), self.book.newest())?;
+            let after = self.book.newest();
+            let page = facts::page_unchained(&self.connection(), after)?;
             if page.is_empty() {
                 break;
             }
             let book = self.transaction(|store| {
+                let connection = store.connection();
+                let mut hash = facts::hash_of(&connection, after)?
+                    .ok_or(JournalError::Damaged(to_i64(after.0)?))?;
+                for recorded in &page {
+                    hash = facts::chain(&connection, recorded, &hash)?;
+                }
+                drop(connection);
                 let book = store.folded(&page)?;
                 store.write_snapshot(&book)?;
 
@@ -285,27 +312,49 @@ impl Store {
         done.map_err(|error| open_error(&error))
     }
 
-    /// Returns the book that was written last; none when there is none that can be trusted, and then all facts are folded.
-    fn read_snapshot(&self) -> Result<Option<Book>, JournalError> {
-        let select = "SELECT bytes, digest FROM snapshot WHERE id = 1";
-        let found: Option<(Vec<u8>, Vec<u8>)> = self
-            .connection()
-            .query_row(select, [], |row| Ok((row.get(0)?, row.get(1)?)))
-            .optional()
-            .map_err(|error| open_error(&error))?;
-        let Some((bytes, digest)) = found else {
-            return Ok(None);
-        };
-        let book = decode_canonical(&bytes).ok();
-
-        Ok(book.filter(|_: &Book| Digest::of(&[&bytes]).0.as_slice() == digest))
-    }
-
     fn connection(&self) -> MutexGuard<'_, Connection> {
         self.connection
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Returns the book as of the newest fact, where the shelf has taken all facts: as it was written last, and folded on.
+pub(super) fn folded_on(
+    connection: &Mutex<Connection>,
+    shelf: DiskShelf,
+    newest: Seq,
+) -> Result<Book, JournalError> {
+    let lock = || connection.lock().unwrap_or_else(PoisonError::into_inner);
+    let held = read_snapshot(&lock())?.unwrap_or_default();
+    let mut book = held.on(shelf.frozen());
+    while book.newest() < newest {
+        let page = facts::page(&lock(), book.newest())?;
+        if page.is_empty() {
+            break;
+        }
+        for recorded in &page {
+            book.apply(recorded);
+        }
+    }
+    book.know_contradictions(shelf.contradictions());
+
+    Ok(book.on(shelf))
+}
+
+/// Returns the book that was written last; none when there is none that can be trusted, and then all facts are folded.
+fn read_snapshot(connection: &Connection) -> Result<Option<Book>, JournalError> {
+    let select = "SELECT bytes, digest FROM snapshot WHERE id = 1";
+    let found: Option<(Vec<u8>, Vec<u8>)> = connection
+        .query_row(select, [], |row| Ok((row.get(0)?, row.get(1)?)))
+        .optional()
+        .map_err(|error| open_error(&error))?;
+    let Some((bytes, digest)) = found else {
+        return Ok(None);
+    };
+    let book = decode_canonical(&bytes).ok();
+
+    Ok(book.filter(|_: &Book| Digest::of(&[&bytes]).0.as_slice() == digest))
 }
 
 /// Opens a shelf that only reads, with a connection of its own: it does not wait for what is being written.
@@ -368,7 +417,7 @@ fn prepare(connection: &Connection) -> Result<(), JournalError> {
             .execute_batch(sql)
             .map_err(|error| open_error(&error))
     };
-    let index = format!("{} {SNAPSHOT}", book::TABLES);
+    let index = format!("{} {} {SNAPSHOT}", facts::CHAIN_TABLE, book::TABLES);
     match version(connection)? {
         0 => run(&format!(
             "BEGIN IMMEDIATE; {} {index} PRAGMA user_version = {VERSION}; COMMIT;",

@@ -249,13 +249,6 @@ pub(super) fn request(api: &ApiState, view: &RequestView) -> Request {
     }
 }
 
-fn is_open(view: &RequestView) -> bool {
-    match request_state(view) {
-        RequestState::Open | RequestState::Locked => true,
-        RequestState::Paid | RequestState::Cancelled | RequestState::Expired => false,
-    }
-}
-
 const fn request_state(view: &RequestView) -> RequestState {
     match view.shown {
         RequestShown::Paid => RequestState::Paid,

@@ -6,7 +6,7 @@ use api_types::{
 };
 use axum::Json;
 use axum::extract::State;
-use journal::book::{self, Request, RequestShown};
+use journal::book::{self, RequestShown};
 use ops_proto::{PublicKey, RequestId};
 use wallet::WalletError;
 

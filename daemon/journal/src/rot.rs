@@ -1,0 +1,150 @@
+//! What a disk may do to the journal, drawn at random: no change of meaning stays unnoticed.
+
+use std::fs;
+use std::path::Path;
+
+use ops_proto::Time;
+use ops_proto::contract::Mark;
+use tempfile::TempDir;
+
+use super::JOURNAL_FILE;
+use super::agree::{many_facts, picture};
+use super::check::check;
+use super::fact::Fact;
+use super::head::HEAD_FILE;
+use super::store::{Store, reader};
+
+/// Bits that are flipped, and places where a file is cut.
+const FLIPS: u32 = 1000;
+const CUTS: u32 = 200;
+
+/// What is drawn follows from it.
+const SEED: u64 = 20_261_130;
+
+/// Numbers drawn from a seed (splitmix64).
+struct Dice(u64);
+
+impl Dice {
+    fn below(&mut self, end: usize) -> usize {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut drawn = self.0;
+        drawn = (drawn ^ (drawn >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        drawn = (drawn ^ (drawn >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        drawn ^= drawn >> 31;
+
+        usize::try_from(drawn).expect("64 bits") % end
+    }
+}
+
+/// What became of a damage.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Noticed {
+    /// Nothing follows from it: it was in free space, or in what is written again.
+    Harmless,
+    /// The journal does not open, or a read fails.
+    ByUse,
+    /// The journal opens and every read answers; the check names it.
+    ByCheck,
+}
+
+#[test]
+fn no_flipped_bit_and_no_cut_changes_what_the_journal_says_unnoticed() {
+    let mut dice = Dice(SEED);
+    let dir = TempDir::new().expect("a directory");
+    let log = format!("{JOURNAL_FILE}-wal");
+    let (closed, killed) = (dir.path().join("closed"), dir.path().join("killed"));
+    write(&closed, true);
+    write(&killed, false);
+    let truth = read(&closed).expect("sound");
+    let mut count = [0_u32; 3];
+    for turn in 0..FLIPS + CUTS {
+        let (from, file) = match turn % 3 {
+            0 => (&killed, log.as_str()),
+            1 => (&killed, JOURNAL_FILE),
+            _ => (&closed, JOURNAL_FILE),
+        };
+        let copy = TempDir::new().expect("a directory");
+        for held in [JOURNAL_FILE, &log, HEAD_FILE] {
+            if from.join(held).exists() {
+                fs::copy(from.join(held), copy.path().join(held)).expect("copied");
+            }
+        }
+        let path = copy.path().join(file);
+        let mut bytes = fs::read(&path).expect("read");
+        let at = dice.below(bytes.len());
+        let what = if turn < FLIPS {
+            bytes[at] ^= 1 << dice.below(8);
+            format!("bit in byte {at} of {file}")
+        } else {
+            bytes.truncate(at);
+            format!("{file} cut at {at}")
+        };
+        fs::write(&path, bytes).expect("written");
+        let noticed = noticed(copy.path(), &truth);
+        assert!(noticed.is_some(), "unnoticed: {what}, turn {turn}");
+        let place = match noticed {
+            Some(Noticed::Harmless) | None => 0,
+            Some(Noticed::ByUse) => 1,
+            Some(Noticed::ByCheck) => 2,
+        };
+        count[place] += 1;
+    }
+    let [harmless, by_use, by_check] = count;
+    println!(
+        "seed {SEED}, {FLIPS} flipped bits and {CUTS} cuts: {harmless} harmless, {by_use} noticed in use, {by_check} by the check, 0 unnoticed"
+    );
+    assert!(by_use > 0);
+}
+
+/// Returns how a damage is noticed; `None` when it changes what is said and nobody notices.
+fn noticed(dir: &Path, truth: &[String]) -> Option<Noticed> {
+    let Some(said) = read(dir) else {
+        return Some(Noticed::ByUse);
+    };
+    let checked = check(dir, dir, |_, _| {});
+    let is_clean = checked.is_ok_and(|checked| checked.differences.is_empty());
+    match (said == truth, is_clean) {
+        (_, false) => Some(Noticed::ByCheck),
+        (true, true) => Some(Noticed::Harmless),
+        (false, true) => None,
+    }
+}
+
+/// Reads all that a journal says; `None` when it refuses to.
+fn read(dir: &Path) -> Option<Vec<String>> {
+    let store = Store::open(dir).ok()?;
+    let shelf = reader(dir).ok()?;
+    let said = picture(&store.book_for(&shelf));
+
+    shelf.take_failure().is_none().then_some(said)
+}
+
+/// Writes a journal; one that is closed has no log beside it.
+fn write(dir: &Path, is_closed: bool) {
+    fs::create_dir(dir).expect("a directory");
+    let work = dir.with_extension("work");
+    fs::create_dir(&work).expect("a directory");
+    let mut store = Store::open(&work).expect("opened");
+    for facts in many_facts().chunks(3) {
+        let entries: Vec<(Fact, Option<Mark>)> =
+            facts.iter().map(|fact| (fact.clone(), None)).collect();
+        let by_reference: Vec<_> = entries.iter().collect();
+        store
+            .append(&by_reference, Time::from_ms(1))
+            .expect("appended");
+    }
+    let copied = |store: Option<&Store>| {
+        let _open = store;
+        for held in fs::read_dir(&work).expect("a directory") {
+            let held = held.expect("a file").path();
+            let name = held.file_name().expect("a name");
+            fs::copy(&held, dir.join(name)).expect("copied");
+        }
+    };
+    if is_closed {
+        store.close();
+        copied(None);
+    } else {
+        copied(Some(&store));
+    }
+}
