@@ -4,8 +4,10 @@
 //! - [`search`]: who is heard;
 //! - [`pay`]: one payment, from its order to its receipt;
 //! - [`nearby`]: a look at everyone;
+//! - [`ask_ta`]: what the TA says when it is asked to pay;
 //! - [`resume`]: unacknowledged payments, in the background.
 
+mod ask_ta;
 pub(super) mod nearby;
 pub(super) mod pay;
 pub(super) mod resume;

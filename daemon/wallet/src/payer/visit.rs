@@ -23,7 +23,8 @@ use radio::{CentralLink, PeerAddress};
 use runtime::clock;
 use tokio::time::Instant;
 
-use super::till::{self, TaWord, Till};
+use super::ask_ta::TaWord;
+use super::till::{self, Till};
 use super::unsettled;
 use crate::intents::OwnedIntent;
 use crate::lists::Heard;
