@@ -381,6 +381,18 @@ pub struct SyncReport {
 pub struct Policy {
     /// The payees that the owner named.
     pub payees: Vec<ApprovedPayee>,
+    /// What may be paid to scanned URIs; none where the owner allowed no sum.
+    #[serde(default)]
+    pub scanned: Option<ScannedAllowance>,
+}
+
+/// What may be paid without confirmation to requests whose URI was scanned, whoever asks.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ScannedAllowance {
+    /// The largest sum in one day (UTC) without confirmation, over all of them.
+    pub daily_max: Money,
+    /// What was paid so today.
+    pub spent_today: Money,
 }
 
 /// A payee that may be paid without confirmation.

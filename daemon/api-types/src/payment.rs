@@ -106,7 +106,8 @@ pub struct PaymentOrder {
     /// What the person expects to pay: anything else is refused before approval.
     #[serde(default)]
     pub amount: Option<MoneyOrder>,
-    /// Approves without confirmation, as far as the policy allows (URI, or a payee named before).
+    /// Approves without confirmation: a payee named before as far as the policy allows, a URI with `amount` (the person
+    /// said the sum), and a URI alone as far as the owner allowed scanned sums.
     #[serde(default)]
     pub approve: bool,
     /// Gives up after this many seconds without a payee.
@@ -129,7 +130,8 @@ pub struct Payment {
     /// Why, for people, where it ended without a receipt.
     pub reason: Option<String>,
     /// The class of that, for programs: `not_found`, `busy`, `not_as_expected`, `untrusted`,
-    /// `refused_by_payee`, `refused_by_ta`, `declined`, `already_paid`, `unknown`, `internal`.
+    /// `refused_by_payee`, `refused_by_ta`, `forbidden` (nobody may be asked, and nobody allowed it), `declined`,
+    /// `already_paid`, `unknown`, `internal`.
     #[serde(default)]
     pub failure: Option<String>,
     /// The other side's certified name.

@@ -220,13 +220,13 @@ pub struct Nearby {
 /// `blepay pay`.
 #[derive(Debug, Args)]
 pub struct Pay {
-    /// A `blepay:` URI, or a payee near here: its name, key or tag. Without one: choose
+    /// A `blepay:` URI (`-` reads it from stdin), or a payee near here: its name, key or tag. Without one: choose
     #[arg(value_name = "PAYEE")]
     pub payee: Option<String>,
     /// Refuse any other amount
     #[arg(long, allow_hyphen_values = true)]
     pub amount: Option<String>,
-    /// Approve without asking: only with a URI, or a payee named by `blepay trust`
+    /// Approve without asking: a URI with --amount, a payee named by `blepay trust`, or what `blepay policy` allows
     #[arg(short, long, requires = "payee")]
     pub yes: bool,
     /// Read the PIN from this file instead of asking; `-` is stdin

@@ -183,6 +183,51 @@ async fn a_script_sets_the_pin_from_stdin_pays_with_it_from_a_file_and_it_is_sho
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_scanned_code_is_paid_with_yes_for_the_sum_that_was_said_or_the_one_that_policy_shows() {
+    let (bank, world) = (Bank::new(5), TempDir::new().expect("a directory"));
+    let till = Till::open(&bank, world.path(), "ada", Kind::WithTa).await;
+    let ferry = Device::new(&bank, world.path(), "Ferry", Kind::WithTa).await;
+    let asked = ferry.request(6000, Mode::Uri).await;
+    let uri = asked.uri.expect("a URI");
+
+    let policy = run(&till.socket, &["policy"]).await;
+    let bare = run(&till.socket, &["pay", &uri, "--yes"]).await;
+    let other = ["pay", &uri, "--yes", "--amount", "59.00"];
+    let other = run(&till.socket, &other).await;
+    let mut saying = command(&till.socket, &["pay", "-", "--yes", "--amount", "60.00"])
+        .stdin(Stdio::piped())
+        .spawn()
+        .expect("started");
+    let mut stdin = saying.stdin.take().expect("piped");
+    stdin.write_all(uri.as_bytes()).await.expect("written");
+    drop(stdin);
+    let said = saying.wait_with_output().await.expect("ended");
+    let after = run(&till.socket, &["policy"]).await;
+
+    for (shown, which) in [(policy, "before"), (after, "after")] {
+        let shown = text(&shown.stdout);
+        assert!(
+            shown.contains("up to 50.00 EUR a day, 0.00 EUR today"),
+            "{which}: {shown}"
+        );
+    }
+    assert_eq!(bare.status.code(), Some(1), "{bare:?}");
+    let why = text(&bare.stderr);
+    assert!(
+        why.contains("60.00 EUR is asked: say the sum too, --amount 60.00"),
+        "{why}"
+    );
+    assert_eq!(other.status.code(), Some(1), "{other:?}");
+    let why = text(&other.stderr);
+    assert!(
+        why.contains("the payee asks 60.00 EUR and not 59.00 EUR"),
+        "{why}"
+    );
+    assert!(said.status.success(), "{said:?}");
+    assert_eq!(till.device.balance().await, 4_000);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_refund_is_asked_for_paid_and_shown_from_the_command_line() {
     let (bank, world) = (Bank::new(5), TempDir::new().expect("a directory"));
     let till = Till::open(&bank, world.path(), "ada", Kind::WithTa).await;

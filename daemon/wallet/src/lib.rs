@@ -336,6 +336,13 @@ impl Wallet {
         Ok(())
     }
 
+    /// Returns the largest sum in one day (UTC) that is paid to scanned URIs without asking; `None` where the owner allowed
+    /// none.
+    #[must_use]
+    pub fn scan_daily_max(&self) -> Option<Amount> {
+        self.shared.scan_daily_max
+    }
+
     /// Returns the wallet's events from now on; who lags behind [`WALLET_EVENTS_MAX`] loses the
     /// oldest and reads the state anew.
     #[must_use]

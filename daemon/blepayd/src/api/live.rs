@@ -47,7 +47,7 @@ const fn state(stage: &PaymentStage) -> PaymentState {
         PaymentStage::Unconfirmed => PaymentState::Unconfirmed,
         PaymentStage::Received => PaymentState::Received,
         PaymentStage::Held => PaymentState::Held,
-        PaymentStage::Forbidden { .. } | PaymentStage::GivenUp => PaymentState::Failed,
+        PaymentStage::GivenUp => PaymentState::Failed,
         PaymentStage::Failed { class, .. } => match class {
             FailureClass::Declined => PaymentState::Declined,
             FailureClass::Unknown => PaymentState::Unconfirmed,
@@ -57,6 +57,7 @@ const fn state(stage: &PaymentStage) -> PaymentState {
             | FailureClass::Untrusted
             | FailureClass::RefusedByPayee
             | FailureClass::RefusedByTa
+            | FailureClass::Forbidden
             | FailureClass::AlreadyPaid
             | FailureClass::Internal => PaymentState::Failed,
         },
@@ -66,8 +67,6 @@ const fn state(stage: &PaymentStage) -> PaymentState {
 fn reason(progress: &Progress) -> Option<&str> {
     match &progress.stage {
         PaymentStage::Failed { message, .. } => Some(message),
-        PaymentStage::Forbidden { .. } if progress.pin_tries_left.is_some() => Some(PIN_NEEDED),
-        PaymentStage::Forbidden { .. } => Some(FORBIDDEN),
         PaymentStage::GivenUp => Some("the payment was given up"),
         PaymentStage::Resuming | PaymentStage::Unconfirmed | PaymentStage::Held => progress
             .was_interrupted
@@ -82,7 +81,6 @@ fn reason(progress: &Progress) -> Option<&str> {
 const fn class(stage: &PaymentStage) -> Option<FailureClass> {
     match stage {
         PaymentStage::Failed { class, .. } => Some(*class),
-        PaymentStage::Forbidden { class } => *class,
         PaymentStage::Searching
         | PaymentStage::AwaitsApproval
         | PaymentStage::Paying
@@ -102,15 +100,10 @@ const fn failure_code(class: FailureClass) -> &'static str {
         FailureClass::Untrusted => "untrusted",
         FailureClass::RefusedByPayee => "refused_by_payee",
         FailureClass::RefusedByTa => "refused_by_ta",
+        FailureClass::Forbidden => "forbidden",
         FailureClass::Declined => "declined",
         FailureClass::AlreadyPaid => "already_paid",
         FailureClass::Unknown => "unknown",
         FailureClass::Internal => "internal",
     }
 }
-
-/// The policy does not cover the payment, and nobody was to be asked.
-const FORBIDDEN: &str = "the policy does not allow this without confirmation: name the payee with blepay trust, or raise its daily sum";
-
-/// The TA asks for what only a person knows.
-const PIN_NEEDED: &str = "the PIN is asked for: give it with --pin-file, or pay without --yes";

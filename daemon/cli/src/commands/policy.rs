@@ -64,21 +64,58 @@ fn check_key(key: &str) -> Result<(), Failure> {
     Ok(())
 }
 
+/// Writes everything that is paid without a person: an empty list is the only one that pays nothing.
 fn text(policy: &Policy) -> String {
-    if policy.payees.is_empty() {
+    if policy.payees.is_empty() && policy.scanned.is_none() {
         return "Nothing is paid without confirmation.".to_owned();
     }
-    let lines = policy.payees.iter().map(|payee| {
+    let named = policy.payees.iter().map(|payee| {
         format!(
             "{}  {}: up to {} a day, {} today\n",
             short(&payee.key),
             payee.name,
             payee.daily_max,
-            payee.spent_today.text
+            payee.spent_today
+        )
+    });
+    let scanned = policy.scanned.iter().map(|scanned| {
+        format!(
+            "Whoever's code is scanned, with --yes: up to {} a day, {} today ([policy] scanned_daily_max)\n",
+            scanned.daily_max, scanned.spent_today
         )
     });
 
-    lines.collect()
+    named.chain(scanned).collect()
 }
 
 const KEY_TEXT_SIZE: usize = 64;
+
+#[cfg(test)]
+mod tests {
+    use api_types::{Money, ScannedAllowance};
+
+    use super::*;
+
+    #[test]
+    fn what_scanned_codes_may_take_is_shown_where_no_payee_is_named() {
+        let eur = |minor_units, text: &str| Money {
+            minor_units,
+            currency: "EUR".to_owned(),
+            text: text.to_owned(),
+        };
+        let mut policy = Policy::default();
+        assert_eq!(text(&policy), "Nothing is paid without confirmation.");
+
+        policy.scanned = Some(ScannedAllowance {
+            daily_max: eur(10_000, "100.00"),
+            spent_today: eur(500, "5.00"),
+        });
+        let shown = text(&policy);
+
+        assert!(
+            shown.contains("100.00 EUR a day, 5.00 EUR today"),
+            "{shown}"
+        );
+        assert!(!shown.contains("Nothing"), "{shown}");
+    }
+}

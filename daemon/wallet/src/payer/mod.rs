@@ -3,6 +3,7 @@
 //! - [`visit`]: one visit, the machine's driver;
 //! - [`search`]: who is heard;
 //! - [`pay`]: one payment, from its order to its receipt;
+//! - [`policy`]: what is paid without anybody being asked;
 //! - [`nearby`]: a look at everyone;
 //! - [`ask_ta`]: what the TA says when it is asked to pay;
 //! - [`resume`]: unacknowledged payments, in the background.
@@ -10,6 +11,7 @@
 mod ask_ta;
 pub(super) mod nearby;
 pub(super) mod pay;
+mod policy;
 pub(super) mod resume;
 mod search;
 mod till;

@@ -16,8 +16,9 @@ use radio::Seen;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
+use super::policy::Policy;
 use super::search;
-use super::till::{PaidRequests, Policy, Till};
+use super::till::{PaidRequests, Till};
 use super::visit::{Visited, is_worth_retrying, visit};
 use crate::handle::{Decision, Teller};
 use crate::{

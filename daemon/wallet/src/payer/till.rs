@@ -10,11 +10,13 @@ use journal::{ApprovedBy, Found, JournalError, PayIntent};
 use ops_proto::certificate::Certificate;
 use ops_proto::contract::{Command, Pin, PinState, TaRefused};
 use ops_proto::message::{ReceivedPayment, RequestPayment};
+use ops_proto::money::words;
 use ops_proto::{Amount, Digest, Signed};
 use runtime::clock;
 use tokio::sync::mpsc;
 
 use super::ask_ta::{TaWord, ask_to_pay};
+use super::policy::Policy;
 use crate::handle::{Decision, Teller};
 use crate::refund;
 use crate::{Asks, FailureClass, Offer, PaymentEvent, Shared};
@@ -50,17 +52,6 @@ pub(super) enum PaidRequests {
     PassOver,
     /// One was passed over in this visit.
     PassedOver,
-}
-
-/// Whether the policy may approve.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Policy {
-    /// A person is always asked.
-    Ask,
-    /// For a payee whose key the owner named, under its daily sum.
-    Named,
-    /// For the scanned request, under the daily sum of scans; or its payee is a named one.
-    Scanned,
 }
 
 impl Till {
@@ -158,7 +149,13 @@ impl Till {
             return;
         }
         self.tell(PaymentEvent::Offer(Box::new(Offer::of(&offered, tag))));
-        let refused = self.check(shared, &offered, is_paid);
+        let word = self.word(shared, &offered);
+        let refused = self.check(shared, &offered, is_paid).or_else(|| {
+            // nobody locks a request that nobody may approve
+            let is_forbidden = word.is_none() && self.teller.asks == Asks::Never;
+
+            is_forbidden.then(|| (FailureClass::Forbidden, self.why_not(shared, &offered)))
+        });
         self.offered = Some(offered);
         if let Some(failure) = refused {
             self.failure = Some(failure);
@@ -166,7 +163,7 @@ impl Till {
             return;
         }
         machine.handle_chosen(&mut shared.payer.reveals(), now);
-        if let Some(by) = self.policy_word(shared) {
+        if let Some(by) = word {
             self.approve(by, machine);
         }
     }
@@ -175,22 +172,21 @@ impl Till {
         self.tell(PaymentEvent::Code(code));
     }
 
-    /// Takes the lock: the person decides, unless the policy did or nobody may be asked.
-    pub(super) fn locked(&mut self, memo: Memo, machine: &mut Payer) {
+    /// Takes the lock: the person decides, unless that was done before.
+    pub(super) fn locked(&mut self, memo: Memo) {
         self.memo = Some(memo.clone());
         let by_policy = match self.approved_by {
             Some(ApprovedBy::Policy | ApprovedBy::Scan) => true,
-            Some(ApprovedBy::Person) | None => false,
+            Some(ApprovedBy::Person) => self.teller.asks == Asks::Never,
+            None => false,
         };
-        let pin = self.asks_for_pin();
+        let offered = self.offered.as_deref();
+        let pin = offered.and_then(|offered| self.asks_for_pin(offered));
         self.tell(PaymentEvent::Locked {
             memo,
             by_policy,
             pin,
         });
-        if !by_policy && self.teller.asks == Asks::Never {
-            self.decide(Decision::Decline, machine);
-        }
     }
 
     /// Takes the person's decision.
@@ -272,8 +268,8 @@ impl Till {
     }
 
     /// Returns the tries that are left, if the TA will ask for a PIN that nobody has given.
-    fn asks_for_pin(&self) -> Option<u8> {
-        let (state, offered) = (self.pin_state.as_ref()?, self.offered.as_ref()?);
+    fn asks_for_pin(&self, offered: &Offered) -> Option<u8> {
+        let state = self.pin_state.as_ref()?;
         let asks = self.pin.is_none() && state.asks_for(offered.amount);
 
         asks.then_some(state.tries_left)
@@ -350,8 +346,12 @@ impl Till {
             let message = TaRefused::PinBlocked.to_string();
             return Some((FailureClass::RefusedByTa, message));
         }
-        if self.expected.is_some_and(|amount| amount != offered.amount) {
-            let message = format!("the payee asks {} {}", offered.amount, offered.currency);
+        if let Some(expected) = self.expected.filter(|amount| *amount != offered.amount) {
+            let message = format!(
+                "the payee asks {} and not {}",
+                words(offered.amount.minor_units(), offered.currency),
+                words(expected.minor_units(), offered.currency)
+            );
             return Some((FailureClass::NotAsExpected, message));
         }
 
@@ -375,31 +375,29 @@ impl Till {
         offered.standing == Standing::Paid || shared.has_paid(&key)
     }
 
-    fn policy_word(&self, shared: &Shared) -> Option<ApprovedBy> {
-        let offered = self.offered.as_ref()?;
-        if self.asks_for_pin().is_some() {
+    /// Returns who approves what is offered, if nobody has to be asked: the policy, or a person who said the sum of a
+    /// scanned request with the order. Another sum was refused before.
+    fn word(&self, shared: &Shared, offered: &Offered) -> Option<ApprovedBy> {
+        if self.asks_for_pin(offered).is_some() {
             return None;
         }
-        let now = clock::now();
-        let (payee, amount) = (offered.payee, offered.amount);
-        let named = || {
-            shared
-                .journal
-                .view(|book| book.policy_allows(&payee, amount, now))
-        };
-        let scanned = || {
-            shared.scan_daily_max.is_some_and(|daily_max| {
-                shared
-                    .journal
-                    .view(|book| book.scan_allows(daily_max, amount, now))
-            })
-        };
-        match self.policy {
-            Policy::Ask => None,
-            Policy::Named => named().then_some(ApprovedBy::Policy),
-            Policy::Scanned if named() => Some(ApprovedBy::Policy),
-            Policy::Scanned => scanned().then_some(ApprovedBy::Scan),
+        let is_said = self.policy == Policy::Scanned
+            && self.teller.asks == Asks::Never
+            && self.expected == Some(offered.amount);
+        if is_said {
+            return Some(ApprovedBy::Person);
         }
+
+        self.policy.word(shared, offered)
+    }
+
+    /// Says why nothing is paid where nobody may be asked.
+    fn why_not(&self, shared: &Shared, offered: &Offered) -> String {
+        if self.asks_for_pin(offered).is_some() {
+            return PIN_NEEDED.to_owned();
+        }
+
+        self.policy.why_not(shared, offered)
     }
 }
 
@@ -414,3 +412,5 @@ pub(super) async fn decision(till: &mut Option<&mut Till>) -> Decision {
         Some(_) | None => std::future::pending().await,
     }
 }
+
+const PIN_NEEDED: &str = "the PIN is asked for: give it with --pin-file, or pay without --yes";

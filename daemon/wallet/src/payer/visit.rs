@@ -235,7 +235,7 @@ impl VisitDriver<'_> {
                 }
                 PayerEffect::Locked(memo) => {
                     if let Some(till) = self.till.as_deref_mut() {
-                        till.locked(memo, &mut self.machine);
+                        till.locked(memo);
                     }
                 }
                 PayerEffect::Append { seq, record } => self.append(seq, record),
