@@ -12,6 +12,7 @@ use sync::SyncError;
 use tempfile::TempDir;
 use wallet::Registration;
 use wallet::ta::TaAccess;
+use wallet::ta::TaError;
 
 const TOTAL: u64 = ONLINE + 10_000;
 
@@ -104,7 +105,7 @@ async fn a_lost_last_statement_is_sent_again_and_the_ta_signs_nothing_meanwhile(
 
         assert!(ended.pending.is_some() && ended.held.is_none());
         let refused = online.sync.withdraw(Some(amount(100))).await;
-        assert!(matches!(refused, Err(SyncError::NotRegistered)));
+        assert!(matches!(refused, Err(SyncError::Ta(TaError::Ended))));
         world.provider.lose_nothing();
         let _status = online.sync.run().await.expect("runs");
         assert_eq!(world.provider.books().online, TOTAL, "{loss:?}");

@@ -63,10 +63,27 @@ impl Failure {
         Self::new(Exit::Refused, code, message, hint)
     }
 
+    /// Tells what is left to know when a command fails by accident after its order was carried out: not that nothing moved.
+    #[must_use]
+    pub fn after_act(self, ask: &str) -> Self {
+        if !ACCIDENTS.contains(&self.body.code.as_str()) {
+            return self;
+        }
+        let message = format!("the order was given, and then: {}", self.body.message);
+
+        Self::new(Exit::OutcomeUnknown, OUTCOME_UNKNOWN, message, ask)
+    }
+
     pub fn nobody(message: impl ToString, hint: impl ToString) -> Self {
         Self::new(Exit::Nobody, "nobody", message, hint)
     }
 }
+
+/// Codes of what nobody decided: no way to the daemon, an answer that cannot be read, an output that cannot be written.
+const ACCIDENTS: [&str; 4] = ["no-daemon", "not-permitted", "broken-answer", IO];
+
+/// The code of what the system refuses this program.
+const IO: &str = "io";
 
 impl From<ClientError> for Failure {
     fn from(error: ClientError) -> Self {
@@ -86,7 +103,7 @@ impl From<ClientError> for Failure {
 
 impl From<std::io::Error> for Failure {
     fn from(error: std::io::Error) -> Self {
-        Self::refused("io", error, "see the message")
+        Self::refused(IO, error, "free some space, or write elsewhere")
     }
 }
 
@@ -95,5 +112,41 @@ impl From<AmountTextRefused> for Failure {
         let message = format!("this is not an amount: {refused}");
 
         Self::new(Exit::Usage, "amount", message, "write it as 12.50")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+
+    use super::*;
+
+    #[test]
+    fn what_breaks_after_an_order_was_given_is_never_told_as_nothing_moved() {
+        let accidents = [
+            Failure::from(std::io::Error::other("No space left on device")),
+            ClientError::Broken("an event is too long".to_owned()).into(),
+            ClientError::NoDaemon {
+                socket: PathBuf::from("/run/blepay/api.sock"),
+                reason: "Connection refused".to_owned(),
+            }
+            .into(),
+        ];
+        for accident in accidents {
+            let what = accident.body.message.clone();
+            let after = accident.after_act("blepay history");
+
+            assert_eq!(after.exit, Exit::OutcomeUnknown, "{what}");
+            assert_eq!(after.body.code, OUTCOME_UNKNOWN);
+            assert!(after.body.message.contains(&what), "{after:?}");
+            assert_eq!(after.body.hint, "blepay history");
+        }
+    }
+
+    #[test]
+    fn a_refusal_stays_one_whatever_was_done_before() {
+        let refused = Failure::refused("not-paid", "nothing was paid", "pay again");
+
+        assert_eq!(refused.clone().after_act("blepay history"), refused);
     }
 }

@@ -7,7 +7,7 @@ Exit codes:
   1  refused: the message says why; nothing has moved
   2  the command line is wrong
   3  the daemon does not answer, or you may not use it
-  4  OUTCOME UNKNOWN: ask `blepay show` or `blepay status`, do not repeat
+  4  OUTCOME UNKNOWN, or done and not written: ask `blepay history` or `blepay status`, do not repeat
   5  nobody to pay, nobody who paid, or no time left; nothing has moved
   6  you said no; nothing has moved";
 
@@ -23,7 +23,7 @@ Exit codes:
   1  refused: the message says why; nothing has moved
   2  the command line is wrong
   3  the daemon does not answer, or you may not use it
-  4  OUTCOME UNKNOWN: ask `blepay show` or `blepay status`, do not repeat
+  4  OUTCOME UNKNOWN, or done and not written: ask `blepay history` or `blepay status`, do not repeat
   5  nobody to pay, nobody who paid, or no time left; nothing has moved
   6  you said no; nothing has moved";
 

@@ -18,6 +18,8 @@ pub struct Terminal {
     json: bool,
     no_input: bool,
     spinner: Option<ProgressBar>,
+    /// What to ask, once an order was given that must not be repeated.
+    acted: Option<&'static str>,
 }
 
 impl Terminal {
@@ -33,6 +35,21 @@ impl Terminal {
             json,
             no_input,
             spinner: None,
+            acted: None,
+        }
+    }
+
+    /// Takes note that an order was given: whatever breaks from here on does not mean that nothing has moved. `ask` says what
+    /// tells how far it came.
+    pub(crate) const fn acted(&mut self, ask: &'static str) {
+        self.acted = Some(ask);
+    }
+
+    /// Tells what a failure means after what was done before it.
+    pub(crate) fn outcome(&self, failure: Failure) -> Failure {
+        match self.acted {
+            Some(ask) => failure.after_act(ask),
+            None => failure,
         }
     }
 
@@ -60,7 +77,14 @@ impl Terminal {
             return self.line(&serde_json::to_string(value).map_err(io::Error::from)?);
         }
 
-        self.line(text.trim_end())
+        let text = text.trim_end();
+
+        self.line(text).map_err(|failure| {
+            let first = text.lines().next().unwrap_or_default();
+            let message = format!("{}; not written: {first}", failure.body.message);
+
+            Failure::new(failure.exit, &failure.body.code, message, failure.body.hint)
+        })
     }
 
     /// Writes a line to stdout.
@@ -172,7 +196,9 @@ impl Terminal {
         self.done();
         if self.json {
             let line = json!({ "error": failure.body }).to_string();
-            let _closed_pipe = self.line(&line);
+            if self.line(&line).is_err() {
+                self.note(&line);
+            }
             return;
         }
         self.note(&format!("{}: {}", self.program, failure.body.message));

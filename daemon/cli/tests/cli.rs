@@ -228,6 +228,32 @@ async fn a_scanned_code_is_paid_with_yes_for_the_sum_that_was_said_or_the_one_th
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_payment_whose_outcome_cannot_be_written_is_not_told_as_a_refusal() {
+    let (bank, world) = (Bank::new(5), TempDir::new().expect("a directory"));
+    let till = Till::open(&bank, world.path(), "ada", Kind::WithTa).await;
+    let ferry = Device::new(&bank, world.path(), "Ferry", Kind::WithTa).await;
+    for (form, left) in [(None, 9_900), (Some("--json"), 9_800)] {
+        let asked = ferry.request(100, Mode::Uri).await;
+        let uri = asked.uri.expect("a URI");
+        let full = std::fs::OpenOptions::new()
+            .write(true)
+            .open("/dev/full")
+            .expect("a device that is always full");
+        let mut arguments = vec!["pay", &uri, "--yes", "--amount", "1.00"];
+        arguments.extend(form);
+
+        let ended = command(&till.socket, &arguments).stdout(full).output();
+        let ended = ended.await.expect("it runs");
+
+        assert_eq!(ended.status.code(), Some(4), "{ended:?}");
+        let said = text(&ended.stderr);
+        assert!(said.contains("the order was given, and then"), "{said}");
+        assert!(said.contains("blepay history"), "{said}");
+        assert_eq!(till.device.balance().await, left);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_refund_is_asked_for_paid_and_shown_from_the_command_line() {
     let (bank, world) = (Bank::new(5), TempDir::new().expect("a directory"));
     let till = Till::open(&bank, world.path(), "ada", Kind::WithTa).await;

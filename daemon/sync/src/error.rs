@@ -25,9 +25,16 @@ pub enum SyncError {
     /// The TA refused or cannot be reached.
     #[error(transparent)]
     Ta(#[from] TaError),
+    /// The TA was asked for a step that it may have taken, and its answer did not come: what it did is in the journal once
+    /// it answers.
+    #[error("what the trusted application did is known once it answers: {0}")]
+    TaUnknown(TaError),
     /// The journal could not be written.
     #[error(transparent)]
     Journal(#[from] JournalError),
+    /// The client is certified, and its TA is not.
+    #[error("the trusted application has no certificate yet")]
+    NotCertified,
     /// This wallet is not enrolled, or not registered yet.
     #[error("this wallet is not registered with its provider yet")]
     NotRegistered,
@@ -60,6 +67,9 @@ pub enum SyncError {
     Enrolment(String),
     #[error("the daemon is stopping")]
     Stopped,
+    /// The daemon stopped with the order under way: the journal says how far it came.
+    #[error("the daemon stopped while it was carried out")]
+    Interrupted,
 }
 
 /// Why the server refused, as it says.
@@ -80,6 +90,22 @@ impl SyncError {
         matches!(self, Self::Unreachable(_))
     }
 
+    /// Tells what is known when a TA did not do a step that was recorded before: that nothing moved, or that it may have.
+    #[must_use]
+    pub const fn of_step(error: TaError) -> Self {
+        match error {
+            TaError::Refused(_)
+            | TaError::Halted(_)
+            | TaError::Ended
+            | TaError::Busy
+            | TaError::Absent => Self::Ta(error),
+            TaError::Unreachable(_)
+            | TaError::Journal(_)
+            | TaError::OtherAnswer
+            | TaError::Stopped => Self::TaUnknown(error),
+        }
+    }
+
     /// Returns whether particular items may be the cause, so that a smaller batch may succeed.
     pub(super) fn is_of_items(&self) -> bool {
         match self {
@@ -89,7 +115,9 @@ impl SyncError {
             Self::Unreachable(_)
             | Self::Busy
             | Self::Ta(_)
+            | Self::TaUnknown(_)
             | Self::Journal(_)
+            | Self::NotCertified
             | Self::NotRegistered
             | Self::DepositPending
             | Self::WithdrawPending
@@ -99,7 +127,8 @@ impl SyncError {
             | Self::OtherTa
             | Self::Randomness
             | Self::Enrolment(_)
-            | Self::Stopped => false,
+            | Self::Stopped
+            | Self::Interrupted => false,
         }
     }
 }

@@ -1,6 +1,6 @@
 //! What the API answers when it does not do what was asked.
 
-use api_types::{ErrorBody, MALFORMED};
+use api_types::{ErrorBody, MALFORMED, OUTCOME_UNKNOWN};
 use axum::Json;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
@@ -89,10 +89,13 @@ impl From<SyncError> for ApiError {
             | SyncError::NewLife
             | SyncError::OldLife
             | SyncError::Ta(_)
-            | SyncError::Stopped => StatusCode::SERVICE_UNAVAILABLE,
+            | SyncError::TaUnknown(_)
+            | SyncError::Stopped
+            | SyncError::Interrupted => StatusCode::SERVICE_UNAVAILABLE,
             SyncError::Refused(_)
             | SyncError::NotBelieved(_)
             | SyncError::NotRegistered
+            | SyncError::NotCertified
             | SyncError::DepositPending
             | SyncError::WithdrawPending
             | SyncError::NothingHeld
@@ -156,6 +159,8 @@ pub fn sync_error(error: &SyncError) -> ErrorBody {
         SyncError::OtherTa => ("other-ta", "see blepay status"),
         SyncError::Randomness => ("randomness", "see the kernel's log"),
         SyncError::Enrolment(_) => ("enrolment", "ask the provider for a new enrolment file"),
+        SyncError::NotCertified => ("not-certified", "blepay sync while online"),
+        SyncError::TaUnknown(_) | SyncError::Interrupted => (OUTCOME_UNKNOWN, ASK_HINT),
         SyncError::Stopped => ("stopping", "try again when the daemon runs"),
     };
 
@@ -164,6 +169,39 @@ pub fn sync_error(error: &SyncError) -> ErrorBody {
         message: error.to_string(),
         hint: hint.to_owned(),
     }
+}
+
+/// Tells why an order that needs the server was not begun. Unlike a sync, nobody keeps it: it is to be given again.
+pub(super) fn order_refused(error: SyncError) -> ApiError {
+    let is_kept_by_nobody = match &error {
+        SyncError::Unreachable(_)
+        | SyncError::ServerFailed(_)
+        | SyncError::Busy
+        | SyncError::NewLife => true,
+        SyncError::Refused(_)
+        | SyncError::NotBelieved(_)
+        | SyncError::Ta(_)
+        | SyncError::TaUnknown(_)
+        | SyncError::Journal(_)
+        | SyncError::NotCertified
+        | SyncError::NotRegistered
+        | SyncError::DepositPending
+        | SyncError::WithdrawPending
+        | SyncError::NothingHeld
+        | SyncError::OldLife
+        | SyncError::TaWorks
+        | SyncError::OtherTa
+        | SyncError::Randomness
+        | SyncError::Enrolment(_)
+        | SyncError::Stopped
+        | SyncError::Interrupted => false,
+    };
+    let mut refused = ApiError::from(error);
+    if is_kept_by_nobody {
+        NOT_BEGUN_HINT.clone_into(&mut refused.body.hint);
+    }
+
+    refused
 }
 
 impl From<JournalError> for ApiError {
@@ -247,6 +285,10 @@ impl From<WalletError> for ApiError {
     }
 }
 
+/// What to do where an order was not begun, and is not kept either.
+const NOT_BEGUN_HINT: &str = "nothing was begun and nothing has moved: ask again when the server answers, blepay sync tries it";
+/// What to do where it is not known whether something has moved.
+const ASK_HINT: &str = "do not repeat it: blepay status and blepay history say how far it came";
 const REFUND_HINT: &str = "see the payment and what was refunded: blepay show";
 const LIMIT_HINT: &str = "nothing has moved; blepay status shows the limits";
 const REVOKED_HINT: &str =
@@ -308,4 +350,38 @@ fn ta_hint(refused: TaRefused) -> &'static str {
     }
 
     "nothing has moved; see blepay status"
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_order_that_nobody_keeps_is_not_promised_to_be_tried_again() {
+        let offline = || SyncError::Unreachable("Connection refused".to_owned());
+        for error in [offline(), SyncError::Busy, SyncError::NewLife] {
+            let refused = order_refused(error);
+
+            assert!(
+                refused.body.hint.contains("ask again"),
+                "{}",
+                refused.body.hint
+            );
+        }
+        let synced = sync_error(&offline());
+        assert!(synced.hint.contains("tries again by itself"), "{synced:?}");
+    }
+
+    #[test]
+    fn a_step_that_the_ta_may_have_taken_is_an_unknown_outcome() {
+        let away = || TaError::Unreachable("Connection refused".to_owned());
+
+        let may_have = order_refused(SyncError::of_step(away()));
+        let has_not = order_refused(SyncError::of_step(TaError::Refused(TaRefused::Balance)));
+
+        assert_eq!(may_have.body.code, OUTCOME_UNKNOWN);
+        assert_eq!(sync_error(&SyncError::Interrupted).code, OUTCOME_UNKNOWN);
+        assert_eq!(has_not.body.code, "ta-refused");
+        assert_eq!(ApiError::from(SyncError::Ta(away())).body.code, "ta-unreachable");
+    }
 }

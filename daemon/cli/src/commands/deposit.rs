@@ -4,7 +4,7 @@ use api_types::OUTCOME_UNKNOWN;
 use api_types::client::Client;
 use api_types::{Deposit, DepositOrder, DepositState};
 
-use super::{amount, currency};
+use super::{ASK_STATUS, amount, currency};
 use crate::args::Deposit as Args;
 use crate::failure::{Exit, Failure};
 use crate::terminal::Terminal;
@@ -19,6 +19,7 @@ pub(crate) async fn run(
     let deposit: Deposit = client
         .post("/v1/deposits", &DepositOrder { amount })
         .await?;
+    terminal.acted(ASK_STATUS);
     let reason = deposit.reason.as_deref().unwrap_or("no answer yet");
     match deposit.state {
         DepositState::Granted => terminal.data(&deposit, &granted(&deposit)),

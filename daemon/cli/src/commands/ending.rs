@@ -5,8 +5,8 @@ use api_types::client::Client;
 use api_types::{EndState, Recovery, RecoveryOrder, Retirement, Status, TaCondition, TaStatus};
 use serde_json::json;
 
-use super::short;
 use super::status::held;
+use super::{ASK_STATUS, short};
 use crate::args::End as Args;
 use crate::failure::{Exit, Failure};
 use crate::terminal::Terminal;
@@ -29,6 +29,7 @@ pub(crate) async fn retire(
     agreed(terminal, &args, &question)?;
     terminal.waiting("Carrying everything to the provider…");
     let retirement: Retirement = client.post("/v1/retirement", &json!({})).await?;
+    terminal.acted(ASK_STATUS);
     match retirement.state {
         EndState::Booked => terminal.data(&retirement, &retired(&retirement)),
         EndState::Open => Err(Failure::new(
@@ -75,6 +76,7 @@ pub(crate) async fn recover(
     let recovery: Recovery = client
         .post("/v1/recovery", &RecoveryOrder { ta: key })
         .await?;
+    terminal.acted(ASK_STATUS);
     match recovery.state {
         EndState::Booked => terminal.data(&recovery, &recovered(&recovery)),
         EndState::Open => Err(Failure::new(

@@ -29,6 +29,16 @@ use ops_proto::{Amount, Currency};
 use super::failure::{Exit, Failure};
 use super::terminal::Terminal;
 
+/// What to ask where an order that moves money to or from the device was given, and the command broke then.
+const ASK_STATUS: &str = "do not repeat it: blepay status says how far it came";
+
+/// The same of payments.
+const ASK_HISTORY: &str = "do not pay again: blepay history says what became of it";
+
+/// The same of requests.
+const ASK_REQUESTS: &str =
+    "blepay request --list says whether it is open, blepay history whether it is paid";
+
 /// Asks the daemon for the wallet's currency.
 async fn currency(client: &Client) -> Result<Currency, Failure> {
     let status: Status = client.get("/v1/status").await?;

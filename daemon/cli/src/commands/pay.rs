@@ -1,12 +1,15 @@
 //! `blepay pay`: shows who, how much and the code, then asks.
 
+use std::io::{BufRead as _, Read as _};
+use std::path::Path;
+
 use api_types::OUTCOME_UNKNOWN;
-use api_types::client::{Client, Events};
+use api_types::client::{Client, ClientError, Events};
 use api_types::guard::ApproveOrder;
 use api_types::{Event, MoneyOrder, NOT_FOUND, Nearby, Payment, PaymentOrder, PaymentState};
 use serde_json::json;
 
-use super::{amount, currency, nearby, short, warn};
+use super::{ASK_HISTORY, amount, currency, nearby, short, warn};
 use crate::args::Pay as Args;
 use crate::failure::{Exit, Failure};
 use crate::terminal::Terminal;
@@ -14,8 +17,11 @@ use crate::terminal::Terminal;
 pub(crate) async fn run(
     client: &Client,
     terminal: &mut Terminal,
-    args: Args,
+    mut args: Args,
 ) -> Result<(), Failure> {
+    if args.payee.as_deref() == Some(STDIN) {
+        args.payee = Some(uri_from_stdin(&args)?);
+    }
     let expected = match &args.amount {
         Some(text) => Some(amount(text, currency(client).await?)?),
         None => None,
@@ -25,7 +31,7 @@ pub(crate) async fn run(
             Exit::Refused,
             "no-input",
             "a payment needs approval and nobody can be asked",
-            "give --yes with a blepay: URI or a payee named by blepay trust, or run it on a terminal",
+            "give --yes and --amount with a blepay: URI, or --yes with a payee named by blepay trust, or run it on a terminal",
         ));
     }
     let pin = args.pin_file.as_deref().map(super::pin::read).transpose()?;
@@ -34,6 +40,9 @@ pub(crate) async fn run(
         ..target(client, terminal, &args, expected).await?
     };
     let started: Payment = client.post("/v1/payments", &order).await?;
+    if args.yes {
+        terminal.acted(ASK_HISTORY);
+    }
     let events = client
         .events(&format!("/v1/payments/{}/events", started.id))
         .await?;
@@ -41,6 +50,28 @@ pub(crate) async fn run(
     warn(client, terminal).await;
 
     ended(terminal, &payment)
+}
+
+/// Reads the URI, which is a secret of payee and payer: what stands in a command line, every user of the machine can read.
+fn uri_from_stdin(args: &Args) -> Result<String, Failure> {
+    if args.pin_file.as_deref() == Some(Path::new(STDIN)) {
+        return Err(Failure::usage(
+            "URI and PIN cannot both come from stdin",
+            "give the PIN in a file: --pin-file FILE",
+        ));
+    }
+    let mut line = String::new();
+    let stdin = std::io::stdin().lock();
+    let _size = stdin.take(URI_LINE_SIZE_MAX).read_line(&mut line)?;
+    let uri = line.trim();
+    if !is_uri(uri) {
+        return Err(Failure::usage(
+            "stdin holds no blepay: URI",
+            "scan or type it again, as one line",
+        ));
+    }
+
+    Ok(uri.to_owned())
 }
 
 /// Finds out whom to pay: a URI, somebody near, or whom the person chooses.
@@ -230,15 +261,35 @@ async fn decide(
     let yes = ["y", "yes"].contains(&answer.to_lowercase().as_str());
     if !yes {
         let path = format!("/v1/payments/{}/decline", payment.id);
-        return Ok(client.post(&path, &json!({})).await?);
+        return said(client, payment, client.post(&path, &json!({})).await).await;
     }
     let pin = match payment.pin_tries_left {
         Some(left) => Some(terminal.ask_hidden(&format!("PIN ({left} tries left):"))?),
         None => None,
     };
     let path = format!("/v1/payments/{}/approve", payment.id);
+    terminal.acted(ASK_HISTORY);
 
-    Ok(client.post(&path, &ApproveOrder { pin }).await?)
+    said(
+        client,
+        payment,
+        client.post(&path, &ApproveOrder { pin }).await,
+    )
+    .await
+}
+
+/// Returns the payment after a decision. One that came too late decides nothing: how the payment stands says why.
+async fn said(
+    client: &Client,
+    payment: &Payment,
+    answer: Result<Payment, ClientError>,
+) -> Result<Payment, Failure> {
+    match answer {
+        Err(ClientError::Refused(body)) if body.code == TOO_LATE => {
+            Ok(client.get(&format!("/v1/payments/{}", payment.id)).await?)
+        }
+        answer => Ok(answer?),
+    }
 }
 
 fn question(payment: &Payment) -> String {
@@ -327,6 +378,12 @@ fn declined() -> Failure {
     Failure::new(Exit::Declined, "declined", "not paid", "nothing has moved")
 }
 
+/// The code of the refusal of a decision that came too late.
+const TOO_LATE: &str = "nothing-to-decide";
+/// What names stdin in place of a file.
+const STDIN: &str = "-";
+/// The longest line that is read for a URI.
+const URI_LINE_SIZE_MAX: u64 = 1024;
 const URI_SCHEME_SIZE: usize = api_types::URI_SCHEME.len();
 const LISTEN_S: u64 = 4;
 /// Hex digits of a payee's key.

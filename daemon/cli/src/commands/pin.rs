@@ -11,7 +11,7 @@ use ops_proto::contract::Pin;
 use ops_proto::money;
 use zeroize::Zeroizing;
 
-use super::currency;
+use super::{ASK_STATUS, currency};
 use crate::failure::Failure;
 use crate::guard_args::{Pin as Args, PinChange, PinOptions};
 use crate::terminal::Terminal;
@@ -54,6 +54,7 @@ pub(crate) async fn run(
     };
     let order = PinOrder { old, new, floor };
     let pin: PinStatus = client.put("/v1/pin", &order).await?;
+    terminal.acted(ASK_STATUS);
 
     terminal.data(&pin, &text(&pin))
 }

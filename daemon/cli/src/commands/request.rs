@@ -5,13 +5,13 @@ use std::task::Poll;
 use std::time::Duration;
 
 use api_types::client::{Client, ClientError, Events};
-use api_types::{Event, Payment, Request, RequestOrder, RequestState};
+use api_types::{Event, OUTCOME_UNKNOWN, Payment, Request, RequestOrder, RequestState};
 use qrcode::QrCode;
 use qrcode::render::unicode::Dense1x2;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::Instant;
 
-use super::{amount, currency, short, warn};
+use super::{ASK_REQUESTS, amount, currency, short, warn};
 use crate::args::Request as Args;
 use crate::failure::{Exit, Failure};
 use crate::terminal::Terminal;
@@ -34,6 +34,7 @@ pub(crate) async fn run(
             ));
         }
         let request = cancel(client, id).await?;
+        terminal.acted(ASK_REQUESTS);
         let text = format!("Request {} of {} is cancelled.", request.id, request.amount);
         return terminal.data(&request, &text);
     }
@@ -53,6 +54,7 @@ pub(crate) async fn run(
         false => None,
     };
     let request: Request = client.post("/v1/requests", &order).await?;
+    terminal.acted(ASK_REQUESTS);
 
     let end = if args.keep {
         WaitEnd::Keep
@@ -102,6 +104,7 @@ async fn cancel_all(client: &Client, terminal: &mut Terminal) -> Result<(), Fail
     let mut cancelled = Vec::new();
     for request in requests.iter().filter(is_open) {
         cancelled.push(cancel(client, &request.id).await?);
+        terminal.acted(ASK_REQUESTS);
     }
     let text = match cancelled.len() {
         0 => "No request is open.".to_owned(),
@@ -245,9 +248,11 @@ async fn wait(
                 | Event::Radio { .. },
             ) => continue,
             None => {
-                return Err(Failure::nobody(
-                    "the daemon has stopped; the request stays open",
-                    "when it runs again: blepay request --list",
+                return Err(Failure::new(
+                    Exit::OutcomeUnknown,
+                    OUTCOME_UNKNOWN,
+                    "the daemon has stopped; the request stays open, and may have been paid",
+                    "when it runs again: blepay request --list, blepay history",
                 ));
             }
         };
