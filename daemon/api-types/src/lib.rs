@@ -14,8 +14,8 @@ use serde::{Deserialize, Serialize};
 use guard::{LimitWarning, PinStatus};
 pub use money::{Money, MoneyOrder};
 pub use payment::{
-    Direction, NOT_FOUND, Nearby, Payment, PaymentOrder, PaymentState, Receipt, Request,
-    RequestOrder, RequestState,
+    Direction, NOT_FOUND, Nearby, Payment, PaymentOrder, PaymentState, RADIO_ABSENT, Receipt,
+    Request, RequestOrder, RequestState,
 };
 
 /// How the text of a payment URI begins; what follows is for the daemon to read.

@@ -4,7 +4,6 @@ use std::process::ExitCode;
 
 use api_types::client::ClientError;
 use api_types::{ErrorBody, MALFORMED, OUTCOME_UNKNOWN};
-use ops_proto::amount::AmountTextRefused;
 
 /// The exit codes; `help::EXIT_CODES` tells them to people.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -104,14 +103,6 @@ impl From<ClientError> for Failure {
 impl From<std::io::Error> for Failure {
     fn from(error: std::io::Error) -> Self {
         Self::refused(IO, error, "free some space, or write elsewhere")
-    }
-}
-
-impl From<AmountTextRefused> for Failure {
-    fn from(refused: AmountTextRefused) -> Self {
-        let message = format!("this is not an amount: {refused}");
-
-        Self::new(Exit::Usage, "amount", message, "write it as 12.50")
     }
 }
 

@@ -2,10 +2,13 @@
 
 use std::path::Path;
 use std::process::{Output, Stdio};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use journal::book::RequestShown;
+use kit::server::{Answer, Server, Tls};
 use kit::{Bank, Device, Kind, Till, eventually, pay};
+use ops_proto::enrolment::Enrolment;
 use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::process::Command;
@@ -251,6 +254,84 @@ async fn a_payment_whose_outcome_cannot_be_written_is_not_told_as_a_refusal() {
         assert!(said.contains("blepay history"), "{said}");
         assert_eq!(till.device.balance().await, left);
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_device_without_a_radio_names_its_own_at_once_and_nobody_elses_absence() {
+    let (bank, world) = (Bank::new(5), TempDir::new().expect("a directory"));
+    let elsewhere = TempDir::new().expect("a directory");
+    // where the simulated air would be
+    std::fs::write(world.path().join("air"), "").expect("written");
+    let till = Till::open(&bank, world.path(), "ada", Kind::WithTa).await;
+    let ferry = Device::new(&bank, elsewhere.path(), "Ferry", Kind::WithTa).await;
+    let asked = ferry.request(100, Mode::Uri).await;
+    let uri = asked.uri.expect("a URI");
+    let commands: [&[&str]; 4] = [
+        &["nearby"],
+        &["pay", "Ferry", "--yes"],
+        &["pay", &uri, "--yes", "--amount", "1.00"],
+        &["request", "1.00"],
+    ];
+
+    for arguments in commands {
+        let begun = Instant::now();
+        let mut arguments = arguments.to_vec();
+        arguments.push("--json");
+        let output = run(&till.socket, &arguments).await;
+
+        assert_eq!(output.status.code(), Some(1), "{arguments:?}: {output:?}");
+        let said = text(&output.stdout);
+        assert!(said.contains("\"radio-absent\""), "{arguments:?}: {said}");
+        assert!(said.contains("this device has no radio"), "{said}");
+        assert!(begun.elapsed() < PaymentOrder::SEARCH_DEFAULT);
+    }
+    let requests = run(&till.socket, &["request", "--list"]).await;
+    assert_eq!(text(&requests.stdout), "No requests.\n");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn init_tells_a_refusal_of_the_provider_from_its_silence() {
+    let (bank, world) = (Bank::new(5), TempDir::new().expect("a directory"));
+    let till = Till::unregistered(world.path(), "ada", Kind::WithoutTa).await;
+    let provider = bank.enrolled().provider;
+    let certificate = provider.to_wire();
+    let taken = br#"{"code":"name-taken","message":"another client has this name","hint":"choose another"}"#;
+    let answer: Arc<Answer> = Arc::new(move |path, _| match path {
+        "/healthz" => (200, Vec::new()),
+        "/v1/provider" => (200, certificate.clone()),
+        "/v1/challenge" => (200, vec![7; 32]),
+        "/v1/clients" => (409, taken.to_vec()),
+        _ => (503, Vec::new()),
+    });
+    let server = Server::start(&Tls::new(), 0, answer).await;
+    let file = world.path().join("bank.enrol");
+    let init = async |url: String| {
+        let anchor = server.anchor.clone();
+        let enrolment = Enrolment::new(url, anchor, &bank.root(), &provider);
+        let written = serde_json::to_string(&enrolment).expect("JSON");
+        std::fs::write(&file, written).expect("written");
+        let path = file.to_str().expect("plain");
+        let arguments = ["init", path, "--name", "Ada", "--payee-without-ta"];
+
+        run(&till.socket, &arguments).await
+    };
+
+    let silent = init("https://127.0.0.1:1".to_owned()).await;
+    let refused = init(format!("https://{}", server.address)).await;
+
+    assert!(silent.status.success(), "{silent:?}");
+    let said = text(&silent.stdout);
+    assert!(
+        said.contains("Not registered yet: the server cannot be reached"),
+        "{said}"
+    );
+    assert_eq!(refused.status.code(), Some(1), "{refused:?}");
+    let said = text(&refused.stderr);
+    assert!(
+        said.contains("not registered: another client has this name")
+            && said.contains("run blepay init again"),
+        "{said}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

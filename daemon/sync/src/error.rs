@@ -1,6 +1,9 @@
 //! Why a part of sync did not succeed.
 
 use journal::JournalError;
+use ops_proto::Time;
+use ops_proto::certificate::Certificate;
+use runtime::clock;
 use serde::Deserialize;
 use wallet::ta::TaError;
 
@@ -22,6 +25,11 @@ pub enum SyncError {
     /// The answer is not what this provider would say: nothing was believed.
     #[error("the server's answer was not believed: {0}")]
     NotBelieved(&'static str),
+    /// A certificate from the server is not valid by this device's clock.
+    #[error(
+        "the certificates are not valid at this device's time: its clock says {here}, and they are valid from {from} to {until}"
+    )]
+    Clock { here: Time, from: Time, until: Time },
     /// The TA refused or cannot be reached.
     #[error(transparent)]
     Ta(#[from] TaError),
@@ -84,6 +92,15 @@ pub struct ServerRefusal {
 }
 
 impl SyncError {
+    /// Tells that a certificate is not valid now.
+    pub(super) fn not_valid(certificate: &Certificate) -> Self {
+        Self::Clock {
+            here: clock::now(),
+            from: certificate.not_before,
+            until: certificate.not_after,
+        }
+    }
+
     /// Returns whether the server was not reached.
     #[must_use]
     pub const fn is_unreachable(&self) -> bool {
@@ -114,6 +131,7 @@ impl SyncError {
             Self::ServerFailed(_) | Self::NotBelieved(_) | Self::OldLife => true,
             Self::Unreachable(_)
             | Self::Busy
+            | Self::Clock { .. }
             | Self::Ta(_)
             | Self::TaUnknown(_)
             | Self::Journal(_)

@@ -115,7 +115,7 @@ impl Server {
         let provider = Signed::<Certificate>::decode(&answer)
             .map_err(|_| SyncError::NotBelieved("the provider's certificate does not decode"))?;
         let _verified = verify_provider(&self.root, &provider, clock::now())
-            .map_err(|_| SyncError::NotBelieved("the root did not certify the provider"))?;
+            .map_err(|refused| why_no_chain(&refused, provider.body(), provider.body()))?;
         if provider.body().provider != self.enrolled.provider.body().provider {
             return Err(SyncError::NotBelieved(
                 "the certificate is of another provider",
@@ -153,7 +153,7 @@ impl Server {
         let chain: CertificateChain = decode_canonical(&answer)
             .map_err(|_| SyncError::NotBelieved("the certificates do not decode"))?;
         let verified = verify_chain(&self.root, &chain.provider, &chain.leaf, clock::now())
-            .map_err(|refused| SyncError::NotBelieved(why_no_chain(&refused)))?;
+            .map_err(|refused| why_no_chain(&refused, chain.provider.body(), chain.leaf.body()))?;
         let leaf = verified.leaf();
         if leaf.subject != *subject || leaf.kind() != kind {
             return Err(SyncError::NotBelieved("the certificate is for another key"));
@@ -324,19 +324,21 @@ fn cause_of(error: &dyn std::error::Error) -> String {
     bottom.to_string()
 }
 
-/// Returns in words why certificates from the server are not believed.
-const fn why_no_chain(refused: &ChainRefused) -> &'static str {
+/// Returns why certificates from the server are not believed.
+fn why_no_chain(refused: &ChainRefused, provider: &Certificate, leaf: &Certificate) -> SyncError {
     match refused {
-        ChainRefused::ProviderNotValidAt(_) | ChainRefused::LeafNotValidAt(_) => {
-            "the certificates are not valid at this device's time"
+        ChainRefused::ProviderNotValidAt(_) => SyncError::not_valid(provider),
+        ChainRefused::LeafNotValidAt(_) => SyncError::not_valid(leaf),
+        ChainRefused::OtherRoot | ChainRefused::ProviderSignature => {
+            SyncError::NotBelieved("the root did not certify the provider")
         }
         ChainRefused::NotAProvider
-        | ChainRefused::OtherRoot
-        | ChainRefused::ProviderSignature
         | ChainRefused::OtherIssuer
         | ChainRefused::LeafIsProvider
         | ChainRefused::LeafSignature
         | ChainRefused::Currency
-        | ChainRefused::LimitsAboveProvider => "the certificates do not reach the root",
+        | ChainRefused::LimitsAboveProvider => {
+            SyncError::NotBelieved("the certificates do not reach the root")
+        }
     }
 }

@@ -4,8 +4,9 @@ use ble_proto::gossip::Revoked;
 use ble_proto::message::MemoRefused;
 use ble_proto::payment::payee::OpenRefused;
 use journal::JournalError;
+use ops_proto::Currency;
 use ops_proto::contract::TaRefused;
-use radio::RadioError;
+use radio::{AbsentReason, RadioError};
 
 use super::refund::RefundRefused;
 use crate::ta::TaError;
@@ -13,9 +14,21 @@ use crate::ta::TaError;
 /// The wallet did not do what was asked; nothing changed unless the variant says so.
 #[derive(Debug, thiserror::Error)]
 pub enum WalletError {
+    /// There is no provider yet.
+    #[error("this wallet is not enrolled with a provider yet")]
+    NotEnrolled,
     /// There is no certificate yet.
-    #[error("this device is not registered; run `blepay init` and `blepay sync` while online")]
+    #[error("this wallet is not registered with its provider yet")]
     NotRegistered,
+    /// The client is certified, and its TA is not.
+    #[error("the trusted application has no certificate yet")]
+    NotCertified,
+    /// The request that would be paid is this device's.
+    #[error("this is a request of this wallet itself; nobody pays oneself")]
+    OwnRequest,
+    /// The request is in another currency.
+    #[error("the request is in {asked} and this wallet pays {holds}")]
+    OtherCurrency { asked: Currency, holds: Currency },
     /// The deny-lists name this device's certificate, or its provider.
     #[error("this wallet can no longer ask or pay: {0}; what is under way still settles")]
     Revoked(Revoked),
@@ -45,7 +58,10 @@ pub enum WalletError {
     /// The journal could not be written.
     #[error(transparent)]
     Journal(#[from] JournalError),
-    /// There is no radio, or it failed.
+    /// This device has no radio at present: nobody can be heard, nor hear it.
+    #[error("this device has no radio: {0}")]
+    RadioAbsent(AbsentReason),
+    /// The radio failed.
     #[error(transparent)]
     Radio(#[from] RadioError),
     /// No request has this number.

@@ -57,6 +57,8 @@ pub enum Target {
 /// What happens to a payment, in this order.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum PaymentEvent {
+    /// Another payment, or a look at who is near, has the radio; this one comes next.
+    Waiting,
     /// The payee is being looked for.
     Searching,
     /// The payee is heard and being connected to.
@@ -107,6 +109,8 @@ pub enum PaymentEvent {
 pub enum FailureClass {
     /// The payee was not heard, or the link broke.
     NotFound,
+    /// This device hears nobody: its own radio is away.
+    RadioAbsent,
     /// Another payer holds the request.
     Busy,
     /// The payee asks something else than expected.

@@ -23,6 +23,8 @@ pub struct Progress {
     pub payment: Option<Digest>,
     /// The link broke after the debit.
     pub was_interrupted: bool,
+    /// Another payment, or a look at who is near, has the radio.
+    pub waits: bool,
 }
 
 /// How far a payment under way is.
@@ -64,12 +66,15 @@ impl Progress {
             pin_tries_left: None,
             payment: None,
             was_interrupted: false,
+            waits: false,
         }
     }
 
     pub(super) fn apply(&mut self, event: &PaymentEvent) {
         match event {
+            PaymentEvent::Waiting => self.waits = true,
             PaymentEvent::Searching | PaymentEvent::Connecting => {
+                self.waits = false;
                 self.stage = PaymentStage::Searching;
             }
             PaymentEvent::Offer(offer) => self.offer = Some(offer.clone()),

@@ -94,6 +94,7 @@ impl From<SyncError> for ApiError {
             | SyncError::Interrupted => StatusCode::SERVICE_UNAVAILABLE,
             SyncError::Refused(_)
             | SyncError::NotBelieved(_)
+            | SyncError::Clock { .. }
             | SyncError::NotRegistered
             | SyncError::NotCertified
             | SyncError::DepositPending
@@ -132,11 +133,12 @@ pub fn sync_error(error: &SyncError) -> ErrorBody {
             "answer-refused",
             "check the network and the enrolment with the provider; nothing was changed",
         ),
+        SyncError::Clock { .. } => ("clock", CLOCK_HINT),
         SyncError::Ta(error) => ta_code(error),
         SyncError::Journal(_) => ("journal", "free some space; see blepay doctor"),
         SyncError::NotRegistered => (
             "not-registered",
-            "blepay init FILE, then blepay sync while online",
+            "blepay sync while online says what keeps it back",
         ),
         SyncError::DepositPending => (
             "deposit-pending",
@@ -161,7 +163,7 @@ pub fn sync_error(error: &SyncError) -> ErrorBody {
         SyncError::Enrolment(_) => ("enrolment", "ask the provider for a new enrolment file"),
         SyncError::NotCertified => ("not-certified", "blepay sync while online"),
         SyncError::TaUnknown(_) | SyncError::Interrupted => (OUTCOME_UNKNOWN, ASK_HINT),
-        SyncError::Stopped => ("stopping", "try again when the daemon runs"),
+        SyncError::Stopped => (STOPPING, "try again when the daemon runs"),
     };
 
     ErrorBody {
@@ -180,6 +182,7 @@ pub(super) fn order_refused(error: SyncError) -> ApiError {
         | SyncError::NewLife => true,
         SyncError::Refused(_)
         | SyncError::NotBelieved(_)
+        | SyncError::Clock { .. }
         | SyncError::Ta(_)
         | SyncError::TaUnknown(_)
         | SyncError::Journal(_)
@@ -215,10 +218,18 @@ impl From<WalletError> for ApiError {
         let (status, code, hint) = match error {
             WalletError::Ta(error) => return SyncError::Ta(error).into(),
             WalletError::Journal(error) => return error.into(),
-            WalletError::NotRegistered => (
+            WalletError::NotEnrolled => return Self::not_enrolled(),
+            WalletError::NotRegistered => return SyncError::NotRegistered.into(),
+            WalletError::NotCertified => return SyncError::NotCertified.into(),
+            WalletError::OwnRequest => (
                 StatusCode::CONFLICT,
-                "not-registered",
-                "blepay init FILE, then blepay sync while online",
+                "own-request",
+                "nothing has moved; another wallet pays it",
+            ),
+            WalletError::OtherCurrency { .. } => (
+                StatusCode::CONFLICT,
+                "other-currency",
+                "nothing has moved; the payee asks for another currency than this wallet holds",
             ),
             WalletError::Pin { refused, .. } => (StatusCode::CONFLICT, "pin", pin_hint(refused)),
             WalletError::Refund(_) => (StatusCode::CONFLICT, "refund", REFUND_HINT),
@@ -229,10 +240,13 @@ impl From<WalletError> for ApiError {
                 "memo",
                 "write at most 64 bytes without invisible characters",
             ),
+            WalletError::RadioAbsent(_) => {
+                (StatusCode::SERVICE_UNAVAILABLE, "radio-absent", RADIO_HINT)
+            }
             WalletError::Radio(_) => (
                 StatusCode::SERVICE_UNAVAILABLE,
-                "no-radio",
-                "blepay doctor says what is missing; it goes on by itself when it is there",
+                "radio-failed",
+                "blepay doctor says more; try again",
             ),
             WalletError::UnknownRequest => (
                 StatusCode::NOT_FOUND,
@@ -276,7 +290,7 @@ impl From<WalletError> for ApiError {
             ),
             WalletError::Stopped => (
                 StatusCode::SERVICE_UNAVAILABLE,
-                "stopping",
+                STOPPING,
                 "try again when the daemon runs",
             ),
         };
@@ -289,6 +303,13 @@ impl From<WalletError> for ApiError {
 const NOT_BEGUN_HINT: &str = "nothing was begun and nothing has moved: ask again when the server answers, blepay sync tries it";
 /// What to do where it is not known whether something has moved.
 const ASK_HINT: &str = "do not repeat it: blepay status and blepay history say how far it came";
+/// The code of what comes too late for this run of the daemon.
+pub(super) const STOPPING: &str = "stopping";
+/// What to do where this device's clock and the provider's certificates disagree.
+pub(super) const CLOCK_HINT: &str =
+    "set this device's clock: timedatectl; if it is right, ask the provider. Nothing was changed";
+/// What to do where this device has no radio.
+pub(super) const RADIO_HINT: &str = "bluetoothctl show; systemctl status bluetooth; rfkill list. It goes on by itself when the radio is there";
 const REFUND_HINT: &str = "see the payment and what was refunded: blepay show";
 const LIMIT_HINT: &str = "nothing has moved; blepay status shows the limits";
 const REVOKED_HINT: &str =
@@ -382,6 +403,9 @@ mod tests {
         assert_eq!(may_have.body.code, OUTCOME_UNKNOWN);
         assert_eq!(sync_error(&SyncError::Interrupted).code, OUTCOME_UNKNOWN);
         assert_eq!(has_not.body.code, "ta-refused");
-        assert_eq!(ApiError::from(SyncError::Ta(away())).body.code, "ta-unreachable");
+        assert_eq!(
+            ApiError::from(SyncError::Ta(away())).body.code,
+            "ta-unreachable"
+        );
     }
 }

@@ -1,6 +1,6 @@
 //! Payments under way, from the wallet's terms to the API's.
 
-use api_types::{Direction, Money, NOT_FOUND, Payment, PaymentState};
+use api_types::{Direction, Money, NOT_FOUND, Payment, PaymentState, RADIO_ABSENT};
 use wallet::{FailureClass, PaymentStage, Progress};
 
 /// Writes a payment under way; `id` names it until there is a P.
@@ -52,6 +52,7 @@ const fn state(stage: &PaymentStage) -> PaymentState {
             FailureClass::Declined => PaymentState::Declined,
             FailureClass::Unknown => PaymentState::Unconfirmed,
             FailureClass::NotFound
+            | FailureClass::RadioAbsent
             | FailureClass::Busy
             | FailureClass::NotAsExpected
             | FailureClass::Untrusted
@@ -68,6 +69,7 @@ fn reason(progress: &Progress) -> Option<&str> {
     match &progress.stage {
         PaymentStage::Failed { message, .. } => Some(message),
         PaymentStage::GivenUp => Some("the payment was given up"),
+        PaymentStage::Searching if progress.waits => Some(WAITS),
         PaymentStage::Resuming | PaymentStage::Unconfirmed | PaymentStage::Held => progress
             .was_interrupted
             .then_some("the link broke after the debit"),
@@ -95,11 +97,12 @@ const fn class(stage: &PaymentStage) -> Option<FailureClass> {
 const fn failure_code(class: FailureClass) -> &'static str {
     match class {
         FailureClass::NotFound => NOT_FOUND,
+        FailureClass::RadioAbsent => RADIO_ABSENT,
         FailureClass::Busy => "busy",
         FailureClass::NotAsExpected => "not_as_expected",
         FailureClass::Untrusted => "untrusted",
         FailureClass::RefusedByPayee => "refused_by_payee",
-        FailureClass::RefusedByTa => "refused_by_ta",
+        FailureClass::RefusedByTa => REFUSED_BY_TA,
         FailureClass::Forbidden => "forbidden",
         FailureClass::Declined => "declined",
         FailureClass::AlreadyPaid => "already_paid",
@@ -107,3 +110,8 @@ const fn failure_code(class: FailureClass) -> &'static str {
         FailureClass::Internal => "internal",
     }
 }
+
+/// The failure of a payment that this device's TA refused.
+pub(super) const REFUSED_BY_TA: &str = "refused_by_ta";
+
+const WAITS: &str = "another payment of this device, or a look at who is near, has the radio; this payment comes next";

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use api_types::MoneyOrder;
+use ops_proto::money::words;
 use ops_proto::{Amount, Currency};
 use radio::sim::SimRadio;
 use runtime::shutdown::Shutdown;
@@ -75,10 +76,18 @@ impl ApiState {
             ));
         }
 
-        Amount::try_from(order.minor_units)
-            .map_err(|error| ApiError::malformed(error, "give integer minor units, 1250 for 12.50"))
+        Amount::try_from(order.minor_units).map_err(|error| {
+            let shown = words(EXAMPLE, currency);
+            ApiError::malformed(
+                error,
+                format!("give integer minor units, {EXAMPLE} for {shown}"),
+            )
+        })
     }
 }
+
+/// What is shown of minor units.
+const EXAMPLE: u64 = 1250;
 
 /// Whether this wallet uses a trusted application; decided once, at `init`, and kept beside the journal.
 #[derive(Debug)]

@@ -8,9 +8,10 @@ use api_types::{
 };
 use journal::Book;
 use journal::book::{EndedTa, Held, RequestShown};
-use ops_proto::certificate::Certificate;
+use ops_proto::certificate::{Certificate, Role};
 use ops_proto::contract::{PinState, TaState, Warning};
 use ops_proto::message::{ItemOutcome, ProviderStanding, SettlementState};
+use ops_proto::money::words;
 use ops_proto::{Balance, Currency, Signed};
 use radio::RadioState;
 use sync::{PartOutcome, SetAside, SyncRuns};
@@ -19,6 +20,7 @@ use wallet::ta::TaAccess;
 use wallet::{Offer, PaymentView, Registration, RequestView, WalletStatus};
 
 use super::error::sync_error;
+use super::live::REFUSED_BY_TA;
 use super::state::ApiState;
 
 /// Returns where the wallet stands.
@@ -261,7 +263,29 @@ pub(super) fn request(api: &ApiState, view: &RequestView) -> Request {
         payment: view.payments.first().map(ToString::to_string),
         refund_of: view.refund_of.map(|hash| hash.to_string()),
         replaced_by: view.replaced_by.as_ref().map(ToString::to_string),
+        warning: is_open(view).then(|| too_large(api, view)).flatten(),
     }
+}
+
+/// Tells of a request that nobody whom this wallet's provider certified can pay.
+fn too_large(api: &ApiState, view: &RequestView) -> Option<String> {
+    let (provider, limits) = api.wallet.journal().view(|book| {
+        let provider = book.enrolled()?.provider.body();
+        let Role::Provider { limits_max, .. } = &provider.role else {
+            return None;
+        };
+
+        Some((provider.name.clone(), *limits_max))
+    })?;
+    let (most, asked) = (limits.payment_max, view.amount);
+
+    (asked > most).then(|| {
+        format!(
+            "no wallet of {provider} can pay more than {} at a time, and {} is asked",
+            words(most.minor_units(), view.currency),
+            words(asked.minor_units(), view.currency)
+        )
+    })
 }
 
 fn is_open(view: &RequestView) -> bool {
@@ -315,7 +339,7 @@ pub(super) fn payment(api: &ApiState, view: &PaymentView) -> Payment {
         },
         state: payment_state(view),
         reason: reason(view),
-        failure: None,
+        failure: view.refused.map(|_| REFUSED_BY_TA.to_owned()),
         peer: Some(view.peer.to_string()),
         peer_key: Some(view.peer_key.to_string()),
         peer_provider: peer_provider(api, view),
@@ -362,7 +386,11 @@ const fn payment_state(view: &PaymentView) -> PaymentState {
 
 fn reason(view: &PaymentView) -> Option<String> {
     match view.state {
-        wallet::PaymentState::Abandoned => Some("nothing left this device".to_owned()),
+        wallet::PaymentState::Abandoned => Some(match view.refused {
+            Some(refused) => format!("nothing left this device: {refused}"),
+            None => "nothing left this device: it was given up before the trusted application paid"
+                .to_owned(),
+        }),
         wallet::PaymentState::Unacknowledged => {
             Some("the payee has not confirmed; it is sent again when the payee is near".to_owned())
         }

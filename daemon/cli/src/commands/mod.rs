@@ -61,21 +61,33 @@ async fn currency(client: &Client) -> Result<Currency, Failure> {
 
 /// Reads an amount as a person wrote it, in a currency.
 fn amount(text: &str, currency: Currency) -> Result<MoneyOrder, Failure> {
-    let amount = match Amount::parse(text, money::exponent(currency)) {
-        Err(refused @ AmountTextRefused::OutOfRange) => {
-            let least = money::text(1, currency);
-            let most = money::text(AMOUNT_MAX, currency);
-            let hint = format!("write an amount from {least} to {most} {currency}");
-            return Err(Failure::new(Exit::Usage, "amount", refused, hint));
-        }
-        amount => amount?,
-    };
+    let amount = Amount::parse(text, money::exponent(currency))
+        .map_err(|refused| no_amount(text, refused, currency))?;
 
     Ok(MoneyOrder {
         minor_units: amount.minor_units(),
         currency: currency.to_string(),
         text: None,
     })
+}
+
+/// Tells why a text is no amount, and how one of this currency is written.
+fn no_amount(text: &str, refused: AmountTextRefused, currency: Currency) -> Failure {
+    let message = format!("{text:?} is not an amount: {refused}");
+    let hint = match refused {
+        AmountTextRefused::OutOfRange => {
+            let least = money::text(1, currency);
+            let most = money::words(AMOUNT_MAX, currency);
+            format!("write an amount from {least} to {most}")
+        }
+        AmountTextRefused::NotANumber
+        | AmountTextRefused::LeadingZero
+        | AmountTextRefused::TooPrecise { .. } => {
+            format!("write it as {} for {currency}", money::example(currency))
+        }
+    };
+
+    Failure::new(Exit::Usage, "amount", message, hint)
 }
 
 /// Prints a warning for each limit that is nearly reached, before the trusted application refuses.
@@ -102,3 +114,29 @@ fn short(id: &str) -> &str {
 }
 
 const SHORT_ID_SIZE: usize = 12;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn how_an_amount_is_written_is_shown_in_its_own_currency() {
+        for (code, wrong, right) in [
+            ("EUR", "12,50", "write it as 12.50 for EUR"),
+            ("JPY", "12.50", "write it as 1250 for JPY"),
+            ("KWD", "0.0001", "write it as 12.500 for KWD"),
+            (
+                "KWD",
+                "0",
+                "write an amount from 0.001 to 1000000000000.000 KWD",
+            ),
+        ] {
+            let currency = code.parse().expect("a code");
+            let refused = amount(wrong, currency).expect_err("no amount");
+
+            assert_eq!(refused.exit, Exit::Usage);
+            assert_eq!(refused.body.hint, right, "{wrong}");
+            assert!(refused.body.message.contains(wrong), "{refused:?}");
+        }
+    }
+}

@@ -6,7 +6,9 @@ use std::path::Path;
 use api_types::OUTCOME_UNKNOWN;
 use api_types::client::{Client, ClientError, Events};
 use api_types::guard::ApproveOrder;
-use api_types::{Event, MoneyOrder, NOT_FOUND, Nearby, Payment, PaymentOrder, PaymentState};
+use api_types::{
+    Event, MoneyOrder, NOT_FOUND, Nearby, Payment, PaymentOrder, PaymentState, RADIO_ABSENT,
+};
 use serde_json::json;
 
 use super::{ASK_HISTORY, amount, currency, nearby, short, warn};
@@ -204,8 +206,10 @@ async fn follow(
         if payment.state.is_final() {
             return Ok(payment);
         }
-        if told.replace(payment.state) != Some(payment.state) {
-            tell(terminal, payment.state);
+        let state = Some((payment.state, payment.reason.clone()));
+        if told != state {
+            told = state;
+            tell(terminal, &payment);
         }
         match payment.state {
             PaymentState::AwaitsApproval if !asked && !args.yes => {
@@ -234,9 +238,12 @@ async fn follow(
 }
 
 /// Says what is waited for.
-fn tell(terminal: &mut Terminal, state: PaymentState) {
-    match state {
-        PaymentState::Searching => terminal.waiting("Connecting to the payee…"),
+fn tell(terminal: &mut Terminal, payment: &Payment) {
+    match payment.state {
+        PaymentState::Searching => {
+            let waits = payment.reason.as_deref();
+            terminal.waiting(waits.unwrap_or("Connecting to the payee…"));
+        }
         PaymentState::Paying => terminal.waiting("Paying…"),
         PaymentState::Resuming => {
             terminal.waiting("The link broke; sending the same payment again…");
@@ -341,6 +348,13 @@ fn ended(terminal: &mut Terminal, payment: &Payment) -> Result<(), Failure> {
         PaymentState::Failed if payment.failure.as_deref() == Some(NOT_FOUND) => Err(
             Failure::nobody(reason, "nothing has moved; look with blepay nearby"),
         ),
+        PaymentState::Failed if payment.failure.as_deref() == Some(RADIO_ABSENT) => {
+            Err(Failure::refused(
+                "radio-absent",
+                reason,
+                "nothing has moved; blepay doctor says what to do",
+            ))
+        }
         PaymentState::Failed => Err(Failure::refused(
             "not-paid",
             format!("nothing was paid: {reason}"),

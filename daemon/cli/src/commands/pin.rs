@@ -6,12 +6,10 @@ use std::path::Path;
 use api_types::Status;
 use api_types::client::Client;
 use api_types::guard::{FloorOrder, PinOrder, PinStatus};
-use ops_proto::Amount;
 use ops_proto::contract::Pin;
-use ops_proto::money;
 use zeroize::Zeroizing;
 
-use super::{ASK_STATUS, currency};
+use super::{ASK_STATUS, amount, currency};
 use crate::failure::Failure;
 use crate::guard_args::{Pin as Args, PinChange, PinOptions};
 use crate::terminal::Terminal;
@@ -87,7 +85,7 @@ async fn floor(client: &Client, options: &PinOptions) -> Result<Option<FloorOrde
     let minor_units = if is_zero {
         0
     } else {
-        Amount::parse(text, money::exponent(currency))?.minor_units()
+        amount(text, currency)?.minor_units
     };
 
     Ok(Some(FloorOrder {

@@ -124,6 +124,9 @@ pub(super) async fn show(
     (timeout, end): (Option<u64>, WaitEnd),
 ) -> Result<(), Failure> {
     warn(client, terminal).await;
+    if let Some(warning) = &request.warning {
+        terminal.note(&format!("Note: {warning}"));
+    }
     let Some(Waiting { events, mut stops }) = waiting else {
         return terminal.data(&request, &opened(&request, terminal));
     };

@@ -8,17 +8,16 @@ use ble_proto::payment::payer::{Approval, Approver, Offered, Payer};
 use journal::book::PaymentKey;
 use journal::{ApprovedBy, Found, JournalError, PayIntent};
 use ops_proto::certificate::Certificate;
-use ops_proto::contract::{Command, Pin, PinState, TaRefused};
+use ops_proto::contract::{Command, Pin, TaState};
 use ops_proto::message::{ReceivedPayment, RequestPayment};
-use ops_proto::money::words;
 use ops_proto::{Amount, Digest, Signed};
 use runtime::clock;
 use tokio::sync::mpsc;
 
 use super::ask_ta::{TaWord, ask_to_pay};
+use super::check::Question;
 use super::policy::Policy;
 use crate::handle::{Decision, Teller};
-use crate::refund;
 use crate::{Asks, FailureClass, Offer, PaymentEvent, Shared};
 
 /// Who decides, and what is decided so far.
@@ -32,8 +31,8 @@ pub(super) struct Till {
     offered: Option<Box<Offered>>,
     approved_by: Option<ApprovedBy>,
     pin: Option<Pin>,
-    /// What the TA says of its PIN.
-    pin_state: Option<PinState>,
+    /// What the TA says of itself.
+    ta: Option<TaState>,
     memo: Option<Memo>,
     /// The TA was asked to pay and has not answered.
     is_asked: bool,
@@ -71,7 +70,7 @@ impl Till {
             offered: None,
             approved_by: None,
             pin,
-            pin_state: None,
+            ta: None,
             memo: None,
             is_asked: false,
             failure: None,
@@ -150,7 +149,13 @@ impl Till {
         }
         self.tell(PaymentEvent::Offer(Box::new(Offer::of(&offered, tag))));
         let word = self.word(shared, &offered);
-        let refused = self.check(shared, &offered, is_paid).or_else(|| {
+        let question = Question {
+            offered: &offered,
+            expected: self.expected,
+            is_paid,
+            ta: self.ta.as_ref(),
+        };
+        let refused = question.answer(shared).or_else(|| {
             // nobody locks a request that nobody may approve
             let is_forbidden = word.is_none() && self.teller.asks == Asks::Never;
 
@@ -261,15 +266,14 @@ impl Till {
         self.failure = Some((FailureClass::RefusedByTa, sentence));
     }
 
-    /// Asks the TA whether it will ask for the PIN.
-    pub(super) async fn look_at_pin(&mut self, shared: &Shared) {
-        let state = crate::pin::inspect(shared).await;
-        self.pin_state = state.map(|state| state.pin);
+    /// Asks the TA what it holds and may pay, and whether it will ask for the PIN.
+    pub(super) async fn look_at_ta(&mut self, shared: &Shared) {
+        self.ta = crate::pin::inspect(shared).await;
     }
 
     /// Returns the tries that are left, if the TA will ask for a PIN that nobody has given.
     fn asks_for_pin(&self, offered: &Offered) -> Option<u8> {
-        let state = self.pin_state.as_ref()?;
+        let state = &self.ta.as_ref()?.pin;
         let asks = self.pin.is_none() && state.asks_for(offered.amount);
 
         asks.then_some(state.tries_left)
@@ -316,56 +320,6 @@ impl Till {
             by: approver,
         };
         machine.handle_approved(&approval, clock::monotonic());
-    }
-
-    fn check(
-        &self,
-        shared: &Shared,
-        offered: &Offered,
-        is_paid: bool,
-    ) -> Option<(FailureClass, String)> {
-        let request = &offered.request;
-        if shared.journal.view(|book| book.knows_otherwise(request)) {
-            let message = "the payee used the number of this request for another one".to_owned();
-            return Some((FailureClass::Untrusted, message));
-        }
-        if let Some(revoked) = shared
-            .lists
-            .denied()
-            .borrow()
-            .revoked(request.body().payee.body())
-        {
-            let message = format!(
-                "do not pay {}: {revoked} ({})",
-                offered.payee_name, offered.provider_name
-            );
-            return Some((FailureClass::Untrusted, message));
-        }
-        let is_blocked = |pin: &PinState| pin.is_set && pin.tries_left == 0;
-        if self.pin_state.as_ref().is_some_and(is_blocked) {
-            let message = TaRefused::PinBlocked.to_string();
-            return Some((FailureClass::RefusedByTa, message));
-        }
-        if let Some(expected) = self.expected.filter(|amount| *amount != offered.amount) {
-            let message = format!(
-                "the payee asks {} and not {}",
-                words(offered.amount.minor_units(), offered.currency),
-                words(expected.minor_units(), offered.currency)
-            );
-            return Some((FailureClass::NotAsExpected, message));
-        }
-
-        let refund = shared
-            .journal
-            .view(|book| refund::check(book, request.body()));
-        if let Err(refused) = refund {
-            return Some((FailureClass::Untrusted, refused.to_string()));
-        }
-
-        is_paid.then(|| {
-            let message = "this request was paid before; nothing more was debited".to_owned();
-            (FailureClass::AlreadyPaid, message)
-        })
     }
 
     /// Tells whether the request is paid, by this device or by another.

@@ -5,6 +5,7 @@ use axum::Json;
 use axum::extract::State;
 
 use super::Api;
+use crate::api::error::RADIO_HINT;
 use crate::api::views;
 
 pub(super) async fn doctor(State(api): Api) -> Json<Doctor> {
@@ -114,10 +115,7 @@ fn radio(status: &Status) -> Check {
         Ok(radio.adapter.clone().unwrap_or_default())
     } else {
         let reason = radio.reason.clone().unwrap_or_default();
-        Err((
-            reason,
-            "bluetoothctl show; systemctl status bluetooth; rfkill list",
-        ))
+        Err((reason, RADIO_HINT))
     };
 
     check("radio", found)

@@ -1,0 +1,153 @@
+//! What keeps this device from paying, known before anything is sent or heard: the nearest reason is told first.
+
+use std::time::Duration;
+
+use journal::Book;
+use ops_proto::contract::TaState;
+use ops_proto::message::CertificateChain;
+use ops_proto::{Amount, Currency, PublicKey};
+use radio::{AbsentReason, RadioState};
+
+use super::payment::{PaymentOrder, Target};
+use super::{Shared, WalletError, limit, pin};
+use crate::ta::{TaAccess, TaError};
+
+/// How long a radio may take that has just been started.
+const RADIO_WAIT: Duration = Duration::from_secs(5);
+
+/// Returns who pays, or why nobody does.
+pub(super) fn sender(shared: &Shared) -> Result<CertificateChain, WalletError> {
+    let access = shared.ta.as_ref().map(|ta| ta.access().borrow().clone());
+
+    shared.journal.view(|book| {
+        if book.enrolled().is_none() {
+            return Err(WalletError::NotEnrolled);
+        }
+        match access {
+            None => return Err(TaError::Absent.into()),
+            Some(TaAccess::Halted(refused)) => return Err(TaError::Halted(refused).into()),
+            Some(TaAccess::Ended) => return Err(TaError::Ended.into()),
+            Some(TaAccess::Opening | TaAccess::Open | TaAccess::Unreachable(_)) => {}
+        }
+        if book.retire_open().is_some() {
+            return Err(TaError::Ended.into());
+        }
+
+        book.sender_chain()
+            .cloned()
+            .ok_or_else(|| not_certified(book))
+    })
+}
+
+fn not_certified(book: &Book) -> WalletError {
+    let client = book.client().and_then(|client| client.chain.as_ref());
+
+    match client {
+        Some(_) => WalletError::NotCertified,
+        None => WalletError::NotRegistered,
+    }
+}
+
+/// Returns once there is a radio; one that has just been started is waited for.
+pub(super) async fn radio(shared: &Shared) -> Result<(), WalletError> {
+    let mut state = shared.radio.state();
+    let starting = RadioState::Absent(AbsentReason::Starting);
+    let looked = async { state.wait_for(|state| *state != starting).await.is_ok() };
+    let _known_or_late = tokio::time::timeout(RADIO_WAIT, looked).await;
+
+    match absent(shared) {
+        Some(reason) => Err(WalletError::RadioAbsent(reason)),
+        None => Ok(()),
+    }
+}
+
+/// Returns why there is no radio, if there is none.
+pub(super) fn absent(shared: &Shared) -> Option<AbsentReason> {
+    match &*shared.radio.state().borrow() {
+        RadioState::Present { .. } => None,
+        RadioState::Absent(reason) => Some(reason.clone()),
+    }
+}
+
+/// Refuses an order that this device cannot carry out, whoever the payee turns out to be.
+pub(super) async fn order(
+    shared: &Shared,
+    order: &PaymentOrder,
+    own: &CertificateChain,
+) -> Result<(), WalletError> {
+    let is_own = shared.journal.view(|book| is_own(book, &order.target));
+    if is_own {
+        return Err(WalletError::OwnRequest);
+    }
+    let state = ta_state(shared).await?;
+    let Some((amount, currency)) = known_sum(order, own.leaf.body().currency) else {
+        return Ok(());
+    };
+    let holds = own.leaf.body().currency;
+    if currency != holds {
+        return Err(WalletError::OtherCurrency {
+            asked: currency,
+            holds,
+        });
+    }
+    if shared.journal.view(|book| is_begun(book, &order.target)) {
+        return Ok(());
+    }
+    match state.and_then(|state| limit::unpayable(&state, amount)) {
+        Some((refused, sentence)) => Err(WalletError::Limit { refused, sentence }),
+        None => Ok(()),
+    }
+}
+
+/// Returns what the TA says of itself; none where it has too much to do to say it now.
+async fn ta_state(shared: &Shared) -> Result<Option<TaState>, WalletError> {
+    match pin::ask(shared).await {
+        Ok(state) => Ok(Some(state)),
+        Err(TaError::Busy) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Returns the sum that is asked, as far as it is known before the payee is met: the person said it, or the URI does.
+fn known_sum(order: &PaymentOrder, own: Currency) -> Option<(Amount, Currency)> {
+    let hint = match &order.target {
+        Target::Uri(uri) => uri.hint.map(|hint| (hint.amount, hint.currency)),
+        Target::Tag(_) | Target::Payee(_) => None,
+    };
+
+    // a sum that is not the URI's is refused with both, when the payee has shown its own
+    hint.or_else(|| order.expected.map(|amount| (amount, own)))
+}
+
+/// Tells whether the target is a request, or a key, of this very device.
+fn is_own(book: &Book, target: &Target) -> bool {
+    let tag = match target {
+        Target::Payee(payee) => return is_own_key(book, payee),
+        Target::Tag(tag) => *tag,
+        Target::Uri(uri) => uri.tag,
+    };
+
+    book.requests().any(|request| request.intent.tag == tag)
+}
+
+/// Tells whether payments to this key would come back to this device.
+pub(super) fn is_own_key(book: &Book, key: &PublicKey) -> bool {
+    let client = book.client().map(|client| client.key);
+    let ta = book.ta().map(|ta| ta.key);
+
+    client.as_ref() == Some(key) || ta.as_ref() == Some(key) || book.is_ended(key)
+}
+
+/// Tells whether a payment of this request was begun before: what the TA then holds says nothing about it.
+fn is_begun(book: &Book, target: &Target) -> bool {
+    let Target::Uri(uri) = target else {
+        return false;
+    };
+    let mut begun = book.outgoing();
+
+    begun.any(|(_, payment)| {
+        let tag = payment.found.as_ref().map(journal::Found::tag);
+
+        tag == Some(uri.tag) && !payment.is_abandoned()
+    })
+}
