@@ -282,7 +282,11 @@ impl ClientError {
             ),
             Self::NotPermitted { group, .. } => (
                 "not-permitted",
-                format!("join it: sudo usermod -aG {group} \"$USER\", then log in again"),
+                if group == "root" {
+                    "run blepay as root, or give the socket a group of its own: [api] group in the daemon's settings".to_owned()
+                } else {
+                    format!("join it: sudo usermod -aG {group} \"$USER\", then log in again")
+                },
             ),
             Self::Lost(_) => (
                 OUTCOME_UNKNOWN,
@@ -357,4 +361,23 @@ fn encode(body: &impl Serialize) -> Result<Bytes, ClientError> {
     serde_json::to_vec(body)
         .map(Bytes::from)
         .map_err(|error| ClientError::Broken(error.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nobody_is_advised_to_join_the_group_of_root() {
+        let hint = |group: &str| {
+            let refused = ClientError::NotPermitted {
+                socket: PathBuf::from("/run/blepay/api.sock"),
+                group: group.to_owned(),
+            };
+            refused.body().hint
+        };
+
+        assert!(hint("blepay").contains("usermod -aG blepay"));
+        assert!(!hint("root").contains("usermod"), "{}", hint("root"));
+    }
 }
