@@ -61,6 +61,9 @@ pub struct Status {
     pub requests_open: u64,
     /// What has not reached the server yet.
     pub unsynced: Unsynced,
+    /// Payments of this wallet that neither the payee nor the provider has confirmed.
+    #[serde(default)]
+    pub unconfirmed: u64,
     /// The last run of sync.
     pub sync: SyncStatus,
 }
@@ -102,6 +105,9 @@ pub struct TaStatus {
     pub withdraw_open: Option<Money>,
     /// The sum that open requests reserve.
     pub reserved: Option<Money>,
+    /// The provider's clock at the last status that it took, in milliseconds since 1970.
+    #[serde(default)]
+    pub time_floor_ms: Option<u64>,
     /// Number of the last statement.
     pub n: u64,
     /// Deposits and withdrawals.
@@ -256,6 +262,9 @@ pub struct RadioStatus {
     pub adapter: Option<String>,
     /// Why there is none.
     pub reason: Option<String>,
+    /// Why others cannot see it, where this device can hear them and be paid by nobody.
+    #[serde(default)]
+    pub hidden: Option<String>,
 }
 
 /// What has not reached the server yet.

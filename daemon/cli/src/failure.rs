@@ -40,6 +40,8 @@ impl From<Exit> for ExitCode {
 pub struct Failure {
     pub exit: Exit,
     pub body: ErrorBody,
+    /// Programs have read it already, in what the command wrote.
+    pub is_told: bool,
 }
 
 impl Failure {
@@ -51,7 +53,15 @@ impl Failure {
                 message: message.to_string(),
                 hint: hint.to_string(),
             },
+            is_told: false,
         }
+    }
+
+    /// Leaves it to the exit code and to people: what the command wrote says the same to programs.
+    #[must_use]
+    pub const fn for_people_alone(mut self) -> Self {
+        self.is_told = true;
+        self
     }
 
     pub fn usage(message: impl ToString, hint: impl ToString) -> Self {
@@ -96,7 +106,11 @@ impl From<ClientError> for Failure {
             ClientError::Refused(_) | ClientError::Broken(_) => Exit::Refused,
         };
 
-        Self { exit, body }
+        Self {
+            exit,
+            body,
+            is_told: false,
+        }
     }
 }
 

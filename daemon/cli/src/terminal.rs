@@ -1,6 +1,7 @@
 //! What people and programs see: data on stdout, everything else on stderr.
 
 use std::io::{self, BufRead as _, IsTerminal as _, Read as _, Write as _};
+use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
 use ops_proto::contract::Pin;
@@ -124,8 +125,21 @@ impl Terminal {
         if let Ok(style) = ProgressStyle::with_template("{spinner} {msg} ({elapsed})") {
             spinner.set_style(style);
         }
-        spinner.enable_steady_tick(std::time::Duration::from_millis(120));
+        spinner.enable_steady_tick(Duration::from_millis(120));
         self.spinner = Some(spinner);
+    }
+
+    /// Waits for `work`; says what for where it takes longer than people like to look at nothing.
+    pub(crate) async fn patient<T>(&mut self, text: &str, work: impl Future<Output = T>) -> T {
+        tokio::pin!(work);
+        if let Ok(done) = tokio::time::timeout(SILENCE_MAX, &mut work).await {
+            return done;
+        }
+        self.waiting(text);
+        let done = work.await;
+        self.done();
+
+        done
     }
 
     /// Ends what was waited for.
@@ -194,6 +208,9 @@ impl Terminal {
     /// Says why the command ends.
     pub fn failure(&mut self, failure: &Failure) {
         self.done();
+        if self.json && failure.is_told {
+            return;
+        }
         if self.json {
             let line = json!({ "error": failure.body }).to_string();
             if self.line(&line).is_err() {
@@ -207,6 +224,12 @@ impl Terminal {
         }
     }
 }
+
+/// How long nothing is said.
+const SILENCE_MAX: Duration = Duration::from_millis(1500);
+
+/// What is said while a question to the daemon has no answer.
+pub(crate) const ASKING: &str = "Asking the daemon…";
 
 /// The longest line that is read for a PIN.
 const PIN_LINE_SIZE: usize = 64;

@@ -35,6 +35,7 @@ pub use fact::{
     UriSecretBytes,
 };
 
+pub use reserve::RESERVE_FILE;
 use store::Store;
 use writer::{Append, SharedBook};
 

@@ -57,7 +57,7 @@ use journal::{Fact, Journal};
 use ops_proto::contract::PinState;
 use ops_proto::message::CertificateChain;
 use ops_proto::{Amount, Digest, Name, PaymentPair, PublicKey, RequestId};
-use radio::Radio;
+use radio::{Radio, RadioState};
 use runtime::shutdown::Shutdown;
 use tokio::sync::{Semaphore, broadcast, mpsc, watch};
 
@@ -349,6 +349,12 @@ impl Wallet {
     #[must_use]
     pub fn scan_daily_max(&self) -> Option<Amount> {
         self.shared.scan_daily_max
+    }
+
+    /// Returns whether this device has a radio, and whether others can see it.
+    #[must_use]
+    pub fn radio_state(&self) -> RadioState {
+        self.shared.radio.state().borrow().clone()
     }
 
     /// Returns once this device has a radio; one that has just been started is waited for.

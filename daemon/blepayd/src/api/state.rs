@@ -1,6 +1,6 @@
 //! What the routes work with.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use api_types::MoneyOrder;
@@ -102,11 +102,17 @@ pub const WITHOUT_TA_FILE: &str = "without-ta";
 impl TaUse {
     /// Reads what was decided.
     #[must_use]
-    pub fn open(state_directory: &std::path::Path) -> Self {
+    pub fn open(state_directory: &Path) -> Self {
         let marker = state_directory.join(WITHOUT_TA_FILE);
         let uses_ta = watch::Sender::new(!marker.exists());
 
         Self { marker, uses_ta }
+    }
+
+    /// Returns the state directory.
+    #[must_use]
+    pub fn directory(&self) -> &Path {
+        self.marker.parent().unwrap_or_else(|| Path::new("."))
     }
 
     /// Returns whether the TA is used.

@@ -3,22 +3,21 @@
 use api_types::guard::{DenyList, LimitWarning, PinStatus};
 use api_types::{
     AccountStatus, Direction, Identity, Money, Nearby, Payment, PaymentState, PoisonedItem,
-    RadioStatus, Request, RequestState, Status, SyncPart, SyncStatus, TaCondition, TaStatus,
-    Unsynced, Waiting,
+    RadioStatus, Status, SyncPart, SyncStatus, TaCondition, TaStatus, Unsynced, Waiting,
 };
 use journal::Book;
-use journal::book::{EndedTa, Held, RequestShown};
-use ops_proto::certificate::{Certificate, Role};
+use journal::book::{EndedTa, Held};
+use ops_proto::certificate::Certificate;
 use ops_proto::contract::{PinState, TaState, Warning};
 use ops_proto::message::{ItemOutcome, ProviderStanding, SettlementState};
-use ops_proto::money::words;
 use ops_proto::{Balance, Currency, Signed};
 use radio::RadioState;
 use sync::{PartOutcome, SetAside, SyncRuns};
 use wallet::lists::ListView;
 use wallet::ta::TaAccess;
-use wallet::{Offer, PaymentView, Registration, RequestView, WalletStatus};
+use wallet::{Offer, PaymentView, Registration, WalletStatus};
 
+use super::asked::is_open;
 use super::error::sync_error;
 use super::live::REFUSED_BY_TA;
 use super::state::ApiState;
@@ -50,6 +49,7 @@ pub(super) async fn status(state: &ApiState) -> Status {
         radio: radio(&wallet.radio),
         requests_open: count(requests_open),
         unsynced,
+        unconfirmed: count(wallet.unacknowledged),
         sync,
     }
 }
@@ -180,6 +180,7 @@ fn ta(wallet: &WalletStatus, is_used: bool) -> TaStatus {
             .and_then(|amount| currency.map(|currency| Money::of(amount, currency))),
         reserved: inspected.and_then(|ta| rest(Balance::from_minor_units(ta.reserved))),
         n: chain.map_or(0, |chain| chain.n),
+        time_floor_ms: inspected.map(|ta| ta.time_floor.as_ms()),
         i: chain.map_or(0, |chain| chain.i),
         j: chain.map_or(0, |chain| chain.j),
         paid_count: inspected.map_or(0, |ta| ta.paid_count),
@@ -230,78 +231,18 @@ fn condition(wallet: &WalletStatus, is_used: bool) -> (TaCondition, Option<Strin
 /// Returns the radio's state.
 pub(super) fn radio(radio: &RadioState) -> RadioStatus {
     match radio {
-        RadioState::Present { adapter } => RadioStatus {
+        RadioState::Present { adapter, hidden } => RadioStatus {
             present: true,
             adapter: Some(adapter.clone()),
             reason: None,
+            hidden: hidden.clone(),
         },
         RadioState::Absent(reason) => RadioStatus {
             present: false,
             adapter: None,
             reason: Some(reason.to_string()),
+            hidden: None,
         },
-    }
-}
-
-/// Returns a request of this wallet.
-pub(super) fn request(api: &ApiState, view: &RequestView) -> Request {
-    let validity_ms = api.wallet.journal().view(|book| {
-        let mut requests = book.requests();
-        let held = requests.find(|held| held.key().is_some_and(|(_, id)| id == view.request_id));
-        held.map_or(0, |held| held.intent.terms.validity.as_ms())
-    });
-
-    Request {
-        id: view.request_id.to_string(),
-        amount: Money::of(view.amount, view.currency),
-        memo: view.memo.clone(),
-        state: request_state(view),
-        issued_ms: view.at.as_ms(),
-        validity_ms,
-        uri: view.uri.as_ref().map(|uri| uri.to_string()),
-        code: view.code.as_ref().map(ToString::to_string),
-        payment: view.payments.first().map(ToString::to_string),
-        refund_of: view.refund_of.map(|hash| hash.to_string()),
-        replaced_by: view.replaced_by.as_ref().map(ToString::to_string),
-        warning: is_open(view).then(|| too_large(api, view)).flatten(),
-    }
-}
-
-/// Tells of a request that nobody whom this wallet's provider certified can pay.
-fn too_large(api: &ApiState, view: &RequestView) -> Option<String> {
-    let (provider, limits) = api.wallet.journal().view(|book| {
-        let provider = book.enrolled()?.provider.body();
-        let Role::Provider { limits_max, .. } = &provider.role else {
-            return None;
-        };
-
-        Some((provider.name.clone(), *limits_max))
-    })?;
-    let (most, asked) = (limits.payment_max, view.amount);
-
-    (asked > most).then(|| {
-        format!(
-            "no wallet of {provider} can pay more than {} at a time, and {} is asked",
-            words(most.minor_units(), view.currency),
-            words(asked.minor_units(), view.currency)
-        )
-    })
-}
-
-fn is_open(view: &RequestView) -> bool {
-    match request_state(view) {
-        RequestState::Open | RequestState::Locked => true,
-        RequestState::Paid | RequestState::Cancelled | RequestState::Expired => false,
-    }
-}
-
-const fn request_state(view: &RequestView) -> RequestState {
-    match view.shown {
-        RequestShown::Paid => RequestState::Paid,
-        RequestShown::Cancelled => RequestState::Cancelled,
-        RequestShown::Open if view.code.is_some() => RequestState::Locked,
-        RequestShown::Open if view.expired => RequestState::Expired,
-        RequestShown::Open => RequestState::Open,
     }
 }
 

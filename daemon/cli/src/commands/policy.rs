@@ -6,7 +6,7 @@ use api_types::{PayeeOrder, Policy};
 use super::{amount, currency, short};
 use crate::args::{PolicyChange, Trust};
 use crate::failure::Failure;
-use crate::terminal::Terminal;
+use crate::terminal::{ASKING, Terminal};
 
 pub(crate) async fn run(
     client: &Client,
@@ -14,7 +14,7 @@ pub(crate) async fn run(
     change: Option<PolicyChange>,
 ) -> Result<(), Failure> {
     let policy = match change {
-        None => client.get("/v1/policy").await?,
+        None => terminal.patient(ASKING, client.get("/v1/policy")).await?,
         Some(PolicyChange::Trust(args)) => trust(client, args).await?,
         Some(PolicyChange::Forget { payee }) => {
             let key = key_of(client, &payee).await?;

@@ -5,11 +5,12 @@ use api_types::{Status, SyncStatus, TaCondition, TaStatus, Unsynced, Waiting};
 
 use super::{columns, short};
 use crate::failure::Failure;
-use crate::terminal::Terminal;
+use crate::terminal::{ASKING, Terminal};
 use crate::when::{ago, now_ms, utc};
 
 pub(crate) async fn run(client: &Client, terminal: &mut Terminal) -> Result<(), Failure> {
-    let status: Status = client.get("/v1/status").await?;
+    let asked = client.get("/v1/status");
+    let status: Status = terminal.patient(ASKING, asked).await?;
 
     terminal.data(&status, &text(&status))
 }
@@ -47,6 +48,12 @@ fn text(status: &Status) -> String {
     }
     if let Some(revoked) = &status.revoked {
         rows.push(("REVOKED", revoked.clone()));
+    }
+    if let Some(suspended) = suspended(&status.sync) {
+        rows.push(("SUSPENDED", suspended.to_owned()));
+    }
+    if status.unconfirmed > 0 {
+        rows.push(("Unconfirmed", unconfirmed(status.unconfirmed)));
     }
     rows.push(("Radio", radio(status)));
     rows.push(("Open requests", status.requests_open.to_string()));
@@ -106,11 +113,28 @@ pub(crate) fn held(waiting: &Waiting) -> String {
 fn radio(status: &Status) -> String {
     let radio = &status.radio;
     let named = |name: &Option<String>| name.clone().unwrap_or_else(|| "unknown".to_owned());
-    if radio.present {
+    if let Some(reason) = &radio.hidden {
+        let adapter = named(&radio.adapter);
+        format!("{adapter}, cannot be seen by others, BlueZ says {reason:?}")
+    } else if radio.present {
         named(&radio.adapter)
     } else {
         format!("none: {}", named(&radio.reason))
     }
+}
+
+/// Returns how the provider refuses a wallet that it has suspended.
+fn suspended(sync: &SyncStatus) -> Option<&str> {
+    let mut errors = sync.parts.iter().filter_map(|part| part.error.as_ref());
+    let suspended = errors.find(|error| error.code == "suspended")?;
+
+    Some(&suspended.message)
+}
+
+fn unconfirmed(payments: u64) -> String {
+    let word = if payments == 1 { "payment" } else { "payments" };
+
+    format!("{payments} {word}; do not pay again, see blepay history")
 }
 
 /// Writes what has not reached the server.

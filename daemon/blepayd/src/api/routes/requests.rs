@@ -8,10 +8,10 @@ use ops_proto::time::Validity;
 use wallet::{Mode, OpenRequest, WalletError};
 
 use super::{Answer, Api};
+use crate::api::asked;
 use crate::api::error::{ApiError, STOPPING};
 use crate::api::extract::Body;
 use crate::api::state::ApiState;
-use crate::api::views;
 
 pub(super) async fn list(State(api): Api) -> Json<Vec<Request>> {
     let requests = api.wallet.requests();
@@ -19,7 +19,7 @@ pub(super) async fn list(State(api): Api) -> Json<Vec<Request>> {
     Json(
         requests
             .iter()
-            .map(|request| views::request(&api, request))
+            .map(|request| asked::request(&api, request))
             .collect(),
     )
 }
@@ -64,7 +64,7 @@ pub(super) async fn cancel(State(api): Api, Path(id): Path<String>) -> Answer<Re
 pub(super) fn find(api: &ApiState, id: RequestId) -> Result<Request, ApiError> {
     let request = api.wallet.request(id).ok_or_else(|| unknown(&id))?;
 
-    Ok(views::request(api, &request))
+    Ok(asked::request(api, &request))
 }
 
 /// Tells why a request is not open; one that was signed when the daemon stopped is, once it runs again.
