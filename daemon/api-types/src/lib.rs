@@ -294,6 +294,9 @@ pub struct SyncStatus {
     pub succeeded_at_ms: Option<u64>,
     /// The end of the last run.
     pub ended_at_ms: Option<u64>,
+    /// How far this device's clock was ahead of the server's when that answered last, in milliseconds; negative behind it.
+    #[serde(default)]
+    pub clock_ahead_ms: Option<i64>,
     /// When the next run begins by itself.
     pub next_at_ms: Option<u64>,
     /// What each part of the last run did.

@@ -33,6 +33,7 @@ mod stamp;
 pub use enrol::{EnrolmentChecked, EnrolmentFault, check_enrolment};
 pub use error::{ServerRefusal, SyncError};
 pub use outcome::{PartOutcome, SetAside, SyncRuns};
+pub use server::Clocks;
 
 use journal::book::{Deposit, Held, Withdrawal};
 use ops_proto::{Amount, PublicKey};

@@ -12,7 +12,7 @@ use ops_proto::contract::{PinState, TaState, Warning};
 use ops_proto::message::{ItemOutcome, ProviderStanding, SettlementState};
 use ops_proto::{Balance, Currency, Signed};
 use radio::RadioState;
-use sync::{PartOutcome, SetAside, SyncRuns};
+use sync::{Clocks, PartOutcome, SetAside, SyncRuns};
 use wallet::lists::ListView;
 use wallet::ta::TaAccess;
 use wallet::{Offer, PaymentView, Registration, WalletStatus};
@@ -60,10 +60,18 @@ pub(super) fn sync_status(runs: &SyncRuns) -> SyncStatus {
         reachable: runs.reachable,
         succeeded_at_ms: runs.succeeded_at.map(|at| at.as_ms()),
         ended_at_ms: runs.ended_at.map(|at| at.as_ms()),
+        clock_ahead_ms: runs.clocks.map(ahead_ms),
         next_at_ms: runs.next_at.map(|at| at.as_ms()),
         parts: runs.parts.iter().map(part).collect(),
         poisoned: runs.set_aside.iter().map(poisoned).collect(),
     }
+}
+
+/// Returns how far this device's clock is ahead of the server's.
+fn ahead_ms(clocks: Clocks) -> i64 {
+    let signed = |ms: u64| i64::try_from(ms).unwrap_or(i64::MAX);
+
+    signed(clocks.here.as_ms()).saturating_sub(signed(clocks.there.as_ms()))
 }
 
 fn part(done: &PartOutcome) -> SyncPart {

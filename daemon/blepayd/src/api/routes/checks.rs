@@ -56,18 +56,34 @@ pub(super) fn clock(status: &Status, book: &Book, now: Time) -> Check {
         .map(|(_, certificate)| certificate.not_before)
         .max()
         .filter(|begins| now < *begins);
-    let found = match (floor, not_begun) {
-        (Some(floor), _) if now.saturating_add_ms(BEHIND_MS_MAX) < floor => {
-            Err((behind(now, floor), CLOCK_HINT))
-        }
-        (_, Some(begins)) => Err((
-            format!("this device says {now}, and its certificates begin at {begins}"),
-            CLOCK_HINT,
-        )),
-        (Some(_) | None, None) => Ok(format!("this device says {now}")),
+    let differs = status
+        .sync
+        .clock_ahead_ms
+        .filter(|ahead| ahead.unsigned_abs() > BEHIND_MS_MAX);
+    let is_behind = |floor: &Time| now.saturating_add_ms(BEHIND_MS_MAX) < *floor;
+    let wrong = floor
+        .filter(is_behind)
+        .map(|floor| behind(now, floor))
+        .or_else(|| {
+            not_begun.map(|begins| {
+                format!("this device says {now}, and its certificates begin at {begins}")
+            })
+        })
+        .or_else(|| differs.map(|ahead| differing(now, ahead)));
+    let found = match wrong {
+        Some(wrong) => Err((wrong, CLOCK_HINT)),
+        None => Ok(format!("this device says {now}")),
     };
 
     check("clock", found)
+}
+
+/// Writes a difference that the server's last answer showed.
+fn differing(now: Time, ahead_ms: i64) -> String {
+    let minutes = ahead_ms.unsigned_abs() / 60_000;
+    let where_to = if ahead_ms < 0 { "behind" } else { "ahead of" };
+
+    format!("this device says {now}, {minutes} min {where_to} the provider's server")
 }
 
 /// The TA takes the provider's clock for the truth: what it signs may lie a day before, and no more.
@@ -168,6 +184,17 @@ mod tests {
             much.ends_with("if it is right, requests are possible again from 2026-11-21 17:30 UTC"),
             "{much}"
         );
+    }
+
+    #[test]
+    fn a_clock_that_differs_from_the_servers_is_told_with_its_direction() {
+        let now = Time::from_ms(1_795_368_600_000);
+
+        assert_eq!(
+            differing(now, -25 * 60 * 60_000),
+            "this device says 2026-11-22 17:30 UTC, 1500 min behind the provider's server"
+        );
+        assert!(differing(now, 11 * 60_000).contains("11 min ahead of"));
     }
 
     #[test]
