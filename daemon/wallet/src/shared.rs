@@ -49,12 +49,17 @@ impl Shared {
 
     /// Appends a fact that must not be lost, trying until the disk takes it.
     pub(super) async fn append_surely(&self, fact: Fact) {
+        let mut told = None;
         loop {
             match self.journal.append(vec![fact.clone()]).await {
                 Ok(_) => return,
                 Err(JournalError::Closed) => std::future::pending().await,
                 Err(error) => {
-                    tracing::warn!(%error, "The journal refused a fact; trying again");
+                    // a disk that stays full is told once
+                    if told.as_ref() != Some(&error) {
+                        tracing::warn!(%error, "The journal refused a fact; trying again");
+                        told = Some(error);
+                    }
                     tokio::time::sleep(APPEND_INTERVAL).await;
                 }
             }

@@ -25,14 +25,13 @@ use crate::{LinkId, RadioError, limits};
 /// Serves until the peripheral is dropped, on one adapter after the other.
 pub(super) async fn run(mut adapters: Adapters, info: Vec<u8>, mut task: PeripheralTask) {
     let wanted = watch::Sender::new(Vec::new());
-    let mut refusals = Refusals::default();
+    let mut refusals = Refusals::of("to serve");
     loop {
         let adapter = adapters.current.borrow_and_update().clone();
+        refusals.begin(adapter.as_ref());
+        let to_serve = (&wanted, &mut refusals);
         let served = match &adapter {
-            Some(adapter) => {
-                let to_serve = (&wanted, &mut refusals);
-                serve(&mut adapters, adapter, &info, to_serve, &mut task).await
-            }
+            Some(adapter) => serve(&mut adapters, adapter, &info, to_serve, &mut task).await,
             None => Served::Upset,
         };
         let retry = match served {
@@ -109,7 +108,7 @@ async fn serve(
             return Served::Refused;
         }
     };
-    *refusals = Refusals::default();
+    refusals.forget();
     adapters.visibility.set(None);
     tracing::info!(adapter = adapter.name, "Serving");
     let (wishes, seen) = (wanted.subscribe(), adapters.visibility.clone());

@@ -1,20 +1,52 @@
 //! What BlueZ refuses again and again: asked less and less often, logged once, and told to people.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-/// How often BlueZ has refused to serve since it last did.
-#[derive(Debug, Default)]
+use super::adapter::Adapter;
+
+/// How often BlueZ has refused something since it last did it.
+#[derive(Debug)]
 pub(super) struct Refusals {
+    what: &'static str,
+    /// Which adapter it is asked of, as long as that is the same.
+    adapter: Option<usize>,
     count: u32,
     told: Option<String>,
 }
 
 impl Refusals {
-    /// Takes note of one; returns why nobody sees the adapter, once it is no mishap. Each reason is logged once.
+    pub(super) const fn of(what: &'static str) -> Self {
+        Self {
+            what,
+            adapter: None,
+            count: 0,
+            told: None,
+        }
+    }
+
+    /// Begins anew when the adapter is another one, or the same after an upset.
+    pub(super) fn begin(&mut self, adapter: Option<&Arc<Adapter>>) {
+        let adapter = adapter.map(|adapter| Arc::as_ptr(adapter).addr());
+        if self.adapter != adapter {
+            *self = Self {
+                adapter,
+                ..Self::of(self.what)
+            };
+        }
+    }
+
+    /// Forgets them: BlueZ did it.
+    pub(super) fn forget(&mut self) {
+        self.count = 0;
+        self.told = None;
+    }
+
+    /// Takes note of one; returns why, once it is no mishap. Each reason is logged once.
     pub(super) fn add(&mut self, reason: String) -> Option<String> {
         self.count = self.count.saturating_add(1);
         if self.told.as_ref() != Some(&reason) {
-            tracing::warn!(reason, "BlueZ refused to serve; trying again");
+            tracing::warn!(reason, what = self.what, "BlueZ refuses; trying again");
             self.told = Some(reason.clone());
         }
 
@@ -50,7 +82,7 @@ mod tests {
 
     #[test]
     fn who_refuses_again_and_again_is_asked_ever_less_and_people_are_told() {
-        let mut refusals = Refusals::default();
+        let mut refusals = Refusals::of("to serve");
         let mut pauses = Vec::new();
         let mut told = Vec::new();
         for _ in 0..20 {
