@@ -241,8 +241,8 @@ pub struct Pay {
 #[derive(Debug, Args)]
 pub struct History {
     /// At most this many
-    #[arg(long, value_name = "N", default_value_t = 50)]
-    pub limit: usize,
+    #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u64).range(1..=1000))]
+    pub limit: u64,
 }
 
 /// `blepay show`, `blepay receipt`.

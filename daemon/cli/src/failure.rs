@@ -91,6 +91,9 @@ impl Failure {
 /// Codes of what nobody decided: no way to the daemon, an answer that cannot be read, an output that cannot be written.
 const ACCIDENTS: [&str; 4] = ["no-daemon", "not-permitted", "broken-answer", IO];
 
+/// The code of a memo that cannot be shown.
+const MEMO: &str = "memo";
+
 /// The code of what the system refuses this program.
 const IO: &str = "io";
 
@@ -102,7 +105,9 @@ impl From<ClientError> for Failure {
             ClientError::Lost(_) => Exit::OutcomeUnknown,
             ClientError::Refused(body) if body.code == OUTCOME_UNKNOWN => Exit::OutcomeUnknown,
             ClientError::Refused(body) if body.code == "not-permitted" => Exit::NoDaemon,
-            ClientError::Refused(body) if body.code == MALFORMED => Exit::Usage,
+            ClientError::Refused(body) if [MALFORMED, MEMO].contains(&body.code.as_str()) => {
+                Exit::Usage
+            }
             ClientError::Refused(_) | ClientError::Broken(_) => Exit::Refused,
         };
 

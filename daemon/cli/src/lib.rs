@@ -98,7 +98,10 @@ fn misunderstood(json: bool, error: &clap::Error) -> ExitCode {
         };
     }
     let text = error.to_string();
-    let sentence = text.lines().next().unwrap_or_default();
+    // what is missing stands in the lines below the first
+    let lines = text.lines().map(str::trim);
+    let said: Vec<_> = lines.take_while(|line| !line.is_empty()).collect();
+    let sentence = said.join(" ");
     let failure = Failure::usage(sentence.trim_start_matches("error: "), "see blepay --help");
     Terminal::new(true, true).failure(&failure);
 

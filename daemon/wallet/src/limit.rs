@@ -2,8 +2,10 @@
 
 use ops_proto::certificate::Bound;
 use ops_proto::contract::{TaRefused, TaState, Warning};
+use ops_proto::limits::ISSUED_BEFORE_TOKEN_MS_MAX;
 use ops_proto::money::words;
 use ops_proto::{Amount, Currency};
+use runtime::clock;
 
 /// A limit that is nearly reached: a warning for a person before the TA refuses.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -139,6 +141,13 @@ fn refused_to_pay(refused: TaRefused, state: &TaState, amount: Amount) -> Option
         };
         return Some(paid.sentence(currency));
     }
+    if refused == TaRefused::Time {
+        return Some(format!(
+            "the times of the payee's request and certificates do not fit: its clock or this device's is wrong; the \
+             provider said {} at a sync before",
+            state.time_floor
+        ));
+    }
     if refused == TaRefused::Pin {
         return Some(format!(
             "the PIN is missing or wrong: {}",
@@ -153,6 +162,14 @@ fn refused_to_ask(refused: TaRefused, state: &TaState, amount: Amount) -> Option
     let (limits, currency) = (state.limits.as_ref()?, state.currency?);
     let (asked, max) = (amount.minor_units(), limits.balance_max.minor_units());
     let held = state.balance.minor_units();
+    if refused == TaRefused::Time {
+        let (now, floor) = (clock::now(), state.time_floor);
+        let possible = floor.saturating_sub_ms(ISSUED_BEFORE_TOKEN_MS_MAX);
+        return Some(format!(
+            "this device's clock says {now} and the provider said {floor} at a sync before: set the clock, timedatectl; \
+             if it is right, requests are possible again from {possible}"
+        ));
+    }
     if refused == TaRefused::BalanceLimit && state.reserved == 0 {
         return Some(format!(
             "the device may hold {} and holds {}; {} more is too much: pay or withdraw first, or ask for less",

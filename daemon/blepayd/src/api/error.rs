@@ -342,11 +342,8 @@ fn ta_code(error: &TaError) -> (&'static str, &'static str) {
             "no-ta",
             "this wallet can be paid; only one with a trusted application can hold money",
         ),
-        TaError::Unreachable(_)
-        | TaError::Journal(_)
-        | TaError::OtherAnswer
-        | TaError::Busy
-        | TaError::Stopped => (
+        TaError::Journal(_) => ("journal", "free some space; see blepay doctor"),
+        TaError::Unreachable(_) | TaError::OtherAnswer | TaError::Busy | TaError::Stopped => (
             "ta-unreachable",
             "see whether blepay-ta runs: systemctl status blepay-ta",
         ),

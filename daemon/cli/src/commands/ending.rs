@@ -110,6 +110,13 @@ fn agreed(terminal: &mut Terminal, args: &Args, question: &str) -> Result<(), Fa
     if args.yes {
         return Ok(());
     }
+    if !terminal.can_ask() {
+        return Err(Failure::refused(
+            "no-input",
+            "this cannot be undone, and nobody can be asked",
+            "give --yes, or run it on a terminal",
+        ));
+    }
     let answer = terminal.ask(question)?;
     if answer.eq_ignore_ascii_case("yes") || answer.eq_ignore_ascii_case("y") {
         return Ok(());

@@ -358,7 +358,7 @@ fn ended(terminal: &mut Terminal, payment: &Payment) -> Result<(), Failure> {
         PaymentState::Failed => Err(Failure::refused(
             "not-paid",
             format!("nothing was paid: {reason}"),
-            "nothing has moved; it is safe to try again",
+            what_next(payment.failure.as_deref()),
         )),
         PaymentState::Held => Err(Failure::new(
             Exit::OutcomeUnknown,
@@ -371,6 +371,21 @@ fn ended(terminal: &mut Terminal, payment: &Payment) -> Result<(), Failure> {
         | PaymentState::Paying
         | PaymentState::Resuming
         | PaymentState::Unconfirmed => Err(unknown(payment)),
+    }
+}
+
+/// Returns what to do after a payment that ended before the debit, by the class of its failure.
+fn what_next(failure: Option<&str>) -> &'static str {
+    match failure {
+        Some("already_paid") => {
+            "nothing more has moved; blepay history shows who was paid, the payee opens a new request for more"
+        }
+        Some("busy") => "nothing has moved; try again in a moment",
+        Some("not_as_expected") => "nothing has moved; ask the payee which sum is right",
+        Some("untrusted") => "nothing has moved; do not pay this payee before you know why",
+        Some("refused_by_payee") => "nothing has moved; ask the payee to open another request",
+        Some("refused_by_ta" | "forbidden") => "nothing has moved",
+        Some(_) | None => "nothing has moved; it is safe to try again",
     }
 }
 

@@ -3,9 +3,9 @@
 use std::io::Read as _;
 use std::path::Path;
 
-use api_types::Status;
 use api_types::client::Client;
 use api_types::guard::{FloorOrder, PinOrder, PinStatus};
+use api_types::{Status, TaCondition};
 use ops_proto::contract::Pin;
 use zeroize::Zeroizing;
 
@@ -20,12 +20,26 @@ pub(crate) async fn run(
     args: Args,
 ) -> Result<(), Failure> {
     let status: Status = client.get("/v1/status").await?;
-    let pin = status.ta.pin.ok_or_else(|| {
-        Failure::refused(
+    let ta = status.ta;
+    let reason = ta.reason;
+    let pin = ta.pin.ok_or_else(|| match ta.state {
+        TaCondition::None => Failure::refused(
             "no-ta",
-            "the trusted application does not answer, or there is none",
+            "this wallet has no trusted application, so it needs no PIN",
             "blepay status",
-        )
+        ),
+        TaCondition::Unreachable
+        | TaCondition::Uncertified
+        | TaCondition::Ready
+        | TaCondition::Dead
+        | TaCondition::Retired => Failure::refused(
+            "ta-unreachable",
+            format!(
+                "the trusted application does not say whether there is a PIN: {}",
+                reason.as_deref().unwrap_or("no reason is known")
+            ),
+            "blepay doctor",
+        ),
     })?;
     let (options, is_change) = match (&args.change, pin.is_set) {
         (PinChange::Set(options), false) => (options, false),

@@ -46,6 +46,9 @@ fn text(status: &Status) -> String {
     for warning in &status.ta.warnings {
         rows.push(("Note", warning.message.clone()));
     }
+    if let Some(limits) = limits(&status.ta) {
+        rows.push(("Limits", limits));
+    }
     if let Some(revoked) = &status.revoked {
         rows.push(("REVOKED", revoked.clone()));
     }
@@ -98,6 +101,18 @@ fn device(ta: &TaStatus) -> String {
         TaCondition::Dead => format!("stopped for ever: {reason}"),
         TaCondition::Retired => format!("nothing: {reason}"),
     }
+}
+
+/// Writes what the trusted application pays and holds at most.
+fn limits(ta: &TaStatus) -> Option<String> {
+    let payment = ta.payment_max.as_ref()?;
+    let balance = ta.balance_max.as_ref()?;
+    let count = ta.paid_count_max?;
+
+    Some(format!(
+        "{payment} a payment, {balance} on the device; {} of {count} payments since the last sync",
+        ta.paid_count
+    ))
 }
 
 /// Prints the balance of a previous TA, and when it is paid out.

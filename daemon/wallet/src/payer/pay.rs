@@ -389,7 +389,7 @@ fn failed(class: FailureClass, message: &str) -> PaymentEvent {
     }
 }
 
-const NOT_HEARD: &str = "the payee is not heard; go nearer and try again";
+const NOT_HEARD: &str = "nobody is heard who asks for this; go nearer, or ask the payee whether the request is still open";
 const BUSY: &str = "another payer is paying this request; try again in a moment";
 const PAID_BEFORE: &str = "this request was paid before; nothing more was debited";
 const ASK_ANEW: &str = "this request was tried too often; ask the payee to open a new one";
