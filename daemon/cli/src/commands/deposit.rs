@@ -14,7 +14,7 @@ pub(crate) async fn run(
     terminal: &mut Terminal,
     args: Args,
 ) -> Result<(), Failure> {
-    let amount = amount(&args.amount, currency(client).await?)?;
+    let amount = amount(&args.amount, currency(client, terminal).await?)?;
     terminal.waiting("Asking the provider…");
     let deposit: Deposit = client
         .post("/v1/deposits", &DepositOrder { amount })

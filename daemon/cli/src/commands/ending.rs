@@ -6,7 +6,7 @@ use api_types::{EndState, Recovery, RecoveryOrder, Retirement, Status, TaConditi
 use serde_json::json;
 
 use super::status::held;
-use super::{ASK_STATUS, short};
+use super::{ASK_STATUS, ask, short};
 use crate::args::End as Args;
 use crate::failure::{Exit, Failure};
 use crate::terminal::Terminal;
@@ -17,7 +17,7 @@ pub(crate) async fn retire(
     terminal: &mut Terminal,
     args: Args,
 ) -> Result<(), Failure> {
-    let ta = ta(client).await?;
+    let ta = ta(client, terminal).await?;
     let holds = ta
         .balance
         .as_ref()
@@ -50,7 +50,7 @@ pub(crate) async fn recover(
     terminal: &mut Terminal,
     args: Args,
 ) -> Result<(), Failure> {
-    let ta = ta(client).await?;
+    let ta = ta(client, terminal).await?;
     match ta.state {
         TaCondition::Unreachable | TaCondition::Dead => {}
         TaCondition::Ready | TaCondition::Uncertified => {
@@ -92,8 +92,8 @@ pub(crate) async fn recover(
     }
 }
 
-async fn ta(client: &Client) -> Result<TaStatus, Failure> {
-    let status: Status = client.get("/v1/status").await?;
+async fn ta(client: &Client, terminal: &mut Terminal) -> Result<TaStatus, Failure> {
+    let status: Status = ask(client, terminal, "/v1/status").await?;
 
     Ok(status.ta)
 }

@@ -19,15 +19,16 @@ pub(super) mod sync;
 pub(super) mod watch;
 pub(super) mod withdraw;
 
-use api_types::client::Client;
+use api_types::client::{Client, ClientError};
 use api_types::{MoneyOrder, Status};
 use ops_proto::amount::AmountTextRefused;
 use ops_proto::limits::AMOUNT_MAX;
 use ops_proto::money;
 use ops_proto::{Amount, Currency};
+use serde::de::DeserializeOwned;
 
 use super::failure::{Exit, Failure};
-use super::terminal::Terminal;
+use super::terminal::{ASKING, Terminal};
 
 /// What to ask where an order that moves money to or from the device was given, and the command broke then.
 const ASK_STATUS: &str = "do not repeat it: blepay status says how far it came";
@@ -39,9 +40,18 @@ const ASK_HISTORY: &str = "do not pay again: blepay history says what became of 
 const ASK_REQUESTS: &str =
     "blepay request --list says whether it is open, blepay history whether it is paid";
 
+/// Asks the daemon for something that changes nothing, and says so where it takes long.
+async fn ask<T: DeserializeOwned>(
+    client: &Client,
+    terminal: &mut Terminal,
+    path: &str,
+) -> Result<T, ClientError> {
+    terminal.patient(ASKING, client.get(path)).await
+}
+
 /// Asks the daemon for the wallet's currency.
-async fn currency(client: &Client) -> Result<Currency, Failure> {
-    let status: Status = client.get("/v1/status").await?;
+async fn currency(client: &Client, terminal: &mut Terminal) -> Result<Currency, Failure> {
+    let status: Status = ask(client, terminal, "/v1/status").await?;
     let identity = status.identity.ok_or_else(|| {
         Failure::refused(
             "not-enrolled",
@@ -92,7 +102,7 @@ fn no_amount(text: &str, refused: AmountTextRefused, currency: Currency) -> Fail
 
 /// Prints a warning for each limit that is nearly reached, before the trusted application refuses.
 async fn warn(client: &Client, terminal: &mut Terminal) {
-    let status: Result<Status, _> = client.get("/v1/status").await;
+    let status: Result<Status, _> = ask(client, terminal, "/v1/status").await;
     for warning in status.map(|status| status.ta.warnings).unwrap_or_default() {
         terminal.note(&format!("Note: {}", warning.message));
     }

@@ -25,7 +25,7 @@ pub(crate) async fn run(
         args.payee = Some(uri_from_stdin(&args)?);
     }
     let expected = match &args.amount {
-        Some(text) => Some(amount(text, currency(client).await?)?),
+        Some(text) => Some(amount(text, currency(client, terminal).await?)?),
         None => None,
     };
     if !args.yes && !terminal.can_ask() {
@@ -41,7 +41,8 @@ pub(crate) async fn run(
         pin,
         ..target(client, terminal, &args, expected).await?
     };
-    let started: Payment = client.post("/v1/payments", &order).await?;
+    let starting = client.post("/v1/payments", &order);
+    let started: Payment = terminal.patient("Beginning the payment…", starting).await?;
     if args.yes {
         terminal.acted(ASK_HISTORY);
     }

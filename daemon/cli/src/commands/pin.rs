@@ -9,7 +9,7 @@ use api_types::{Status, TaCondition};
 use ops_proto::contract::Pin;
 use zeroize::Zeroizing;
 
-use super::{ASK_STATUS, amount, currency};
+use super::{ASK_STATUS, amount, ask, currency};
 use crate::failure::Failure;
 use crate::guard_args::{Pin as Args, PinChange, PinOptions};
 use crate::terminal::Terminal;
@@ -19,7 +19,7 @@ pub(crate) async fn run(
     terminal: &mut Terminal,
     args: Args,
 ) -> Result<(), Failure> {
-    let status: Status = client.get("/v1/status").await?;
+    let status: Status = ask(client, terminal, "/v1/status").await?;
     let ta = status.ta;
     let reason = ta.reason;
     let pin = ta.pin.ok_or_else(|| match ta.state {
@@ -59,7 +59,7 @@ pub(crate) async fn run(
             ));
         }
     };
-    let floor = floor(client, options).await?;
+    let floor = floor(client, terminal, options).await?;
     let (old, new) = match &options.pin_file {
         Some(path) => from_file(path, is_change)?,
         None => from_person(terminal, is_change)?,
@@ -90,11 +90,15 @@ pub(super) fn text(pin: &PinStatus) -> String {
     format!("set, {when}; {} tries left", pin.tries_left)
 }
 
-async fn floor(client: &Client, options: &PinOptions) -> Result<Option<FloorOrder>, Failure> {
+async fn floor(
+    client: &Client,
+    terminal: &mut Terminal,
+    options: &PinOptions,
+) -> Result<Option<FloorOrder>, Failure> {
     let Some(text) = &options.ask_above else {
         return Ok(None);
     };
-    let currency = currency(client).await?;
+    let currency = currency(client, terminal).await?;
     let is_zero = text.trim_matches(['0', '.']).is_empty();
     let minor_units = if is_zero {
         0

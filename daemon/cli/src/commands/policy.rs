@@ -3,10 +3,10 @@
 use api_types::client::Client;
 use api_types::{PayeeOrder, Policy};
 
-use super::{amount, currency, short};
+use super::{amount, ask, currency, short};
 use crate::args::{PolicyChange, Trust};
 use crate::failure::Failure;
-use crate::terminal::{ASKING, Terminal};
+use crate::terminal::Terminal;
 
 pub(crate) async fn run(
     client: &Client,
@@ -14,8 +14,8 @@ pub(crate) async fn run(
     change: Option<PolicyChange>,
 ) -> Result<(), Failure> {
     let policy = match change {
-        None => terminal.patient(ASKING, client.get("/v1/policy")).await?,
-        Some(PolicyChange::Trust(args)) => trust(client, args).await?,
+        None => ask(client, terminal, "/v1/policy").await?,
+        Some(PolicyChange::Trust(args)) => trust(client, terminal, args).await?,
         Some(PolicyChange::Forget { payee }) => {
             let key = key_of(client, &payee).await?;
             client.delete(&format!("/v1/policy/payees/{key}")).await?
@@ -25,11 +25,11 @@ pub(crate) async fn run(
     terminal.data(&policy, &text(&policy))
 }
 
-async fn trust(client: &Client, args: Trust) -> Result<Policy, Failure> {
+async fn trust(client: &Client, terminal: &mut Terminal, args: Trust) -> Result<Policy, Failure> {
     check_key(&args.key)?;
     let order = PayeeOrder {
         name: args.name,
-        daily_max: amount(&args.daily, currency(client).await?)?,
+        daily_max: amount(&args.daily, currency(client, terminal).await?)?,
     };
     let path = format!("/v1/policy/payees/{}", args.key.to_lowercase());
 

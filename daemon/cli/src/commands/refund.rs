@@ -15,7 +15,7 @@ pub(crate) async fn run(
     args: Args,
 ) -> Result<(), Failure> {
     let amount = match &args.amount {
-        Some(text) => Some(amount(text, currency(client).await?)?),
+        Some(text) => Some(amount(text, currency(client, terminal).await?)?),
         None => None,
     };
     let order = RefundOrder {

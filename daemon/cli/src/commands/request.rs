@@ -11,7 +11,7 @@ use qrcode::render::unicode::Dense1x2;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::Instant;
 
-use super::{ASK_REQUESTS, amount, currency, short, warn};
+use super::{ASK_REQUESTS, amount, ask, currency, short, warn};
 use crate::args::Request as Args;
 use crate::failure::{Exit, Failure};
 use crate::terminal::Terminal;
@@ -39,11 +39,11 @@ pub(crate) async fn run(
         return terminal.data(&request, &text);
     }
     let Some(text) = &args.amount else {
-        let requests: Vec<Request> = client.get("/v1/requests").await?;
+        let requests: Vec<Request> = ask(client, terminal, "/v1/requests").await?;
         return terminal.data(&requests, &list(&requests));
     };
     let order = RequestOrder {
-        amount: amount(text, currency(client).await?)?,
+        amount: amount(text, currency(client, terminal).await?)?,
         memo: args.memo.clone(),
         validity_s: args.validity.or_else(|| args.wait.then_some(WAITED_FOR_S)),
         replaces: args.replaces.clone(),
@@ -53,7 +53,8 @@ pub(crate) async fn run(
         true => Some(Waiting::begin(client).await?),
         false => None,
     };
-    let request: Request = client.post("/v1/requests", &order).await?;
+    let opening = client.post("/v1/requests", &order);
+    let request: Request = terminal.patient("Opening the request…", opening).await?;
     terminal.acted(ASK_REQUESTS);
 
     let end = if args.keep {
@@ -98,7 +99,7 @@ async fn cancel(client: &Client, id: &str) -> Result<Request, ClientError> {
 }
 
 async fn cancel_all(client: &Client, terminal: &mut Terminal) -> Result<(), Failure> {
-    let requests: Vec<Request> = client.get("/v1/requests").await?;
+    let requests: Vec<Request> = ask(client, terminal, "/v1/requests").await?;
     let is_open =
         |request: &&Request| matches!(request.state, RequestState::Open | RequestState::Locked);
     let mut cancelled = Vec::new();

@@ -3,14 +3,13 @@
 use api_types::client::Client;
 use api_types::{Status, SyncStatus, TaCondition, TaStatus, Unsynced, Waiting};
 
-use super::{columns, short};
+use super::{ask, columns, short};
 use crate::failure::Failure;
-use crate::terminal::{ASKING, Terminal};
+use crate::terminal::Terminal;
 use crate::when::{ago, now_ms, utc};
 
 pub(crate) async fn run(client: &Client, terminal: &mut Terminal) -> Result<(), Failure> {
-    let asked = client.get("/v1/status");
-    let status: Status = terminal.patient(ASKING, asked).await?;
+    let status: Status = ask(client, terminal, "/v1/status").await?;
 
     terminal.data(&status, &text(&status))
 }

@@ -19,7 +19,7 @@ pub(crate) async fn run(
     terminal: &mut Terminal,
     args: Args,
 ) -> Result<(), Failure> {
-    let currency = currency(client).await?;
+    let currency = currency(client, terminal).await?;
     let order = WithdrawalOrder {
         amount: args
             .amount
