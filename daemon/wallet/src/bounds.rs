@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use journal::Book;
-use ops_proto::contract::TaState;
+use ops_proto::contract::{TaRefused, TaState};
 use ops_proto::message::CertificateChain;
 use ops_proto::{Amount, Currency, PublicKey};
 use radio::{AbsentReason, RadioState};
@@ -94,6 +94,28 @@ pub(super) async fn order(
         return Ok(());
     }
     match state.and_then(|state| limit::unpayable(&state, amount)) {
+        Some((refused, sentence)) => Err(WalletError::Limit { refused, sentence }),
+        None => Ok(()),
+    }
+}
+
+/// Refuses a deposit that the device cannot hold.
+pub(super) async fn deposit(shared: &Shared, amount: Amount) -> Result<(), WalletError> {
+    within(shared, |state| limit::undepositable(state, amount)).await
+}
+
+/// Refuses a withdrawal of more than the device holds.
+pub(super) async fn withdrawal(shared: &Shared, amount: Amount) -> Result<(), WalletError> {
+    within(shared, |state| limit::unwithdrawable(state, amount)).await
+}
+
+async fn within(
+    shared: &Shared,
+    beyond: impl Fn(&TaState) -> Option<(TaRefused, String)>,
+) -> Result<(), WalletError> {
+    let _certified = sender(shared)?;
+    let state = ta_state(shared).await?;
+    match state.and_then(|state| beyond(&state)) {
         Some((refused, sentence)) => Err(WalletError::Limit { refused, sentence }),
         None => Ok(()),
     }

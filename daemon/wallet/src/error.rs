@@ -1,6 +1,7 @@
 //! Why the wallet did not do what was asked.
 
 use ble_proto::gossip::Revoked;
+use ble_proto::limits::REQUESTS_MAX;
 use ble_proto::message::MemoRefused;
 use ble_proto::payment::payee::OpenRefused;
 use journal::JournalError;
@@ -8,6 +9,7 @@ use ops_proto::Currency;
 use ops_proto::contract::TaRefused;
 use radio::{AbsentReason, RadioError};
 
+use super::PAYMENTS_MAX;
 use super::refund::RefundRefused;
 use crate::ta::TaError;
 
@@ -76,13 +78,15 @@ pub enum WalletError {
     #[error("the request cannot be served: {0}")]
     Open(#[from] OpenRefused),
     /// As many requests as can be served are open.
-    #[error("too many requests are open; cancel one")]
+    #[error("{REQUESTS_MAX} requests are open, and no more can be; cancel one")]
     TooManyRequests,
     /// The TA has not told yet what it did before the start.
     #[error("the trusted application is not ready; see `blepay status`")]
     NotReady,
     /// As many payments are under way as may be.
-    #[error("too many payments are under way; finish or decline one first")]
+    #[error(
+        "{PAYMENTS_MAX} payments are under way, and no more can be; finish or decline one first"
+    )]
     TooManyPayments,
     /// The system has no randomness.
     #[error("the system has no random numbers to give: {0}")]

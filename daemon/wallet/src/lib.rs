@@ -266,6 +266,24 @@ impl Wallet {
         Ok(handle)
     }
 
+    /// Refuses a deposit that the device cannot hold, before the server is asked.
+    ///
+    /// # Errors
+    ///
+    /// [`WalletError::Limit`] with the numbers; as [`Self::start_payment`] without a TA that can hold money.
+    pub async fn check_deposit(&self, amount: Amount) -> Result<(), WalletError> {
+        bounds::deposit(&self.shared, amount).await
+    }
+
+    /// Refuses a withdrawal of more than the device holds, before the server is asked.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::check_deposit`].
+    pub async fn check_withdrawal(&self, amount: Amount) -> Result<(), WalletError> {
+        bounds::withdrawal(&self.shared, amount).await
+    }
+
     /// Opens a request for the refund of a payment that this device made.
     ///
     /// # Errors

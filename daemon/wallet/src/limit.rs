@@ -106,6 +106,38 @@ pub(super) fn unpayable(state: &TaState, amount: Amount) -> Option<(TaRefused, S
     Some((refused, refusal(refused, Some(state), Wanted::Pay(amount))))
 }
 
+/// Returns why a TA would not take an amount from the online account.
+pub(super) fn undepositable(state: &TaState, amount: Amount) -> Option<(TaRefused, String)> {
+    let limits = state.limits.as_ref()?;
+    let deposit = state.deposit_open.map_or(0, Amount::minor_units);
+    let after = [state.reserved, deposit, amount.minor_units()]
+        .into_iter()
+        .fold(state.balance.minor_units(), u64::saturating_add);
+    let refused = TaRefused::BalanceLimit;
+
+    (after > limits.balance_max.minor_units())
+        .then(|| (refused, refusal(refused, Some(state), Wanted::Ask(amount))))
+}
+
+/// Returns why a TA would not give an amount back to the online account.
+pub(super) fn unwithdrawable(state: &TaState, amount: Amount) -> Option<(TaRefused, String)> {
+    let currency = state.currency?;
+    let held = state.balance;
+    // an open deposit is finished first, and may bring more
+    let is_short = state.deposit_open.is_none() && held.checked_sub(amount).is_none();
+
+    is_short.then(|| {
+        (
+            TaRefused::Balance,
+            format!(
+                "the device holds {} and {} is to leave it; blepay withdraw --all takes what is there",
+                words(held.minor_units(), currency),
+                words(amount.minor_units(), currency)
+            ),
+        )
+    })
+}
+
 /// Returns what a refusal means, with the TA's own numbers where they say more than its word.
 pub(super) fn refusal(refused: TaRefused, state: Option<&TaState>, wanted: Wanted) -> String {
     let sentence = state.and_then(|state| match wanted {
@@ -335,6 +367,23 @@ mod tests {
         state.balance = Balance::from_minor_units(1_999);
         let (refused, _) = why(&state, 2_000).expect("not held");
         assert_eq!(refused, TaRefused::Balance);
+    }
+
+    #[test]
+    fn what_does_not_fit_between_device_and_account_is_told_with_both_sums() {
+        let state = state();
+
+        let (_, too_much) = undepositable(&state, amount(9_701)).expect("too much");
+        let (_, too_little) = unwithdrawable(&state, amount(301)).expect("too little");
+
+        assert_eq!(
+            too_much,
+            "the device may hold 100.00 EUR and holds 3.00 EUR; 97.01 EUR more is too much: pay or withdraw first, or \
+             ask for less"
+        );
+        assert!(too_little.starts_with("the device holds 3.00 EUR and 3.01 EUR is to leave it"));
+        assert_eq!(undepositable(&state, amount(9_700)), None);
+        assert_eq!(unwithdrawable(&state, amount(300)), None);
     }
 
     #[test]

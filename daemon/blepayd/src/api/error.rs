@@ -276,7 +276,7 @@ impl From<WalletError> for ApiError {
             WalletError::TooManyRequests => (
                 StatusCode::CONFLICT,
                 "too-many-requests",
-                "cancel one: blepay request --cancel ID",
+                "blepay request --list; blepay request --cancel ID, or --cancel --all",
             ),
             WalletError::TooManyPayments => (
                 StatusCode::CONFLICT,
@@ -317,7 +317,7 @@ const REVOKED_HINT: &str =
 
 fn pin_hint(refused: TaRefused) -> &'static str {
     if refused == TaRefused::PinBlocked {
-        return "blepay withdraw --all, blepay retire, then blepay sync makes a new one";
+        return "blepay withdraw --all, blepay retire; blepay recover --help says how to put a new one in its place";
     }
     if refused == TaRefused::PinForm {
         return "choose 4 to 12 digits";

@@ -30,6 +30,9 @@ pub(super) async fn withdraw(
             ));
         }
     };
+    if let Some(amount) = amount {
+        api.wallet.check_withdrawal(amount).await?;
+    }
     let withdrawn = api.sync.withdraw(amount).await.map_err(order_refused)?;
     let reason = withdrawn.pending.map(|error| error.to_string());
 

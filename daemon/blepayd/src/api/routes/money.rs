@@ -14,6 +14,7 @@ use crate::api::views;
 pub(super) async fn deposit(State(api): Api, Body(order): Body<DepositOrder>) -> Answer<Deposit> {
     let amount = api.amount(&order.amount)?;
     let currency = api.currency()?;
+    api.wallet.check_deposit(amount).await?;
     let deposited = api.sync.deposit(amount).await.map_err(order_refused)?;
     let (state, reason, balance) = match &deposited.deposit.stage {
         DepositStage::Intended | DepositStage::Open(_) | DepositStage::Answered(..) => {
