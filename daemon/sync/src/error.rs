@@ -110,17 +110,11 @@ impl SyncError {
     /// Tells what is known when a TA did not do a step that was recorded before: that nothing moved, or that it may have.
     #[must_use]
     pub const fn of_step(error: TaError) -> Self {
-        match error {
-            TaError::Refused(_)
-            | TaError::Halted(_)
-            | TaError::Ended
-            | TaError::Busy
-            | TaError::Absent => Self::Ta(error),
-            TaError::Unreachable(_)
-            | TaError::Journal(_)
-            | TaError::OtherAnswer
-            | TaError::Stopped => Self::TaUnknown(error),
+        if error.may_have_acted() {
+            return Self::TaUnknown(error);
         }
+
+        Self::Ta(error)
     }
 
     /// Returns whether particular items may be the cause, so that a smaller batch may succeed.

@@ -121,6 +121,11 @@ async fn within(
     }
 }
 
+/// Refuses where the TA does not answer.
+pub(super) async fn ta_answers(shared: &Shared) -> Result<(), WalletError> {
+    ta_state(shared).await.map(|_| ())
+}
+
 /// Returns what the TA says of itself; none where it has too much to do to say it now.
 async fn ta_state(shared: &Shared) -> Result<Option<TaState>, WalletError> {
     match pin::ask(shared).await {

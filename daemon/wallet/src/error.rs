@@ -47,6 +47,9 @@ pub enum WalletError {
         /// Tries until it blocks, where the TA says so.
         tries_left: Option<u8>,
     },
+    /// The TA was asked to issue a request, and its answer did not come.
+    #[error("whether the request is open is known once the trusted application answers: {0}")]
+    RequestUnknown(TaError),
     /// A refund cannot be asked for.
     #[error(transparent)]
     Refund(#[from] RefundRefused),

@@ -215,87 +215,82 @@ impl From<JournalError> for ApiError {
 
 impl From<WalletError> for ApiError {
     fn from(error: WalletError) -> Self {
-        let (status, code, hint) = match error {
+        let status = status_of(&error);
+        let (code, hint) = match error {
             WalletError::Ta(error) => return SyncError::Ta(error).into(),
             WalletError::Journal(error) => return error.into(),
             WalletError::NotEnrolled => return Self::not_enrolled(),
             WalletError::NotRegistered => return SyncError::NotRegistered.into(),
             WalletError::NotCertified => return SyncError::NotCertified.into(),
-            WalletError::OwnRequest => (
-                StatusCode::CONFLICT,
-                "own-request",
-                "nothing has moved; another wallet pays it",
-            ),
+            WalletError::OwnRequest => ("own-request", "nothing has moved; another wallet pays it"),
             WalletError::OtherCurrency { .. } => (
-                StatusCode::CONFLICT,
                 "other-currency",
                 "nothing has moved; the payee asks for another currency than this wallet holds",
             ),
-            WalletError::Pin { refused, .. } => (StatusCode::CONFLICT, "pin", pin_hint(refused)),
-            WalletError::Refund(_) => (StatusCode::CONFLICT, "refund", REFUND_HINT),
-            WalletError::Limit { .. } => (StatusCode::CONFLICT, "limit", LIMIT_HINT),
-            WalletError::Revoked(_) => (StatusCode::CONFLICT, "revoked", REVOKED_HINT),
+            WalletError::Pin { refused, .. } => ("pin", pin_hint(refused)),
+            WalletError::RequestUnknown(_) => (
+                OUTCOME_UNKNOWN,
+                "blepay request --list says whether it is open, once the trusted application answers",
+            ),
+            WalletError::Refund(_) => ("refund", REFUND_HINT),
+            WalletError::Limit { .. } => ("limit", LIMIT_HINT),
+            WalletError::Revoked(_) => ("revoked", REVOKED_HINT),
             WalletError::Memo(_) => (
-                StatusCode::BAD_REQUEST,
                 "memo",
                 "write at most 64 bytes without invisible characters",
             ),
-            WalletError::RadioAbsent(_) => {
-                (StatusCode::SERVICE_UNAVAILABLE, "radio-absent", RADIO_HINT)
-            }
-            WalletError::Radio(_) => (
-                StatusCode::SERVICE_UNAVAILABLE,
-                "radio-failed",
-                "blepay doctor says more; try again",
-            ),
-            WalletError::UnknownRequest => (
-                StatusCode::NOT_FOUND,
-                "not-found",
-                "see them: blepay request --list",
-            ),
-            WalletError::UnknownPayment => (
-                StatusCode::NOT_FOUND,
-                "not-found",
-                "see them: blepay history",
-            ),
-            WalletError::RequestPaid => (
-                StatusCode::CONFLICT,
-                "request-paid",
-                "see the payment: blepay history",
-            ),
-            WalletError::Open(_) => (
-                StatusCode::CONFLICT,
-                "request-not-served",
-                "open another request",
-            ),
+            WalletError::RadioAbsent(_) => ("radio-absent", RADIO_HINT),
+            WalletError::Radio(_) => ("radio-failed", "blepay doctor says more; try again"),
+            WalletError::UnknownRequest => ("not-found", "see them: blepay request --list"),
+            WalletError::UnknownPayment => ("not-found", "see them: blepay history"),
+            WalletError::RequestPaid => ("request-paid", "see the payment: blepay history"),
+            WalletError::Open(_) => ("request-not-served", "open another request"),
             WalletError::NotReady => (
-                StatusCode::SERVICE_UNAVAILABLE,
                 "not-ready",
                 "blepay status says what the trusted application waits for; try again",
             ),
             WalletError::TooManyRequests => (
-                StatusCode::CONFLICT,
                 "too-many-requests",
                 "blepay request --list; blepay request --cancel ID, or --cancel --all",
             ),
             WalletError::TooManyPayments => (
-                StatusCode::CONFLICT,
                 "payment-under-way",
                 "finish or decline it first: blepay history",
             ),
-            WalletError::Randomness(_) => (
-                StatusCode::INTERNAL_SERVER_ERROR,
-                "randomness",
-                "see the kernel's log",
-            ),
-            WalletError::Stopped => (
-                StatusCode::SERVICE_UNAVAILABLE,
-                STOPPING,
-                "try again when the daemon runs",
-            ),
+            WalletError::Randomness(_) => ("randomness", "see the kernel's log"),
+            WalletError::Stopped => (STOPPING, "try again when the daemon runs"),
         };
 
         Self::new(status, code, &error, hint)
+    }
+}
+
+/// Returns what a refusal of the wallet is to HTTP.
+const fn status_of(error: &WalletError) -> StatusCode {
+    match error {
+        WalletError::Memo(_) => StatusCode::BAD_REQUEST,
+        WalletError::UnknownRequest | WalletError::UnknownPayment => StatusCode::NOT_FOUND,
+        WalletError::RadioAbsent(_)
+        | WalletError::Radio(_)
+        | WalletError::NotReady
+        | WalletError::RequestUnknown(_)
+        | WalletError::Stopped => StatusCode::SERVICE_UNAVAILABLE,
+        WalletError::Randomness(_) => StatusCode::INTERNAL_SERVER_ERROR,
+        WalletError::Ta(_)
+        | WalletError::Journal(_)
+        | WalletError::NotEnrolled
+        | WalletError::NotRegistered
+        | WalletError::NotCertified
+        | WalletError::OwnRequest
+        | WalletError::OtherCurrency { .. }
+        | WalletError::Pin { .. }
+        | WalletError::Refund(_)
+        | WalletError::Limit { .. }
+        | WalletError::Revoked(_)
+        | WalletError::RequestPaid
+        | WalletError::Open(_)
+        | WalletError::TooManyRequests
+        | WalletError::TooManyPayments => StatusCode::CONFLICT,
     }
 }
 
@@ -399,6 +394,8 @@ mod tests {
 
         assert_eq!(may_have.body.code, OUTCOME_UNKNOWN);
         assert_eq!(sync_error(&SyncError::Interrupted).code, OUTCOME_UNKNOWN);
+        let request = WalletError::RequestUnknown(away());
+        assert_eq!(ApiError::from(request).body.code, OUTCOME_UNKNOWN);
         assert_eq!(has_not.body.code, "ta-refused");
         assert_eq!(
             ApiError::from(SyncError::Ta(away())).body.code,
