@@ -139,10 +139,10 @@ impl Client {
             };
 
             // the order was carried out, or not: what cannot be read does not say
-            read.await.map_err(|error| match error {
-                ClientError::Broken(reason) if !safe => ClientError::Lost(reason),
-                error => error,
-            })
+            match read.await {
+                Err(ClientError::Broken(reason)) if !safe => Err(ClientError::Lost(reason)),
+                read => read,
+            }
         };
         let outcome = tokio::time::timeout(self.timeout, answer).await;
 

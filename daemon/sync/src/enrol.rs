@@ -30,13 +30,16 @@ pub fn check_enrolment(file: &Enrolment) -> Result<EnrolmentChecked, EnrolmentFa
     root.check().map_err(|_| EnrolmentRefused::Root)?;
     let provider = file.provider_certificate()?;
     let here = clock::now();
-    verify_provider(&root, &provider, here).map_err(|refused| match refused {
-        ChainRefused::ProviderNotValidAt(_) => EnrolmentFault::Clock {
+    verify_provider(&root, &provider, here).map_err(|refused| {
+        if !matches!(refused, ChainRefused::ProviderNotValidAt(_)) {
+            return EnrolmentFault::Provider(refused);
+        }
+
+        EnrolmentFault::Clock {
             here,
             from: provider.body().not_before,
             until: provider.body().not_after,
-        },
-        refused => EnrolmentFault::Provider(refused),
+        }
     })?;
     if !file.url.starts_with("https://") || file.url.len() > URL_SIZE_MAX {
         return Err(EnrolmentFault::Url);

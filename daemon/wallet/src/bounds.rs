@@ -5,8 +5,9 @@ use std::time::Duration;
 use journal::Book;
 use ops_proto::contract::{TaRefused, TaState};
 use ops_proto::message::CertificateChain;
-use ops_proto::{Amount, Currency, PublicKey};
+use ops_proto::{Amount, Currency, PublicKey, Time};
 use radio::{AbsentReason, RadioState};
+use runtime::clock;
 
 use super::payment::{PaymentOrder, Target};
 use super::{Shared, WalletError, limit, pin};
@@ -48,6 +49,20 @@ fn not_certified(book: &Book) -> WalletError {
     }
 }
 
+/// Refuses what a certificate that is not valid now would sign: the clock is wrong, or the certificate was not renewed.
+pub(super) fn in_time(own: &CertificateChain, now: Time) -> Result<(), WalletError> {
+    let leaf = own.leaf.body();
+    if leaf.is_valid_at(now) {
+        return Ok(());
+    }
+
+    Err(WalletError::Clock {
+        here: now,
+        from: leaf.not_before,
+        until: leaf.not_after,
+    })
+}
+
 /// Returns once there is a radio; one that has just been started is waited for.
 pub(super) async fn radio(shared: &Shared) -> Result<(), WalletError> {
     let mut state = shared.radio.state();
@@ -80,6 +95,9 @@ pub(super) async fn order(
         return Err(WalletError::OwnRequest);
     }
     let state = ta_state(shared).await?;
+    // the TA goes by the later of the two clocks that it knows
+    let floor = state.as_ref().map(|state| state.time_floor);
+    in_time(own, floor.unwrap_or_default().max(clock::now()))?;
     let Some((amount, currency)) = known_sum(order, own.leaf.body().currency) else {
         return Ok(());
     };
@@ -177,4 +195,46 @@ fn is_begun(book: &Book, target: &Target) -> bool {
 
         tag == Some(uri.tag) && !payment.is_abandoned()
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use ops_proto::SecretKey;
+    use ops_proto::certificate::{Certificate, Role};
+    use ops_proto::{ProviderId, Signed};
+
+    use super::*;
+
+    #[test]
+    fn a_clock_outside_the_own_certificate_is_told_in_dates() {
+        let key = SecretKey::from_seed(&[1; 32]);
+        let certificate = Signed::sign(
+            Certificate {
+                number: 1,
+                provider: ProviderId([1; 16]),
+                subject: key.public_key(),
+                name: "Ada".parse().expect("a name"),
+                currency: "EUR".parse().expect("a currency"),
+                issuer: key.public_key().id(),
+                not_before: Time::from_ms(1_795_368_600_000),
+                not_after: Time::from_ms(1_800_000_000_000),
+                role: Role::Client,
+            },
+            &key,
+        );
+        let own = CertificateChain {
+            provider: certificate.clone(),
+            leaf: certificate,
+        };
+
+        let refused = in_time(&own, Time::from_ms(30_334)).expect_err("too early");
+
+        assert!(
+            refused
+                .to_string()
+                .starts_with("this device's clock says 1970-01-01 00:00 UTC, and its certificate is valid from 2026-11-22"),
+            "{refused}"
+        );
+        assert!(in_time(&own, Time::from_ms(1_795_368_600_000)).is_ok());
+    }
 }

@@ -5,8 +5,8 @@ use ble_proto::limits::REQUESTS_MAX;
 use ble_proto::message::MemoRefused;
 use ble_proto::payment::payee::OpenRefused;
 use journal::JournalError;
-use ops_proto::Currency;
 use ops_proto::contract::TaRefused;
+use ops_proto::{Currency, Time};
 use radio::{AbsentReason, RadioError};
 
 use super::PAYMENTS_MAX;
@@ -25,6 +25,9 @@ pub enum WalletError {
     /// The client is certified, and its TA is not.
     #[error("the trusted application has no certificate yet")]
     NotCertified,
+    /// This device's own certificate is not valid by its clock.
+    #[error("this device's clock says {here}, and its certificate is valid from {from} to {until}")]
+    Clock { here: Time, from: Time, until: Time },
     /// The request that would be paid is this device's.
     #[error("this is a request of this wallet itself; nobody pays oneself")]
     OwnRequest,

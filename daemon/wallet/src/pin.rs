@@ -51,8 +51,9 @@ pub(super) async fn inspect(shared: &Shared) -> Option<TaState> {
 /// Asks the TA what it says of itself.
 pub(super) async fn ask(shared: &Shared) -> Result<TaState, TaError> {
     let ta = shared.ta.as_ref().ok_or(TaError::Absent)?;
-    match ta.invoke(Command::Inspect).await? {
-        Output::State(state) => Ok(*state),
-        _ => Err(TaError::OtherAnswer),
-    }
+    let Output::State(state) = ta.invoke(Command::Inspect).await? else {
+        return Err(TaError::OtherAnswer);
+    };
+
+    Ok(*state)
 }

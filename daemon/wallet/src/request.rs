@@ -111,6 +111,7 @@ pub(super) async fn open(
         .view(|book| book.payee_chain().cloned())
         .ok_or(WalletError::NotRegistered)?;
     shared.check_not_revoked(&chain)?;
+    bounds::in_time(&chain, clock::now())?;
     if count_open(shared) >= REQUESTS_MAX {
         return Err(WalletError::TooManyRequests);
     }

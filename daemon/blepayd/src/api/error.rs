@@ -222,6 +222,7 @@ impl From<WalletError> for ApiError {
             WalletError::NotEnrolled => return Self::not_enrolled(),
             WalletError::NotRegistered => return SyncError::NotRegistered.into(),
             WalletError::NotCertified => return SyncError::NotCertified.into(),
+            WalletError::Clock { .. } => ("clock", OWN_CLOCK_HINT),
             WalletError::OwnRequest => ("own-request", "nothing has moved; another wallet pays it"),
             WalletError::OtherCurrency { .. } => (
                 "other-currency",
@@ -281,6 +282,7 @@ const fn status_of(error: &WalletError) -> StatusCode {
         | WalletError::NotEnrolled
         | WalletError::NotRegistered
         | WalletError::NotCertified
+        | WalletError::Clock { .. }
         | WalletError::OwnRequest
         | WalletError::OtherCurrency { .. }
         | WalletError::Pin { .. }
@@ -303,6 +305,8 @@ pub(super) const STOPPING: &str = "stopping";
 /// What to do where this device's clock and the provider's certificates disagree.
 pub(super) const CLOCK_HINT: &str =
     "set this device's clock: timedatectl; if it is right, ask the provider. Nothing was changed";
+/// What to do where this device's clock and its own certificate disagree.
+const OWN_CLOCK_HINT: &str = "nothing has moved; set this device's clock: timedatectl. If it is right, blepay sync while online renews the certificate";
 /// What to do where this device has no radio.
 pub(super) const RADIO_HINT: &str = "bluetoothctl show; systemctl status bluetooth; rfkill list. It goes on by itself when the radio is there";
 const REFUND_HINT: &str = "see the payment and what was refunded: blepay show";

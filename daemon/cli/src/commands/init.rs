@@ -62,7 +62,7 @@ fn refused(status: &Status) -> Option<Failure> {
 }
 
 /// Returns what kept the registration back: its own parts come before what else failed.
-fn unregistered(status: &Status) -> Option<&ErrorBody> {
+pub(super) fn unregistered(status: &Status) -> Option<&ErrorBody> {
     let failed = |part: &'static str| {
         let mut parts = status.sync.parts.iter().filter(move |it| it.part == part);
         parts.find_map(|part| part.error.as_ref())

@@ -3,6 +3,7 @@
 use api_types::client::Client;
 use api_types::{Status, SyncStatus, TaCondition, TaStatus, Unsynced, Waiting};
 
+use super::init::unregistered;
 use super::{ask, columns, short};
 use crate::failure::Failure;
 use crate::terminal::Terminal;
@@ -19,10 +20,10 @@ fn text(status: &Status) -> String {
         return "Not enrolled yet: blepay init FILE, with the enrolment file of your provider."
             .to_owned();
     };
-    let registered = if identity.registered {
-        ""
-    } else {
-        " (not registered yet)"
+    let registered = match unregistered(status).filter(|_| !identity.registered) {
+        Some(error) => format!(" (not registered: {})", error.message),
+        None if identity.registered => String::new(),
+        None => " (not registered yet)".to_owned(),
     };
     let mut rows = vec![
         ("Wallet", format!("{}{registered}", identity.name)),
