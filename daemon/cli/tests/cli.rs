@@ -12,7 +12,7 @@ use ops_proto::enrolment::Enrolment;
 use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::process::Command;
-use wallet::{Mode, PaymentEvent, PaymentOrder, Target};
+use wallet::{Asks, Mode, PaymentEvent, PaymentOrder, Target};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn pay_stops_looking_when_the_time_is_over() {
@@ -89,10 +89,7 @@ async fn a_request_that_nobody_waits_for_any_more_is_cancelled_unless_it_is_to_b
     let waits = ["request", "12.50", "--wait"];
     let waiting = command(&till.socket, &waits).spawn().expect("started");
     eventually("it is open", || async { shown() == [RequestShown::Open] }).await;
-    let pid = waiting.id().and_then(|id| i32::try_from(id).ok());
-    let pid = pid.and_then(rustix::process::Pid::from_raw);
-    rustix::process::kill_process(pid.expect("it runs"), rustix::process::Signal::INT)
-        .expect("interrupted");
+    interrupt(&waiting);
     let ended = waiting.wait_with_output().await.expect("ended");
 
     assert_eq!(ended.status.code(), Some(6), "{ended:?}");
@@ -118,6 +115,42 @@ async fn a_request_that_nobody_waits_for_any_more_is_cancelled_unless_it_is_to_b
     let ended = run(&till.socket, &["request", "--cancel", "--all"]).await;
     assert!(ended.status.success(), "{ended:?}");
     assert!(!shown().contains(&RequestShown::Open));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_cancelled_while_a_payer_is_at_it_has_an_unknown_outcome() {
+    let (bank, world) = (Bank::new(5), TempDir::new().expect("a directory"));
+    let till = Till::open(&bank, world.path(), "till", Kind::WithTa).await;
+    let ada = Device::new(&bank, world.path(), "Ada", Kind::WithTa).await;
+    let waiting = command(&till.socket, &["request", "12.50", "--wait"])
+        .spawn()
+        .expect("started");
+    let wallet = &till.device.wallet;
+    eventually("it is open", || async { wallet.requests().len() == 1 }).await;
+    let order = PaymentOrder {
+        target: Target::Tag(wallet.requests()[0].tag),
+        expected: None,
+        asks: Asks::Always,
+        search: PaymentOrder::SEARCH_DEFAULT,
+        pin: None,
+    };
+    let mut handle = ada.wallet.start_payment(order).await.expect("begun");
+    while let Some(event) = handle.next().await {
+        if let PaymentEvent::Locked { .. } = event {
+            break;
+        }
+    }
+    eventually("the till shows the code", || async {
+        wallet.requests()[0].code.is_some()
+    })
+    .await;
+
+    interrupt(&waiting);
+    let ended = waiting.wait_with_output().await.expect("ended");
+
+    assert_eq!(ended.status.code(), Some(4), "{ended:?}");
+    let said = text(&ended.stderr);
+    assert!(said.contains("while a payer was at it"), "{said}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -368,6 +401,15 @@ async fn a_refund_is_asked_for_paid_and_shown_from_the_command_line() {
         shown.contains("Refunded") && shown.contains("5.00 EUR"),
         "{shown}"
     );
+}
+
+/// Presses Ctrl-C.
+fn interrupt(program: &tokio::process::Child) {
+    let pid = program.id().and_then(|id| i32::try_from(id).ok());
+    let pid = pid.and_then(rustix::process::Pid::from_raw);
+
+    rustix::process::kill_process(pid.expect("it runs"), rustix::process::Signal::INT)
+        .expect("interrupted");
 }
 
 async fn run(socket: &Path, arguments: &[&str]) -> Output {

@@ -173,12 +173,29 @@ async fn leave(
         let message = "nobody has paid yet; the request stays open";
         return Err(Failure::new(exit, "nobody", message, hint));
     }
-    if let Err(refused) = cancel(client, &request.id).await {
-        let now: Request = client.get(&format!("/v1/requests/{}", request.id)).await?;
-        return match changed(client, terminal, &now).await? {
-            Some(done) => terminal.data(&done, &paid(&done)),
-            None => Err(refused.into()),
-        };
+    let path = format!("/v1/requests/{}", request.id);
+    let before: Request = client.get(&path).await?;
+    let cancelled = match cancel(client, &request.id).await {
+        Ok(cancelled) => cancelled,
+        Err(refused) => {
+            let now: Request = client.get(&path).await?;
+            return match changed(client, terminal, &now).await? {
+                Some(done) => terminal.data(&done, &paid(&done)),
+                None => Err(refused.into()),
+            };
+        }
+    };
+    // who has locked a request may pay it after it was cancelled
+    if before.code.is_some() || cancelled.code.is_some() {
+        return Err(Failure::new(
+            Exit::OutcomeUnknown,
+            OUTCOME_UNKNOWN,
+            format!(
+                "request {} is cancelled while a payer was at it; a payment that still comes is kept",
+                request.id
+            ),
+            "blepay history says whether it came",
+        ));
     }
 
     Err(Failure::new(
