@@ -5,6 +5,7 @@ use std::process::{Output, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use api_types::Doctor;
 use journal::book::RequestShown;
 use kit::server::{Answer, Server, Tls};
 use kit::{Bank, Device, Kind, Till, eventually, pay};
@@ -151,6 +152,33 @@ async fn a_request_cancelled_while_a_payer_is_at_it_has_an_unknown_outcome() {
     assert_eq!(ended.status.code(), Some(4), "{ended:?}");
     let said = text(&ended.stderr);
     assert!(said.contains("while a payer was at it"), "{said}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn doctor_writes_one_document_and_its_exit_code_tells_a_daemon_that_is_away() {
+    let (bank, world) = (Bank::new(5), TempDir::new().expect("a directory"));
+    let till = Till::open(&bank, world.path(), "till", Kind::WithTa).await;
+    let nowhere = world.path().join("nowhere");
+
+    // its server is nowhere
+    let bad = run(&till.socket, &["doctor", "--json"]).await;
+    let nobody = run(&nowhere, &["doctor", "--json"]).await;
+
+    for (output, code, named) in [
+        (
+            bad,
+            1,
+            &["disk", "clock", "certificates", "standing", "unconfirmed"][..],
+        ),
+        (nobody, 3, &["daemon"]),
+    ] {
+        assert_eq!(output.status.code(), Some(code), "{output:?}");
+        let doctor: Doctor = serde_json::from_slice(&output.stdout).expect("one document");
+        for name in named {
+            let is_there = doctor.checks.iter().any(|check| check.name == *name);
+            assert!(is_there, "{name}: {doctor:?}");
+        }
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
