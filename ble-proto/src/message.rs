@@ -18,8 +18,8 @@
 use std::fmt;
 
 use ops_proto::certificate::Certificate;
-use ops_proto::id::is_hidden;
-use ops_proto::limits::MEMO_SIZE_MAX;
+use ops_proto::id::{has_stacked_marks, is_hidden};
+use ops_proto::limits::{MARKS_MAX, MEMO_SIZE_MAX};
 use ops_proto::message::{
     DenyListPiece, Payment, ProviderDirectory, ReceivedPayment, RequestPayment,
 };
@@ -269,6 +269,9 @@ impl TryFrom<String> for Memo {
         if memo.chars().any(is_hidden) {
             return Err(MemoRefused::HiddenCharacter);
         }
+        if has_stacked_marks(&memo) {
+            return Err(MemoRefused::StackedMarks);
+        }
 
         Ok(Self(memo))
     }
@@ -310,6 +313,9 @@ pub enum MemoRefused {
     /// A control character, or one that turns or hides text.
     #[error("a memo has no invisible characters")]
     HiddenCharacter,
+    /// More marks on a character than any script has, or one without a character.
+    #[error("a memo has at most {MARKS_MAX} marks on a character, and none before the first")]
+    StackedMarks,
 }
 
 #[cfg(test)]

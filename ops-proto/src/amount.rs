@@ -185,7 +185,7 @@ impl fmt::Debug for Currency {
 
 /// An amount is zero or more than 10^15 minor units.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the amount must be between 1 and 10^15 minor units")]
+#[error("the amount is zero, or larger than any that there is")]
 pub struct AmountOutOfRange;
 
 /// A currency code is not three capital letters.
@@ -197,19 +197,19 @@ pub struct CurrencyMalformed;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum AmountTextRefused {
     /// Something other than digits and one point with digits on both sides.
-    #[error("write the amount with digits and a point, such as 12.50")]
+    #[error("it is written with digits, and at most one point between them")]
     NotANumber,
     /// A zero before other digits, as in `012`.
-    #[error("write the amount without a leading zero, such as 12.50")]
+    #[error("it begins with a zero too many")]
     LeadingZero,
     /// More decimals than the currency has.
-    #[error("the currency has {exponent} decimals, the amount has more")]
+    #[error("the currency has {exponent} decimals and the amount has more")]
     TooPrecise {
         /// Decimals of the currency.
         exponent: u8,
     },
     /// Zero, or more than the largest amount.
-    #[error("the amount must be more than zero and at most 10^15 minor units")]
+    #[error("it is zero, or larger than any that there is")]
     OutOfRange,
 }
 

@@ -4,8 +4,9 @@ use core::fmt;
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
+use unicode_properties::{GeneralCategory, UnicodeGeneralCategory as _};
 
-use crate::limits::NAME_SIZE_MAX;
+use crate::limits::{MARKS_MAX, NAME_SIZE_MAX};
 
 /// A SHA-256 hash, 32 bytes.
 #[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -102,6 +103,9 @@ impl TryFrom<String> for Name {
         if name.chars().any(is_hidden) {
             return Err(NameRefused::HiddenCharacter);
         }
+        if has_stacked_marks(&name) {
+            return Err(NameRefused::StackedMarks);
+        }
 
         Ok(Self(name))
     }
@@ -139,17 +143,58 @@ pub enum NameRefused {
     /// A control character, or one that turns or hides text.
     #[error("a name has no invisible characters")]
     HiddenCharacter,
+    /// More marks on a character than any script has, or one without a character.
+    #[error("a name has at most {MARKS_MAX} marks on a character, and none before the first")]
+    StackedMarks,
 }
 
-/// Tells whether a character shows as nothing or turns what people read: zero-width, joiner,
-/// bidirectional and tag characters beside the control characters.
+/// Tells whether a character shows as nothing or turns what people read: by its general category (control, format, private
+/// use, separators of lines), and those of other categories that show nothing all the same.
 #[must_use]
 pub fn is_hidden(character: char) -> bool {
-    character.is_control()
-        || matches!(character,
-            '\u{00ad}' | '\u{061c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}' | '\u{180b}'..='\u{180f}'
-            | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{3164}' | '\u{fe00}'..='\u{fe0f}'
-            | '\u{feff}' | '\u{ffa0}' | '\u{fff0}'..='\u{fffb}' | '\u{e0000}'..='\u{e0fff}')
+    let is_hidden_category = matches!(
+        character.general_category(),
+        GeneralCategory::Control
+            | GeneralCategory::Format
+            | GeneralCategory::Surrogate
+            | GeneralCategory::PrivateUse
+            | GeneralCategory::LineSeparator
+            | GeneralCategory::ParagraphSeparator
+    );
+
+    is_hidden_category || is_blank(character)
+}
+
+/// Fillers, selectors of variants, the empty Braille cell, and what is reserved for such.
+const fn is_blank(character: char) -> bool {
+    matches!(character,
+        '\u{034f}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}' | '\u{180b}'..='\u{180f}' | '\u{2060}'..='\u{206f}'
+        | '\u{2800}' | '\u{3164}' | '\u{fe00}'..='\u{fe0f}' | '\u{ffa0}' | '\u{fff0}'..='\u{fffb}' | '\u{e0000}'..='\u{e0fff}')
+}
+
+/// Tells whether a text puts more than [`MARKS_MAX`] marks on a character, or one on what stands before the text.
+#[must_use]
+pub fn has_stacked_marks(text: &str) -> bool {
+    if text.chars().next().is_some_and(is_mark) {
+        return true;
+    }
+    let mut marks = 0_usize;
+
+    text.chars().any(|character| {
+        marks = if is_mark(character) {
+            marks.saturating_add(1)
+        } else {
+            0
+        };
+        marks > MARKS_MAX
+    })
+}
+
+fn is_mark(character: char) -> bool {
+    matches!(
+        character.general_category(),
+        GeneralCategory::NonspacingMark | GeneralCategory::EnclosingMark
+    )
 }
 
 #[cfg(test)]
@@ -164,6 +209,45 @@ mod tests {
         assert_eq!(" Ferry".parse::<Name>(), Err(NameRefused::OuterSpace));
         for name in ["Fer\u{202e}ry", "Fer\nry", "Fer\u{200b}ry", "Fer\u{0}ry"] {
             assert_eq!(name.parse::<Name>(), Err(NameRefused::HiddenCharacter));
+        }
+    }
+
+    #[test]
+    fn what_shows_nothing_is_known_by_its_category() {
+        // soft hyphen, Arabic letter mark, Mongolian separator, joiners, isolates, a tag, private use, the empty Braille cell
+        for hidden in [
+            '\u{ad}',
+            '\u{61c}',
+            '\u{180e}',
+            '\u{200b}',
+            '\u{200d}',
+            '\u{2028}',
+            '\u{202e}',
+            '\u{2066}',
+            '\u{2800}',
+            '\u{3164}',
+            '\u{e000}',
+            '\u{fe0f}',
+            '\u{feff}',
+            '\u{110bd}',
+            '\u{e0041}',
+        ] {
+            assert!(is_hidden(hidden), "{hidden:?}");
+        }
+        for shown in ['a', 'é', 'ß', ' ', 'ア', 'ض', 'ก', '☕', '№', '\u{301}'] {
+            assert!(!is_hidden(shown), "{shown:?}");
+        }
+    }
+
+    #[test]
+    fn marks_stand_on_a_character_and_are_few() {
+        for name in ["Cafe\u{301}", "ผู้ใหญ่", "שָׁלוֹם", "हिन्दी"]
+        {
+            assert!(name.parse::<Name>().is_ok(), "{name}");
+        }
+        let tower = format!("Z{}", "\u{301}".repeat(MARKS_MAX + 1));
+        for name in [tower.as_str(), "\u{301}Ferry"] {
+            assert_eq!(name.parse::<Name>(), Err(NameRefused::StackedMarks));
         }
     }
 }

@@ -9,6 +9,10 @@ pub const AMOUNT_MAX: u64 = 1_000_000_000_000_000;
 /// Largest name of a subject, in bytes of UTF-8.
 pub const NAME_SIZE_MAX: usize = 32;
 
+/// Most marks in a row that a text puts on one character: no script of people needs more, and more reach over what stands
+/// above and below.
+pub const MARKS_MAX: usize = 4;
+
 /// Largest memo of a request, in bytes of UTF-8.
 pub const MEMO_SIZE_MAX: usize = 64;
 

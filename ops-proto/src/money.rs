@@ -25,7 +25,28 @@ pub fn text(minor_units: u64, currency: Currency) -> String {
     format!("{whole}.{fraction}")
 }
 
+/// Writes minor units with the name of their currency, as every sentence does: `12.50 EUR`.
+#[must_use]
+pub fn words(minor_units: u64, currency: Currency) -> String {
+    format!("{} {currency}", text(minor_units, currency))
+}
+
+/// Returns an amount as people write it in this currency, to show how: `12.50` of EUR, `12.500` of KWD, `1250` of JPY.
+#[must_use]
+pub fn example(currency: Currency) -> String {
+    let scale = 10_u64.checked_pow(u32::from(exponent(currency)));
+    let minor_units = match scale {
+        Some(1) | None => EXAMPLE_WHOLE,
+        Some(scale) => scale.saturating_mul(25) / 2,
+    };
+
+    text(minor_units, currency)
+}
+
 const DECIMALS_DEFAULT: u8 = 2;
+
+/// What is shown of a currency without decimals.
+const EXAMPLE_WHOLE: u64 = 1250;
 
 #[cfg(test)]
 mod tests {
@@ -43,5 +64,16 @@ mod tests {
         assert_eq!(text(1250, jpy), "1250");
         assert_eq!(text(1250, kwd), "1.250");
         assert_eq!(text(u64::MAX, eur), "184467440737095516.15");
+        assert_eq!(words(1250, kwd), "1.250 KWD");
+    }
+
+    #[test]
+    fn an_example_is_an_amount_of_its_currency() {
+        for (code, shown) in [("EUR", "12.50"), ("JPY", "1250"), ("KWD", "12.500")] {
+            let currency = code.parse().expect("a code");
+
+            assert_eq!(example(currency), shown);
+            assert!(crate::Amount::parse(shown, exponent(currency)).is_ok());
+        }
     }
 }

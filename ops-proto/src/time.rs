@@ -42,10 +42,39 @@ impl Time {
     }
 }
 
+/// As people write it: `2026-11-22 17:30 UTC`.
 impl fmt::Display for Time {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} ms", self.0)
+        let minutes = self.0 / 60_000;
+        let (year, month, day) = civil(minutes / (24 * 60));
+        let (hour, minute) = ((minutes / 60) % 24, minutes % 60);
+
+        write!(f, "{year:04}-{month:02}-{day:02} {hour:02}:{minute:02} UTC")
     }
+}
+
+/// Returns year, month and day of a day counted from 1970-01-01, by Hinnant's `civil_from_days`.
+#[expect(
+    clippy::arithmetic_side_effects,
+    reason = "a day of a u64 of milliseconds is less than 2^38"
+)]
+const fn civil(day: u64) -> (u64, u64, u64) {
+    let shifted = day + 719_468;
+    let era = shifted / 146_097;
+    let day_of_era = shifted % 146_097;
+    let year_of_era =
+        (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let month_shifted = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * month_shifted + 2) / 5 + 1;
+    let month = if month_shifted < 10 {
+        month_shifted + 3
+    } else {
+        month_shifted - 9
+    };
+    let year = year_of_era + era * 400;
+
+    (if month <= 2 { year + 1 } else { year }, month, day)
 }
 
 /// How long a request may be paid, counted by the payer's monotonic clock from when it heard it.
@@ -83,3 +112,19 @@ impl From<Validity> for u64 {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the validity must be between 1 ms and 30 days")]
 pub struct ValidityOutOfRange;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn instants_are_written_as_the_calendar_has_them() {
+        let written = |ms| Time::from_ms(ms).to_string();
+
+        assert_eq!(written(0), "1970-01-01 00:00 UTC");
+        assert_eq!(written(951_782_400_000), "2000-02-29 00:00 UTC");
+        assert_eq!(written(1_795_368_600_000), "2026-11-22 17:30 UTC");
+        assert_eq!(written(4_107_542_399_000), "2100-02-28 23:59 UTC");
+        assert!(written(u64::MAX).ends_with(" UTC"));
+    }
+}

@@ -100,7 +100,13 @@ impl Client {
     ///
     /// As [`Self::get`].
     pub async fn events(&self, path: &str) -> Result<Events, ClientError> {
-        let (response, connection) = self.send(Method::GET, path, Bytes::new()).await?;
+        let asking = self.send(Method::GET, path, Bytes::new());
+        let answered = tokio::time::timeout(self.timeout, asking).await;
+        let (response, connection) = match answered {
+            Ok(Err(ClientError::Lost(reason))) => return Err(ClientError::Broken(reason)),
+            Ok(answered) => answered?,
+            Err(_elapsed) => return Err(ClientError::Broken(TOO_LONG.to_owned())),
+        };
         if !response.status().is_success() {
             return Err(refusal(response).await);
         }
@@ -121,22 +127,30 @@ impl Client {
         let safe = method == Method::GET;
         let answer = async {
             let (response, _connection) = self.send(method, path, body).await?;
-            if !response.status().is_success() {
-                return Err(refusal(response).await);
-            }
-            let bytes = collect(response).await?;
+            let read = async {
+                if !response.status().is_success() {
+                    return Err(refusal(response).await);
+                }
+                let bytes = collect(response).await?;
 
-            serde_json::from_slice(&bytes).map_err(|error| {
-                ClientError::Broken(format!("the answer is not as expected: {error}"))
-            })
+                serde_json::from_slice(&bytes).map_err(|error| {
+                    ClientError::Broken(format!("the answer is not as expected: {error}"))
+                })
+            };
+
+            // the order was carried out, or not: what cannot be read does not say
+            match read.await {
+                Err(ClientError::Broken(reason)) if !safe => Err(ClientError::Lost(reason)),
+                read => read,
+            }
         };
         let outcome = tokio::time::timeout(self.timeout, answer).await;
 
         match outcome {
             Ok(Err(ClientError::Lost(reason))) if safe => Err(ClientError::Broken(reason)),
             Ok(outcome) => outcome,
-            Err(_) if safe => Err(ClientError::Broken("the daemon took too long".to_owned())),
-            Err(_) => Err(ClientError::Lost("the daemon took too long".to_owned())),
+            Err(_) if safe => Err(ClientError::Broken(TOO_LONG.to_owned())),
+            Err(_) => Err(ClientError::Lost(TOO_LONG.to_owned())),
         }
     }
 
@@ -172,6 +186,8 @@ impl Client {
         Ok((response, driver))
     }
 }
+
+const TOO_LONG: &str = "the daemon took too long";
 
 /// How long an answer may take; a sync over a slow network is the longest.
 pub const ANSWER_TIMEOUT: Duration = Duration::from_secs(120);
@@ -266,7 +282,11 @@ impl ClientError {
             ),
             Self::NotPermitted { group, .. } => (
                 "not-permitted",
-                format!("join it: sudo usermod -aG {group} \"$USER\", then log in again"),
+                if group == "root" {
+                    "run blepay as root, or give the socket a group of its own: [api] group in the daemon's settings".to_owned()
+                } else {
+                    format!("join it: sudo usermod -aG {group} \"$USER\", then log in again")
+                },
             ),
             Self::Lost(_) => (
                 OUTCOME_UNKNOWN,
@@ -341,4 +361,23 @@ fn encode(body: &impl Serialize) -> Result<Bytes, ClientError> {
     serde_json::to_vec(body)
         .map(Bytes::from)
         .map_err(|error| ClientError::Broken(error.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nobody_is_advised_to_join_the_group_of_root() {
+        let hint = |group: &str| {
+            let refused = ClientError::NotPermitted {
+                socket: PathBuf::from("/run/blepay/api.sock"),
+                group: group.to_owned(),
+            };
+            refused.body().hint
+        };
+
+        assert!(hint("blepay").contains("usermod -aG blepay"));
+        assert!(!hint("root").contains("usermod"), "{}", hint("root"));
+    }
 }

@@ -14,8 +14,8 @@ use serde::{Deserialize, Serialize};
 use guard::{LimitWarning, PinStatus};
 pub use money::{Money, MoneyOrder};
 pub use payment::{
-    Direction, NOT_FOUND, Nearby, Payment, PaymentOrder, PaymentState, Receipt, Request,
-    RequestOrder, RequestState,
+    Direction, NOT_FOUND, Nearby, Payment, PaymentOrder, PaymentState, RADIO_ABSENT, Receipt,
+    Request, RequestOrder, RequestState,
 };
 
 /// How the text of a payment URI begins; what follows is for the daemon to read.
@@ -61,6 +61,9 @@ pub struct Status {
     pub requests_open: u64,
     /// What has not reached the server yet.
     pub unsynced: Unsynced,
+    /// Payments of this wallet that neither the payee nor the provider has confirmed.
+    #[serde(default)]
+    pub unconfirmed: u64,
     /// The last run of sync.
     pub sync: SyncStatus,
 }
@@ -102,6 +105,9 @@ pub struct TaStatus {
     pub withdraw_open: Option<Money>,
     /// The sum that open requests reserve.
     pub reserved: Option<Money>,
+    /// The provider's clock at the last status that it took, in milliseconds since 1970.
+    #[serde(default)]
+    pub time_floor_ms: Option<u64>,
     /// Number of the last statement.
     pub n: u64,
     /// Deposits and withdrawals.
@@ -256,6 +262,9 @@ pub struct RadioStatus {
     pub adapter: Option<String>,
     /// Why there is none.
     pub reason: Option<String>,
+    /// Why others cannot see it, where this device can hear them and be paid by nobody.
+    #[serde(default)]
+    pub hidden: Option<String>,
 }
 
 /// What has not reached the server yet.
@@ -285,6 +294,9 @@ pub struct SyncStatus {
     pub succeeded_at_ms: Option<u64>,
     /// The end of the last run.
     pub ended_at_ms: Option<u64>,
+    /// How far this device's clock was ahead of the server's when that answered last, in milliseconds; negative behind it.
+    #[serde(default)]
+    pub clock_ahead_ms: Option<i64>,
     /// When the next run begins by itself.
     pub next_at_ms: Option<u64>,
     /// What each part of the last run did.
@@ -381,6 +393,18 @@ pub struct SyncReport {
 pub struct Policy {
     /// The payees that the owner named.
     pub payees: Vec<ApprovedPayee>,
+    /// What may be paid to scanned URIs; none where the owner allowed no sum.
+    #[serde(default)]
+    pub scanned: Option<ScannedAllowance>,
+}
+
+/// What may be paid without confirmation to requests whose URI was scanned, whoever asks.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ScannedAllowance {
+    /// The largest sum in one day (UTC) without confirmation, over all of them.
+    pub daily_max: Money,
+    /// What was paid so today.
+    pub spent_today: Money,
 }
 
 /// A payee that may be paid without confirmation.

@@ -52,6 +52,9 @@ pub struct Request {
     /// The request that stands in its place: strangers flooded this one, or the owner replaced it.
     #[serde(default)]
     pub replaced_by: Option<String>,
+    /// What keeps payers from it, as far as this device can know, for people.
+    #[serde(default)]
+    pub warning: Option<String>,
 }
 
 /// Where a request stands.
@@ -106,7 +109,8 @@ pub struct PaymentOrder {
     /// What the person expects to pay: anything else is refused before approval.
     #[serde(default)]
     pub amount: Option<MoneyOrder>,
-    /// Approves without confirmation, as far as the policy allows (URI, or a payee named before).
+    /// Approves without confirmation: a payee named before as far as the policy allows, a URI with `amount` (the person
+    /// said the sum), and a URI alone as far as the owner allowed scanned sums.
     #[serde(default)]
     pub approve: bool,
     /// Gives up after this many seconds without a payee.
@@ -126,10 +130,11 @@ pub struct Payment {
     pub direction: Direction,
     /// Where it stands.
     pub state: PaymentState,
-    /// Why, for people, where it ended without a receipt.
+    /// Why, for people, where it ended without a receipt; what it waits for, where it has not begun to search.
     pub reason: Option<String>,
-    /// The class of that, for programs: `not_found`, `busy`, `not_as_expected`, `untrusted`,
-    /// `refused_by_payee`, `refused_by_ta`, `declined`, `already_paid`, `unknown`, `internal`.
+    /// The class of that, for programs: `not_found`, `radio_absent` (this device's own), `busy`, `not_as_expected`, `untrusted`,
+    /// `refused_by_payee`, `refused_by_ta`, `forbidden` (nobody may be asked, and nobody allowed it), `declined`,
+    /// `already_paid`, `unknown`, `internal`.
     #[serde(default)]
     pub failure: Option<String>,
     /// The other side's certified name.
@@ -173,6 +178,9 @@ pub struct Payment {
     /// When it began, in milliseconds since 1970.
     pub at_ms: u64,
 }
+
+/// The failure of a payment that ended because this device's own radio is away.
+pub const RADIO_ABSENT: &str = "radio_absent";
 
 /// The failure of a payment whose payee was not heard.
 pub const NOT_FOUND: &str = "not_found";

@@ -90,20 +90,12 @@ impl Default for RadioConfig {
 }
 
 /// `[policy]`. Payees are named with `blepay trust`.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct PolicyConfig {
     /// The largest sum in one day (UTC) that is paid to scanned URIs without asking, in minor units of
-    /// the wallet's currency; 0 asks always.
+    /// the wallet's currency; 0, the default, asks always.
     pub scanned_daily_max: u64,
-}
-
-impl Default for PolicyConfig {
-    fn default() -> Self {
-        Self {
-            scanned_daily_max: 10_000,
-        }
-    }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -199,6 +191,10 @@ mod tests {
         assert_eq!(config.api, ApiConfig::default());
         assert_eq!(config.ta, TaConfig::default());
         assert_eq!(config.radio, RadioConfig::Bluez { adapter: None });
+        assert_eq!(
+            config.policy.scanned_daily_max, 0,
+            "the owner allows a sum first"
+        );
     }
 
     #[test]

@@ -1,12 +1,12 @@
 //! Puts the parts together, runs them and takes them apart: all of `blepayd` but its arguments.
 
 use std::os::unix::fs::PermissionsExt as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use blepayd::api::server;
+use blepayd::api::server::{self, SocketName};
 use blepayd::api::state::{ApiState, TaUse};
 use blepayd::config::{Config, RadioConfig, TaConfig};
 use journal::Journal;
@@ -71,8 +71,8 @@ pub(crate) async fn run(config: Config) -> anyhow::Result<()> {
         () = stopped => Ok(()),
     };
     notify(&[NotifyState::Stopping]);
-    if let Some(path) = &bound {
-        server::unbind(path);
+    if let Some(name) = &bound {
+        name.remove();
     }
     if let Err(error) = shutdown.join().await {
         tracing::warn!(%error, "Stopped without waiting longer");
@@ -166,7 +166,7 @@ fn open_in_process(directory: &Path) -> Result<Box<dyn AnyTa>, TaUnreachable> {
 }
 
 /// Takes the socket that systemd hands in, or makes one.
-fn listen(config: &Config) -> anyhow::Result<(UnixListener, Option<PathBuf>)> {
+fn listen(config: &Config) -> anyhow::Result<(UnixListener, Option<SocketName>)> {
     if let Some(listener) = ListenFd::from_env().take_unix_listener(0)? {
         listener.set_nonblocking(true)?;
         return Ok((UnixListener::from_std(listener)?, None));
@@ -175,7 +175,7 @@ fn listen(config: &Config) -> anyhow::Result<(UnixListener, Option<PathBuf>)> {
     let listener = server::bind(path, config.api.group.as_deref())
         .with_context(|| format!("cannot listen at {}", path.display()))?;
 
-    Ok((listener, Some(path.clone())))
+    Ok((listener, Some(SocketName::of(path)?)))
 }
 
 /// Tells systemd that the runtime still turns, where it wants to know.

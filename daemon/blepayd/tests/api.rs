@@ -12,7 +12,9 @@ use journal::Fact;
 use kit::provider::{ONLINE, Provider};
 use kit::server::{Server, Tls};
 use kit::{Bank, Kind, Till, eventually};
+use ops_proto::certificate::Role;
 use ops_proto::enrolment::Enrolment;
+use ops_proto::money::words;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::UnixStream;
@@ -184,6 +186,36 @@ async fn a_scanned_payee_is_paid_and_the_receipt_is_there() {
     assert_eq!(payer.device.balance().await, 8_750);
     let paid: Vec<Payment> = payee.client.get("/v1/payments").await.expect("listed");
     assert_eq!(paid.len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_that_nobody_may_pay_is_opened_with_a_warning_that_has_both_sums() {
+    let world = tempfile::tempdir().expect("a directory");
+    let bank = Bank::new(2);
+    let till = Till::open(&bank, world.path(), "till", Kind::WithoutTa).await;
+    let certificate = bank.enrolled().provider;
+    let Role::Provider { limits_max, .. } = &certificate.body().role else {
+        unreachable!("a provider's");
+    };
+    let most = limits_max.payment_max.minor_units();
+    let open = async |minor_units: u64| {
+        let order = json!({"amount": {"minor_units": minor_units, "currency": "EUR"}});
+        let opened: Request = till
+            .client
+            .post("/v1/requests", &order)
+            .await
+            .expect("open");
+        opened.warning
+    };
+
+    let (within, beyond) = (open(most).await, open(most + 1).await);
+
+    assert_eq!(within, None);
+    let warning = beyond.expect("a warning");
+    let eur = "EUR".parse().expect("a currency");
+    for sum in [words(most, eur), words(most + 1, eur)] {
+        assert!(warning.contains(&sum), "{warning}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

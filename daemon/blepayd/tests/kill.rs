@@ -79,7 +79,7 @@ async fn killed(side: Side, cut: PowerCut) {
 const PAYMENTS_TRIED_MAX: usize = 10;
 
 /// More commands than a payment takes on either side, the first of the session included.
-const COMMANDS_MAX: u32 = 4;
+const COMMANDS_MAX: u32 = 5;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_ta_whose_answer_is_lost_at_any_command_debits_and_credits_once() {

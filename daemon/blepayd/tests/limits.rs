@@ -3,7 +3,10 @@
 use kit::{Bank, Device, Kind, amount, conserved, pay};
 use ops_proto::certificate::{Bound, Limits};
 use tempfile::TempDir;
-use wallet::{FailureClass, Mode, PaymentEvent, Target, warnings};
+use wallet::{
+    Asks, FailureClass, Mode, OpenedRequest, PaymentEvent, PaymentOrder, Target, WalletError,
+    warnings,
+};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_wallet_warns_before_the_last_offline_payment_and_refuses_the_one_after() {
@@ -41,6 +44,69 @@ async fn the_wallet_warns_before_the_last_offline_payment_and_refuses_the_one_af
     );
     assert_eq!(ada.balance().await, 9800);
     conserved(&ada, &ferry, 20_000).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_device_does_not_hold_is_told_before_the_payee_or_a_person_is_asked() {
+    let world = TempDir::new().expect("a directory");
+    let bank = Bank::with_limits(5, two_payments());
+    let ferry = Device::new(&bank, world.path(), "Ferry", Kind::WithTa).await;
+    let ada = Device::new(&bank, world.path(), "Ada", Kind::WithTa).await;
+    let scanned = ferry.request(15_000, Mode::Uri).await;
+    let heard = ferry.request(15_000, Mode::Announced).await;
+    let why = "the device holds 100.00 EUR and 150.00 EUR is asked; blepay deposit moves more onto it, online";
+
+    let refused = ada.wallet.start_payment(order(of_uri(&scanned))).await;
+    let begun = ada.wallet.start_payment(order(Target::Tag(heard.tag)));
+    let mut handle = begun.await.expect("begun");
+    let mut events = Vec::new();
+    while let Some(event) = handle.next().await {
+        events.push(event);
+    }
+
+    let Err(WalletError::Limit { sentence, .. }) = refused else {
+        unreachable!("{refused:?}");
+    };
+    assert_eq!(sentence, why);
+    let Some(PaymentEvent::Failed { class, message }) = events.last() else {
+        unreachable!("{events:?}");
+    };
+    assert_eq!((*class, message.as_str()), (FailureClass::RefusedByTa, why));
+    let is_asked = |event: &PaymentEvent| matches!(event, PaymentEvent::Locked { .. });
+    assert!(!events.iter().any(is_asked), "{events:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_pays_an_own_request_hears_so_at_once() {
+    let (bank, world) = (Bank::new(5), TempDir::new().expect("a directory"));
+    let ada = Device::new(&bank, world.path(), "Ada", Kind::WithTa).await;
+    let scanned = ada.request(100, Mode::Uri).await;
+    let heard = ada.request(100, Mode::Announced).await;
+
+    for target in [of_uri(&scanned), Target::Tag(heard.tag)] {
+        let refused = ada.wallet.start_payment(order(target)).await;
+
+        assert!(
+            matches!(refused, Err(WalletError::OwnRequest)),
+            "{refused:?}"
+        );
+    }
+}
+
+fn of_uri(opened: &OpenedRequest) -> Target {
+    let uri = opened.uri.as_ref().expect("a URI");
+
+    Target::Uri(Box::new(uri.parse().expect("a URI")))
+}
+
+const fn order(target: Target) -> PaymentOrder {
+    PaymentOrder {
+        target,
+        expected: None,
+        asks: Asks::Always,
+        search: PaymentOrder::SEARCH_DEFAULT,
+        pin: None,
+    }
 }
 
 async fn pay_once(payer: &Device, payee: &Device) {

@@ -45,7 +45,8 @@ async fn a_heard_request_is_paid_with_the_same_code_on_both_screens() {
                 assert!(handle.controls().approve(None));
             }
             PaymentEvent::Paid { payment, receipt } => paid = Some((payment, receipt)),
-            PaymentEvent::Searching
+            PaymentEvent::Waiting
+            | PaymentEvent::Searching
             | PaymentEvent::Connecting
             | PaymentEvent::Paying
             | PaymentEvent::Signed { .. } => {}
@@ -174,10 +175,11 @@ async fn another_amount_than_expected_is_not_paid() {
         last = Some(event);
     }
 
-    let Some(PaymentEvent::Failed { class, .. }) = last else {
+    let Some(PaymentEvent::Failed { class, message }) = last else {
         panic!("{last:?}");
     };
     assert_eq!(class, FailureClass::NotAsExpected);
+    assert_eq!(message, "the payee asks 12.50 EUR and not 12.49 EUR");
     assert_eq!(payer.balance().await, 10_000);
 }
 
@@ -324,7 +326,8 @@ async fn radio_silence_ends_and_the_next_payment_works_without_a_restart() {
             PaymentEvent::Locked { .. } => assert!(handle.controls().approve(None)),
             PaymentEvent::Paying => std::fs::write(&silence, []).expect("silenced"),
             PaymentEvent::Interrupted { .. } => break,
-            PaymentEvent::Searching
+            PaymentEvent::Waiting
+            | PaymentEvent::Searching
             | PaymentEvent::Connecting
             | PaymentEvent::Offer(_)
             | PaymentEvent::Code(_)

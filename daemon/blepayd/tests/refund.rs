@@ -24,12 +24,25 @@ async fn a_payment_is_refunded_in_parts_and_never_beyond_its_sum() {
     let paid = pay(&ferry, Target::Tag(first.tag)).await;
     let refused = pay(&ferry, Target::Tag(second.tag)).await;
     assert!(matches!(paid, PaymentEvent::Paid { .. }), "{paid:?}");
-    assert_refused(&refused, RefundRefused::TooMuch);
+    let too_much = RefundRefused::TooMuch {
+        left: 450,
+        asked: 800,
+        currency: "EUR".parse().expect("a currency"),
+    };
+    assert_refused(&refused, too_much);
+    assert_eq!(
+        too_much.to_string(),
+        "refunds never exceed their payment: 4.50 EUR is left of it and 8.00 EUR is asked"
+    );
 
     let third = ask(&ada, payment, Some(451)).await;
     assert!(matches!(
         third,
-        Err(WalletError::Refund(RefundRefused::TooMuch))
+        Err(WalletError::Refund(RefundRefused::TooMuch {
+            left: 450,
+            asked: 451,
+            ..
+        }))
     ));
     let rest = ask(&ada, payment, None).await.expect("the rest");
     assert_eq!(rest.amount, amount(450));

@@ -1,6 +1,7 @@
 //! The ends of TAs: retired or dead, what they held is in exactly one place, whatever is the last step.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use journal::PowerCut;
 use journal::book::TaEnd;
@@ -10,8 +11,9 @@ use kit::{Bank, Device, Faults, Kind, TaFault, amount, eventually, unless_power_
 use ops_proto::PublicKey;
 use sync::SyncError;
 use tempfile::TempDir;
-use wallet::Registration;
 use wallet::ta::TaAccess;
+use wallet::ta::TaError;
+use wallet::{Registration, WalletError};
 
 const TOTAL: u64 = ONLINE + 10_000;
 
@@ -104,7 +106,12 @@ async fn a_lost_last_statement_is_sent_again_and_the_ta_signs_nothing_meanwhile(
 
         assert!(ended.pending.is_some() && ended.held.is_none());
         let refused = online.sync.withdraw(Some(amount(100))).await;
-        assert!(matches!(refused, Err(SyncError::NotRegistered)));
+        assert!(matches!(refused, Err(SyncError::Ta(TaError::Ended))));
+        let looked = world.device.wallet.nearby(Duration::from_secs(1)).await;
+        assert!(
+            matches!(looked, Err(WalletError::Ta(TaError::Ended))),
+            "{looked:?}"
+        );
         world.provider.lose_nothing();
         let _status = online.sync.run().await.expect("runs");
         assert_eq!(world.provider.books().online, TOTAL, "{loss:?}");

@@ -220,13 +220,13 @@ pub struct Nearby {
 /// `blepay pay`.
 #[derive(Debug, Args)]
 pub struct Pay {
-    /// A `blepay:` URI, or a payee near here: its name, key or tag. Without one: choose
+    /// A `blepay:` URI (`-` reads it from stdin), or a payee near here: its name, key or tag. Without one: choose
     #[arg(value_name = "PAYEE")]
     pub payee: Option<String>,
     /// Refuse any other amount
     #[arg(long, allow_hyphen_values = true)]
     pub amount: Option<String>,
-    /// Approve without asking: only with a URI, or a payee named by `blepay trust`
+    /// Approve without asking: a URI with --amount, a payee named by `blepay trust`, or what `blepay policy` allows
     #[arg(short, long, requires = "payee")]
     pub yes: bool,
     /// Read the PIN from this file instead of asking; `-` is stdin
@@ -241,8 +241,8 @@ pub struct Pay {
 #[derive(Debug, Args)]
 pub struct History {
     /// At most this many
-    #[arg(long, value_name = "N", default_value_t = 50)]
-    pub limit: usize,
+    #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u64).range(1..=1000))]
+    pub limit: u64,
 }
 
 /// `blepay show`, `blepay receipt`.

@@ -7,7 +7,7 @@ Exit codes:
   1  refused: the message says why; nothing has moved
   2  the command line is wrong
   3  the daemon does not answer, or you may not use it
-  4  OUTCOME UNKNOWN: ask `blepay show` or `blepay status`, do not repeat
+  4  OUTCOME UNKNOWN, or done and not written: ask `blepay history` or `blepay status`, do not repeat
   5  nobody to pay, nobody who paid, or no time left; nothing has moved
   6  you said no; nothing has moved";
 
@@ -23,7 +23,7 @@ Exit codes:
   1  refused: the message says why; nothing has moved
   2  the command line is wrong
   3  the daemon does not answer, or you may not use it
-  4  OUTCOME UNKNOWN: ask `blepay show` or `blepay status`, do not repeat
+  4  OUTCOME UNKNOWN, or done and not written: ask `blepay history` or `blepay status`, do not repeat
   5  nobody to pay, nobody who paid, or no time left; nothing has moved
   6  you said no; nothing has moved";
 
@@ -88,7 +88,8 @@ pub(super) const PAY: &str = "\
 Examples:
   blepay pay                             choose among who is near
   blepay pay \"Ferry Café\" --amount 12.50
-  blepay pay blepay:AEBAG… --yes         scanned: nothing left to ask
+  blepay pay blepay:AEBAG… --amount 12.50 --yes    scanned, and the sum is said: nothing left to ask
+  scanner | blepay pay - --amount 12.50 --yes      the URI from stdin, not in the list of processes
 
 Compare the six-digit code with the payee's screen before you say yes. If the payee does
 not answer, the outcome is unknown (exit code 4): do not pay again, it settles online.";
@@ -99,4 +100,6 @@ Examples:
   blepay policy trust 3b6a27…29 --name Ferry --daily 20.00
   blepay policy forget Ferry
 
-A payee that is merely heard is never paid without confirmation.";
+A payee that is merely heard is never paid without confirmation. A scanned code is, with --yes, for
+the sum that --amount says, and without --amount only up to what the owner allowed for a day:
+scanned_daily_max in /etc/blepay/blepayd.toml, nothing unless it is set.";

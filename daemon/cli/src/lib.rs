@@ -44,6 +44,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
+            let failure = terminal.outcome(failure);
             terminal.failure(&failure);
             failure.exit.into()
         }
@@ -96,10 +97,31 @@ fn misunderstood(json: bool, error: &clap::Error) -> ExitCode {
             ExitCode::SUCCESS
         };
     }
-    let text = error.to_string();
-    let sentence = text.lines().next().unwrap_or_default();
-    let failure = Failure::usage(sentence.trim_start_matches("error: "), "see blepay --help");
+    let failure = Failure::usage(sentence_of(&error.to_string()), "see blepay --help");
     Terminal::new(true, true).failure(&failure);
 
     failure.exit.into()
+}
+
+/// Returns what clap says before it shows the usage; what is missing stands in the lines below the first.
+fn sentence_of(text: &str) -> String {
+    let lines = text.lines().map(str::trim);
+    let said: Vec<_> = lines.take_while(|line| !line.is_empty()).collect();
+
+    said.join(" ").trim_start_matches("error: ").to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mistake_is_told_to_programs_with_what_is_missing() {
+        let error = Cli::try_parse_from(["blepay", "deposit", "--json"]).expect_err("no amount");
+
+        let said = sentence_of(&error.to_string());
+
+        assert!(said.contains("<AMOUNT>"), "{said}");
+        assert!(!said.contains("Usage"), "{said}");
+    }
 }

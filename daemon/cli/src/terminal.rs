@@ -1,6 +1,7 @@
 //! What people and programs see: data on stdout, everything else on stderr.
 
 use std::io::{self, BufRead as _, IsTerminal as _, Read as _, Write as _};
+use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
 use ops_proto::contract::Pin;
@@ -18,6 +19,8 @@ pub struct Terminal {
     json: bool,
     no_input: bool,
     spinner: Option<ProgressBar>,
+    /// What to ask, once an order was given that must not be repeated.
+    acted: Option<&'static str>,
 }
 
 impl Terminal {
@@ -33,6 +36,21 @@ impl Terminal {
             json,
             no_input,
             spinner: None,
+            acted: None,
+        }
+    }
+
+    /// Takes note that an order was given: whatever breaks from here on does not mean that nothing has moved. `ask` says what
+    /// tells how far it came.
+    pub(crate) const fn acted(&mut self, ask: &'static str) {
+        self.acted = Some(ask);
+    }
+
+    /// Tells what a failure means after what was done before it.
+    pub(crate) fn outcome(&self, failure: Failure) -> Failure {
+        match self.acted {
+            Some(ask) => failure.after_act(ask),
+            None => failure,
         }
     }
 
@@ -60,7 +78,14 @@ impl Terminal {
             return self.line(&serde_json::to_string(value).map_err(io::Error::from)?);
         }
 
-        self.line(text.trim_end())
+        let text = text.trim_end();
+
+        self.line(text).map_err(|failure| {
+            let first = text.lines().next().unwrap_or_default();
+            let message = format!("{}; not written: {first}", failure.body.message);
+
+            Failure::new(failure.exit, &failure.body.code, message, failure.body.hint)
+        })
     }
 
     /// Writes a line to stdout.
@@ -100,8 +125,21 @@ impl Terminal {
         if let Ok(style) = ProgressStyle::with_template("{spinner} {msg} ({elapsed})") {
             spinner.set_style(style);
         }
-        spinner.enable_steady_tick(std::time::Duration::from_millis(120));
+        spinner.enable_steady_tick(Duration::from_millis(120));
         self.spinner = Some(spinner);
+    }
+
+    /// Waits for `work`; says what for where it takes longer than people like to look at nothing.
+    pub(crate) async fn patient<T>(&mut self, text: &str, work: impl Future<Output = T>) -> T {
+        tokio::pin!(work);
+        if let Ok(done) = tokio::time::timeout(SILENCE_MAX, &mut work).await {
+            return done;
+        }
+        self.waiting(text);
+        let done = work.await;
+        self.done();
+
+        done
     }
 
     /// Ends what was waited for.
@@ -170,9 +208,14 @@ impl Terminal {
     /// Says why the command ends.
     pub fn failure(&mut self, failure: &Failure) {
         self.done();
+        if self.json && failure.is_told {
+            return;
+        }
         if self.json {
             let line = json!({ "error": failure.body }).to_string();
-            let _closed_pipe = self.line(&line);
+            if self.line(&line).is_err() {
+                self.note(&line);
+            }
             return;
         }
         self.note(&format!("{}: {}", self.program, failure.body.message));
@@ -181,6 +224,12 @@ impl Terminal {
         }
     }
 }
+
+/// How long nothing is said.
+const SILENCE_MAX: Duration = Duration::from_millis(1500);
+
+/// What is said while a question to the daemon has no answer.
+pub(crate) const ASKING: &str = "Asking the daemon…";
 
 /// The longest line that is read for a PIN.
 const PIN_LINE_SIZE: usize = 64;

@@ -338,6 +338,11 @@ fn look_at_everything(book: &Book) -> Result<(), TestCaseError> {
             .map(|it| it.intent.tag);
         prop_assert_eq!(found, Some(request.intent.tag));
     }
+    for (_, payment) in &sent {
+        let tag = payment.found.as_ref().map(Found::tag);
+        let found = tag.is_none_or(|tag| book.outgoing_tagged(tag).any(|it| it == *payment));
+        prop_assert!(found);
+    }
     let pages = paged(book);
     prop_assert_eq!(pages, sent.len() + came.len());
 

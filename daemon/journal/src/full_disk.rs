@@ -12,7 +12,6 @@ use ops_proto::time::Validity;
 use ops_proto::{Amount, Digest, ProviderId, RequestId, SecretKey, Signed, Time};
 use tempfile::TempDir;
 
-use super::reserve::RESERVE_FILE;
 use super::*;
 
 #[test]

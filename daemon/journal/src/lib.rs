@@ -38,6 +38,7 @@ pub use fact::{
     UriSecretBytes,
 };
 
+pub use reserve::RESERVE_FILE;
 use store::Store;
 use writer::{Append, SharedBook};
 

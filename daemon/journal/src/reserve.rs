@@ -9,8 +9,8 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{FallocateFlags, fallocate};
 
-/// The file in the state directory.
-pub(super) const RESERVE_FILE: &str = "journal.reserve";
+/// The file in the state directory; where it is missing no payment begins.
+pub const RESERVE_FILE: &str = "journal.reserve";
 
 /// Room for several hundred facts and the pages around them, in bytes.
 pub(super) const RESERVE_SIZE: u64 = 2 * 1024 * 1024;

@@ -138,7 +138,7 @@ fn a_journal_of_a_newer_program_is_left_alone() {
 fn a_payment_needs_the_reserve_and_its_record_may_use_it() {
     let dir = TempDir::new().expect("a directory");
     let mut reserve = reserve::Reserve::open(dir.path());
-    let path = dir.path().join(reserve::RESERVE_FILE);
+    let path = dir.path().join(RESERVE_FILE);
 
     assert!(reserve.hold());
     assert_eq!(

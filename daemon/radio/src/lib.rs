@@ -134,6 +134,8 @@ pub enum RadioState {
     Present {
         /// Its name, as `hci0`.
         adapter: String,
+        /// Why nobody can see it, where it can hear others and the system refuses to show it.
+        hidden: Option<String>,
     },
     /// Nothing can be sent or heard until the reason passes.
     Absent(AbsentReason),

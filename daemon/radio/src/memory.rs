@@ -158,6 +158,7 @@ impl MemoryRadio {
             tasks: tasks.clone(),
             stop,
             state: watch::Sender::new(RadioState::Present {
+                hidden: None,
                 adapter: "memory".to_owned(),
             }),
         }

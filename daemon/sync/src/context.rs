@@ -6,7 +6,7 @@ use journal::{Fact, Journal};
 use ops_proto::Digest;
 use runtime::clock;
 use wallet::Wallet;
-use wallet::ta::{TaError, TaHandle};
+use wallet::ta::{TaAccess, TaError, TaHandle};
 
 use super::error::SyncError;
 use super::outcome::SetAside;
@@ -34,6 +34,34 @@ impl Context {
             .ta()
             .filter(|_| self.uses_ta)
             .ok_or(TaError::Absent)
+    }
+
+    /// Refuses what only a certified TA can do, for the true reason.
+    pub(super) fn check_certified(&self) -> Result<(), SyncError> {
+        if self.journal().view(|book| book.sender_chain().is_some()) {
+            return Ok(());
+        }
+
+        Err(self.why_not_certified())
+    }
+
+    /// Tells why the TA of this wallet is not certified: it has ended, or its certificate has not come.
+    pub(super) fn why_not_certified(&self) -> SyncError {
+        let access = self.ta().map(|ta| ta.access().borrow().clone());
+        let (is_retiring, is_client) = self.journal().view(|book| {
+            let client = book.client().and_then(|client| client.chain.as_ref());
+
+            (book.retire_open().is_some(), client.is_some())
+        });
+        match access {
+            Err(absent) => absent.into(),
+            Ok(TaAccess::Halted(refused)) => TaError::Halted(refused).into(),
+            Ok(TaAccess::Ended) => TaError::Ended.into(),
+            Ok(_) if is_retiring => TaError::Ended.into(),
+            Ok(TaAccess::Unreachable(reason)) => TaError::Unreachable(reason).into(),
+            Ok(TaAccess::Opening | TaAccess::Open) if is_client => SyncError::NotCertified,
+            Ok(TaAccess::Opening | TaAccess::Open) => SyncError::NotRegistered,
+        }
     }
 
     /// Takes note of what the journal knows of the provider, and of the server's life.

@@ -1,6 +1,7 @@
 //! Whether an enrolment file can be used, before anything is kept of it.
 
 use journal::Enrolled;
+use ops_proto::Time;
 use ops_proto::certificate::{ChainRefused, verify_provider};
 use ops_proto::enrolment::{Enrolment, EnrolmentRefused};
 use runtime::clock;
@@ -28,7 +29,18 @@ pub fn check_enrolment(file: &Enrolment) -> Result<EnrolmentChecked, EnrolmentFa
     let root = file.root_key()?;
     root.check().map_err(|_| EnrolmentRefused::Root)?;
     let provider = file.provider_certificate()?;
-    verify_provider(&root, &provider, clock::now())?;
+    let here = clock::now();
+    verify_provider(&root, &provider, here).map_err(|refused| {
+        if !matches!(refused, ChainRefused::ProviderNotValidAt(_)) {
+            return EnrolmentFault::Provider(refused);
+        }
+
+        EnrolmentFault::Clock {
+            here,
+            from: provider.body().not_before,
+            until: provider.body().not_after,
+        }
+    })?;
     if !file.url.starts_with("https://") || file.url.len() > URL_SIZE_MAX {
         return Err(EnrolmentFault::Url);
     }
@@ -48,9 +60,14 @@ pub enum EnrolmentFault {
     /// Its version, root or provider cannot be read.
     #[error(transparent)]
     Malformed(#[from] EnrolmentRefused),
-    /// The root did not certify the provider, or not for now.
+    /// The root did not certify the provider.
     #[error("the enrolment file's provider: {0}")]
-    Provider(#[from] ChainRefused),
+    Provider(ChainRefused),
+    /// The provider's certificate is not valid by this device's clock.
+    #[error(
+        "this device's clock says {here}, and the provider's certificate is valid from {from} to {until}"
+    )]
+    Clock { here: Time, from: Time, until: Time },
     /// The address is not `https://…`.
     #[error("the enrolment file's url does not begin with https://")]
     Url,

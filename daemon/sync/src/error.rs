@@ -1,6 +1,9 @@
 //! Why a part of sync did not succeed.
 
 use journal::JournalError;
+use ops_proto::Time;
+use ops_proto::certificate::Certificate;
+use runtime::clock;
 use serde::Deserialize;
 use wallet::ta::TaError;
 
@@ -22,12 +25,24 @@ pub enum SyncError {
     /// The answer is not what this provider would say: nothing was believed.
     #[error("the server's answer was not believed: {0}")]
     NotBelieved(&'static str),
+    /// A certificate from the server is not valid by this device's clock.
+    #[error(
+        "the certificates are not valid at this device's time: its clock says {here}, and they are valid from {from} to {until}"
+    )]
+    Clock { here: Time, from: Time, until: Time },
     /// The TA refused or cannot be reached.
     #[error(transparent)]
     Ta(#[from] TaError),
+    /// The TA was asked for a step that it may have taken, and its answer did not come: what it did is in the journal once
+    /// it answers.
+    #[error("what the trusted application did is known once it answers: {0}")]
+    TaUnknown(TaError),
     /// The journal could not be written.
     #[error(transparent)]
     Journal(#[from] JournalError),
+    /// The client is certified, and its TA is not.
+    #[error("the trusted application has no certificate yet")]
+    NotCertified,
     /// This wallet is not enrolled, or not registered yet.
     #[error("this wallet is not registered with its provider yet")]
     NotRegistered,
@@ -60,6 +75,9 @@ pub enum SyncError {
     Enrolment(String),
     #[error("the daemon is stopping")]
     Stopped,
+    /// The daemon stopped with the order under way: the journal says how far it came.
+    #[error("the daemon stopped while it was carried out")]
+    Interrupted,
 }
 
 /// Why the server refused, as it says.
@@ -74,10 +92,29 @@ pub struct ServerRefusal {
 }
 
 impl SyncError {
+    /// Tells that a certificate is not valid now.
+    pub(super) fn not_valid(certificate: &Certificate) -> Self {
+        Self::Clock {
+            here: clock::now(),
+            from: certificate.not_before,
+            until: certificate.not_after,
+        }
+    }
+
     /// Returns whether the server was not reached.
     #[must_use]
     pub const fn is_unreachable(&self) -> bool {
         matches!(self, Self::Unreachable(_))
+    }
+
+    /// Tells what is known when a TA did not do a step that was recorded before: that nothing moved, or that it may have.
+    #[must_use]
+    pub const fn of_step(error: TaError) -> Self {
+        if error.may_have_acted() {
+            return Self::TaUnknown(error);
+        }
+
+        Self::Ta(error)
     }
 
     /// Returns whether particular items may be the cause, so that a smaller batch may succeed.
@@ -88,8 +125,11 @@ impl SyncError {
             Self::ServerFailed(_) | Self::NotBelieved(_) | Self::OldLife => true,
             Self::Unreachable(_)
             | Self::Busy
+            | Self::Clock { .. }
             | Self::Ta(_)
+            | Self::TaUnknown(_)
             | Self::Journal(_)
+            | Self::NotCertified
             | Self::NotRegistered
             | Self::DepositPending
             | Self::WithdrawPending
@@ -99,7 +139,8 @@ impl SyncError {
             | Self::OtherTa
             | Self::Randomness
             | Self::Enrolment(_)
-            | Self::Stopped => false,
+            | Self::Stopped
+            | Self::Interrupted => false,
         }
     }
 }

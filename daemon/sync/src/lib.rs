@@ -33,6 +33,7 @@ mod stamp;
 pub use enrol::{EnrolmentChecked, EnrolmentFault, check_enrolment};
 pub use error::{ServerRefusal, SyncError};
 pub use outcome::{PartOutcome, SetAside, SyncRuns};
+pub use server::Clocks;
 
 use journal::book::{Deposit, Held, Withdrawal};
 use ops_proto::{Amount, PublicKey};
@@ -88,13 +89,13 @@ impl Sync {
     ///
     /// # Errors
     ///
-    /// [`SyncError`], with nothing moved. A deposit that is open and has no answer is no error: see its
+    /// [`SyncError`], with nothing moved but after [`SyncError::TaUnknown`] and [`SyncError::Interrupted`]. A deposit that is open and has no answer is no error: see its
     /// stage.
     pub async fn deposit(&self, amount: Amount) -> Result<Deposited, SyncError> {
         let (done, outcome) = oneshot::channel();
         self.order(Order::Deposit { amount, done }).await?;
 
-        outcome.await.map_err(|_gone| SyncError::Stopped)?
+        outcome.await.map_err(|_gone| SyncError::Interrupted)?
     }
 
     /// Has the TA debit itself and carries the withdrawal to the server; `None` takes all that the
@@ -102,25 +103,25 @@ impl Sync {
     ///
     /// # Errors
     ///
-    /// [`SyncError`], with nothing moved. A withdrawal that the server has not booked yet is no error: it
+    /// [`SyncError`], with nothing moved but after [`SyncError::TaUnknown`] and [`SyncError::Interrupted`]. A withdrawal that the server has not booked yet is no error: it
     /// is sent until it is, and never refused.
     pub async fn withdraw(&self, amount: Option<Amount>) -> Result<Withdrawn, SyncError> {
         let (done, outcome) = oneshot::channel();
         self.order(Order::Withdraw { amount, done }).await?;
 
-        outcome.await.map_err(|_gone| SyncError::Stopped)?
+        outcome.await.map_err(|_gone| SyncError::Interrupted)?
     }
 
     /// Ends the TA: everything is carried, then it signs its last statement, which is handed in.
     ///
     /// # Errors
     ///
-    /// [`SyncError`], with the TA as it was. One that the server has not booked yet is no error.
+    /// [`SyncError`], with the TA as it was but after [`SyncError::TaUnknown`] and [`SyncError::Interrupted`]. One that the server has not booked yet is no error.
     pub async fn retire(&self) -> Result<Ended, SyncError> {
         let (done, outcome) = oneshot::channel();
         self.order(Order::Retire { done }).await?;
 
-        outcome.await.map_err(|_gone| SyncError::Stopped)?
+        outcome.await.map_err(|_gone| SyncError::Interrupted)?
     }
 
     /// Reports a TA dead that will never work again, and never uses it from here on.
@@ -133,7 +134,7 @@ impl Sync {
         let (done, outcome) = oneshot::channel();
         self.order(Order::Recover { ta, done }).await?;
 
-        outcome.await.map_err(|_gone| SyncError::Stopped)?
+        outcome.await.map_err(|_gone| SyncError::Interrupted)?
     }
 
     /// Returns what the last run did; a watch, for who waits.

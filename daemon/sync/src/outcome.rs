@@ -3,6 +3,7 @@
 use ops_proto::Time;
 
 use super::error::SyncError;
+use super::server::Clocks;
 
 /// What the last run of sync did, and when the next one begins.
 #[derive(Clone, Debug, Default)]
@@ -17,6 +18,8 @@ pub struct SyncRuns {
     pub ended_at: Option<Time>,
     /// When the next run begins by itself.
     pub next_at: Option<Time>,
+    /// What both clocks said when the server answered last.
+    pub clocks: Option<Clocks>,
     /// What each part of the last run did.
     pub parts: Vec<PartOutcome>,
     /// Items that the server will never take, or that make it fail; the rest goes on without them.

@@ -223,8 +223,10 @@ impl Runner {
                 false => tracing::info!("The server cannot be reached"),
             }
         }
+        let clocks = self.server.as_ref().and_then(Server::clocks);
         self.status.send_modify(|status| {
             status.running = false;
+            status.clocks = clocks.or(status.clocks);
             status.reachable = Some(log.reachable);
             status.ended_at = Some(now);
             if !log.failed() {

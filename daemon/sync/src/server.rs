@@ -1,8 +1,8 @@
 //! The server, as a device reaches it: HTTPS with the enrolment's anchor alone, answers verified.
 
 use std::cmp::Ordering;
-use std::sync::Arc;
-use std::time::Duration;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, UNIX_EPOCH};
 
 use journal::Enrolled;
 use ops_proto::certificate::{
@@ -10,7 +10,7 @@ use ops_proto::certificate::{
 };
 use ops_proto::message::CertificateChain;
 use ops_proto::signed::{Body, decode_canonical};
-use ops_proto::{PublicKey, Signed};
+use ops_proto::{PublicKey, Signed, Time};
 use reqwest::StatusCode;
 use runtime::clock;
 use rustls::pki_types::CertificateDer;
@@ -35,6 +35,16 @@ pub(super) struct Server {
     answer_keys: Vec<PublicKey>,
     life: Life,
     enrolled: Enrolled,
+    clocks: Arc<Mutex<Option<Clocks>>>,
+}
+
+/// What both clocks said when the server answered last.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Clocks {
+    /// This device's.
+    pub here: Time,
+    /// The server's, as its answer was dated.
+    pub there: Time,
 }
 
 /// What is known of the life that the server answers in.
@@ -89,7 +99,23 @@ impl Server {
             answer_keys: vec![answer_key],
             life: Life::Unknown,
             enrolled: enrolled.clone(),
+            clocks: Arc::default(),
         })
+    }
+
+    /// Returns what both clocks said when the server answered last.
+    pub(super) fn clocks(&self) -> Option<Clocks> {
+        *self.clocks.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn look_at_clock(&self, response: &reqwest::Response) {
+        let dated = response.headers().get(reqwest::header::DATE);
+        let Some(there) = dated.and_then(|date| time_of(date.to_str().ok()?)) else {
+            return;
+        };
+        let here = clock::now();
+        let mut clocks = self.clocks.lock().unwrap_or_else(PoisonError::into_inner);
+        *clocks = Some(Clocks { here, there });
     }
 
     /// Whether this is the way to the server of that enrolment.
@@ -115,7 +141,7 @@ impl Server {
         let provider = Signed::<Certificate>::decode(&answer)
             .map_err(|_| SyncError::NotBelieved("the provider's certificate does not decode"))?;
         let _verified = verify_provider(&self.root, &provider, clock::now())
-            .map_err(|_| SyncError::NotBelieved("the root did not certify the provider"))?;
+            .map_err(|refused| why_no_chain(&refused, provider.body(), provider.body()))?;
         if provider.body().provider != self.enrolled.provider.body().provider {
             return Err(SyncError::NotBelieved(
                 "the certificate is of another provider",
@@ -153,7 +179,7 @@ impl Server {
         let chain: CertificateChain = decode_canonical(&answer)
             .map_err(|_| SyncError::NotBelieved("the certificates do not decode"))?;
         let verified = verify_chain(&self.root, &chain.provider, &chain.leaf, clock::now())
-            .map_err(|refused| SyncError::NotBelieved(why_no_chain(&refused)))?;
+            .map_err(|refused| why_no_chain(&refused, chain.provider.body(), chain.leaf.body()))?;
         let leaf = verified.leaf();
         if leaf.subject != *subject || leaf.kind() != kind {
             return Err(SyncError::NotBelieved("the certificate is for another key"));
@@ -230,6 +256,7 @@ impl Server {
     async fn answer(&self, request: reqwest::RequestBuilder) -> Result<Vec<u8>, SyncError> {
         let unreachable = |error: reqwest::Error| SyncError::Unreachable(cause_of(&error));
         let mut response = request.send().await.map_err(unreachable)?;
+        self.look_at_clock(&response);
         let status = response.status();
         let mut body = Vec::new();
         while let Some(chunk) = response.chunk().await.map_err(unreachable)? {
@@ -314,6 +341,14 @@ fn refusal(status: StatusCode, body: &[u8]) -> SyncError {
     )
 }
 
+/// Reads the instant at which an answer was dated.
+fn time_of(date: &str) -> Option<Time> {
+    let at = httpdate::parse_http_date(date).ok()?;
+    let since = at.duration_since(UNIX_EPOCH).ok()?;
+
+    u64::try_from(since.as_millis()).ok().map(Time::from_ms)
+}
+
 /// Writes what lies at the bottom of an error, which is what helps people.
 fn cause_of(error: &dyn std::error::Error) -> String {
     let mut bottom = error;
@@ -324,19 +359,34 @@ fn cause_of(error: &dyn std::error::Error) -> String {
     bottom.to_string()
 }
 
-/// Returns in words why certificates from the server are not believed.
-const fn why_no_chain(refused: &ChainRefused) -> &'static str {
+/// Returns why certificates from the server are not believed.
+fn why_no_chain(refused: &ChainRefused, provider: &Certificate, leaf: &Certificate) -> SyncError {
     match refused {
-        ChainRefused::ProviderNotValidAt(_) | ChainRefused::LeafNotValidAt(_) => {
-            "the certificates are not valid at this device's time"
+        ChainRefused::ProviderNotValidAt(_) => SyncError::not_valid(provider),
+        ChainRefused::LeafNotValidAt(_) => SyncError::not_valid(leaf),
+        ChainRefused::OtherRoot | ChainRefused::ProviderSignature => {
+            SyncError::NotBelieved("the root did not certify the provider")
         }
         ChainRefused::NotAProvider
-        | ChainRefused::OtherRoot
-        | ChainRefused::ProviderSignature
         | ChainRefused::OtherIssuer
         | ChainRefused::LeafIsProvider
         | ChainRefused::LeafSignature
         | ChainRefused::Currency
-        | ChainRefused::LimitsAboveProvider => "the certificates do not reach the root",
+        | ChainRefused::LimitsAboveProvider => {
+            SyncError::NotBelieved("the certificates do not reach the root")
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_is_dated_in_the_words_of_http() {
+        let at = time_of("Sun, 22 Nov 2026 17:30:00 GMT");
+
+        assert_eq!(at, Some(Time::from_ms(1_795_368_600_000)));
+        assert_eq!(time_of("yesterday"), None);
     }
 }

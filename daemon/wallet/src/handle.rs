@@ -42,7 +42,7 @@ impl PaymentHandle {
     /// Makes both ends.
     pub(super) fn new(asks: Asks) -> (Self, Teller, mpsc::Receiver<Decision>) {
         let (events_in, events) = mpsc::channel(PAYMENT_EVENTS_MAX);
-        let (progress_in, progress) = watch::channel(Progress::begun(asks));
+        let (progress_in, progress) = watch::channel(Progress::begun());
         let (decisions, decisions_out) = mpsc::channel(1);
         let handle = Self {
             events,

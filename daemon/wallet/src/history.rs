@@ -4,6 +4,7 @@ use journal::Book;
 use journal::book::{
     EitherPayment, Incoming, IncomingStage, Outgoing, OutgoingStage, PaymentKey, PaymentRef,
 };
+use ops_proto::contract::TaRefused;
 use ops_proto::message::{ItemOutcome, ReceivedPayment};
 use ops_proto::{Amount, Currency, Digest, Name, PaymentPair, PublicKey, RequestId, Signed, Time};
 
@@ -27,6 +28,8 @@ pub struct PaymentView {
     /// When it was approved, or came.
     pub at: Time,
     pub state: PaymentState,
+    /// Outgoing: why the TA did not pay, where it refused.
+    pub refused: Option<TaRefused>,
     /// The receipt, once there is one.
     pub receipt: Option<Signed<ReceivedPayment>>,
     /// P and R, once signed.
@@ -129,6 +132,7 @@ fn of_outgoing(payment: &Outgoing) -> PaymentView {
         memo: payment.memo.clone(),
         at: payment.at,
         state: outgoing_state(payment),
+        refused: payment.abandoned.flatten(),
         receipt: payment.receipt.as_ref().map(|(receipt, _)| receipt.clone()),
         pair: payment.pair.clone(),
         outcome: payment.report,
@@ -169,6 +173,7 @@ fn of_incoming(book: &Book, payment: Digest, incoming: &Incoming) -> PaymentView
         memo: memo.unwrap_or_default(),
         at: incoming.at,
         state: incoming_state(incoming),
+        refused: None,
         receipt: incoming.receipt.clone(),
         pair: Some(incoming.pair.clone()),
         outcome: incoming.claim.or(incoming.report),

@@ -8,6 +8,7 @@
     reason = "nothing in here is published; a name that says it all needs no sentence"
 )]
 
+mod bounds;
 mod error;
 mod event;
 mod flood;
@@ -27,6 +28,7 @@ mod recover;
 mod refund;
 mod request;
 mod serve;
+mod shared;
 mod status;
 pub mod ta;
 mod transcript;
@@ -51,11 +53,11 @@ use std::time::Duration;
 use ble_proto::gossip::Revoked;
 use ble_proto::session::ENTROPY_SIZE;
 use journal::book::PaymentKey;
-use journal::{Fact, Journal, JournalError};
+use journal::{Fact, Journal};
 use ops_proto::contract::PinState;
 use ops_proto::message::CertificateChain;
 use ops_proto::{Amount, Digest, Name, PaymentPair, PublicKey, RequestId};
-use radio::Radio;
+use radio::{Radio, RadioState};
 use runtime::shutdown::Shutdown;
 use tokio::sync::{Semaphore, broadcast, mpsc, watch};
 
@@ -234,8 +236,10 @@ impl Wallet {
     ///
     /// # Errors
     ///
-    /// [`WalletError::Radio`] when there is no radio.
+    /// [`WalletError::RadioAbsent`], and as [`Self::start_payment`] without a TA that can pay: who only looks shows who it is.
     pub async fn nearby(&self, duration: Duration) -> Result<Vec<Offer>, WalletError> {
+        let _certified = bounds::sender(&self.shared)?;
+        bounds::radio(&self.shared).await?;
         payer::nearby::nearby(&self.shared, duration).await
     }
 
@@ -243,14 +247,18 @@ impl Wallet {
     ///
     /// # Errors
     ///
-    /// [`WalletError::NotRegistered`] without a certified TA, [`WalletError::Revoked`] when the
+    /// What is known before the payee is met: [`WalletError::NotEnrolled`], [`WalletError::NotRegistered`],
+    /// [`WalletError::NotCertified`] and [`WalletError::Ta`] without a TA that can pay, [`WalletError::Revoked`] when the
     /// deny-lists name it, [`WalletError::NotReady`] before the TA has told what it did before the start,
+    /// [`WalletError::OwnRequest`], [`WalletError::OtherCurrency`], [`WalletError::Limit`], [`WalletError::RadioAbsent`],
     /// [`WalletError::TooManyPayments`].
     pub async fn start_payment(&self, order: PaymentOrder) -> Result<PaymentHandle, WalletError> {
         let shared = &self.shared;
-        let own = shared.journal.view(|book| book.sender_chain().cloned());
-        shared.check_not_revoked(&own.ok_or(WalletError::NotRegistered)?)?;
+        let own = bounds::sender(shared)?;
+        shared.check_not_revoked(&own)?;
         shared.ready(READY_WAIT).await?;
+        bounds::order(shared, &order, &own).await?;
+        bounds::radio(shared).await?;
         let permit = Arc::clone(&shared.payments)
             .try_acquire_owned()
             .map_err(|_none_left| WalletError::TooManyPayments)?;
@@ -262,6 +270,24 @@ impl Wallet {
         });
 
         Ok(handle)
+    }
+
+    /// Refuses a deposit that the device cannot hold, before the server is asked.
+    ///
+    /// # Errors
+    ///
+    /// [`WalletError::Limit`] with the numbers; as [`Self::start_payment`] without a TA that can hold money.
+    pub async fn check_deposit(&self, amount: Amount) -> Result<(), WalletError> {
+        bounds::deposit(&self.shared, amount).await
+    }
+
+    /// Refuses a withdrawal of more than the device holds, before the server is asked.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::check_deposit`].
+    pub async fn check_withdrawal(&self, amount: Amount) -> Result<(), WalletError> {
+        bounds::withdrawal(&self.shared, amount).await
     }
 
     /// Opens a request for the refund of a payment that this device made.
@@ -354,6 +380,28 @@ impl Wallet {
         Ok(())
     }
 
+    /// Returns the largest sum in one day (UTC) that is paid to scanned URIs without asking; `None` where the owner allowed
+    /// none.
+    #[must_use]
+    pub fn scan_daily_max(&self) -> Option<Amount> {
+        self.shared.scan_daily_max
+    }
+
+    /// Returns whether this device has a radio, and whether others can see it.
+    #[must_use]
+    pub fn radio_state(&self) -> RadioState {
+        self.shared.radio.state().borrow().clone()
+    }
+
+    /// Returns once this device has a radio; one that has just been started is waited for.
+    ///
+    /// # Errors
+    ///
+    /// [`WalletError::RadioAbsent`] says why there is none.
+    pub async fn radio_present(&self) -> Result<(), WalletError> {
+        bounds::radio(&self.shared).await
+    }
+
     /// Returns the wallet's events from now on; who lags behind [`WALLET_EVENTS_MAX`] loses the
     /// oldest and reads the state anew.
     #[must_use]
@@ -428,44 +476,6 @@ impl Shared {
             None => Ok(()),
         }
     }
-
-    /// Returns the root, once this device is enrolled. Cancel safe.
-    async fn root(&self) -> PublicKey {
-        let mut facts = self.journal.subscribe();
-        loop {
-            let root = self.journal.view(|book| Some(book.enrolled()?.root));
-            if let Some(root) = root {
-                return root;
-            }
-            // a lagging subscription is as good a reason to look as a fact
-            let _fact = facts.recv().await;
-        }
-    }
-
-    /// Returns once what was begun before the start is finished or undone.
-    async fn ready(&self, wait: Duration) -> Result<(), WalletError> {
-        let mut recovered = self.recovered.subscribe();
-        let ready = recovered.wait_for(|recovered| *recovered);
-
-        match tokio::time::timeout(wait, ready).await {
-            Ok(Ok(_)) => Ok(()),
-            Ok(Err(_)) | Err(_) => Err(WalletError::NotReady),
-        }
-    }
-
-    /// Appends a fact that must not be lost, trying until the disk takes it.
-    async fn append_surely(&self, fact: Fact) {
-        loop {
-            match self.journal.append(vec![fact.clone()]).await {
-                Ok(_) => return,
-                Err(JournalError::Closed) => std::future::pending().await,
-                Err(error) => {
-                    tracing::warn!(%error, "The journal refused a fact; trying again");
-                    tokio::time::sleep(APPEND_INTERVAL).await;
-                }
-            }
-        }
-    }
 }
 
 /// How long a start waits for the TA's first session.
@@ -473,9 +483,6 @@ const READY_WAIT_AT_START: Duration = Duration::from_secs(2);
 
 /// How long a payment waits for the TA to tell what it did before the start.
 const READY_WAIT: Duration = Duration::from_secs(5);
-
-/// How long until the disk is tried again.
-const APPEND_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Returns fresh randomness from the system.
 fn fresh() -> Result<[u8; ENTROPY_SIZE], WalletError> {

@@ -32,13 +32,14 @@ impl PaymentOrder {
     pub const SEARCH_DEFAULT: Duration = Duration::from_secs(30);
 }
 
-/// When a person is asked. The policy approves where it is allowed to: a named payee, a scanned URI.
+/// When a person is asked. The policy approves where it is allowed to: a named payee, a scanned URI under the sum that the
+/// owner allowed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Asks {
     Always,
     /// Where the policy does not approve.
     UnlessPolicy,
-    /// Never: where the policy does not approve, nothing is paid.
+    /// Never: where the policy does not approve, nothing is paid. For a scanned URI the expected amount is the person's word.
     Never,
 }
 
@@ -56,6 +57,8 @@ pub enum Target {
 /// What happens to a payment, in this order.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum PaymentEvent {
+    /// Another payment, or a look at who is near, has the radio; this one comes next.
+    Waiting,
     /// The payee is being looked for.
     Searching,
     /// The payee is heard and being connected to.
@@ -67,7 +70,7 @@ pub enum PaymentEvent {
     Locked {
         /// What the payee says it is for.
         memo: Memo,
-        /// Whether the policy approves, so that nobody is asked.
+        /// Whether it is approved already, by the policy or with the order, so that nobody is asked.
         by_policy: bool,
         /// The tries that are left, when the TA asks for the PIN and it was not given.
         pin: Option<u8>,
@@ -106,6 +109,8 @@ pub enum PaymentEvent {
 pub enum FailureClass {
     /// The payee was not heard, or the link broke.
     NotFound,
+    /// This device hears nobody: its own radio is away.
+    RadioAbsent,
     /// Another payer holds the request.
     Busy,
     /// The payee asks something else than expected.
@@ -114,6 +119,8 @@ pub enum FailureClass {
     Untrusted,
     RefusedByPayee,
     RefusedByTa,
+    /// A person would have to be asked, and none may be.
+    Forbidden,
     /// The person declined, or did not answer in time.
     Declined,
     AlreadyPaid,

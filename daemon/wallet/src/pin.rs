@@ -45,8 +45,15 @@ pub(super) async fn set(shared: &Shared, change: PinChange) -> Result<PinState, 
 
 /// Returns what the TA says of itself, if it answers.
 pub(super) async fn inspect(shared: &Shared) -> Option<TaState> {
-    match shared.ta.as_ref()?.invoke(Command::Inspect).await {
-        Ok(Output::State(state)) => Some(*state),
-        Ok(_) | Err(_) => None,
-    }
+    ask(shared).await.ok()
+}
+
+/// Asks the TA what it says of itself.
+pub(super) async fn ask(shared: &Shared) -> Result<TaState, TaError> {
+    let ta = shared.ta.as_ref().ok_or(TaError::Absent)?;
+    let Output::State(state) = ta.invoke(Command::Inspect).await? else {
+        return Err(TaError::OtherAnswer);
+    };
+
+    Ok(*state)
 }

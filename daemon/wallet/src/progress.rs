@@ -6,7 +6,7 @@ use ops_proto::{Digest, Time};
 use runtime::clock;
 
 use super::offer::Offer;
-use super::payment::{Asks, FailureClass, PaymentEvent};
+use super::payment::{FailureClass, PaymentEvent};
 
 /// A payment under way, or one that has just ended.
 #[derive(Clone, Debug)]
@@ -23,7 +23,8 @@ pub struct Progress {
     pub payment: Option<Digest>,
     /// The link broke after the debit.
     pub was_interrupted: bool,
-    asks: Asks,
+    /// Another payment, or a look at who is near, has the radio.
+    pub waits: bool,
 }
 
 /// How far a payment under way is.
@@ -43,11 +44,6 @@ pub enum PaymentStage {
     Received,
     /// The payee holds the payment and settles it online.
     Held,
-    /// A person would have to be asked, and none may be.
-    Forbidden {
-        /// How the visit ended for that, once it has.
-        class: Option<FailureClass>,
-    },
     /// Nothing left this device (but see [`FailureClass::Unknown`]).
     Failed {
         /// The class of the failure.
@@ -60,7 +56,7 @@ pub enum PaymentStage {
 }
 
 impl Progress {
-    pub(super) fn begun(asks: Asks) -> Self {
+    pub(super) fn begun() -> Self {
         Self {
             stage: PaymentStage::Searching,
             began: clock::now(),
@@ -70,13 +66,15 @@ impl Progress {
             pin_tries_left: None,
             payment: None,
             was_interrupted: false,
-            asks,
+            waits: false,
         }
     }
 
     pub(super) fn apply(&mut self, event: &PaymentEvent) {
         match event {
+            PaymentEvent::Waiting => self.waits = true,
             PaymentEvent::Searching | PaymentEvent::Connecting => {
+                self.waits = false;
                 self.stage = PaymentStage::Searching;
             }
             PaymentEvent::Offer(offer) => self.offer = Some(offer.clone()),
@@ -88,10 +86,10 @@ impl Progress {
             } => {
                 self.memo = Some(memo.clone());
                 self.pin_tries_left = *pin;
-                self.stage = match (*by_policy, self.asks) {
-                    (true, _) => PaymentStage::Paying,
-                    (false, Asks::Always | Asks::UnlessPolicy) => PaymentStage::AwaitsApproval,
-                    (false, Asks::Never) => PaymentStage::Forbidden { class: None },
+                self.stage = if *by_policy {
+                    PaymentStage::Paying
+                } else {
+                    PaymentStage::AwaitsApproval
                 };
             }
             PaymentEvent::Paying => self.stage = PaymentStage::Paying,
@@ -118,7 +116,6 @@ impl Progress {
             PaymentStage::Unconfirmed
             | PaymentStage::Received
             | PaymentStage::Held
-            | PaymentStage::Forbidden { .. }
             | PaymentStage::Failed { .. }
             | PaymentStage::GivenUp => {}
         }
@@ -129,13 +126,9 @@ impl Progress {
         self.stage = stage;
     }
 
-    fn fail(&mut self, reason: FailureClass, text: &str) {
-        if let PaymentStage::Forbidden { class, .. } = &mut self.stage {
-            *class = Some(reason);
-            return;
-        }
+    fn fail(&mut self, class: FailureClass, text: &str) {
         self.stage = PaymentStage::Failed {
-            class: reason,
+            class,
             message: text.to_owned(),
         };
     }

@@ -8,7 +8,8 @@ use std::sync::Arc;
 use journal::Book;
 use journal::book::{EitherPayment, PaymentKey, PaymentRef};
 use ops_proto::message::RequestPayment;
-use ops_proto::{Amount, Digest};
+use ops_proto::money::words;
+use ops_proto::{Amount, Currency, Digest};
 
 use super::request::{self, Mode, OpenRequest, OpenedRequest};
 use super::{Shared, WalletError};
@@ -33,9 +34,17 @@ pub enum RefundRefused {
     /// The TA that paid is not the one that would ask.
     #[error("the payment was made by a trusted application that this device no longer uses")]
     OtherTa,
-    /// Less is left of the payment.
-    #[error("refunds never exceed their payment, and less than this is left of it")]
-    TooMuch,
+    /// Less is left of the payment, both in minor units.
+    #[error(
+        "refunds never exceed their payment: {} is left of it and {} is asked",
+        words(*left, *currency),
+        words(*asked, *currency)
+    )]
+    TooMuch {
+        left: u64,
+        asked: u64,
+        currency: Currency,
+    },
     /// This device did not receive the payment.
     #[error("it asks to refund a payment that this device did not receive")]
     NotReceived,
@@ -66,10 +75,15 @@ fn to_open(book: &Book, order: RefundOrder) -> Result<OpenRequest, RefundRefused
     let left = amount.saturating_sub(received(book, &order.payment));
     let wanted = order.amount.map_or(left, Amount::minor_units);
     let is_left = Amount::try_from(wanted).ok().filter(|_| wanted <= left);
+    let too_much = RefundRefused::TooMuch {
+        left,
+        asked: wanted,
+        currency: pair.payment.body().currency,
+    };
     let digits = order.payment.to_string();
 
     Ok(OpenRequest {
-        amount: is_left.ok_or(RefundRefused::TooMuch)?,
+        amount: is_left.ok_or(too_much)?,
         memo: format!("refund of {}", digits.get(..12).unwrap_or_default()),
         validity: None,
         mode: order.mode,
@@ -91,8 +105,13 @@ pub(super) fn check(book: &Book, request: &RequestPayment) -> Result<(), RefundR
     }
     let amount = incoming.pair.payment.body().amount.minor_units();
     let spent = reserved(book, &of, Some(&PaymentKey::of(request)));
-    if spent.saturating_add(request.amount.minor_units()) > amount {
-        return Err(RefundRefused::TooMuch);
+    let (left, asked) = (amount.saturating_sub(spent), request.amount.minor_units());
+    if asked > left {
+        return Err(RefundRefused::TooMuch {
+            left,
+            asked,
+            currency: request.currency,
+        });
     }
 
     Ok(())

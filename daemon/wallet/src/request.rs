@@ -19,6 +19,7 @@ use runtime::clock;
 use tokio::sync::oneshot;
 use zeroize::Zeroizing;
 
+use super::bounds;
 use super::limit::{self, Wanted};
 use super::serve::{PayeeCommand, to_open};
 use super::{Shared, WalletError, WalletEvent, fresh};
@@ -114,10 +115,15 @@ pub(super) async fn open(
         .view(|book| book.payee_chain().cloned())
         .ok_or(WalletError::NotRegistered)?;
     shared.check_not_revoked(&chain)?;
+    bounds::in_time(&chain, clock::now())?;
     if count_open(shared) >= REQUESTS_MAX {
         return Err(WalletError::TooManyRequests);
     }
     let payee = chain.leaf.body();
+    if payee.kind() == Kind::Ta {
+        // one that is away is told as that, before anything is begun
+        bounds::ta_answers(shared).await?;
+    }
     let lists_held = shared.lists.held(Some(payee.provider));
     let intent = intend(&order, memo, lists_held, payee.kind())?;
     let command = intent.command;
@@ -260,10 +266,11 @@ async fn prepare(shared: &Shared, intent: RequestIntent) -> Result<(), WalletErr
             let sentence = limit::refusal(refused, state.as_ref(), Wanted::Ask(amount));
             return Err(WalletError::Limit { refused, sentence });
         }
+        Err(error) if error.may_have_acted() => return Err(WalletError::RequestUnknown(error)),
         answer => answer?,
     };
     if !matches!(answer, Output::RequestPrepared(_)) {
-        return Err(TaError::OtherAnswer.into());
+        return Err(WalletError::RequestUnknown(TaError::OtherAnswer));
     }
 
     Ok(())

@@ -1,7 +1,7 @@
 //! `blepay-ta`: the trusted application, simulated, behind a Unix socket.
 
 use std::io::{self, IsTerminal as _, Write as _};
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::{FileTypeExt as _, PermissionsExt as _};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -166,6 +166,13 @@ fn listen<'a>(path: &'a Path, access: &Access) -> anyhow::Result<(UnixListener, 
     }
     if UnixStream::connect(path).is_ok() {
         bail!("another process listens on {}", path.display());
+    }
+    let found = std::fs::symlink_metadata(path);
+    if found.is_ok_and(|found| !found.file_type().is_socket()) {
+        bail!(
+            "there is something at {} that is no socket; it is left as it is",
+            path.display()
+        );
     }
     match std::fs::remove_file(path) {
         Ok(()) => {}

@@ -8,11 +8,12 @@ use api_types::{ErrorBody, Event, Payment};
 use blepayd::api::server;
 use blepayd::api::state::{ApiState, TaUse};
 use journal::Book;
+use radio::sim::SimAir;
 use runtime::shutdown::Shutdown;
 use serde_json::Value;
 use sync::{Sync, connectivity};
 
-use crate::{Bank, Device, Kind};
+use crate::{Bank, Device, Faults, Kind};
 
 /// A device with its API.
 pub struct Till {
@@ -23,8 +24,25 @@ pub struct Till {
 }
 
 impl Till {
+    /// Opens a device that is registered.
     pub async fn open(bank: &Bank, world: &Path, name: &str, kind: Kind) -> Self {
-        let device = Device::new(bank, world, name, kind).await;
+        Self::over(
+            Device::new(bank, world, name, kind).await,
+            world,
+            name,
+            kind,
+        )
+    }
+
+    /// Opens a device that no provider knows.
+    pub async fn unregistered(world: &Path, name: &str, kind: Kind) -> Self {
+        let air = SimAir::new(world.join("air"));
+        let device = Device::start(world.join(name), air, kind, Faults::NONE).await;
+
+        Self::over(device, world, name, kind)
+    }
+
+    fn over(device: Device, world: &Path, name: &str, kind: Kind) -> Self {
         let ta_use = TaUse::open(&world.join(name));
         if kind == Kind::WithoutTa {
             ta_use.renounce().expect("written");

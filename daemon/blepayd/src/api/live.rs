@@ -1,6 +1,6 @@
 //! Payments under way, from the wallet's terms to the API's.
 
-use api_types::{Direction, Money, NOT_FOUND, Payment, PaymentState};
+use api_types::{Direction, Money, NOT_FOUND, Payment, PaymentState, RADIO_ABSENT};
 use wallet::{FailureClass, PaymentStage, Progress};
 
 /// Writes a payment under way; `id` names it until there is a P.
@@ -47,16 +47,18 @@ const fn state(stage: &PaymentStage) -> PaymentState {
         PaymentStage::Unconfirmed => PaymentState::Unconfirmed,
         PaymentStage::Received => PaymentState::Received,
         PaymentStage::Held => PaymentState::Held,
-        PaymentStage::Forbidden { .. } | PaymentStage::GivenUp => PaymentState::Failed,
+        PaymentStage::GivenUp => PaymentState::Failed,
         PaymentStage::Failed { class, .. } => match class {
             FailureClass::Declined => PaymentState::Declined,
             FailureClass::Unknown => PaymentState::Unconfirmed,
             FailureClass::NotFound
+            | FailureClass::RadioAbsent
             | FailureClass::Busy
             | FailureClass::NotAsExpected
             | FailureClass::Untrusted
             | FailureClass::RefusedByPayee
             | FailureClass::RefusedByTa
+            | FailureClass::Forbidden
             | FailureClass::AlreadyPaid
             | FailureClass::Internal => PaymentState::Failed,
         },
@@ -66,9 +68,8 @@ const fn state(stage: &PaymentStage) -> PaymentState {
 fn reason(progress: &Progress) -> Option<&str> {
     match &progress.stage {
         PaymentStage::Failed { message, .. } => Some(message),
-        PaymentStage::Forbidden { .. } if progress.pin_tries_left.is_some() => Some(PIN_NEEDED),
-        PaymentStage::Forbidden { .. } => Some(FORBIDDEN),
         PaymentStage::GivenUp => Some("the payment was given up"),
+        PaymentStage::Searching if progress.waits => Some(WAITS),
         PaymentStage::Resuming | PaymentStage::Unconfirmed | PaymentStage::Held => progress
             .was_interrupted
             .then_some("the link broke after the debit"),
@@ -82,7 +83,6 @@ fn reason(progress: &Progress) -> Option<&str> {
 const fn class(stage: &PaymentStage) -> Option<FailureClass> {
     match stage {
         PaymentStage::Failed { class, .. } => Some(*class),
-        PaymentStage::Forbidden { class } => *class,
         PaymentStage::Searching
         | PaymentStage::AwaitsApproval
         | PaymentStage::Paying
@@ -97,11 +97,13 @@ const fn class(stage: &PaymentStage) -> Option<FailureClass> {
 const fn failure_code(class: FailureClass) -> &'static str {
     match class {
         FailureClass::NotFound => NOT_FOUND,
+        FailureClass::RadioAbsent => RADIO_ABSENT,
         FailureClass::Busy => "busy",
         FailureClass::NotAsExpected => "not_as_expected",
         FailureClass::Untrusted => "untrusted",
         FailureClass::RefusedByPayee => "refused_by_payee",
-        FailureClass::RefusedByTa => "refused_by_ta",
+        FailureClass::RefusedByTa => REFUSED_BY_TA,
+        FailureClass::Forbidden => "forbidden",
         FailureClass::Declined => "declined",
         FailureClass::AlreadyPaid => "already_paid",
         FailureClass::Unknown => "unknown",
@@ -109,8 +111,7 @@ const fn failure_code(class: FailureClass) -> &'static str {
     }
 }
 
-/// The policy does not cover the payment, and nobody was to be asked.
-const FORBIDDEN: &str = "the policy does not allow this without confirmation: name the payee with blepay trust, or raise its daily sum";
+/// The failure of a payment that this device's TA refused.
+pub(super) const REFUSED_BY_TA: &str = "refused_by_ta";
 
-/// The TA asks for what only a person knows.
-const PIN_NEEDED: &str = "the PIN is asked for: give it with --pin-file, or pay without --yes";
+const WAITS: &str = "another payment of this device, or a look at who is near, has the radio; this payment comes next";

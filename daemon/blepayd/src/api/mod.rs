@@ -2,6 +2,7 @@
 //!
 //! The bodies, and a client, are in `api-types`. [`server`] listens and answers, with what [`state`] holds; [`error`] has the refusals.
 
+mod asked;
 pub mod error;
 mod extract;
 mod live;

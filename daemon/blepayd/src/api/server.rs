@@ -1,7 +1,7 @@
 //! Listens on the Unix socket and answers.
 
 use std::io;
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -29,13 +29,9 @@ pub const REQUESTS_MAX: usize = 64;
 ///
 /// # Errors
 ///
-/// Where the path cannot be used, or the group is not known.
+/// Where the path cannot be used: something else lies there, or another program answers; or the group is not known.
 pub fn bind(path: &Path, group: Option<&str>) -> io::Result<UnixListener> {
-    match std::fs::remove_file(path) {
-        Ok(()) => {}
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-        Err(error) => return Err(error),
-    }
+    clear(path)?;
     let listener = UnixListener::bind(path)?;
     if let Some(name) = group {
         let number = group_number(name).ok_or_else(|| {
@@ -76,9 +72,54 @@ pub async fn serve(
         .await
 }
 
-/// Removes the socket's name, so that nobody waits at it.
-pub fn unbind(path: &PathBuf) {
-    let _gone_already = std::fs::remove_file(path);
+/// Removes a socket at which nobody answers, and nothing else.
+fn clear(path: &Path) -> io::Result<()> {
+    let found = match std::fs::symlink_metadata(path) {
+        Ok(found) => found,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(error),
+    };
+    let taken = |what: &str| Err(io::Error::new(io::ErrorKind::AddrInUse, what));
+    if !found.file_type().is_socket() {
+        return taken("there is something at this path that is no socket; it is left as it is");
+    }
+    match std::os::unix::net::UnixStream::connect(path) {
+        Ok(_answers) => taken("another program listens there; give this one another [api] socket"),
+        Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
+            std::fs::remove_file(path)
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// The name of a socket that this process made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SocketName {
+    path: PathBuf,
+    file: (u64, u64),
+}
+
+impl SocketName {
+    /// Remembers which file the name stands for.
+    ///
+    /// # Errors
+    ///
+    /// Where nothing is there.
+    pub fn of(path: &Path) -> io::Result<Self> {
+        let found = std::fs::symlink_metadata(path)?;
+
+        Ok(Self {
+            path: path.to_owned(),
+            file: (found.dev(), found.ino()),
+        })
+    }
+
+    /// Removes the name, so that nobody waits at it; one that stands for another file by now is left.
+    pub fn remove(&self) {
+        if Self::of(&self.path).is_ok_and(|found| found == *self) {
+            let _gone_already = std::fs::remove_file(&self.path);
+        }
+    }
 }
 
 /// Who is at the other end, as the kernel says.
@@ -116,3 +157,46 @@ async fn log_peer(
 }
 
 const SOCKET_MODE: u32 = 0o660;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_path_with_something_else_is_left_and_a_socket_that_answers_is_taken() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let path = dir.path().join("api.sock");
+        std::fs::write(&path, "precious").expect("written");
+
+        let precious = bind(&path, None).expect_err("a file");
+        assert!(precious.to_string().contains("no socket"), "{precious}");
+        assert_eq!(std::fs::read(&path).expect("there"), b"precious");
+        std::fs::remove_file(&path).expect("removed");
+
+        let first = bind(&path, None).expect("bound");
+        let taken = bind(&path, None).expect_err("it answers");
+        assert!(
+            taken.to_string().contains("another program listens"),
+            "{taken}"
+        );
+        drop(first);
+        let _second = bind(&path, None).expect("nobody answers any more");
+    }
+
+    #[tokio::test]
+    async fn only_the_socket_that_one_made_is_removed() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let path = dir.path().join("api.sock");
+        let first = bind(&path, None).expect("bound");
+        let name = SocketName::of(&path).expect("there");
+        drop(first);
+        // both exist at once, so the two are not one file
+        std::fs::rename(&path, dir.path().join("before")).expect("moved");
+        let _second = bind(&path, None).expect("bound");
+
+        name.remove();
+        assert!(path.exists(), "it is another one's");
+        SocketName::of(&path).expect("there").remove();
+        assert!(!path.exists());
+    }
+}

@@ -142,7 +142,6 @@ impl Session {
             | PaymentStage::Unconfirmed
             | PaymentStage::Received
             | PaymentStage::Held
-            | PaymentStage::Forbidden { .. }
             | PaymentStage::Failed { .. }
             | PaymentStage::GivenUp => Approval::TooLate,
         }

@@ -1,9 +1,10 @@
 //! What the routes work with.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use api_types::MoneyOrder;
+use ops_proto::money::words;
 use ops_proto::{Amount, Currency};
 use radio::sim::SimRadio;
 use runtime::shutdown::Shutdown;
@@ -75,10 +76,18 @@ impl ApiState {
             ));
         }
 
-        Amount::try_from(order.minor_units)
-            .map_err(|error| ApiError::malformed(error, "give integer minor units, 1250 for 12.50"))
+        Amount::try_from(order.minor_units).map_err(|error| {
+            let shown = words(EXAMPLE, currency);
+            ApiError::malformed(
+                error,
+                format!("give integer minor units, {EXAMPLE} for {shown}"),
+            )
+        })
     }
 }
+
+/// What is shown of minor units.
+const EXAMPLE: u64 = 1250;
 
 /// Whether this wallet uses a trusted application; decided once, at `init`, and kept beside the journal.
 #[derive(Debug)]
@@ -93,11 +102,17 @@ pub const WITHOUT_TA_FILE: &str = "without-ta";
 impl TaUse {
     /// Reads what was decided.
     #[must_use]
-    pub fn open(state_directory: &std::path::Path) -> Self {
+    pub fn open(state_directory: &Path) -> Self {
         let marker = state_directory.join(WITHOUT_TA_FILE);
         let uses_ta = watch::Sender::new(!marker.exists());
 
         Self { marker, uses_ta }
+    }
+
+    /// Returns the state directory.
+    #[must_use]
+    pub fn directory(&self) -> &Path {
+        self.marker.parent().unwrap_or_else(|| Path::new("."))
     }
 
     /// Returns whether the TA is used.

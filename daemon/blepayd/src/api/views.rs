@@ -3,22 +3,23 @@
 use api_types::guard::{DenyList, LimitWarning, PinStatus};
 use api_types::{
     AccountStatus, Direction, Identity, Money, Nearby, Payment, PaymentState, PoisonedItem,
-    RadioStatus, Request, RequestState, Status, SyncPart, SyncStatus, TaCondition, TaStatus,
-    Unsynced, Waiting,
+    RadioStatus, Status, SyncPart, SyncStatus, TaCondition, TaStatus, Unsynced, Waiting,
 };
 use journal::Book;
-use journal::book::{EndedTa, Held, RequestShown};
+use journal::book::{EndedTa, Held};
 use ops_proto::certificate::Certificate;
 use ops_proto::contract::{PinState, TaState, Warning};
 use ops_proto::message::{ItemOutcome, ProviderStanding, SettlementState};
 use ops_proto::{Balance, Currency, Signed};
 use radio::RadioState;
-use sync::{PartOutcome, SetAside, SyncRuns};
+use sync::{Clocks, PartOutcome, SetAside, SyncRuns};
 use wallet::lists::ListView;
 use wallet::ta::TaAccess;
-use wallet::{Offer, PaymentView, Registration, RequestView, WalletStatus};
+use wallet::{Offer, PaymentView, Registration, WalletStatus};
 
+use super::asked::is_open;
 use super::error::sync_error;
+use super::live::REFUSED_BY_TA;
 use super::state::ApiState;
 
 /// Returns where the wallet stands.
@@ -47,6 +48,7 @@ pub(super) async fn status(state: &ApiState) -> Status {
         radio: radio(&wallet.radio),
         requests_open: count(requests_open),
         unsynced,
+        unconfirmed: count(wallet.unacknowledged),
         sync,
     }
 }
@@ -57,10 +59,18 @@ pub(super) fn sync_status(runs: &SyncRuns) -> SyncStatus {
         reachable: runs.reachable,
         succeeded_at_ms: runs.succeeded_at.map(|at| at.as_ms()),
         ended_at_ms: runs.ended_at.map(|at| at.as_ms()),
+        clock_ahead_ms: runs.clocks.map(ahead_ms),
         next_at_ms: runs.next_at.map(|at| at.as_ms()),
         parts: runs.parts.iter().map(part).collect(),
         poisoned: runs.set_aside.iter().map(poisoned).collect(),
     }
+}
+
+/// Returns how far this device's clock is ahead of the server's.
+fn ahead_ms(clocks: Clocks) -> i64 {
+    let signed = |ms: u64| i64::try_from(ms).unwrap_or(i64::MAX);
+
+    signed(clocks.here.as_ms()).saturating_sub(signed(clocks.there.as_ms()))
 }
 
 fn part(done: &PartOutcome) -> SyncPart {
@@ -164,6 +174,7 @@ fn ta(wallet: &WalletStatus, is_used: bool) -> TaStatus {
             .and_then(|amount| currency.map(|currency| Money::of(amount, currency))),
         reserved: inspected.and_then(|ta| rest(Balance::from_minor_units(ta.reserved))),
         n: chain.map_or(0, |chain| chain.n),
+        time_floor_ms: inspected.map(|ta| ta.time_floor.as_ms()),
         i: chain.map_or(0, |chain| chain.i),
         j: chain.map_or(0, |chain| chain.j),
         paid_count: inspected.map_or(0, |ta| ta.paid_count),
@@ -214,48 +225,18 @@ fn condition(wallet: &WalletStatus, is_used: bool) -> (TaCondition, Option<Strin
 /// Returns the radio's state.
 pub(super) fn radio(radio: &RadioState) -> RadioStatus {
     match radio {
-        RadioState::Present { adapter } => RadioStatus {
+        RadioState::Present { adapter, hidden } => RadioStatus {
             present: true,
             adapter: Some(adapter.clone()),
             reason: None,
+            hidden: hidden.clone(),
         },
         RadioState::Absent(reason) => RadioStatus {
             present: false,
             adapter: None,
             reason: Some(reason.to_string()),
+            hidden: None,
         },
-    }
-}
-
-/// Returns a request of this wallet.
-pub(super) fn request(api: &ApiState, view: &RequestView) -> Request {
-    let validity_ms = api.wallet.journal().view(|book| {
-        let held = book.request_numbered(view.request_id);
-        held.map_or(0, |held| held.intent.terms.validity.as_ms())
-    });
-
-    Request {
-        id: view.request_id.to_string(),
-        amount: Money::of(view.amount, view.currency),
-        memo: view.memo.clone(),
-        state: request_state(view),
-        issued_ms: view.at.as_ms(),
-        validity_ms,
-        uri: view.uri.as_ref().map(|uri| uri.to_string()),
-        code: view.code.as_ref().map(ToString::to_string),
-        payment: view.payments.first().map(ToString::to_string),
-        refund_of: view.refund_of.map(|hash| hash.to_string()),
-        replaced_by: view.replaced_by.as_ref().map(ToString::to_string),
-    }
-}
-
-const fn request_state(view: &RequestView) -> RequestState {
-    match view.shown {
-        RequestShown::Paid => RequestState::Paid,
-        RequestShown::Cancelled => RequestState::Cancelled,
-        RequestShown::Open if view.code.is_some() => RequestState::Locked,
-        RequestShown::Open if view.expired => RequestState::Expired,
-        RequestShown::Open => RequestState::Open,
     }
 }
 
@@ -293,7 +274,7 @@ pub(super) fn payment(api: &ApiState, view: &PaymentView) -> Payment {
         },
         state: payment_state(view),
         reason: reason(view),
-        failure: None,
+        failure: view.refused.map(|_| REFUSED_BY_TA.to_owned()),
         peer: Some(view.peer.to_string()),
         peer_key: Some(view.peer_key.to_string()),
         peer_provider: peer_provider(api, view),
@@ -340,7 +321,11 @@ const fn payment_state(view: &PaymentView) -> PaymentState {
 
 fn reason(view: &PaymentView) -> Option<String> {
     match view.state {
-        wallet::PaymentState::Abandoned => Some("nothing left this device".to_owned()),
+        wallet::PaymentState::Abandoned => Some(match view.refused {
+            Some(refused) => format!("nothing left this device: {refused}"),
+            None => "nothing left this device: it was given up before the trusted application paid"
+                .to_owned(),
+        }),
         wallet::PaymentState::Unacknowledged => {
             Some("the payee has not confirmed; it is sent again when the payee is near".to_owned())
         }

@@ -4,7 +4,7 @@ use api_types::OUTCOME_UNKNOWN;
 use api_types::client::Client;
 use api_types::{Deposit, DepositOrder, DepositState};
 
-use super::{amount, currency};
+use super::{ASK_STATUS, amount, currency};
 use crate::args::Deposit as Args;
 use crate::failure::{Exit, Failure};
 use crate::terminal::Terminal;
@@ -14,11 +14,12 @@ pub(crate) async fn run(
     terminal: &mut Terminal,
     args: Args,
 ) -> Result<(), Failure> {
-    let amount = amount(&args.amount, currency(client).await?)?;
+    let amount = amount(&args.amount, currency(client, terminal).await?)?;
     terminal.waiting("Asking the provider…");
     let deposit: Deposit = client
         .post("/v1/deposits", &DepositOrder { amount })
         .await?;
+    terminal.acted(ASK_STATUS);
     let reason = deposit.reason.as_deref().unwrap_or("no answer yet");
     match deposit.state {
         DepositState::Granted => terminal.data(&deposit, &granted(&deposit)),

@@ -5,8 +5,8 @@ use api_types::client::Client;
 use api_types::{EndState, Recovery, RecoveryOrder, Retirement, Status, TaCondition, TaStatus};
 use serde_json::json;
 
-use super::short;
 use super::status::held;
+use super::{ASK_STATUS, ask, short};
 use crate::args::End as Args;
 use crate::failure::{Exit, Failure};
 use crate::terminal::Terminal;
@@ -17,7 +17,7 @@ pub(crate) async fn retire(
     terminal: &mut Terminal,
     args: Args,
 ) -> Result<(), Failure> {
-    let ta = ta(client).await?;
+    let ta = ta(client, terminal).await?;
     let holds = ta
         .balance
         .as_ref()
@@ -29,6 +29,7 @@ pub(crate) async fn retire(
     agreed(terminal, &args, &question)?;
     terminal.waiting("Carrying everything to the provider…");
     let retirement: Retirement = client.post("/v1/retirement", &json!({})).await?;
+    terminal.acted(ASK_STATUS);
     match retirement.state {
         EndState::Booked => terminal.data(&retirement, &retired(&retirement)),
         EndState::Open => Err(Failure::new(
@@ -49,7 +50,7 @@ pub(crate) async fn recover(
     terminal: &mut Terminal,
     args: Args,
 ) -> Result<(), Failure> {
-    let ta = ta(client).await?;
+    let ta = ta(client, terminal).await?;
     match ta.state {
         TaCondition::Unreachable | TaCondition::Dead => {}
         TaCondition::Ready | TaCondition::Uncertified => {
@@ -75,6 +76,7 @@ pub(crate) async fn recover(
     let recovery: Recovery = client
         .post("/v1/recovery", &RecoveryOrder { ta: key })
         .await?;
+    terminal.acted(ASK_STATUS);
     match recovery.state {
         EndState::Booked => terminal.data(&recovery, &recovered(&recovery)),
         EndState::Open => Err(Failure::new(
@@ -90,8 +92,8 @@ pub(crate) async fn recover(
     }
 }
 
-async fn ta(client: &Client) -> Result<TaStatus, Failure> {
-    let status: Status = client.get("/v1/status").await?;
+async fn ta(client: &Client, terminal: &mut Terminal) -> Result<TaStatus, Failure> {
+    let status: Status = ask(client, terminal, "/v1/status").await?;
 
     Ok(status.ta)
 }
@@ -107,6 +109,13 @@ fn nothing_to_end() -> Failure {
 fn agreed(terminal: &mut Terminal, args: &Args, question: &str) -> Result<(), Failure> {
     if args.yes {
         return Ok(());
+    }
+    if !terminal.can_ask() {
+        return Err(Failure::refused(
+            "no-input",
+            "this cannot be undone, and nobody can be asked",
+            "give --yes, or run it on a terminal",
+        ));
     }
     let answer = terminal.ask(question)?;
     if answer.eq_ignore_ascii_case("yes") || answer.eq_ignore_ascii_case("y") {

@@ -3,7 +3,7 @@
 use api_types::client::{Client, ClientError};
 use api_types::{Direction, Payment, PaymentState, Receipt, Request};
 
-use super::{columns, short};
+use super::{ask, columns, short};
 use crate::args::{History as Args, Show};
 use crate::failure::Failure;
 use crate::terminal::Terminal;
@@ -15,7 +15,7 @@ pub(crate) async fn list(
     args: Args,
 ) -> Result<(), Failure> {
     let path = format!("/v1/payments?limit={}", args.limit);
-    let payments: Vec<Payment> = client.get(&path).await?;
+    let payments: Vec<Payment> = ask(client, terminal, &path).await?;
     let text = match payments.as_slice() {
         [] => "No payments yet.".to_owned(),
         payments => payments.iter().map(line).collect(),
@@ -30,7 +30,8 @@ pub(crate) async fn show(
     args: Show,
 ) -> Result<(), Failure> {
     let id = &args.id;
-    let payment: Result<Payment, ClientError> = client.get(&format!("/v1/payments/{id}")).await;
+    let path = format!("/v1/payments/{id}");
+    let payment: Result<Payment, ClientError> = ask(client, terminal, &path).await;
     match payment {
         Ok(payment) => terminal.data(&payment, &details(&payment)),
         Err(ClientError::Refused(body)) if body.code == "not-found" => {
@@ -57,9 +58,8 @@ pub(crate) async fn receipt(
     terminal: &mut Terminal,
     args: Show,
 ) -> Result<(), Failure> {
-    let receipt: Receipt = client
-        .get(&format!("/v1/payments/{}/receipt", args.id))
-        .await?;
+    let path = format!("/v1/payments/{}/receipt", args.id);
+    let receipt: Receipt = ask(client, terminal, &path).await?;
     let text = serde_json::to_string_pretty(&receipt).map_err(std::io::Error::from)?;
 
     terminal.data(&receipt, &text)

@@ -7,7 +7,7 @@ use crate::failure::Failure;
 use crate::terminal::Terminal;
 
 pub(crate) async fn run(client: &Client, terminal: &mut Terminal) -> Result<(), Failure> {
-    let lists: Vec<DenyList> = client.get("/v1/lists").await?;
+    let lists: Vec<DenyList> = super::ask(client, terminal, "/v1/lists").await?;
 
     terminal.data(&lists, &text(&lists))
 }

@@ -19,19 +19,39 @@ pub(super) mod sync;
 pub(super) mod watch;
 pub(super) mod withdraw;
 
-use api_types::client::Client;
+use api_types::client::{Client, ClientError};
 use api_types::{MoneyOrder, Status};
 use ops_proto::amount::AmountTextRefused;
 use ops_proto::limits::AMOUNT_MAX;
 use ops_proto::money;
 use ops_proto::{Amount, Currency};
+use serde::de::DeserializeOwned;
 
 use super::failure::{Exit, Failure};
-use super::terminal::Terminal;
+use super::terminal::{ASKING, Terminal};
+
+/// What to ask where an order that moves money to or from the device was given, and the command broke then.
+const ASK_STATUS: &str = "do not repeat it: blepay status says how far it came";
+
+/// The same of payments.
+const ASK_HISTORY: &str = "do not pay again: blepay history says what became of it";
+
+/// The same of requests.
+const ASK_REQUESTS: &str =
+    "blepay request --list says whether it is open, blepay history whether it is paid";
+
+/// Asks the daemon for something that changes nothing, and says so where it takes long.
+async fn ask<T: DeserializeOwned>(
+    client: &Client,
+    terminal: &mut Terminal,
+    path: &str,
+) -> Result<T, ClientError> {
+    terminal.patient(ASKING, client.get(path)).await
+}
 
 /// Asks the daemon for the wallet's currency.
-async fn currency(client: &Client) -> Result<Currency, Failure> {
-    let status: Status = client.get("/v1/status").await?;
+async fn currency(client: &Client, terminal: &mut Terminal) -> Result<Currency, Failure> {
+    let status: Status = ask(client, terminal, "/v1/status").await?;
     let identity = status.identity.ok_or_else(|| {
         Failure::refused(
             "not-enrolled",
@@ -51,15 +71,8 @@ async fn currency(client: &Client) -> Result<Currency, Failure> {
 
 /// Reads an amount as a person wrote it, in a currency.
 fn amount(text: &str, currency: Currency) -> Result<MoneyOrder, Failure> {
-    let amount = match Amount::parse(text, money::exponent(currency)) {
-        Err(refused @ AmountTextRefused::OutOfRange) => {
-            let least = money::text(1, currency);
-            let most = money::text(AMOUNT_MAX, currency);
-            let hint = format!("write an amount from {least} to {most} {currency}");
-            return Err(Failure::new(Exit::Usage, "amount", refused, hint));
-        }
-        amount => amount?,
-    };
+    let amount = Amount::parse(text, money::exponent(currency))
+        .map_err(|refused| no_amount(text, refused, currency))?;
 
     Ok(MoneyOrder {
         minor_units: amount.minor_units(),
@@ -68,9 +81,28 @@ fn amount(text: &str, currency: Currency) -> Result<MoneyOrder, Failure> {
     })
 }
 
+/// Tells why a text is no amount, and how one of this currency is written.
+fn no_amount(text: &str, refused: AmountTextRefused, currency: Currency) -> Failure {
+    let message = format!("{text:?} is not an amount: {refused}");
+    let hint = match refused {
+        AmountTextRefused::OutOfRange => {
+            let least = money::text(1, currency);
+            let most = money::words(AMOUNT_MAX, currency);
+            format!("write an amount from {least} to {most}")
+        }
+        AmountTextRefused::NotANumber
+        | AmountTextRefused::LeadingZero
+        | AmountTextRefused::TooPrecise { .. } => {
+            format!("write it as {} for {currency}", money::example(currency))
+        }
+    };
+
+    Failure::new(Exit::Usage, "amount", message, hint)
+}
+
 /// Prints a warning for each limit that is nearly reached, before the trusted application refuses.
 async fn warn(client: &Client, terminal: &mut Terminal) {
-    let status: Result<Status, _> = client.get("/v1/status").await;
+    let status: Result<Status, _> = ask(client, terminal, "/v1/status").await;
     for warning in status.map(|status| status.ta.warnings).unwrap_or_default() {
         terminal.note(&format!("Note: {}", warning.message));
     }
@@ -92,3 +124,29 @@ fn short(id: &str) -> &str {
 }
 
 const SHORT_ID_SIZE: usize = 12;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn how_an_amount_is_written_is_shown_in_its_own_currency() {
+        for (code, wrong, right) in [
+            ("EUR", "12,50", "write it as 12.50 for EUR"),
+            ("JPY", "12.50", "write it as 1250 for JPY"),
+            ("KWD", "0.0001", "write it as 12.500 for KWD"),
+            (
+                "KWD",
+                "0",
+                "write an amount from 0.001 to 1000000000000.000 KWD",
+            ),
+        ] {
+            let currency = code.parse().expect("a code");
+            let refused = amount(wrong, currency).expect_err("no amount");
+
+            assert_eq!(refused.exit, Exit::Usage);
+            assert_eq!(refused.body.hint, right, "{wrong}");
+            assert!(refused.body.message.contains(wrong), "{refused:?}");
+        }
+    }
+}

@@ -14,6 +14,12 @@ pub(crate) async fn run(
     terminal: &mut Terminal,
     args: Args,
 ) -> Result<(), Failure> {
+    if args.timeout > LISTEN_S_MAX {
+        return Err(Failure::usage(
+            format!("one can listen for 1 to {LISTEN_S_MAX} seconds at a time"),
+            format!("--timeout {LISTEN_S_MAX}s"),
+        ));
+    }
     terminal.waiting("Listening…");
     let heard = listen(client, args.timeout).await?;
 
@@ -55,3 +61,5 @@ pub(super) fn text(heard: &[Nearby]) -> String {
 }
 
 const ANSWER_MARGIN_S: u64 = 30;
+/// The longest time that the daemon listens for one question.
+const LISTEN_S_MAX: u64 = 60;

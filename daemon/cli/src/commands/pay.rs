@@ -1,12 +1,17 @@
 //! `blepay pay`: shows who, how much and the code, then asks.
 
+use std::io::{BufRead as _, Read as _};
+use std::path::Path;
+
 use api_types::OUTCOME_UNKNOWN;
-use api_types::client::{Client, Events};
+use api_types::client::{Client, ClientError, Events};
 use api_types::guard::ApproveOrder;
-use api_types::{Event, MoneyOrder, NOT_FOUND, Nearby, Payment, PaymentOrder, PaymentState};
+use api_types::{
+    Event, MoneyOrder, NOT_FOUND, Nearby, Payment, PaymentOrder, PaymentState, RADIO_ABSENT,
+};
 use serde_json::json;
 
-use super::{amount, currency, nearby, short, warn};
+use super::{ASK_HISTORY, amount, currency, nearby, short, warn};
 use crate::args::Pay as Args;
 use crate::failure::{Exit, Failure};
 use crate::terminal::Terminal;
@@ -14,10 +19,13 @@ use crate::terminal::Terminal;
 pub(crate) async fn run(
     client: &Client,
     terminal: &mut Terminal,
-    args: Args,
+    mut args: Args,
 ) -> Result<(), Failure> {
+    if args.payee.as_deref() == Some(STDIN) {
+        args.payee = Some(uri_from_stdin(&args)?);
+    }
     let expected = match &args.amount {
-        Some(text) => Some(amount(text, currency(client).await?)?),
+        Some(text) => Some(amount(text, currency(client, terminal).await?)?),
         None => None,
     };
     if !args.yes && !terminal.can_ask() {
@@ -25,7 +33,7 @@ pub(crate) async fn run(
             Exit::Refused,
             "no-input",
             "a payment needs approval and nobody can be asked",
-            "give --yes with a blepay: URI or a payee named by blepay trust, or run it on a terminal",
+            "give --yes and --amount with a blepay: URI, or --yes with a payee named by blepay trust, or run it on a terminal",
         ));
     }
     let pin = args.pin_file.as_deref().map(super::pin::read).transpose()?;
@@ -33,7 +41,11 @@ pub(crate) async fn run(
         pin,
         ..target(client, terminal, &args, expected).await?
     };
-    let started: Payment = client.post("/v1/payments", &order).await?;
+    let starting = client.post("/v1/payments", &order);
+    let started: Payment = terminal.patient("Beginning the payment…", starting).await?;
+    if args.yes {
+        terminal.acted(ASK_HISTORY);
+    }
     let events = client
         .events(&format!("/v1/payments/{}/events", started.id))
         .await?;
@@ -41,6 +53,28 @@ pub(crate) async fn run(
     warn(client, terminal).await;
 
     ended(terminal, &payment)
+}
+
+/// Reads the URI, which is a secret of payee and payer: what stands in a command line, every user of the machine can read.
+fn uri_from_stdin(args: &Args) -> Result<String, Failure> {
+    if args.pin_file.as_deref() == Some(Path::new(STDIN)) {
+        return Err(Failure::usage(
+            "URI and PIN cannot both come from stdin",
+            "give the PIN in a file: --pin-file FILE",
+        ));
+    }
+    let mut line = String::new();
+    let stdin = std::io::stdin().lock();
+    let _size = stdin.take(URI_LINE_SIZE_MAX).read_line(&mut line)?;
+    let uri = line.trim();
+    if !is_uri(uri) {
+        return Err(Failure::usage(
+            "stdin holds no blepay: URI",
+            "scan or type it again, as one line",
+        ));
+    }
+
+    Ok(uri.to_owned())
 }
 
 /// Finds out whom to pay: a URI, somebody near, or whom the person chooses.
@@ -173,8 +207,10 @@ async fn follow(
         if payment.state.is_final() {
             return Ok(payment);
         }
-        if told.replace(payment.state) != Some(payment.state) {
-            tell(terminal, payment.state);
+        let state = Some((payment.state, payment.reason.clone()));
+        if told != state {
+            told = state;
+            tell(terminal, &payment);
         }
         match payment.state {
             PaymentState::AwaitsApproval if !asked && !args.yes => {
@@ -203,9 +239,12 @@ async fn follow(
 }
 
 /// Says what is waited for.
-fn tell(terminal: &mut Terminal, state: PaymentState) {
-    match state {
-        PaymentState::Searching => terminal.waiting("Connecting to the payee…"),
+fn tell(terminal: &mut Terminal, payment: &Payment) {
+    match payment.state {
+        PaymentState::Searching => {
+            let waits = payment.reason.as_deref();
+            terminal.waiting(waits.unwrap_or("Connecting to the payee…"));
+        }
         PaymentState::Paying => terminal.waiting("Paying…"),
         PaymentState::Resuming => {
             terminal.waiting("The link broke; sending the same payment again…");
@@ -230,15 +269,35 @@ async fn decide(
     let yes = ["y", "yes"].contains(&answer.to_lowercase().as_str());
     if !yes {
         let path = format!("/v1/payments/{}/decline", payment.id);
-        return Ok(client.post(&path, &json!({})).await?);
+        return said(client, payment, client.post(&path, &json!({})).await).await;
     }
     let pin = match payment.pin_tries_left {
         Some(left) => Some(terminal.ask_hidden(&format!("PIN ({left} tries left):"))?),
         None => None,
     };
     let path = format!("/v1/payments/{}/approve", payment.id);
+    terminal.acted(ASK_HISTORY);
 
-    Ok(client.post(&path, &ApproveOrder { pin }).await?)
+    said(
+        client,
+        payment,
+        client.post(&path, &ApproveOrder { pin }).await,
+    )
+    .await
+}
+
+/// Returns the payment after a decision. One that came too late decides nothing: how the payment stands says why.
+async fn said(
+    client: &Client,
+    payment: &Payment,
+    answer: Result<Payment, ClientError>,
+) -> Result<Payment, Failure> {
+    match answer {
+        Err(ClientError::Refused(body)) if body.code == TOO_LATE => {
+            Ok(client.get(&format!("/v1/payments/{}", payment.id)).await?)
+        }
+        answer => Ok(answer?),
+    }
 }
 
 fn question(payment: &Payment) -> String {
@@ -290,10 +349,17 @@ fn ended(terminal: &mut Terminal, payment: &Payment) -> Result<(), Failure> {
         PaymentState::Failed if payment.failure.as_deref() == Some(NOT_FOUND) => Err(
             Failure::nobody(reason, "nothing has moved; look with blepay nearby"),
         ),
+        PaymentState::Failed if payment.failure.as_deref() == Some(RADIO_ABSENT) => {
+            Err(Failure::refused(
+                "radio-absent",
+                reason,
+                "nothing has moved; blepay doctor says what to do",
+            ))
+        }
         PaymentState::Failed => Err(Failure::refused(
             "not-paid",
             format!("nothing was paid: {reason}"),
-            "nothing has moved; it is safe to try again",
+            what_next(payment.failure.as_deref()),
         )),
         PaymentState::Held => Err(Failure::new(
             Exit::OutcomeUnknown,
@@ -306,6 +372,21 @@ fn ended(terminal: &mut Terminal, payment: &Payment) -> Result<(), Failure> {
         | PaymentState::Paying
         | PaymentState::Resuming
         | PaymentState::Unconfirmed => Err(unknown(payment)),
+    }
+}
+
+/// Returns what to do after a payment that ended before the debit, by the class of its failure.
+fn what_next(failure: Option<&str>) -> &'static str {
+    match failure {
+        Some("already_paid") => {
+            "nothing more has moved; blepay history shows who was paid, the payee opens a new request for more"
+        }
+        Some("busy") => "nothing has moved; try again in a moment",
+        Some("not_as_expected") => "nothing has moved; ask the payee which sum is right",
+        Some("untrusted") => "nothing has moved; do not pay this payee before you know why",
+        Some("refused_by_payee") => "nothing has moved; ask the payee to open another request",
+        Some("refused_by_ta" | "forbidden") => "nothing has moved",
+        Some(_) | None => "nothing has moved; it is safe to try again",
     }
 }
 
@@ -327,6 +408,12 @@ fn declined() -> Failure {
     Failure::new(Exit::Declined, "declined", "not paid", "nothing has moved")
 }
 
+/// The code of the refusal of a decision that came too late.
+const TOO_LATE: &str = "nothing-to-decide";
+/// What names stdin in place of a file.
+const STDIN: &str = "-";
+/// The longest line that is read for a URI.
+const URI_LINE_SIZE_MAX: u64 = 1024;
 const URI_SCHEME_SIZE: usize = api_types::URI_SCHEME.len();
 const LISTEN_S: u64 = 4;
 /// Hex digits of a payee's key.

@@ -3,15 +3,13 @@
 use std::io::Read as _;
 use std::path::Path;
 
-use api_types::Status;
 use api_types::client::Client;
 use api_types::guard::{FloorOrder, PinOrder, PinStatus};
-use ops_proto::Amount;
+use api_types::{Status, TaCondition};
 use ops_proto::contract::Pin;
-use ops_proto::money;
 use zeroize::Zeroizing;
 
-use super::currency;
+use super::{ASK_STATUS, amount, ask, currency};
 use crate::failure::Failure;
 use crate::guard_args::{Pin as Args, PinChange, PinOptions};
 use crate::terminal::Terminal;
@@ -21,13 +19,27 @@ pub(crate) async fn run(
     terminal: &mut Terminal,
     args: Args,
 ) -> Result<(), Failure> {
-    let status: Status = client.get("/v1/status").await?;
-    let pin = status.ta.pin.ok_or_else(|| {
-        Failure::refused(
+    let status: Status = ask(client, terminal, "/v1/status").await?;
+    let ta = status.ta;
+    let reason = ta.reason;
+    let pin = ta.pin.ok_or_else(|| match ta.state {
+        TaCondition::None => Failure::refused(
             "no-ta",
-            "the trusted application does not answer, or there is none",
+            "this wallet has no trusted application, so it needs no PIN",
             "blepay status",
-        )
+        ),
+        TaCondition::Unreachable
+        | TaCondition::Uncertified
+        | TaCondition::Ready
+        | TaCondition::Dead
+        | TaCondition::Retired => Failure::refused(
+            "ta-unreachable",
+            format!(
+                "the trusted application does not say whether there is a PIN: {}",
+                reason.as_deref().unwrap_or("no reason is known")
+            ),
+            "blepay doctor",
+        ),
     })?;
     let (options, is_change) = match (&args.change, pin.is_set) {
         (PinChange::Set(options), false) => (options, false),
@@ -47,13 +59,14 @@ pub(crate) async fn run(
             ));
         }
     };
-    let floor = floor(client, options).await?;
+    let floor = floor(client, terminal, options).await?;
     let (old, new) = match &options.pin_file {
         Some(path) => from_file(path, is_change)?,
         None => from_person(terminal, is_change)?,
     };
     let order = PinOrder { old, new, floor };
     let pin: PinStatus = client.put("/v1/pin", &order).await?;
+    terminal.acted(ASK_STATUS);
 
     terminal.data(&pin, &text(&pin))
 }
@@ -77,16 +90,20 @@ pub(super) fn text(pin: &PinStatus) -> String {
     format!("set, {when}; {} tries left", pin.tries_left)
 }
 
-async fn floor(client: &Client, options: &PinOptions) -> Result<Option<FloorOrder>, Failure> {
+async fn floor(
+    client: &Client,
+    terminal: &mut Terminal,
+    options: &PinOptions,
+) -> Result<Option<FloorOrder>, Failure> {
     let Some(text) = &options.ask_above else {
         return Ok(None);
     };
-    let currency = currency(client).await?;
+    let currency = currency(client, terminal).await?;
     let is_zero = text.trim_matches(['0', '.']).is_empty();
     let minor_units = if is_zero {
         0
     } else {
-        Amount::parse(text, money::exponent(currency))?.minor_units()
+        amount(text, currency)?.minor_units
     };
 
     Ok(Some(FloorOrder {

@@ -4,7 +4,7 @@ use api_types::Request;
 use api_types::client::Client;
 use api_types::guard::RefundOrder;
 
-use super::{amount, currency, request};
+use super::{ASK_REQUESTS, amount, currency, request};
 use crate::failure::Failure;
 use crate::guard_args::Refund as Args;
 use crate::terminal::Terminal;
@@ -15,7 +15,7 @@ pub(crate) async fn run(
     args: Args,
 ) -> Result<(), Failure> {
     let amount = match &args.amount {
-        Some(text) => Some(amount(text, currency(client).await?)?),
+        Some(text) => Some(amount(text, currency(client, terminal).await?)?),
         None => None,
     };
     let order = RefundOrder {
@@ -28,6 +28,7 @@ pub(crate) async fn run(
     };
     let path = format!("/v1/payments/{}/refund", args.payment);
     let opened: Request = client.post(&path, &order).await?;
+    terminal.acted(ASK_REQUESTS);
 
     let end = (args.timeout, request::WaitEnd::Keep);
 

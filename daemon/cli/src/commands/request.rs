@@ -5,13 +5,13 @@ use std::task::Poll;
 use std::time::Duration;
 
 use api_types::client::{Client, ClientError, Events};
-use api_types::{Event, Payment, Request, RequestOrder, RequestState};
+use api_types::{Event, OUTCOME_UNKNOWN, Payment, Request, RequestOrder, RequestState};
 use qrcode::QrCode;
 use qrcode::render::unicode::Dense1x2;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::Instant;
 
-use super::{amount, currency, short, warn};
+use super::{ASK_REQUESTS, amount, ask, currency, short, warn};
 use crate::args::Request as Args;
 use crate::failure::{Exit, Failure};
 use crate::terminal::Terminal;
@@ -34,15 +34,16 @@ pub(crate) async fn run(
             ));
         }
         let request = cancel(client, id).await?;
+        terminal.acted(ASK_REQUESTS);
         let text = format!("Request {} of {} is cancelled.", request.id, request.amount);
         return terminal.data(&request, &text);
     }
     let Some(text) = &args.amount else {
-        let requests: Vec<Request> = client.get("/v1/requests").await?;
+        let requests: Vec<Request> = ask(client, terminal, "/v1/requests").await?;
         return terminal.data(&requests, &list(&requests));
     };
     let order = RequestOrder {
-        amount: amount(text, currency(client).await?)?,
+        amount: amount(text, currency(client, terminal).await?)?,
         memo: args.memo.clone(),
         validity_s: args.validity.or_else(|| args.wait.then_some(WAITED_FOR_S)),
         replaces: args.replaces.clone(),
@@ -52,7 +53,9 @@ pub(crate) async fn run(
         true => Some(Waiting::begin(client).await?),
         false => None,
     };
-    let request: Request = client.post("/v1/requests", &order).await?;
+    let opening = client.post("/v1/requests", &order);
+    let request: Request = terminal.patient("Opening the request…", opening).await?;
+    terminal.acted(ASK_REQUESTS);
 
     let end = if args.keep {
         WaitEnd::Keep
@@ -96,12 +99,13 @@ async fn cancel(client: &Client, id: &str) -> Result<Request, ClientError> {
 }
 
 async fn cancel_all(client: &Client, terminal: &mut Terminal) -> Result<(), Failure> {
-    let requests: Vec<Request> = client.get("/v1/requests").await?;
+    let requests: Vec<Request> = ask(client, terminal, "/v1/requests").await?;
     let is_open =
         |request: &&Request| matches!(request.state, RequestState::Open | RequestState::Locked);
     let mut cancelled = Vec::new();
     for request in requests.iter().filter(is_open) {
         cancelled.push(cancel(client, &request.id).await?);
+        terminal.acted(ASK_REQUESTS);
     }
     let text = match cancelled.len() {
         0 => "No request is open.".to_owned(),
@@ -121,6 +125,9 @@ pub(super) async fn show(
     (timeout, end): (Option<u64>, WaitEnd),
 ) -> Result<(), Failure> {
     warn(client, terminal).await;
+    if let Some(warning) = &request.warning {
+        terminal.note(&format!("Note: {warning}"));
+    }
     let Some(Waiting { events, mut stops }) = waiting else {
         return terminal.data(&request, &opened(&request, terminal));
     };
@@ -166,12 +173,29 @@ async fn leave(
         let message = "nobody has paid yet; the request stays open";
         return Err(Failure::new(exit, "nobody", message, hint));
     }
-    if let Err(refused) = cancel(client, &request.id).await {
-        let now: Request = client.get(&format!("/v1/requests/{}", request.id)).await?;
-        return match changed(client, terminal, &now).await? {
-            Some(done) => terminal.data(&done, &paid(&done)),
-            None => Err(refused.into()),
-        };
+    let path = format!("/v1/requests/{}", request.id);
+    let before: Request = client.get(&path).await?;
+    let cancelled = match cancel(client, &request.id).await {
+        Ok(cancelled) => cancelled,
+        Err(refused) => {
+            let now: Request = client.get(&path).await?;
+            return match changed(client, terminal, &now).await? {
+                Some(done) => terminal.data(&done, &paid(&done)),
+                None => Err(refused.into()),
+            };
+        }
+    };
+    // who has locked a request may pay it after it was cancelled
+    if before.code.is_some() || cancelled.code.is_some() {
+        return Err(Failure::new(
+            Exit::OutcomeUnknown,
+            OUTCOME_UNKNOWN,
+            format!(
+                "request {} is cancelled while a payer was at it; a payment that still comes is kept",
+                request.id
+            ),
+            "blepay history says whether it came",
+        ));
     }
 
     Err(Failure::new(
@@ -245,9 +269,11 @@ async fn wait(
                 | Event::Radio { .. },
             ) => continue,
             None => {
-                return Err(Failure::nobody(
-                    "the daemon has stopped; the request stays open",
-                    "when it runs again: blepay request --list",
+                return Err(Failure::new(
+                    Exit::OutcomeUnknown,
+                    OUTCOME_UNKNOWN,
+                    "the daemon has stopped; the request stays open, and may have been paid",
+                    "when it runs again: blepay request --list, blepay history",
                 ));
             }
         };

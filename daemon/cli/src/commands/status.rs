@@ -3,13 +3,14 @@
 use api_types::client::Client;
 use api_types::{Status, SyncStatus, TaCondition, TaStatus, Unsynced, Waiting};
 
-use super::{columns, short};
+use super::init::unregistered;
+use super::{ask, columns, short};
 use crate::failure::Failure;
 use crate::terminal::Terminal;
 use crate::when::{ago, now_ms, utc};
 
 pub(crate) async fn run(client: &Client, terminal: &mut Terminal) -> Result<(), Failure> {
-    let status: Status = client.get("/v1/status").await?;
+    let status: Status = ask(client, terminal, "/v1/status").await?;
 
     terminal.data(&status, &text(&status))
 }
@@ -19,10 +20,10 @@ fn text(status: &Status) -> String {
         return "Not enrolled yet: blepay init FILE, with the enrolment file of your provider."
             .to_owned();
     };
-    let registered = if identity.registered {
-        ""
-    } else {
-        " (not registered yet)"
+    let registered = match unregistered(status).filter(|_| !identity.registered) {
+        Some(error) => format!(" (not registered: {})", error.message),
+        None if identity.registered => String::new(),
+        None => " (not registered yet)".to_owned(),
     };
     let mut rows = vec![
         ("Wallet", format!("{}{registered}", identity.name)),
@@ -45,8 +46,17 @@ fn text(status: &Status) -> String {
     for warning in &status.ta.warnings {
         rows.push(("Note", warning.message.clone()));
     }
+    if let Some(limits) = limits(&status.ta) {
+        rows.push(("Limits", limits));
+    }
     if let Some(revoked) = &status.revoked {
         rows.push(("REVOKED", revoked.clone()));
+    }
+    if let Some(suspended) = suspended(&status.sync) {
+        rows.push(("SUSPENDED", suspended.to_owned()));
+    }
+    if status.unconfirmed > 0 {
+        rows.push(("Unconfirmed", unconfirmed(status.unconfirmed)));
     }
     rows.push(("Radio", radio(status)));
     rows.push(("Open requests", status.requests_open.to_string()));
@@ -93,6 +103,18 @@ fn device(ta: &TaStatus) -> String {
     }
 }
 
+/// Writes what the trusted application pays and holds at most.
+fn limits(ta: &TaStatus) -> Option<String> {
+    let payment = ta.payment_max.as_ref()?;
+    let balance = ta.balance_max.as_ref()?;
+    let count = ta.paid_count_max?;
+
+    Some(format!(
+        "{payment} a payment, {balance} on the device; {} of {count} payments since the last sync",
+        ta.paid_count
+    ))
+}
+
 /// Prints the balance of a previous TA, and when it is paid out.
 pub(crate) fn held(waiting: &Waiting) -> String {
     let from = waiting
@@ -106,11 +128,28 @@ pub(crate) fn held(waiting: &Waiting) -> String {
 fn radio(status: &Status) -> String {
     let radio = &status.radio;
     let named = |name: &Option<String>| name.clone().unwrap_or_else(|| "unknown".to_owned());
-    if radio.present {
+    if let Some(reason) = &radio.hidden {
+        let adapter = named(&radio.adapter);
+        format!("{adapter}, cannot be seen by others, BlueZ says {reason:?}")
+    } else if radio.present {
         named(&radio.adapter)
     } else {
         format!("none: {}", named(&radio.reason))
     }
+}
+
+/// Returns how the provider refuses a wallet that it has suspended.
+fn suspended(sync: &SyncStatus) -> Option<&str> {
+    let mut errors = sync.parts.iter().filter_map(|part| part.error.as_ref());
+    let suspended = errors.find(|error| error.code == "suspended")?;
+
+    Some(&suspended.message)
+}
+
+fn unconfirmed(payments: u64) -> String {
+    let word = if payments == 1 { "payment" } else { "payments" };
+
+    format!("{payments} {word}; do not pay again, see blepay history")
 }
 
 /// Writes what has not reached the server.

@@ -6,7 +6,7 @@ use api_types::OUTCOME_UNKNOWN;
 use api_types::client::Client;
 use api_types::{Withdrawal, WithdrawalOrder, WithdrawalState};
 
-use super::{amount, currency};
+use super::{ASK_STATUS, amount, currency};
 use crate::args::Withdraw as Args;
 use crate::failure::{Exit, Failure};
 use crate::terminal::Terminal;
@@ -19,7 +19,7 @@ pub(crate) async fn run(
     terminal: &mut Terminal,
     args: Args,
 ) -> Result<(), Failure> {
-    let currency = currency(client).await?;
+    let currency = currency(client, terminal).await?;
     let order = WithdrawalOrder {
         amount: args
             .amount
@@ -30,6 +30,7 @@ pub(crate) async fn run(
     };
     terminal.waiting("Asking the provider…");
     let mut withdrawal: Withdrawal = client.post("/v1/withdrawals", &order).await?;
+    terminal.acted(ASK_STATUS);
     if args.wait && withdrawal.state == WithdrawalState::Open {
         terminal.waiting("It has left the device; waiting until the provider has booked it…");
         withdrawal = booked(client, withdrawal, args.timeout).await?;

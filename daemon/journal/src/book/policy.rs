@@ -45,9 +45,15 @@ impl Book {
     /// all such payments.
     #[must_use]
     pub fn scan_allows(&self, daily_max: Amount, amount: Amount, now: Time) -> bool {
-        let spent = self.shelf.sum(Sum::Scanned(day(now)));
+        let spent = self.spent_on_scans(now);
 
         spent.saturating_add(amount.minor_units()) <= daily_max.minor_units()
+    }
+
+    /// Returns what was paid without asking today to requests whose URI was scanned, in minor units.
+    #[must_use]
+    pub fn spent_on_scans(&self, now: Time) -> u64 {
+        self.shelf.sum(Sum::Scanned(day(now)))
     }
 
     pub(super) fn fold_payee_approved(&mut self, payee: PublicKey, name: &Name, daily_max: Amount) {

@@ -8,6 +8,7 @@ use bluer::adv::{Advertisement, AdvertisementHandle, Type};
 use tokio::sync::watch;
 use uuid::Uuid;
 
+use super::presence::Visibility;
 use crate::limits;
 
 /// Advertises what `wanted` says for as long as it is polled; unregisters when dropped.
@@ -17,9 +18,10 @@ use crate::limits;
 pub(super) async fn advertise(
     adapter: &bluer::Adapter,
     mut wanted: watch::Receiver<Vec<RequestTag>>,
+    visibility: Visibility,
 ) {
     let mut on_air: BTreeMap<RequestTag, AdvertisementHandle> = BTreeMap::new();
-    let mut refused_before = false;
+    let mut refused_before = None;
     loop {
         let tags: Vec<_> = wanted
             .borrow_and_update()
@@ -28,7 +30,7 @@ pub(super) async fn advertise(
             .copied()
             .collect();
         on_air.retain(|tag, _handle| tags.contains(tag));
-        let mut refused = false;
+        let mut refused = None;
         for tag in tags {
             if on_air.contains_key(&tag) {
                 continue;
@@ -38,20 +40,28 @@ pub(super) async fn advertise(
                     on_air.insert(tag, handle);
                 }
                 Err(error) => {
-                    refused = true;
-                    if !refused_before {
-                        tracing::info!(%error, "BlueZ refused to advertise a request; trying again");
+                    let reason = error.to_string();
+                    if refused_before.as_ref() != Some(&reason) {
+                        tracing::warn!(
+                            reason,
+                            "BlueZ refused to advertise a request; trying again"
+                        );
                     }
+                    refused = Some(reason);
                 }
             }
         }
+        if refused != refused_before {
+            visibility.set(refused.clone().filter(|_| on_air.is_empty()));
+        }
+        let is_refused = refused.is_some();
         refused_before = refused;
         tokio::select! {
             changed = wanted.changed() => if changed.is_err() {
                 // The owner is gone; whoever polls us stops by itself.
                 std::future::pending::<()>().await;
             },
-            () = tokio::time::sleep(REFUSED_RETRY_INTERVAL), if refused => {}
+            () = tokio::time::sleep(REFUSED_RETRY_INTERVAL), if is_refused => {}
         }
     }
 }

@@ -21,12 +21,14 @@
 mod adapter;
 mod advertise;
 mod central;
+mod choice;
 mod connect;
 mod gatt;
 mod notify;
 mod order;
 mod peripheral;
 mod presence;
+mod refusals;
 mod scan;
 mod shared;
 

@@ -18,23 +18,27 @@ use super::gatt::{self, Inbound, Registered};
 use super::notify::{Turn, Writers, take_turns};
 use super::order::{FrameOrder, Ordered};
 use super::presence::{Adapters, Connected, ConnectionChange};
+use super::refusals::Refusals;
 use crate::peripheral::{Command, LinkEvents, PeripheralTask};
 use crate::{LinkId, RadioError, limits};
 
 /// Serves until the peripheral is dropped, on one adapter after the other.
 pub(super) async fn run(mut adapters: Adapters, info: Vec<u8>, mut task: PeripheralTask) {
     let wanted = watch::Sender::new(Vec::new());
+    let mut refusals = Refusals::of("to serve");
     loop {
         let adapter = adapters.current.borrow_and_update().clone();
+        refusals.begin(adapter.as_ref());
+        let to_serve = (&wanted, &mut refusals);
         let served = match &adapter {
-            Some(adapter) => serve(&mut adapters, adapter, &info, &wanted, &mut task).await,
+            Some(adapter) => serve(&mut adapters, adapter, &info, to_serve, &mut task).await,
             None => Served::Upset,
         };
         let retry = match served {
             Served::Ended => return,
             Served::Upset if adapter.is_some() => continue,
             Served::Upset => None,
-            Served::Refused => Some(REFUSED_RETRY_INTERVAL),
+            Served::Refused => Some(refusals.pause()),
         };
         if wait(&mut adapters, retry, &wanted, &mut task).await == Served::Ended {
             return;
@@ -92,7 +96,7 @@ async fn serve(
     adapters: &mut Adapters,
     adapter: &Arc<Adapter>,
     info: &[u8],
-    wanted: &watch::Sender<Vec<RequestTag>>,
+    (wanted, refusals): (&watch::Sender<Vec<RequestTag>>, &mut Refusals),
     task: &mut PeripheralTask,
 ) -> Served {
     let connections = adapters.connections.subscribe();
@@ -100,12 +104,15 @@ async fn serve(
     let registered = match gatt::register(&adapter.peripheral, info).await {
         Ok(registered) => registered,
         Err(error) => {
-            tracing::info!(%error, "BlueZ refused to serve; trying again");
+            adapters.visibility.set(refusals.add(error.to_string()));
             return Served::Refused;
         }
     };
+    refusals.forget();
+    adapters.visibility.set(None);
     tracing::info!(adapter = adapter.name, "Serving");
-    let advertising = advertise(&adapter.peripheral, wanted.subscribe());
+    let (wishes, seen) = (wanted.subscribe(), adapters.visibility.clone());
+    let advertising = advertise(&adapter.peripheral, wishes, seen);
     let mut serving = Serving::new(adapter, wanted);
     let served = serving
         .run(
@@ -487,8 +494,5 @@ pub(super) const MISSING_MAX: Duration = Duration::from_secs(2);
 
 /// A central that has read `INFO` writes soon.
 const SILENCE_MAX: Duration = Duration::from_secs(5);
-
-/// bluetoothd shows an adapter a moment before it takes applications.
-const REFUSED_RETRY_INTERVAL: Duration = Duration::from_millis(200);
 
 const ALIAS_TIMEOUT: Duration = Duration::from_millis(500);

@@ -12,10 +12,13 @@ use std::time::Duration;
 use futures::StreamExt;
 use tokio::sync::{broadcast, watch};
 use tokio_util::sync::CancellationToken;
-use zbus::{Connection, MatchRule, Message, MessageStream, OwnedObjectPath, OwnedVariant};
+use zbus::{Connection, MatchRule, Message, MessageStream, OwnedObjectPath};
 
 use super::BluezConfig;
 use super::adapter::{Adapter, Libraries};
+use super::choice::{
+    ADAPTER_INTERFACE, ADVERTISING_INTERFACE, Choice, GATT_INTERFACE, Interfaces, Properties,
+};
 use crate::{AbsentReason, RadioState};
 
 /// What the other tasks know of the system.
@@ -25,6 +28,25 @@ pub(super) struct Adapters {
     pub(super) current: watch::Receiver<Option<Arc<Adapter>>>,
     /// Who has connected or disconnected, in either role.
     pub(super) connections: broadcast::Sender<ConnectionChange>,
+    /// Whether others can see the adapter in use.
+    pub(super) visibility: Visibility,
+}
+
+/// Tells whoever asks for the radio's state that BlueZ refuses to show the adapter, or shows it.
+#[derive(Clone)]
+pub(super) struct Visibility(watch::Sender<RadioState>);
+
+impl Visibility {
+    /// Takes note of what BlueZ refuses; `None` when it does not.
+    pub(super) fn set(&self, why_hidden: Option<String>) {
+        self.0.send_if_modified(|state| match state {
+            RadioState::Present { hidden, .. } if *hidden != why_hidden => {
+                *hidden = why_hidden;
+                true
+            }
+            RadioState::Present { .. } | RadioState::Absent(_) => false,
+        });
+    }
 }
 
 /// A device has connected, or disconnected.
@@ -57,6 +79,7 @@ impl Presence {
         let adapters = Adapters {
             current,
             connections: connections.clone(),
+            visibility: Visibility(state.clone()),
         };
         let presence = Self {
             config,
@@ -149,7 +172,12 @@ impl Presence {
         let mut losses_then = None;
         loop {
             let losses = signs.borrow_and_update().losses;
-            let found = match find_adapter(bus, self.config.adapter.as_deref()).await {
+            let current = self.current.borrow().as_ref().map(|it| it.name.clone());
+            let choice = Choice {
+                wanted: self.config.adapter.as_deref(),
+                current: current.as_deref(),
+            };
+            let found = match find_adapter(bus, choice).await {
                 Ok(found) => found,
                 Err(error) => return tracing::debug!(%error, "The system bus does not answer"),
             };
@@ -184,6 +212,7 @@ impl Presence {
     fn present(&self, adapter: Adapter) {
         let state = RadioState::Present {
             adapter: adapter.name.clone(),
+            hidden: None,
         };
         self.current.send_replace(Some(Arc::new(adapter)));
         self.set_state(state);
@@ -273,8 +302,9 @@ fn parse(signal: &Message) -> Option<BusEvent> {
         "InterfacesAdded" => {
             let body = signal.body();
             let (_path, interfaces): (OwnedObjectPath, Interfaces) = body.deserialize().ok()?;
-            interfaces
-                .contains_key(ADAPTER_INTERFACE)
+            [ADAPTER_INTERFACE, GATT_INTERFACE, ADVERTISING_INTERFACE]
+                .iter()
+                .any(|interface| interfaces.contains_key(*interface))
                 .then_some(BusEvent::Gained)
         }
         "InterfacesRemoved" => {
@@ -328,7 +358,7 @@ fn connection_change(path: &str, changed: &Properties) -> Option<ConnectionChang
 /// When the bus itself does not answer.
 async fn find_adapter(
     bus: &Connection,
-    wanted: Option<&str>,
+    choice: Choice<'_>,
 ) -> zbus::Result<Result<String, AbsentReason>> {
     let owned = bus
         .call_method(
@@ -356,38 +386,10 @@ async fn find_adapter(
     };
     let objects: HashMap<OwnedObjectPath, Interfaces> = objects.body().deserialize()?;
 
-    Ok(choose_adapter(&objects, wanted))
+    Ok(choice.of(&objects))
 }
-
-fn choose_adapter(
-    objects: &HashMap<OwnedObjectPath, Interfaces>,
-    wanted: Option<&str>,
-) -> Result<String, AbsentReason> {
-    let (name, properties) = objects
-        .keys()
-        .filter_map(|path| {
-            let properties = objects.get(path)?.get(ADAPTER_INTERFACE)?;
-            let name = path.as_str().rsplit('/').next()?;
-            Some((name, properties))
-        })
-        .filter(|(name, _properties)| wanted.is_none_or(|wanted| wanted == *name))
-        .min_by_key(|(name, _properties)| *name)
-        .ok_or(AbsentReason::NoAdapter)?;
-    let powered = properties
-        .get("Powered")
-        .and_then(|powered| bool::try_from(powered).ok());
-    if powered != Some(true) {
-        return Err(AbsentReason::AdapterOff);
-    }
-
-    Ok(name.to_owned())
-}
-
-type Properties = HashMap<String, OwnedVariant>;
-type Interfaces = HashMap<String, Properties>;
 
 const BLUEZ: &str = "org.bluez";
-const ADAPTER_INTERFACE: &str = "org.bluez.Adapter1";
 const DEVICE_INTERFACE: &str = "org.bluez.Device1";
 
 /// Changes of connection that wait for a slow task, which then looks for itself.

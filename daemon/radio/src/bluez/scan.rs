@@ -14,6 +14,7 @@ use tokio_util::sync::WaitForCancellationFutureOwned;
 use uuid::Uuid;
 
 use super::adapter::Adapter;
+use super::refusals::Refusals;
 use super::shared::Shared;
 use crate::scan::ScanTask;
 use crate::{PeerAddress, Seen, limits};
@@ -22,15 +23,22 @@ use crate::{PeerAddress, Seen, limits};
 pub(super) async fn run(shared: Arc<Shared>, incoming: mpsc::Receiver<ScanTask>) {
     let mut listeners = Listeners::new(incoming);
     let mut upsets = Upsets::new(&shared);
+    let mut refusals = Refusals::of("to scan");
     loop {
         let adapter = upsets.look();
+        if adapter.is_some() {
+            refusals.begin(adapter.as_ref());
+        }
         let used = match (&adapter, listeners.all.is_empty()) {
             (Some(adapter), false) => scan(&shared, adapter, &mut listeners, &mut upsets).await,
             (Some(_), true) | (None, _) => Ok(()),
         };
         let refused = used.is_err();
-        if let Err(error) = used {
-            tracing::info!(%error, "BlueZ refused to scan; trying again");
+        match used {
+            Ok(()) => refusals.forget(),
+            Err(error) => {
+                let _heard_by_nobody_else = refusals.add(error.to_string());
+            }
         }
         tokio::select! {
             biased; // a stop is never starved

@@ -89,6 +89,7 @@ impl SimRadio {
         let state = match std::fs::create_dir_all(&air.dir) {
             Ok(()) => RadioState::Present {
                 adapter: "sim".to_owned(),
+                hidden: None,
             },
             Err(error) => RadioState::Absent(AbsentReason::NoAir(error.to_string())),
         };

@@ -13,10 +13,7 @@ use crate::error::SyncError;
 /// Opens a deposit and returns the command that names it.
 pub(crate) async fn deposit(cx: &Context, amount: Amount) -> Result<CommandId, SyncError> {
     let ta = cx.ta()?;
-    let certified = cx.journal().view(|book| book.sender_chain().is_some());
-    if !certified {
-        return Err(SyncError::NotRegistered);
-    }
+    cx.check_certified()?;
     if cx.journal().view(|book| book.deposit_open().is_some()) {
         return Err(SyncError::DepositPending);
     }
@@ -26,9 +23,9 @@ pub(crate) async fn deposit(cx: &Context, amount: Amount) -> Result<CommandId, S
     let command = CommandId(random()?);
     cx.record(vec![Fact::DepositIntent { command, amount }])
         .await?;
-    let Output::DepositOpened(_) = ta.invoke(Command::DepositOpen { command, amount }).await?
-    else {
-        return Err(TaError::OtherAnswer.into());
+    let opening = ta.invoke(Command::DepositOpen { command, amount }).await;
+    let Output::DepositOpened(_) = opening.map_err(SyncError::of_step)? else {
+        return Err(SyncError::of_step(TaError::OtherAnswer));
     };
 
     Ok(command)
@@ -42,10 +39,7 @@ pub(crate) async fn withdrawal(
     amount: Option<Amount>,
 ) -> Result<CommandId, SyncError> {
     let ta = cx.ta()?;
-    let certified = cx.journal().view(|book| book.sender_chain().is_some());
-    if !certified {
-        return Err(SyncError::NotRegistered);
-    }
+    cx.check_certified()?;
     cx.server.reach().await?;
     settle(cx).await?;
     let amount = match amount {
@@ -55,8 +49,9 @@ pub(crate) async fn withdrawal(
     let command = CommandId(random()?);
     cx.record(vec![Fact::WithdrawIntent { command, amount }])
         .await?;
-    let Output::Withdrawn(_) = ta.invoke(Command::Withdraw { command, amount }).await? else {
-        return Err(TaError::OtherAnswer.into());
+    let debiting = ta.invoke(Command::Withdraw { command, amount }).await;
+    let Output::Withdrawn(_) = debiting.map_err(SyncError::of_step)? else {
+        return Err(SyncError::of_step(TaError::OtherAnswer));
     };
 
     Ok(command)

@@ -19,7 +19,7 @@ pub(crate) async fn begin(cx: &Context) -> Result<PublicKey, SyncError> {
         .journal()
         .view(|book| book.ta().cloned())
         .filter(|ta| ta.certified.is_some())
-        .ok_or(SyncError::NotRegistered)?;
+        .ok_or_else(|| cx.why_not_certified())?;
     let nonce = match standing.retire {
         Some(RetireStage::Signed(_)) => return Ok(standing.key),
         Some(RetireStage::Intended { nonce }) => nonce,
@@ -32,8 +32,9 @@ pub(crate) async fn begin(cx: &Context) -> Result<PublicKey, SyncError> {
         nonce,
     };
     cx.record(vec![intent]).await?;
-    let Output::Retired(_) = ta.invoke(Command::Retire { nonce }).await? else {
-        return Err(TaError::OtherAnswer.into());
+    let retiring = ta.invoke(Command::Retire { nonce }).await;
+    let Output::Retired(_) = retiring.map_err(SyncError::of_step)? else {
+        return Err(SyncError::of_step(TaError::OtherAnswer));
     };
 
     Ok(standing.key)

@@ -3,11 +3,17 @@
 //! - [`visit`]: one visit, the machine's driver;
 //! - [`search`]: who is heard;
 //! - [`pay`]: one payment, from its order to its receipt;
+//! - [`check`]: what keeps this device from paying what was offered;
+//! - [`policy`]: what is paid without anybody being asked;
 //! - [`nearby`]: a look at everyone;
+//! - [`ask_ta`]: what the TA says when it is asked to pay;
 //! - [`resume`]: unacknowledged payments, in the background.
 
+mod ask_ta;
+mod check;
 pub(super) mod nearby;
 pub(super) mod pay;
+mod policy;
 pub(super) mod resume;
 mod search;
 mod till;

@@ -12,16 +12,18 @@ use ble_proto::uri::PaymentUri;
 use journal::book::PaymentKey;
 use journal::{Fact, Found, UriSecretBytes};
 use ops_proto::{Digest, PublicKey};
-use radio::Seen;
+use radio::{AbsentReason, RadioError, Seen};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
+use super::policy::Policy;
 use super::search;
-use super::till::{PaidRequests, Policy, Till};
+use super::till::{PaidRequests, Till};
 use super::visit::{Visited, is_worth_retrying, visit};
 use crate::handle::{Decision, Teller};
 use crate::{
     Asks, FailureClass, PaymentEvent, PaymentOrder, Shared, Target, WalletError, WalletEvent,
+    bounds,
 };
 
 /// Unknown tags that are visited for a payee known by its key.
@@ -55,7 +57,8 @@ pub(crate) async fn run(
             shared.tell(WalletEvent::PaymentFailed);
             None
         }
-        PaymentEvent::Searching
+        PaymentEvent::Waiting
+        | PaymentEvent::Searching
         | PaymentEvent::Connecting
         | PaymentEvent::Offer(_)
         | PaymentEvent::Code(_)
@@ -169,11 +172,19 @@ fn again(uri: &PaymentUri) -> PaymentUri {
 async fn take_turn_and_pay(shared: &Arc<Shared>, aim: &Aim, till: &mut Till) -> PaymentEvent {
     let stop = shared.shutdown.stop();
     let waits = shared.payer.wait();
-    let turn = tokio::select! {
-        biased; // a stop is never starved
-        () = stop.cancelled() => return failed(FailureClass::Internal, "the daemon is stopping"),
-        () = till.declined() => return declined(),
-        turn = shared.payer.turn.lock() => turn,
+    let turn = match shared.payer.turn.try_lock() {
+        Ok(turn) => turn,
+        Err(_taken) => {
+            till.tell(PaymentEvent::Waiting);
+            let turn = tokio::select! {
+                biased; // a stop is never starved
+                () = stop.cancelled() => return failed(FailureClass::Internal, "the daemon is stopping"),
+                () = till.declined() => return declined(),
+                turn = shared.payer.turn.lock() => turn,
+            };
+            till.tell(PaymentEvent::Searching);
+            turn
+        }
     };
     drop(waits);
     let paid = pay(shared, aim, till).await;
@@ -201,10 +212,7 @@ async fn pay(shared: &Arc<Shared>, aim: &Aim, till: &mut Till) -> PaymentEvent {
         };
         let seen = match found {
             Ok(Some(seen)) => seen,
-            Ok(None) => {
-                let not_heard = || failed(FailureClass::NotFound, NOT_HEARD);
-                return last_failure.unwrap_or_else(not_heard);
-            }
+            Ok(None) => return last_failure.unwrap_or_else(|| not_heard(shared)),
             Err(error) => return failed(FailureClass::Internal, &error.to_string()),
         };
         till.tell(PaymentEvent::Connecting);
@@ -213,14 +221,14 @@ async fn pay(shared: &Arc<Shared>, aim: &Aim, till: &mut Till) -> PaymentEvent {
             scanned @ Found::Scanned { .. } => scanned,
         };
         let purpose = aim.purpose(shared, seen.tag);
-        till.look_at_pin(shared).await;
+        till.look_at_ta(shared).await;
         let visited = visit(shared, seen.peer.clone(), purpose, Some(till)).await;
         match next(shared, aim, till, visited).await {
             Next::End(event) => return event,
             Next::OtherPayee if tried.len() < TAGS_TRIED_MAX => {
                 tried.insert(seen.tag);
             }
-            Next::OtherPayee => return failed(FailureClass::NotFound, NOT_HEARD),
+            Next::OtherPayee => return not_heard(shared),
             Next::Again(event) if time_left().is_zero() => return event,
             Next::Again(event) => {
                 failures.add((seen.tag, seen.peer));
@@ -248,6 +256,9 @@ async fn next(
 ) -> Next {
     let Visited { outcome, offered } = match visited {
         Ok(visited) => visited,
+        Err(WalletError::Radio(RadioError::Absent(reason))) => {
+            return Next::Again(radio_absent(&reason));
+        }
         Err(WalletError::Radio(error)) => {
             return Next::Again(failed(FailureClass::NotFound, &error.to_string()));
         }
@@ -353,6 +364,20 @@ const fn of_refusal(reason: RefuseReason) -> FailureClass {
     }
 }
 
+/// Nobody was heard: the payee is away, unless this device hears nothing.
+fn not_heard(shared: &Shared) -> PaymentEvent {
+    match bounds::absent(shared) {
+        Some(reason) => radio_absent(&reason),
+        None => failed(FailureClass::NotFound, NOT_HEARD),
+    }
+}
+
+fn radio_absent(reason: &AbsentReason) -> PaymentEvent {
+    let message = WalletError::RadioAbsent(reason.clone()).to_string();
+
+    failed(FailureClass::RadioAbsent, &message)
+}
+
 fn declined() -> PaymentEvent {
     failed(FailureClass::Declined, "declined; nothing was debited")
 }
@@ -364,7 +389,7 @@ fn failed(class: FailureClass, message: &str) -> PaymentEvent {
     }
 }
 
-const NOT_HEARD: &str = "the payee is not heard; go nearer and try again";
+const NOT_HEARD: &str = "nobody is heard who asks for this; go nearer, or ask the payee whether the request is still open";
 const BUSY: &str = "another payer is paying this request; try again in a moment";
 const PAID_BEFORE: &str = "this request was paid before; nothing more was debited";
 const ASK_ANEW: &str = "this request was tried too often; ask the payee to open a new one";

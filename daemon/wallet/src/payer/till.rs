@@ -1,31 +1,24 @@
-//! Who decides over one payment: the person behind the handle, or the policy. And what the TA said.
+//! Who decides over one payment: the person behind the handle, or the policy.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use ble_proto::code::Code;
 use ble_proto::message::{Memo, Standing};
 use ble_proto::payment::payer::{Approval, Approver, Offered, Payer};
 use journal::book::PaymentKey;
-use journal::{ApprovedBy, Fact, Found, JournalError, PayIntent};
+use journal::{ApprovedBy, Found, JournalError, PayIntent};
 use ops_proto::certificate::Certificate;
-use ops_proto::contract::{Command, Output, Pin, PinState, TaRefused};
-use ops_proto::message::{Payment, ReceivedPayment, RequestPayment};
+use ops_proto::contract::{Command, Pin, TaState};
+use ops_proto::message::{ReceivedPayment, RequestPayment};
 use ops_proto::{Amount, Digest, Signed};
 use runtime::clock;
 use tokio::sync::mpsc;
 
+use super::ask_ta::{TaWord, ask_to_pay};
+use super::check::Question;
+use super::policy::Policy;
 use crate::handle::{Decision, Teller};
-use crate::limit::{self, Wanted};
-use crate::refund;
-use crate::ta::TaError;
 use crate::{Asks, FailureClass, Offer, PaymentEvent, Shared};
-
-/// How often a TA that does not answer is asked to pay before the outcome is called unknown.
-const PAY_ATTEMPTS_MAX: u32 = 20;
-
-/// The time between two attempts.
-const PAY_ATTEMPT_INTERVAL: Duration = Duration::from_millis(500);
 
 /// Who decides, and what is decided so far.
 #[derive(Debug)]
@@ -38,8 +31,8 @@ pub(super) struct Till {
     offered: Option<Box<Offered>>,
     approved_by: Option<ApprovedBy>,
     pin: Option<Pin>,
-    /// What the TA says of its PIN.
-    pin_state: Option<PinState>,
+    /// What the TA says of itself.
+    ta: Option<TaState>,
     memo: Option<Memo>,
     /// The TA was asked to pay and has not answered.
     is_asked: bool,
@@ -60,28 +53,6 @@ pub(super) enum PaidRequests {
     PassedOver,
 }
 
-/// Whether the policy may approve.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Policy {
-    /// A person is always asked.
-    Ask,
-    /// For a payee whose key the owner named, under its daily sum.
-    Named,
-    /// For the scanned request, under the daily sum of scans; or its payee is a named one.
-    Scanned,
-}
-
-/// What the TA said when it was asked to pay.
-#[derive(Debug)]
-pub(super) enum TaWord {
-    /// It debited itself and signed; the journal holds it.
-    Paid(Box<Signed<Payment>>),
-    /// It refused, for this reason; nothing left.
-    Refused(String),
-    /// It did not answer: whether it paid is found out when it does.
-    Unknown,
-}
-
 impl Till {
     pub(super) fn new(
         teller: Teller,
@@ -99,7 +70,7 @@ impl Till {
             offered: None,
             approved_by: None,
             pin,
-            pin_state: None,
+            ta: None,
             memo: None,
             is_asked: false,
             failure: None,
@@ -177,7 +148,19 @@ impl Till {
             return;
         }
         self.tell(PaymentEvent::Offer(Box::new(Offer::of(&offered, tag))));
-        let refused = self.check(shared, &offered, is_paid);
+        let word = self.word(shared, &offered);
+        let question = Question {
+            offered: &offered,
+            expected: self.expected,
+            is_paid,
+            ta: self.ta.as_ref(),
+        };
+        let refused = question.answer(shared).or_else(|| {
+            // nobody locks a request that nobody may approve
+            let is_forbidden = word.is_none() && self.teller.asks == Asks::Never;
+
+            is_forbidden.then(|| (FailureClass::Forbidden, self.why_not(shared, &offered)))
+        });
         self.offered = Some(offered);
         if let Some(failure) = refused {
             self.failure = Some(failure);
@@ -185,7 +168,7 @@ impl Till {
             return;
         }
         machine.handle_chosen(&mut shared.payer.reveals(), now);
-        if let Some(by) = self.policy_word(shared) {
+        if let Some(by) = word {
             self.approve(by, machine);
         }
     }
@@ -194,22 +177,21 @@ impl Till {
         self.tell(PaymentEvent::Code(code));
     }
 
-    /// Takes the lock: the person decides, unless the policy did or nobody may be asked.
-    pub(super) fn locked(&mut self, memo: Memo, machine: &mut Payer) {
+    /// Takes the lock: the person decides, unless that was done before.
+    pub(super) fn locked(&mut self, memo: Memo) {
         self.memo = Some(memo.clone());
         let by_policy = match self.approved_by {
             Some(ApprovedBy::Policy | ApprovedBy::Scan) => true,
-            Some(ApprovedBy::Person) | None => false,
+            Some(ApprovedBy::Person) => self.teller.asks == Asks::Never,
+            None => false,
         };
-        let pin = self.asks_for_pin();
+        let offered = self.offered.as_deref();
+        let pin = offered.and_then(|offered| self.asks_for_pin(offered));
         self.tell(PaymentEvent::Locked {
             memo,
             by_policy,
             pin,
         });
-        if !by_policy && self.teller.asks == Asks::Never {
-            self.decide(Decision::Decline, machine);
-        }
     }
 
     /// Takes the person's decision.
@@ -284,15 +266,14 @@ impl Till {
         self.failure = Some((FailureClass::RefusedByTa, sentence));
     }
 
-    /// Asks the TA whether it will ask for the PIN.
-    pub(super) async fn look_at_pin(&mut self, shared: &Shared) {
-        let state = crate::pin::inspect(shared).await;
-        self.pin_state = state.map(|state| state.pin);
+    /// Asks the TA what it holds and may pay, and whether it will ask for the PIN.
+    pub(super) async fn look_at_ta(&mut self, shared: &Shared) {
+        self.ta = crate::pin::inspect(shared).await;
     }
 
     /// Returns the tries that are left, if the TA will ask for a PIN that nobody has given.
-    fn asks_for_pin(&self) -> Option<u8> {
-        let (state, offered) = (self.pin_state.as_ref()?, self.offered.as_ref()?);
+    fn asks_for_pin(&self, offered: &Offered) -> Option<u8> {
+        let state = &self.ta.as_ref()?.pin;
         let asks = self.pin.is_none() && state.asks_for(offered.amount);
 
         asks.then_some(state.tries_left)
@@ -341,52 +322,6 @@ impl Till {
         machine.handle_approved(&approval, clock::monotonic());
     }
 
-    fn check(
-        &self,
-        shared: &Shared,
-        offered: &Offered,
-        is_paid: bool,
-    ) -> Option<(FailureClass, String)> {
-        let request = &offered.request;
-        if shared.journal.view(|book| book.knows_otherwise(request)) {
-            let message = "the payee used the number of this request for another one".to_owned();
-            return Some((FailureClass::Untrusted, message));
-        }
-        if let Some(revoked) = shared
-            .lists
-            .denied()
-            .borrow()
-            .revoked(request.body().payee.body())
-        {
-            let message = format!(
-                "do not pay {}: {revoked} ({})",
-                offered.payee_name, offered.provider_name
-            );
-            return Some((FailureClass::Untrusted, message));
-        }
-        let is_blocked = |pin: &PinState| pin.is_set && pin.tries_left == 0;
-        if self.pin_state.as_ref().is_some_and(is_blocked) {
-            let message = TaRefused::PinBlocked.to_string();
-            return Some((FailureClass::RefusedByTa, message));
-        }
-        if self.expected.is_some_and(|amount| amount != offered.amount) {
-            let message = format!("the payee asks {} {}", offered.amount, offered.currency);
-            return Some((FailureClass::NotAsExpected, message));
-        }
-
-        let refund = shared
-            .journal
-            .view(|book| refund::check(book, request.body()));
-        if let Err(refused) = refund {
-            return Some((FailureClass::Untrusted, refused.to_string()));
-        }
-
-        is_paid.then(|| {
-            let message = "this request was paid before; nothing more was debited".to_owned();
-            (FailureClass::AlreadyPaid, message)
-        })
-    }
-
     /// Tells whether the request is paid, by this device or by another.
     fn is_paid(shared: &Shared, offered: &Offered) -> bool {
         let key = PaymentKey::new(offered.payee, offered.request_id);
@@ -394,31 +329,29 @@ impl Till {
         offered.standing == Standing::Paid || shared.has_paid(&key)
     }
 
-    fn policy_word(&self, shared: &Shared) -> Option<ApprovedBy> {
-        let offered = self.offered.as_ref()?;
-        if self.asks_for_pin().is_some() {
+    /// Returns who approves what is offered, if nobody has to be asked: the policy, or a person who said the sum of a
+    /// scanned request with the order. Another sum was refused before.
+    fn word(&self, shared: &Shared, offered: &Offered) -> Option<ApprovedBy> {
+        if self.asks_for_pin(offered).is_some() {
             return None;
         }
-        let now = clock::now();
-        let (payee, amount) = (offered.payee, offered.amount);
-        let named = || {
-            shared
-                .journal
-                .view(|book| book.policy_allows(&payee, amount, now))
-        };
-        let scanned = || {
-            shared.scan_daily_max.is_some_and(|daily_max| {
-                shared
-                    .journal
-                    .view(|book| book.scan_allows(daily_max, amount, now))
-            })
-        };
-        match self.policy {
-            Policy::Ask => None,
-            Policy::Named => named().then_some(ApprovedBy::Policy),
-            Policy::Scanned if named() => Some(ApprovedBy::Policy),
-            Policy::Scanned => scanned().then_some(ApprovedBy::Scan),
+        let is_said = self.policy == Policy::Scanned
+            && self.teller.asks == Asks::Never
+            && self.expected == Some(offered.amount);
+        if is_said {
+            return Some(ApprovedBy::Person);
         }
+
+        self.policy.word(shared, offered)
+    }
+
+    /// Says why nothing is paid where nobody may be asked.
+    fn why_not(&self, shared: &Shared, offered: &Offered) -> String {
+        if self.asks_for_pin(offered).is_some() {
+            return PIN_NEEDED.to_owned();
+        }
+
+        self.policy.why_not(shared, offered)
     }
 }
 
@@ -434,67 +367,4 @@ pub(super) async fn decision(till: &mut Option<&mut Till>) -> Decision {
     }
 }
 
-/// Asks the TA until it says what became of the payment. The PIN goes along once: a payment that was
-/// signed is returned without it, and a wrong PIN whose answer is lost must not cost a second try.
-async fn ask_to_pay(
-    shared: &Shared,
-    mut command: Command,
-    key: PaymentKey,
-    amount: Amount,
-) -> TaWord {
-    let Some(ta) = &shared.ta else {
-        return TaWord::Refused(TaRefused::NotInitialised.to_string());
-    };
-    let mut pin = PinGiven::Kept;
-    for _ in 0..PAY_ATTEMPTS_MAX {
-        match ta.invoke(command.clone()).await {
-            Ok(Output::Paid(pair)) => return TaWord::Paid(Box::new(pair.payment)),
-            Ok(_) => return TaWord::Unknown,
-            Err(TaError::Refused(refused) | TaError::Halted(refused)) => {
-                let abandoned = Fact::PayAbandoned {
-                    payee: key.payee,
-                    request_id: key.request_id,
-                    refused: Some(refused),
-                };
-                shared.append_surely(abandoned).await;
-                if (refused, pin) == (TaRefused::Pin, PinGiven::Lost) {
-                    return TaWord::Refused(PIN_LOST.to_owned());
-                }
-                let state = crate::pin::inspect(shared).await;
-                let wanted = Wanted::Pay(amount);
-                return TaWord::Refused(limit::refusal(refused, state.as_ref(), wanted));
-            }
-            Err(
-                TaError::Absent
-                | TaError::Ended
-                | TaError::Stopped
-                | TaError::OtherAnswer
-                | TaError::Journal(JournalError::Closed),
-            ) => return TaWord::Unknown,
-            Err(TaError::Unreachable(_)) => {
-                if command.carries_pin() {
-                    pin = PinGiven::Lost;
-                }
-                command = command.without_pin();
-                tokio::time::sleep(PAY_ATTEMPT_INTERVAL).await;
-            }
-            Err(TaError::Journal(_) | TaError::Busy) => {
-                tokio::time::sleep(PAY_ATTEMPT_INTERVAL).await;
-            }
-        }
-    }
-
-    TaWord::Unknown
-}
-
-/// What became of the PIN of a payment.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum PinGiven {
-    /// There was none, or its answer came.
-    Kept,
-    /// It went to the TA, and the answer did not come.
-    Lost,
-}
-
-const PIN_LOST: &str = "the trusted application did not answer; nothing was paid, and a wrong PIN has \
-                        cost one try; try again";
+const PIN_NEEDED: &str = "the PIN is asked for: give it with --pin-file, or pay without --yes";

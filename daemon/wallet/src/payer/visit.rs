@@ -23,7 +23,8 @@ use radio::{CentralLink, PeerAddress};
 use runtime::clock;
 use tokio::time::Instant;
 
-use super::till::{self, TaWord, Till};
+use super::ask_ta::TaWord;
+use super::till::{self, Till};
 use super::unsettled;
 use crate::intents::OwnedIntent;
 use crate::lists::Heard;
@@ -234,7 +235,7 @@ impl VisitDriver<'_> {
                 }
                 PayerEffect::Locked(memo) => {
                     if let Some(till) = self.till.as_deref_mut() {
-                        till.locked(memo, &mut self.machine);
+                        till.locked(memo);
                     }
                 }
                 PayerEffect::Append { seq, record } => self.append(seq, record),

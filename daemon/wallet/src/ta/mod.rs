@@ -134,3 +134,14 @@ pub enum TaError {
     #[error("the daemon is stopping")]
     Stopped,
 }
+
+impl TaError {
+    /// Tells whether the TA may have taken the step that it was asked for, all the same.
+    #[must_use]
+    pub const fn may_have_acted(&self) -> bool {
+        match self {
+            Self::Unreachable(_) | Self::Journal(_) | Self::OtherAnswer | Self::Stopped => true,
+            Self::Refused(_) | Self::Halted(_) | Self::Ended | Self::Busy | Self::Absent => false,
+        }
+    }
+}

@@ -29,7 +29,7 @@ pub(super) const CHECK: Check = Check {
                         "withdraw" if trouble.ends_with(SUPERSEDED) => {
                             "a withdrawal is refused".to_owned()
                         }
-                        part if trouble.ends_with(ENDED) => {
+                        part if trouble.contains(ENDED) => {
                             format!("{part} gets a certificate that has ended")
                         }
                         part => format!("{part} does not succeed"),

@@ -1,43 +1,41 @@
 //! What is wrong, and what to do.
 
-use api_types::{Check, Doctor, Status, TaCondition};
+use api_types::{Check, Doctor, ErrorBody, Status, TaCondition};
 use axum::Json;
 use axum::extract::State;
+use runtime::clock;
 
 use super::Api;
+use super::checks::{self, check};
+use crate::api::error::RADIO_HINT;
 use crate::api::views;
 
 pub(super) async fn doctor(State(api): Api) -> Json<Doctor> {
     let status = views::status(&api).await;
-    let contradictions = api
-        .wallet
-        .journal()
-        .view(|book| book.contradictions().to_vec());
+    let now = clock::now();
+    let (contradictions, clock, certificates) = api.wallet.journal().view(|book| {
+        (
+            book.contradictions().to_vec(),
+            checks::clock(&status, book, now),
+            checks::certificates(book, now),
+        )
+    });
     let checks = vec![
+        checks::disk(api.ta_use.directory()),
+        clock,
         enrolment(&status),
+        certificates,
         journal(&contradictions),
         ta(&status),
         limits(&status),
+        standing(&status),
         radio(&status),
         server(&status),
         items(&status),
+        unconfirmed(&status),
     ];
 
     Json(Doctor { checks })
-}
-
-fn check(name: &str, found: Result<String, (String, &str)>) -> Check {
-    let (good, found, hint) = match found {
-        Ok(found) => (true, found, None),
-        Err((found, hint)) => (false, found, Some(hint.to_owned())),
-    };
-
-    Check {
-        name: name.to_owned(),
-        good,
-        found,
-        hint,
-    }
 }
 
 fn enrolment(status: &Status) -> Check {
@@ -46,8 +44,11 @@ fn enrolment(status: &Status) -> Check {
             Ok(format!("{} at {}", identity.name, identity.provider))
         }
         Some(identity) => Err((
-            format!("{} is not registered yet", identity.name),
-            "blepay sync while online",
+            match unregistered(status) {
+                Some(error) => format!("{} is not registered: {}", identity.name, error.message),
+                None => format!("{} is not registered yet", identity.name),
+            },
+            "blepay sync while online; if the name is refused, blepay init again with --name",
         )),
         None => Err((
             "not enrolled".to_owned(),
@@ -56,6 +57,14 @@ fn enrolment(status: &Status) -> Check {
     };
 
     check("enrolment", found)
+}
+
+/// Returns why the provider has not registered this wallet, as it said last.
+fn unregistered(status: &Status) -> Option<&ErrorBody> {
+    let mut parts = status.sync.parts.iter();
+    let part = parts.find(|part| part.part == "register_client")?;
+
+    part.error.as_ref()
 }
 
 fn journal(contradictions: &[u64]) -> Check {
@@ -108,16 +117,51 @@ fn limits(status: &Status) -> Check {
     check("limits", found)
 }
 
+/// What the provider says of this wallet: it tells by refusing.
+fn standing(status: &Status) -> Check {
+    let mut errors = status
+        .sync
+        .parts
+        .iter()
+        .filter_map(|part| part.error.as_ref());
+    let suspended = errors.find(|error| error.code == SUSPENDED);
+    let found = match suspended {
+        Some(error) => Err((
+            error.message.clone(),
+            "ask the provider why; what the device holds stays on it",
+        )),
+        None => Ok("not suspended".to_owned()),
+    };
+
+    check("standing", found)
+}
+
+/// Payments that may have arrived, and that nobody has confirmed.
+fn unconfirmed(status: &Status) -> Check {
+    let found = match status.unconfirmed {
+        0 => Ok("none".to_owned()),
+        many => Err((
+            format!("{many} sent and confirmed by nobody yet"),
+            "do not pay again: blepay history. It is sent again when the payee is near, and settles online",
+        )),
+    };
+
+    check("unconfirmed", found)
+}
+
 fn radio(status: &Status) -> Check {
     let radio = &status.radio;
-    let found = if radio.present {
-        Ok(radio.adapter.clone().unwrap_or_default())
+    let adapter = radio.adapter.clone().unwrap_or_default();
+    let found = if let Some(reason) = &radio.hidden {
+        Err((
+            format!("{adapter} cannot be seen by others, BlueZ says {reason:?}"),
+            "another adapter, named in [radio] adapter; journalctl -u bluetooth",
+        ))
+    } else if radio.present {
+        Ok(adapter)
     } else {
         let reason = radio.reason.clone().unwrap_or_default();
-        Err((
-            reason,
-            "bluetoothctl show; systemctl status bluetooth; rfkill list",
-        ))
+        Err((reason, RADIO_HINT))
     };
 
     check("radio", found)
@@ -159,3 +203,6 @@ fn items(status: &Status) -> Check {
 
     check("payments", found)
 }
+
+/// The code with which a provider refuses whom it has suspended.
+const SUSPENDED: &str = "suspended";

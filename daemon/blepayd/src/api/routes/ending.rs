@@ -1,8 +1,8 @@
 //! Withdrawals, and the ends of TAs: retired or dead.
 
 use api_types::{
-    EndState, Money, Recovery, RecoveryOrder, Retirement, Withdrawal, WithdrawalOrder,
-    WithdrawalState,
+    EndState, Money, OUTCOME_UNKNOWN, Recovery, RecoveryOrder, Retirement, Withdrawal,
+    WithdrawalOrder, WithdrawalState,
 };
 use axum::Json;
 use axum::extract::State;
@@ -11,7 +11,7 @@ use ops_proto::{PublicKey, RequestId};
 use wallet::WalletError;
 
 use super::{Answer, Api};
-use crate::api::error::ApiError;
+use crate::api::error::{ApiError, order_refused};
 use crate::api::extract::Body;
 use crate::api::state::ApiState;
 use crate::api::views;
@@ -30,7 +30,10 @@ pub(super) async fn withdraw(
             ));
         }
     };
-    let withdrawn = api.sync.withdraw(amount).await?;
+    if let Some(amount) = amount {
+        api.wallet.check_withdrawal(amount).await?;
+    }
+    let withdrawn = api.sync.withdraw(amount).await.map_err(order_refused)?;
     let reason = withdrawn.pending.map(|error| error.to_string());
 
     Ok(Json(Withdrawal {
@@ -71,8 +74,8 @@ fn view(api: &ApiState, withdrawal: &book::Withdrawal) -> Result<Withdrawal, Api
 pub(super) async fn retire(State(api): Api) -> Answer<Retirement> {
     let currency = api.currency()?;
     let open = requests_open(&api);
-    let ended = api.sync.retire().await?;
-    hide(&api, open).await?;
+    let ended = api.sync.retire().await.map_err(order_refused)?;
+    hide(&api, open).await.map_err(ended_all_the_same)?;
 
     Ok(Json(Retirement {
         ta: ended.ta.to_string(),
@@ -88,7 +91,7 @@ pub(super) async fn recover(State(api): Api, Body(order): Body<RecoveryOrder>) -
     let ta = key(&order.ta)?;
     let open = requests_open(&api);
     let ended = api.sync.recover(ta).await?;
-    hide(&api, open).await?;
+    hide(&api, open).await.map_err(ended_all_the_same)?;
 
     Ok(Json(Recovery {
         ta: ended.ta.to_string(),
@@ -132,6 +135,18 @@ fn requests_open(api: &ApiState) -> Vec<RequestId> {
             .map(|(_, id)| id)
             .collect()
     })
+}
+
+/// The TA has ended, whatever became of its requests.
+fn ended_all_the_same(error: ApiError) -> ApiError {
+    ApiError::unavailable(
+        OUTCOME_UNKNOWN,
+        format!(
+            "the trusted application has ended, and its requests are still shown: {}",
+            error.body.message
+        ),
+        "do not repeat it; blepay status, then blepay request --cancel --all",
+    )
 }
 
 /// Nobody is to begin to pay a request that the TA has closed.

@@ -14,6 +14,7 @@ use wallet::WalletEvent;
 
 use super::Api;
 use super::payments::session;
+use crate::api::asked;
 use crate::api::error::ApiError;
 use crate::api::sessions::Follower;
 use crate::api::state::ApiState;
@@ -94,7 +95,7 @@ fn line(event: &Event) -> Option<SseEvent> {
 fn of_wallet(api: &ApiState, event: &WalletEvent) -> Option<Event> {
     match event {
         WalletEvent::RequestChanged(id) => {
-            let request = views::request(api, &api.wallet.request(*id)?);
+            let request = asked::request(api, &api.wallet.request(*id)?);
             Some(Event::Request { request })
         }
         WalletEvent::PaymentReceived { payment, .. } | WalletEvent::PaymentChanged(payment) => {

@@ -6,11 +6,11 @@ use axum::extract::State;
 use journal::{Enrolled, Fact};
 use ops_proto::Name;
 use ops_proto::contract::{Command, TaRefused};
-use sync::check_enrolment;
+use sync::{EnrolmentFault, check_enrolment};
 use wallet::ta::TaError;
 
 use super::{Answer, Api};
-use crate::api::error::ApiError;
+use crate::api::error::{ApiError, CLOCK_HINT};
 use crate::api::extract::Body;
 use crate::api::state::ApiState;
 use crate::api::views;
@@ -21,11 +21,15 @@ pub(super) async fn init(State(api): Api, Body(order): Body<InitOrder>) -> Answe
         .parse()
         .map_err(|error| ApiError::malformed(error, "give another name: --name \"Ferry Café\""))?;
     let enrolled = check_enrolment(&order.enrolment)
-        .map_err(|error| {
-            ApiError::malformed(
+        .map_err(|error| match error {
+            EnrolmentFault::Clock { .. } => ApiError::conflict("clock", error, CLOCK_HINT),
+            EnrolmentFault::Malformed(_)
+            | EnrolmentFault::Provider(_)
+            | EnrolmentFault::Url
+            | EnrolmentFault::Anchor(_) => ApiError::malformed(
                 error,
                 "ask the provider for a new file: blepay-server enrol",
-            )
+            ),
         })?
         .into_enrolled();
     check_first(&api, &enrolled, &name)?;

@@ -1,5 +1,6 @@
 //! What the API answers, by path.
 
+mod checks;
 mod doctor;
 mod ending;
 mod events;

@@ -7,13 +7,15 @@ use journal::book::DepositStage;
 use ops_proto::message::DepositOutcome;
 
 use super::{Answer, Api};
+use crate::api::error::order_refused;
 use crate::api::extract::Body;
 use crate::api::views;
 
 pub(super) async fn deposit(State(api): Api, Body(order): Body<DepositOrder>) -> Answer<Deposit> {
     let amount = api.amount(&order.amount)?;
     let currency = api.currency()?;
-    let deposited = api.sync.deposit(amount).await?;
+    api.wallet.check_deposit(amount).await?;
+    let deposited = api.sync.deposit(amount).await.map_err(order_refused)?;
     let (state, reason, balance) = match &deposited.deposit.stage {
         DepositStage::Intended | DepositStage::Open(_) | DepositStage::Answered(..) => {
             let pending = deposited.pending.map(|error| error.to_string());

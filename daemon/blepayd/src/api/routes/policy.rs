@@ -1,6 +1,6 @@
 //! The policy: which payments need no confirmation.
 
-use api_types::{ApprovedPayee, Money, PayeeOrder, Policy};
+use api_types::{ApprovedPayee, Money, PayeeOrder, Policy, ScannedAllowance};
 use axum::Json;
 use axum::extract::{Path, State};
 use ops_proto::{Balance, Name};
@@ -48,6 +48,7 @@ pub(super) async fn end(State(api): Api, Path(key): Path<String>) -> Answer<Poli
 fn policy(api: &ApiState) -> Result<Policy, ApiError> {
     let currency = api.currency()?;
     let now = clock::now();
+    let daily_max = api.wallet.scan_daily_max();
 
     Ok(api.wallet.journal().view(|book| Policy {
         payees: book
@@ -62,5 +63,12 @@ fn policy(api: &ApiState) -> Result<Policy, ApiError> {
                 ),
             })
             .collect(),
+        scanned: daily_max.map(|daily_max| ScannedAllowance {
+            daily_max: Money::of(daily_max, currency),
+            spent_today: Money::rest(
+                Balance::from_minor_units(book.spent_on_scans(now)),
+                currency,
+            ),
+        }),
     }))
 }

@@ -19,6 +19,7 @@ pub(super) async fn ask(
         .as_ref()
         .map(|amount| api.amount(amount))
         .transpose()?;
+    api.wallet.radio_present().await?;
     let opened = api
         .wallet
         .ask_refund(wallet::RefundOrder {
@@ -30,7 +31,8 @@ pub(super) async fn ask(
                 Mode::Announced
             },
         })
-        .await?;
+        .await
+        .map_err(requests::not_opened)?;
 
     requests::find(&api, opened.request_id).map(Json)
 }

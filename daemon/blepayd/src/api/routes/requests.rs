@@ -1,17 +1,17 @@
 //! Requests of this wallet.
 
-use api_types::{Request, RequestOrder};
+use api_types::{OUTCOME_UNKNOWN, Request, RequestOrder};
 use axum::Json;
 use axum::extract::{Path, State};
 use ops_proto::RequestId;
 use ops_proto::time::Validity;
-use wallet::{Mode, OpenRequest};
+use wallet::{Mode, OpenRequest, WalletError};
 
 use super::{Answer, Api};
-use crate::api::error::ApiError;
+use crate::api::asked;
+use crate::api::error::{ApiError, STOPPING};
 use crate::api::extract::Body;
 use crate::api::state::ApiState;
-use crate::api::views;
 
 /// Requests that are listed at once.
 const LIST_MAX: usize = 1000;
@@ -22,7 +22,7 @@ pub(super) async fn list(State(api): Api) -> Json<Vec<Request>> {
     Json(
         requests
             .iter()
-            .map(|request| views::request(&api, request))
+            .map(|request| asked::request(&api, request))
             .collect(),
     )
 }
@@ -31,6 +31,8 @@ pub(super) async fn open(State(api): Api, Body(order): Body<RequestOrder>) -> An
     let amount = api.amount(&order.amount)?;
     let validity = order.validity_s.map(validity).transpose()?;
     let replaces = order.replaces.as_deref().map(parse).transpose()?;
+    // nobody could find it; one that is open waits for the radio
+    api.wallet.radio_present().await?;
     let opened = api
         .wallet
         .open_request(OpenRequest {
@@ -45,7 +47,8 @@ pub(super) async fn open(State(api): Api, Body(order): Body<RequestOrder>) -> An
             replaces,
             refund_of: None,
         })
-        .await?;
+        .await
+        .map_err(not_opened)?;
 
     find(&api, opened.request_id).map(Json)
 }
@@ -64,7 +67,18 @@ pub(super) async fn cancel(State(api): Api, Path(id): Path<String>) -> Answer<Re
 pub(super) fn find(api: &ApiState, id: RequestId) -> Result<Request, ApiError> {
     let request = api.wallet.request(id).ok_or_else(|| unknown(&id))?;
 
-    Ok(views::request(api, &request))
+    Ok(asked::request(api, &request))
+}
+
+/// Tells why a request is not open; one that was signed when the daemon stopped is, once it runs again.
+pub(super) fn not_opened(error: WalletError) -> ApiError {
+    let ApiError { status, mut body } = error.into();
+    if body.code == STOPPING {
+        OUTCOME_UNKNOWN.clone_into(&mut body.code);
+        "when the daemon runs again: blepay request --list".clone_into(&mut body.hint);
+    }
+
+    ApiError { status, body }
 }
 
 fn validity(seconds: u64) -> Result<Validity, ApiError> {

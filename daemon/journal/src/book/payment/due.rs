@@ -155,7 +155,7 @@ impl Book {
         self.sent_at(range).first().copied()
     }
 
-    fn sent_at(&self, range: RangeInclusive<Place>) -> Vec<PaymentKey> {
+    pub(super) fn sent_at(&self, range: RangeInclusive<Place>) -> Vec<PaymentKey> {
         let places = self.shelf.first(range, usize::MAX);
 
         places

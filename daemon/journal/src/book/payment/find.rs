@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use ble_proto::gatt::RequestTag;
 use ops_proto::message::{BatchAnswer, RequestPayment};
 use ops_proto::{Digest, PublicKey, RequestId, Signed, Time};
 
@@ -95,6 +96,13 @@ impl Book {
     #[must_use]
     pub fn outgoing_by_hash(&self, payment: &Digest) -> Option<Arc<Outgoing>> {
         self.shelf.sent(&self.sent_key(payment)?)
+    }
+
+    /// Returns the payments by this device of requests that were found by a tag.
+    pub fn outgoing_tagged(&self, tag: RequestTag) -> impl Iterator<Item = Arc<Outgoing>> {
+        let keys = self.sent_at(Place::SentTag(tag, KEY_FIRST)..=Place::SentTag(tag, KEY_LAST));
+
+        keys.into_iter().filter_map(|key| self.shelf.sent(&key))
     }
 
     /// Tells whether this payee asked for something else under the same number before.

@@ -173,6 +173,7 @@ key_of_enum!(Place {
     18: ClaimWaiting { 0: hash }
     19: Claimed { 0: life, 1: hash }
     20: Refused { 0: payment }
+    21: SentTag { 0: tag, 1: key }
 });
 
 key_of_enum!(Sum {

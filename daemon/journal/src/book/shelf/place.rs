@@ -71,6 +71,8 @@ pub(in crate::book) enum Place {
     Claimed(u32, Digest),
     /// Payments of which the server will never honour the report or the claim.
     Refused(PaymentRef),
+    /// Payments by this device, by the tag of the request as it was found.
+    SentTag(RequestTag, PaymentKey),
 }
 
 impl Place {
@@ -87,6 +89,7 @@ impl Place {
             Self::Payment(..)
             | Self::SentHash(..)
             | Self::Unsigned(_)
+            | Self::SentTag(..)
             | Self::Received(_)
             | Self::Refund(..)
             | Self::Approved(_)
@@ -110,6 +113,7 @@ impl Place {
             | Self::Waiting(_, payment)
             | Self::Refused(payment) => Some(payment),
             Self::SentHash(_, key)
+            | Self::SentTag(_, key)
             | Self::Unsigned(key)
             | Self::Approved(key)
             | Self::ToResume(key) => Some(PaymentRef::Sent(key)),
@@ -178,6 +182,9 @@ impl Marks {
         let this = PaymentRef::Sent(key);
         let request = payment.request.body();
         marks.place(Place::Payment(payment.at, this));
+        if let Some(found) = &payment.found {
+            marks.place(Place::SentTag(found.tag(), key));
+        }
         if let Some(pair) = &payment.pair {
             marks.place(Place::SentHash(pair.hash(), key));
             marks.report(this, payment.report, payment.reported_in);

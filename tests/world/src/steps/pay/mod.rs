@@ -292,7 +292,8 @@ pub(super) async fn pay(wallet: &Wallet, target: Target, asks: Asks) -> String {
             PaymentEvent::Held { .. } => outcome = "held".to_owned(),
             PaymentEvent::Interrupted { .. } => outcome = "interrupted".to_owned(),
             PaymentEvent::Failed { message, .. } => outcome = format!("failed: {message}"),
-            PaymentEvent::Searching
+            PaymentEvent::Waiting
+            | PaymentEvent::Searching
             | PaymentEvent::Connecting
             | PaymentEvent::Offer(_)
             | PaymentEvent::Code(_)
