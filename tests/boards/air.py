@@ -171,9 +171,26 @@ class BoardController(controller.Controller):
         super().send_hci_packet(packet)
 
     def on_le_connect_ind(self, packet):
+        known = self.le_connections.get(packet.initiator_address)
         super().on_le_connect_ind(packet)
-        if self.le_connections.get(packet.initiator_address):
+        connection = self.le_connections.get(packet.initiator_address)
+        if connection is not known:
             self.link.trace.write(event="connected", at=self.name)
+        elif connection is None and packet.advertiser_address == self.public_address:
+            self.leave_unanswered(packet.initiator_address)
+
+    def leave_unanswered(self, initiator_address):
+        """Lets a central notice that another one was faster: its base class takes the link for granted."""
+        initiator = self.link.find_le_controller(initiator_address)
+        if initiator is None:
+            return
+        unanswered = initiator.le_connections.get(self.public_address)
+
+        def notice():
+            if initiator.le_connections.get(self.public_address) is unanswered:
+                initiator.lose(self.public_address)
+
+        asyncio.get_running_loop().call_later(SUPERVISION_TIMEOUT_S, notice)
 
     def on_le_disconnected(self, connection, reason):
         self.link.trace.write(event="disconnected", at=self.name, reason=int(reason))
@@ -286,7 +303,12 @@ async def main():
     print("ready", flush=True)
 
     ended = loop.create_future()
-    loop.add_reader(sys.stdin, lambda: None if sys.stdin.buffer.read1(1) else ended.set_result(None))
+
+    def listen():
+        if not sys.stdin.buffer.read1(1) and not ended.done():
+            ended.set_result(None)
+
+    loop.add_reader(sys.stdin, listen)
     await ended
 
 
