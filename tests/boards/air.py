@@ -1,4 +1,4 @@
-"""The air: one virtual Bluetooth controller per board, all within reach of each other.
+"""The air: one virtual Bluetooth controller per board or stranger, all within reach of each other.
 
     air.py --trace FILE NAME=ADDRESS=SOCKET [NAME=ADDRESS=SOCKET ...]
 
@@ -16,6 +16,7 @@ import asyncio
 import json
 import logging
 import os
+import random
 import sys
 import time
 
@@ -70,6 +71,13 @@ class Air(link.LocalLink):
     def send_acl_data(self, sender_controller, destination_address, transport, data):
         self.note_att(sender_controller, destination_address, data)
         super().send_acl_data(sender_controller, destination_address, transport, data)
+
+    def send_advertising_pdu(self, sender_controller, packet):
+        # Of those who wait for the same advertisement each is the fastest now and then.
+        hearers = [hearer for hearer in self.controllers if hearer is not sender_controller]
+        random.shuffle(hearers)
+        for hearer in hearers:
+            asyncio.get_running_loop().call_soon(hearer.on_ll_advertising_pdu, packet)
 
     def send_ll_control_pdu(self, sender_address, receiver_address, packet):
         # A peer without power hears nothing; the base class would raise.
