@@ -1,4 +1,4 @@
-"""The air: one virtual Bluetooth controller per board, all within reach of each other.
+"""The air: one virtual Bluetooth controller per board or stranger, all within reach of each other.
 
     air.py --trace FILE NAME=ADDRESS=SOCKET [NAME=ADDRESS=SOCKET ...]
 
@@ -16,6 +16,7 @@ import asyncio
 import json
 import logging
 import os
+import random
 import sys
 import time
 
@@ -70,6 +71,13 @@ class Air(link.LocalLink):
     def send_acl_data(self, sender_controller, destination_address, transport, data):
         self.note_att(sender_controller, destination_address, data)
         super().send_acl_data(sender_controller, destination_address, transport, data)
+
+    def send_advertising_pdu(self, sender_controller, packet):
+        # Of those who wait for the same advertisement each is the fastest now and then.
+        hearers = [hearer for hearer in self.controllers if hearer is not sender_controller]
+        random.shuffle(hearers)
+        for hearer in hearers:
+            asyncio.get_running_loop().call_soon(hearer.on_ll_advertising_pdu, packet)
 
     def send_ll_control_pdu(self, sender_address, receiver_address, packet):
         # A peer without power hears nothing; the base class would raise.
@@ -171,9 +179,26 @@ class BoardController(controller.Controller):
         super().send_hci_packet(packet)
 
     def on_le_connect_ind(self, packet):
+        known = self.le_connections.get(packet.initiator_address)
         super().on_le_connect_ind(packet)
-        if self.le_connections.get(packet.initiator_address):
+        connection = self.le_connections.get(packet.initiator_address)
+        if connection is not known:
             self.link.trace.write(event="connected", at=self.name)
+        elif connection is None and packet.advertiser_address == self.public_address:
+            self.leave_unanswered(packet.initiator_address)
+
+    def leave_unanswered(self, initiator_address):
+        """Lets a central notice that another one was faster: its base class takes the link for granted."""
+        initiator = self.link.find_le_controller(initiator_address)
+        if initiator is None:
+            return
+        unanswered = initiator.le_connections.get(self.public_address)
+
+        def notice():
+            if initiator.le_connections.get(self.public_address) is unanswered:
+                initiator.lose(self.public_address)
+
+        asyncio.get_running_loop().call_later(SUPERVISION_TIMEOUT_S, notice)
 
     def on_le_disconnected(self, connection, reason):
         self.link.trace.write(event="disconnected", at=self.name, reason=int(reason))
@@ -286,7 +311,12 @@ async def main():
     print("ready", flush=True)
 
     ended = loop.create_future()
-    loop.add_reader(sys.stdin, lambda: None if sys.stdin.buffer.read1(1) else ended.set_result(None))
+
+    def listen():
+        if not sys.stdin.buffer.read1(1) and not ended.done():
+            ended.set_result(None)
+
+    loop.add_reader(sys.stdin, listen)
     await ended
 
 

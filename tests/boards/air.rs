@@ -13,14 +13,14 @@ use crate::process::{Process, command};
 const PROGRAM: &str = include_str!("air.py");
 const START_LIMIT: Duration = Duration::from_secs(300);
 
-/// A board's place on the air.
+/// A place on the air, of a board or a stranger.
 #[derive(Clone, Debug)]
 pub(crate) struct Place {
-    /// The board's name, as the trace has it.
+    /// The name, as the trace has it.
     pub(crate) name: String,
     /// The controller's public address.
     pub(crate) address: String,
-    /// The Unix socket that the board's serial port connects to.
+    /// The Unix socket that the board's serial port, or the stranger, connects to.
     pub(crate) socket: PathBuf,
 }
 
@@ -59,7 +59,7 @@ impl Air {
         let stdout = process
             .take_stdout()
             .ok_or_else(|| Failure::Unexpected("the air has no standard output".to_owned()))?;
-        wait_for_ready(stdout)?;
+        wait_for_ready("the air", stdout)?;
 
         Ok(Self { process, trace })
     }
@@ -75,7 +75,8 @@ impl Air {
     }
 }
 
-fn wait_for_ready(stdout: std::process::ChildStdout) -> Outcome<()> {
+/// Waits until a program has said that it is ready, which is all that it ever says.
+pub(crate) fn wait_for_ready(name: &str, stdout: std::process::ChildStdout) -> Outcome<()> {
     let (sender, receiver) = mpsc::sync_channel(1);
     std::thread::spawn(move || {
         let mut line = String::new();
@@ -84,18 +85,18 @@ fn wait_for_ready(stdout: std::process::ChildStdout) -> Outcome<()> {
         drop(sender.send(read));
     });
     let late = || Failure::Late {
-        what: "the air starts".to_owned(),
+        what: format!("{name} starts"),
         limit: START_LIMIT,
     };
     let line = receiver
         .recv_timeout(START_LIMIT)
         .map_err(|_elapsed| late())?
-        .map_err(Failure::host("hear from the air"))?;
+        .map_err(Failure::host(format!("hear from {name}")))?;
     if line.trim() == "ready" {
         return Ok(());
     }
 
-    Err(Failure::Unexpected(
-        "the air did not start; see air.log".to_owned(),
-    ))
+    Err(Failure::Unexpected(format!(
+        "{name} did not start; see its log"
+    )))
 }

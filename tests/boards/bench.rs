@@ -15,6 +15,7 @@ use crate::process::{command, run_tool};
 use crate::progress::{say, step};
 use crate::scenario::Keys;
 use crate::server::{Plan, Server};
+use crate::strangers::{self, Strangers};
 use crate::times::Times;
 
 const DISK_LIMIT: Duration = Duration::from_secs(100);
@@ -57,6 +58,9 @@ pub(crate) struct Bench {
     folder: RunFolder,
     cache: PathBuf,
     sockets: RunFolder,
+    python: PathBuf,
+    /// Where strangers may come onto the air.
+    outside: Vec<Place>,
 }
 
 impl Bench {
@@ -83,7 +87,9 @@ impl Bench {
             place("payer", "00:1B:DC:0A:00:01"),
             place("payee", "00:1B:DC:0A:00:02"),
         ];
-        let air = Air::start(&cache.python, &folder.path, &places)?;
+        let outside = strangers::places(&sockets.path);
+        let all: Vec<Place> = places.iter().chain(&outside).cloned().collect();
+        let air = Air::start(&cache.python, &folder.path, &all)?;
         let [payer, payee] = places;
         let mut payer = Board::create(payer, surroundings.clone())?;
         let mut payee = Board::create(payee, surroundings)?;
@@ -105,6 +111,8 @@ impl Bench {
             folder,
             cache: cache.folder,
             sockets,
+            python: cache.python,
+            outside,
         })
     }
 
@@ -177,6 +185,13 @@ impl Bench {
         self.office
             .as_ref()
             .ok_or_else(|| Failure::Unexpected("the server on PostgreSQL does not run".to_owned()))
+    }
+
+    /// Lets strangers in who have it in for the payee, until they are dropped.
+    pub(crate) fn let_strangers_in(&self) -> Outcome<Strangers> {
+        let payee = self.payee.address();
+
+        Strangers::start(&self.python, &self.folder.path, &self.outside, payee)
     }
 
     /// Returns a path in the run's folder, which goes away with it.

@@ -17,6 +17,7 @@ mod progress;
 mod scenario;
 mod server;
 mod shell;
+mod strangers;
 mod times;
 mod wallet;
 
@@ -48,7 +49,7 @@ use times::{Kind, Times};
         Console, journal, states and the air's trace of a failed scenario are kept; the path is printed."
 )]
 struct Options {
-    /// Scenarios to run, in this order; all without a name.
+    /// Scenarios to run, in this order; without a name all that `cargo verify` plays.
     #[arg(value_name = "SCENARIO")]
     scenarios: Vec<Scenario>,
     /// The folder with the Debian packages to install on the boards.
@@ -133,7 +134,7 @@ fn run(options: &Options) -> Outcome<bool> {
     }
     let chosen = match options.scenarios.as_slice() {
         [] if options.shell => Vec::new(),
-        [] => Scenario::ALL.to_vec(),
+        [] => Scenario::of_every_run().collect(),
         named => named.to_vec(),
     };
     let depth = match options.scenarios.as_slice() {

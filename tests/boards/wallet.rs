@@ -64,6 +64,9 @@ pub(crate) struct Payment {
     pub(crate) failure: Option<String>,
     /// How much.
     pub(crate) amount: Option<Money>,
+    /// What both screens show.
+    #[serde(default)]
+    pub(crate) code: Option<String>,
     /// The number under the sender TA's key.
     pub(crate) j: Option<u64>,
     /// The hash of P.
@@ -107,6 +110,12 @@ pub(crate) struct Request {
     pub(crate) id: String,
     /// Where it stands.
     pub(crate) state: String,
+    /// What both screens show, while it is locked.
+    #[serde(default)]
+    pub(crate) code: Option<String>,
+    /// What a payer scans, of one that is paid by URI alone.
+    #[serde(default)]
+    pub(crate) uri: Option<String>,
 }
 
 /// Where a wallet stands, as `blepay status --json` shows it.
@@ -267,6 +276,11 @@ pub(crate) fn request(board: &mut Board, amount: &str) -> Outcome<Request> {
     blepay(board, &format!("request {amount} --memo bench"))
 }
 
+/// Opens a request that only its URI opens.
+pub(crate) fn request_by_uri(board: &mut Board, amount: &str) -> Outcome<Request> {
+    blepay(board, &format!("request {amount} --memo bench --uri"))
+}
+
 /// Returns a request as it stands now.
 pub(crate) fn request_state(board: &mut Board, id: &str) -> Outcome<Request> {
     let requests: Vec<Request> = blepay(board, "request --list")?;
@@ -290,11 +304,17 @@ pub(crate) fn begin_by_policy(board: &mut Board, payee: &str) -> Outcome<Payment
 }
 
 fn post(board: &mut Board, payee: &str, approval: Approval) -> Outcome<Payment> {
-    let order = json!({
-        "payee_key": payee,
-        "approve": approval == Approval::Policy,
-        "timeout_s": SEARCH_S,
-    });
+    let order = json!({ "payee_key": payee, "approve": approval == Approval::Policy });
+
+    begin_order(board, &order)
+}
+
+/// Begins a payment that says whom it is for, and returns at once.
+pub(crate) fn begin_order(board: &mut Board, order: &Value) -> Outcome<Payment> {
+    let mut order = order.clone();
+    if let Some(order) = order.as_object_mut() {
+        order.insert("timeout_s".to_owned(), json!(SEARCH_S));
+    }
     let command = format!(
         "curl -sS --fail-with-body --max-time 300 --unix-socket {SOCKET} --json '{order}' http://blepay/v1/payments"
     );

@@ -12,8 +12,9 @@ use crate::{Programs, install};
 
 pub(crate) const EXAMPLES: &str = "\
 Examples:
-  cargo boards               every scenario
+  cargo boards               every scenario but `hostile`
   cargo boards payment       one scenario
+  cargo boards hostile       strangers on the air, while the payee is paid; only by its name
   cargo boards ops           withdraw, spend on, mailbox, revocation, retire, roll-back
   cargo boards latency       measures how long a payment takes
   cargo boards --release     every scenario, with the packages that are shipped

@@ -1,12 +1,16 @@
 //! Strangers on all links do not keep a payee from being paid.
 
+use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use ble_proto::info::Info;
 use kit::{Bank, Device, Kind, conserved, pay};
 use radio::sim::SimRadio;
 use radio::{PeerAddress, PeripheralEvent, Radio as _, RequestTag};
 use tempfile::TempDir;
+use tokio::io::AsyncReadExt;
+use tokio::net::UnixStream;
 use tokio::task::JoinSet;
 use wallet::{Mode, PaymentEvent, Target};
 
@@ -24,6 +28,31 @@ async fn links_that_say_nothing_and_come_again_do_not_shut_a_till() {
     let mut silent = JoinSet::new();
     for _ in 0..SILENT_LINKS {
         silent.spawn(say_nothing(Arc::clone(&stranger.radio), peer.clone()));
+    }
+
+    let by_code = pay(&payer, Target::Tag(heard.tag)).await;
+    let scanned = till.request(250, Mode::Uri).await;
+    let uri = scanned.uri.expect("a URI").parse().expect("a good URI");
+    let by_uri = pay(&payer, Target::Uri(Box::new(uri))).await;
+
+    silent.shutdown().await;
+    for last in [by_code, by_uri] {
+        assert!(matches!(last, PaymentEvent::Paid { .. }), "{last:?}");
+    }
+    conserved(&payer, &till, 20_000).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn devices_that_connect_and_do_not_even_greet_do_not_shut_a_till() {
+    let (bank, world) = (Bank::new(5), TempDir::new().expect("a directory"));
+    let till = Device::new(&bank, world.path(), "Till", Kind::WithTa).await;
+    let payer = Device::new(&bank, world.path(), "Ada", Kind::WithTa).await;
+    let heard = till.request(1250, Mode::Announced).await;
+    let peer = find(&payer.radio).await;
+    let socket = world.path().join("air").join(format!("{peer}.sock"));
+    let mut silent = JoinSet::new();
+    for _ in 0..SILENT_LINKS {
+        silent.spawn(connect_only(socket.clone()));
     }
 
     let by_code = pay(&payer, Target::Tag(heard.tag)).await;
@@ -87,5 +116,15 @@ async fn say_nothing(radio: Arc<SimRadio>, peer: PeerAddress) {
             Ok(mut link) => while link.receive().await.is_some() {},
             Err(_the_till_is_full) => tokio::task::yield_now().await,
         }
+    }
+}
+
+/// Connects to a socket of the air and waits until that ends, again and again, as fast as a radio might.
+async fn connect_only(socket: PathBuf) {
+    loop {
+        if let Ok(mut stream) = UnixStream::connect(&socket).await {
+            let _ended = stream.read_to_end(&mut Vec::new()).await;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
     }
 }

@@ -35,6 +35,8 @@
 //!
 //! - A frame arrives whole, in order and at most once, or not at all; a flood beyond the named limits
 //!   of [`limits`] loses frames. The session above ends by the gap.
+//! - A central that connects and becomes no link is disconnected after [`limits::SILENCE_MAX`], counts as a
+//!   link until then, and makes room for one that comes later.
 //! - With BlueZ before 5.76 a notification reaches *every* subscriber: frames carry a session tag, and
 //!   a central drops what is not its own.
 //! - A missing bus, bluetoothd or adapter is a state ([`Radio::state`]) that heals. A peripheral

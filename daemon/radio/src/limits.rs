@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-/// Links that a peripheral serves at once; a further central waits, or is disconnected. More than a payee takes: it decides
-/// which of them is worth least, and that one and the newcomer are both there meanwhile.
+/// Links that a peripheral serves at once, with those that connect and have said nothing yet, which make room for others. More
+/// than a payee takes: it decides which link is worth least, and that one and the newcomer are both there meanwhile.
 pub const LINKS_MAX: usize = 12;
 
 /// Advertisements at once, one for each tag: legacy controllers rarely have more than five instances.
@@ -55,6 +55,13 @@ pub const MTU_MIN: usize = 23;
 
 /// The largest ATT MTU that is of use for values of [`VALUE_SIZE_MAX`] bytes.
 pub const MTU_MAX: usize = 517;
+
+/// How long a central that has connected may take to read `INFO`, and from there to subscribe or write: finding the service takes
+/// the slowest phones three seconds.
+pub const SILENCE_MAX: Duration = Duration::from_secs(5);
+
+/// How long frames wait for one that was overtaken, where a link runs over several channels: several times what the longest takes.
+pub const MISSING_MAX: Duration = Duration::from_secs(1);
 
 /// The whole of a `connect`, retries included.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(20);

@@ -2,6 +2,7 @@
 
 mod cut;
 mod echo;
+mod hostile;
 mod latency;
 mod ops;
 mod payment;
@@ -42,6 +43,8 @@ pub(crate) enum Scenario {
     Latency,
     /// All of the protocol beside paying, against a server on PostgreSQL.
     Ops,
+    /// Strangers on the air.
+    Hostile,
 }
 
 /// How much is asked of a scenario.
@@ -64,14 +67,22 @@ pub(crate) struct Found {
 
 impl Scenario {
     /// All scenarios, in the order in which they run.
-    pub(crate) const ALL: [Self; 6] = [
+    pub(crate) const ALL: [Self; 7] = [
         Self::Echo,
         Self::Payment,
         Self::Cut,
         Self::Radio,
         Self::Latency,
         Self::Ops,
+        Self::Hostile,
     ];
+
+    /// Returns those that are played without being named. Strangers take minutes, and how many is up to the air.
+    pub(crate) fn of_every_run() -> impl Iterator<Item = Self> {
+        Self::ALL
+            .into_iter()
+            .filter(|scenario| *scenario != Self::Hostile)
+    }
 
     /// Returns the name.
     pub(crate) fn name(self) -> &'static str {
@@ -82,6 +93,7 @@ impl Scenario {
             Self::Radio => "radio",
             Self::Latency => "latency",
             Self::Ops => "ops",
+            Self::Hostile => "hostile",
         }
     }
 
@@ -104,6 +116,9 @@ impl Scenario {
             Self::Ops => {
                 "withdraw, spend on, mailbox, revocation, limits, retire, recover, roll-back; books on PostgreSQL"
             }
+            Self::Hostile => {
+                "twelve strangers on the air: links that say nothing or half of it end in time, and payers still pay"
+            }
         }
     }
 
@@ -116,6 +131,7 @@ impl Scenario {
             Self::Radio => radio::run(bench),
             Self::Latency => latency::run(bench, depth),
             Self::Ops => ops::run(bench),
+            Self::Hostile => hostile::run(bench),
         }
     }
 }

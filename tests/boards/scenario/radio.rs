@@ -102,6 +102,9 @@ fn conform(bench: &mut Bench) -> Outcome<Vec<String>> {
     for board in [&mut bench.payer, &mut bench.payee] {
         board.must("systemctl stop blepayd")?;
     }
+    // who comes by itself is told from whom a program here has dialled by not being known before
+    let forget = format!("bluetoothctl remove {}", bench.payer.address());
+    let _known_or_not = bench.payee.run(&forget, RADIO_LIMIT)?;
     let serving = bench.payee.start(&format!("{program} radio serve"))?;
     let visited = bench
         .payer

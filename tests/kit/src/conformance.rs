@@ -5,10 +5,12 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Debug;
+use std::pin::Pin;
 use std::time::Duration;
 
 use radio::{
     CentralLink, LinkId, PeerAddress, Peripheral, PeripheralEvent, Radio, RadioError, RequestTag,
+    limits,
 };
 
 /// What the server serves as `INFO`.
@@ -47,9 +49,24 @@ pub struct Pace {
     pub settles_in: Duration,
     /// Who hears nothing for so long will hear nothing.
     pub silence: Duration,
+    /// After that, who was disconnected knows of it.
+    pub parts_in: Duration,
     /// Longer than anything takes.
     pub patience: Duration,
 }
+
+/// A device that is no payer: it works below what a radio gives to its owner.
+pub trait Stranger: Sync {
+    /// Connects to a peer and does nothing more; returns, once the connection has ended, how long it lasted.
+    ///
+    /// # Errors
+    ///
+    /// When there was no connection.
+    fn stand_by<'a>(&'a self, peer: &'a PeerAddress) -> StandingBy<'a>;
+}
+
+/// A stranger that is connected.
+pub type StandingBy<'a> = Pin<Box<dyn Future<Output = Result<Duration, String>> + Send + 'a>>;
 
 /// Serves until the visitor says that it is over.
 ///
@@ -131,16 +148,27 @@ async fn obey(
 /// # Errors
 ///
 /// A sentence that says what the radio did not keep.
-pub async fn visit(radio: &dyn Radio, pace: Pace) -> Result<Vec<&'static str>, String> {
-    let trying = try_all(radio, pace);
+pub async fn visit(
+    radio: &dyn Radio,
+    stranger: &dyn Stranger,
+    pace: Pace,
+) -> Result<Vec<&'static str>, String> {
+    let trying = try_all(radio, stranger, pace);
 
     tokio::time::timeout(pace.patience, trying)
         .await
         .map_err(|_elapsed| format!("not done within {} s", pace.patience.as_secs()))?
 }
 
-async fn try_all(radio: &dyn Radio, pace: Pace) -> Result<Vec<&'static str>, String> {
+async fn try_all(
+    radio: &dyn Radio,
+    stranger: &dyn Stranger,
+    pace: Pace,
+) -> Result<Vec<&'static str>, String> {
     let mut kept = Vec::new();
+    is_let_go(radio, stranger, pace).await?;
+    kept.push("a link that says nothing is ended within the bound");
+
     let mut visit = connect(radio, TAGS[0]).await?;
     same("INFO", &visit.link.info(), &INFO)?;
     kept.push("INFO is there with the link");
@@ -245,6 +273,20 @@ async fn report(visit: &mut Visit) -> Result<(u8, usize), String> {
     };
 
     Ok((*ended, usize::from(u16::from_be_bytes([*high, *low]))))
+}
+
+/// Has a stranger connect and say nothing, and looks whether the server ends it in time.
+async fn is_let_go(radio: &dyn Radio, stranger: &dyn Stranger, pace: Pace) -> Result<(), String> {
+    let peer = hear(radio, TAGS[0]).await?;
+    let stood = stranger.stand_by(&peer).await?;
+    let bound = limits::SILENCE_MAX.saturating_add(pace.parts_in);
+    if stood <= bound {
+        return Ok(());
+    }
+
+    Err(format!(
+        "who said nothing was connected for {stood:?}, and no longer than {bound:?} is promised"
+    ))
 }
 
 /// Connects to who advertises a tag; an address that has changed meanwhile is looked for again.

@@ -13,9 +13,9 @@ use uuid::Uuid;
 
 use super::adapter::Adapter;
 use super::order::{FrameOrder, Ordered};
-use super::peripheral::MISSING_MAX;
-use super::presence::{Connected, ConnectionChange};
 use super::shared::Shared;
+use super::signals::{DeviceChange, DeviceNow};
+use crate::limits::MISSING_MAX;
 use crate::link::{LinkTask, Write};
 use crate::{AbsentReason, CentralLink, PeerAddress, RadioError, limits};
 
@@ -30,6 +30,8 @@ pub(super) async fn run(
         let _gone = done.send(Err(RadioError::PeerGone));
         return;
     };
+    // From before the first attempt until after the disconnect.
+    let _dialled = shared.adapters.dialled.enter(address(&peripheral));
     let connected = tokio::select! {
         biased; // a stop is never starved
         () = shared.stop.cancelled() => Err(RadioError::Stopped),
@@ -60,7 +62,7 @@ struct Ready {
     c2s: Characteristic,
     notifications: Notifications,
     adapter: watch::Receiver<Option<Arc<Adapter>>>,
-    connections: broadcast::Receiver<ConnectionChange>,
+    devices: broadcast::Receiver<DeviceChange>,
 }
 
 type Notifications = Pin<Box<dyn Stream<Item = ValueNotification> + Send>>;
@@ -146,7 +148,7 @@ impl From<btleplug::Error> for AttemptError {
 
 async fn attempt(shared: &Shared, peripheral: &Peripheral) -> Result<Ready, AttemptError> {
     let begun = Instant::now();
-    let connections = shared.adapters.connections.subscribe();
+    let devices = shared.adapters.devices.subscribe();
     let mut adapter = shared.adapters.current.clone();
     adapter.mark_unchanged();
     peripheral.connect().await?;
@@ -174,7 +176,7 @@ async fn attempt(shared: &Shared, peripheral: &Peripheral) -> Result<Ready, Atte
         c2s,
         notifications,
         adapter,
-        connections,
+        devices,
     })
 }
 
@@ -228,8 +230,8 @@ async fn forget_table(
     let Some(adapter) = shared.adapters.current.borrow().clone() else {
         return RadioError::PeerGone;
     };
-    let address = bluer::Address::new(peripheral.address().into_inner());
-    if let Err(error) = adapter.peripheral.remove_device(address).await {
+    let forgotten = adapter.peripheral.remove_device(address(peripheral)).await;
+    if let Err(error) = forgotten {
         tracing::debug!(%error, "BlueZ did not forget a payee");
     }
 
@@ -248,7 +250,7 @@ async fn carry(
         c2s,
         notifications,
         mut adapter,
-        connections,
+        devices,
         ..
     } = ready;
     let ended = tokio::select! {
@@ -256,7 +258,7 @@ async fn carry(
         () = shared.stop.cancelled() => LinkEnd::Here,
         () = task.stop.cancelled() => LinkEnd::Here,
         _changed = adapter.changed() => LinkEnd::There,
-        () = gone(peripheral, connections) => LinkEnd::There,
+        () = gone(peripheral, devices) => LinkEnd::There,
         () = write(peripheral, &c2s, task.writes) => LinkEnd::Here,
         () = hear(notifications, &task.notifications) => LinkEnd::There,
     };
@@ -278,14 +280,16 @@ enum LinkEnd {
 }
 
 /// Returns once the peer has disconnected.
-async fn gone(peripheral: &Peripheral, mut connections: broadcast::Receiver<ConnectionChange>) {
-    let address = bluer::Address::new(peripheral.address().into_inner());
+async fn gone(peripheral: &Peripheral, mut devices: broadcast::Receiver<DeviceChange>) {
+    let address = address(peripheral);
     loop {
-        match connections.recv().await {
-            Ok(change) if change.address != address || change.connected == Connected::Yes => {
-                continue;
-            }
-            Ok(_) | Err(broadcast::error::RecvError::Lagged(_)) => {}
+        match devices.recv().await {
+            Ok(change) if change.address != address => continue,
+            Ok(change) => match change.now {
+                DeviceNow::Appeared | DeviceNow::Connected => continue,
+                DeviceNow::Disconnected | DeviceNow::Forgotten => {}
+            },
+            Err(broadcast::error::RecvError::Lagged(_)) => {}
             Err(broadcast::error::RecvError::Closed) => return,
         }
         // The signal may be late and tell of the connection before.
@@ -366,6 +370,10 @@ fn still_missing(
     let until = tokio::time::Instant::now().checked_add(MISSING_MAX)?;
 
     Some((counter, until))
+}
+
+fn address(peripheral: &Peripheral) -> bluer::Address {
+    bluer::Address::new(peripheral.address().into_inner())
 }
 
 async fn disconnect(peripheral: &Peripheral) {

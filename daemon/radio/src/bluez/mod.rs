@@ -20,17 +20,25 @@
 
 mod adapter;
 mod advertise;
+mod alias;
+mod arrivals;
 mod central;
 mod choice;
 mod connect;
+mod devices;
+mod dialled;
+mod errand;
 mod gatt;
+mod newcomers;
 mod notify;
 mod order;
 mod peripheral;
 mod presence;
 mod refusals;
 mod scan;
+mod serving;
 mod shared;
+mod signals;
 
 use std::time::Duration;
 

@@ -12,13 +12,14 @@ use std::time::Duration;
 use futures::StreamExt;
 use tokio::sync::{broadcast, watch};
 use tokio_util::sync::CancellationToken;
-use zbus::{Connection, MatchRule, Message, MessageStream, OwnedObjectPath};
+use zbus::{Connection, MessageStream, OwnedObjectPath};
 
 use super::BluezConfig;
 use super::adapter::{Adapter, Libraries};
-use super::choice::{
-    ADAPTER_INTERFACE, ADVERTISING_INTERFACE, Choice, GATT_INTERFACE, Interfaces, Properties,
-};
+use super::arrivals::Arrivals;
+use super::choice::Choice;
+use super::dialled::Dialled;
+use super::signals::{BLUEZ, BusEvent, DeviceChange, Interfaces, parse, rules};
 use crate::{AbsentReason, RadioState};
 
 /// What the other tasks know of the system.
@@ -26,8 +27,12 @@ use crate::{AbsentReason, RadioState};
 pub(super) struct Adapters {
     /// The adapter in use; a new value after every upset.
     pub(super) current: watch::Receiver<Option<Arc<Adapter>>>,
-    /// Who has connected or disconnected, in either role.
-    pub(super) connections: broadcast::Sender<ConnectionChange>,
+    /// What becomes of the adapter's devices, whoever dialled.
+    pub(super) devices: broadcast::Sender<DeviceChange>,
+    /// Whom this radio dials.
+    pub(super) dialled: Dialled,
+    /// Who has come by itself.
+    pub(super) arrivals: Arrivals,
     /// Whether others can see the adapter in use.
     pub(super) visibility: Visibility,
 }
@@ -49,25 +54,13 @@ impl Visibility {
     }
 }
 
-/// A device has connected, or disconnected.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct ConnectionChange {
-    pub(super) address: bluer::Address,
-    pub(super) connected: Connected,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Connected {
-    Yes,
-    No,
-}
-
 /// Watches the system until stopped.
 pub(super) struct Presence {
     config: BluezConfig,
     state: watch::Sender<RadioState>,
     current: watch::Sender<Option<Arc<Adapter>>>,
-    connections: broadcast::Sender<ConnectionChange>,
+    devices: broadcast::Sender<DeviceChange>,
+    arrivals: Arrivals,
     /// Counts what is worth a look.
     signs: watch::Sender<Signs>,
 }
@@ -75,17 +68,20 @@ pub(super) struct Presence {
 impl Presence {
     pub(super) fn new(config: BluezConfig, state: watch::Sender<RadioState>) -> (Self, Adapters) {
         let (current_in, current) = watch::channel(None);
-        let (connections, _unread) = broadcast::channel(CONNECTION_CHANGES_MAX);
+        let (devices, _unread) = broadcast::channel(DEVICE_CHANGES_MAX);
         let adapters = Adapters {
             current,
-            connections: connections.clone(),
+            devices: devices.clone(),
+            dialled: Dialled::default(),
+            arrivals: Arrivals::default(),
             visibility: Visibility(state.clone()),
         };
         let presence = Self {
             config,
             state,
             current: current_in,
-            connections,
+            devices,
+            arrivals: adapters.arrivals.clone(),
             signs: watch::Sender::new(Signs::default()),
         };
 
@@ -156,12 +152,18 @@ impl Presence {
     fn handle(&self, event: BusEvent) {
         match event {
             BusEvent::Gained => self.signs.send_modify(Signs::gain),
-            BusEvent::Lost => self.signs.send_modify(Signs::lose),
-            BusEvent::Connection(change) => {
-                tracing::trace!(?change, "A device connected or disconnected");
-                // Nobody has a link.
-                let _unread = self.connections.send(change);
+            BusEvent::Lost => {
+                self.arrivals.clear();
+                self.signs.send_modify(Signs::lose);
             }
+            BusEvent::Device(change) if self.is_current(&change.adapter) => {
+                tracing::trace!(?change, "A device changed");
+                self.arrivals.note(change.address, change.now);
+                // Nobody has a link.
+                let _unread = self.devices.send(change);
+            }
+            // of an adapter that is not in use
+            BusEvent::Device(_) => {}
         }
     }
 
@@ -253,104 +255,6 @@ impl Signs {
     }
 }
 
-enum BusEvent {
-    /// bluetoothd, an adapter, or its power has come.
-    Gained,
-    /// One of them has gone, and with it what was registered.
-    Lost,
-    Connection(ConnectionChange),
-}
-
-fn rules() -> zbus::Result<[MatchRule<'static>; 4]> {
-    let signal = || MatchRule::builder().msg_type(zbus::message::Type::Signal);
-    let owner = signal()
-        .sender("org.freedesktop.DBus")
-        .member("NameOwnerChanged")
-        .arg(0, BLUEZ)
-        .build()?;
-    let objects = signal()
-        .sender(BLUEZ)
-        .interface("org.freedesktop.DBus.ObjectManager")
-        .build()?;
-    let adapters = signal()
-        .sender(BLUEZ)
-        .member("PropertiesChanged")
-        .arg(0, ADAPTER_INTERFACE)
-        .build()?;
-    let devices = signal()
-        .sender(BLUEZ)
-        .member("PropertiesChanged")
-        .arg(0, DEVICE_INTERFACE)
-        .build()?;
-
-    Ok([owner, objects, adapters, devices])
-}
-
-/// Says what a signal means; `None` for all that does not matter, or cannot be read.
-fn parse(signal: &Message) -> Option<BusEvent> {
-    let header = signal.header();
-    match header.member()?.as_str() {
-        "NameOwnerChanged" => {
-            let body = signal.body();
-            let (_name, old, _new): (String, String, String) = body.deserialize().ok()?;
-            Some(if old.is_empty() {
-                BusEvent::Gained
-            } else {
-                BusEvent::Lost
-            })
-        }
-        "InterfacesAdded" => {
-            let body = signal.body();
-            let (_path, interfaces): (OwnedObjectPath, Interfaces) = body.deserialize().ok()?;
-            [ADAPTER_INTERFACE, GATT_INTERFACE, ADVERTISING_INTERFACE]
-                .iter()
-                .any(|interface| interfaces.contains_key(*interface))
-                .then_some(BusEvent::Gained)
-        }
-        "InterfacesRemoved" => {
-            let body = signal.body();
-            let (_path, interfaces): (OwnedObjectPath, Vec<String>) = body.deserialize().ok()?;
-            interfaces
-                .iter()
-                .any(|interface| interface == ADAPTER_INTERFACE)
-                .then_some(BusEvent::Lost)
-        }
-        "PropertiesChanged" => {
-            let path = header.path()?.as_str();
-            let body = signal.body();
-            let (interface, changed, _invalidated): (String, Properties, Vec<String>) =
-                body.deserialize().ok()?;
-            match interface.as_str() {
-                ADAPTER_INTERFACE => power_change(&changed),
-                DEVICE_INTERFACE => connection_change(path, &changed).map(BusEvent::Connection),
-                _another => None,
-            }
-        }
-        _another => None,
-    }
-}
-
-fn power_change(changed: &Properties) -> Option<BusEvent> {
-    let powered = bool::try_from(changed.get("Powered")?).ok()?;
-
-    Some(if powered {
-        BusEvent::Gained
-    } else {
-        BusEvent::Lost
-    })
-}
-
-fn connection_change(path: &str, changed: &Properties) -> Option<ConnectionChange> {
-    let connected = match bool::try_from(changed.get("Connected")?).ok()? {
-        true => Connected::Yes,
-        false => Connected::No,
-    };
-    let (_parent, device) = path.rsplit_once("/dev_")?;
-    let address = device.replace('_', ":").parse().ok()?;
-
-    Some(ConnectionChange { address, connected })
-}
-
 /// Returns the adapter to use, or why there is none.
 ///
 /// # Errors
@@ -389,11 +293,8 @@ async fn find_adapter(
     Ok(choice.of(&objects))
 }
 
-const BLUEZ: &str = "org.bluez";
-const DEVICE_INTERFACE: &str = "org.bluez.Device1";
-
-/// Changes of connection that wait for a slow task, which then looks for itself.
-const CONNECTION_CHANGES_MAX: usize = 64;
+/// Changes of devices that wait for a slow task, which then looks for itself.
+const DEVICE_CHANGES_MAX: usize = 64;
 
 /// Signals that wait: a busy air makes many while we scan.
 const SIGNALS_MAX: std::num::NonZeroUsize = std::num::NonZeroUsize::new(1024).expect("not zero");

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use ble_proto::gatt::RequestTag;
 use tokio::net::{UnixListener, UnixStream};
@@ -75,6 +76,14 @@ impl Drop for Device {
 struct LinkHandle {
     sends: mpsc::Sender<Send>,
     stop: CancellationToken,
+    /// Whether the central has greeted.
+    is_up: Arc<AtomicBool>,
+}
+
+impl LinkHandle {
+    fn is_up(&self) -> bool {
+        self.is_up.load(Ordering::Relaxed)
+    }
 }
 
 /// One frame to notify, and who waits for it.
@@ -104,7 +113,8 @@ pub(super) async fn run(device: Device, mut task: PeripheralTask, tasks: &TaskTr
                 Some(Command::Disconnect { link, done }) => disconnect(&links, link, done),
                 None => break,
             },
-            Ok((stream, _address)) = device.listener.accept(), if links.len() < limits::LINKS_MAX => {
+            Ok((stream, _address)) = device.listener.accept(), if has_room(&links) => {
+                make_room(&mut links);
                 let (id, link, way) = open_link(&device, &task);
                 links.insert(id, link);
                 let ended = ended_in.clone();
@@ -120,6 +130,23 @@ pub(super) async fn run(device: Device, mut task: PeripheralTask, tasks: &TaskTr
                 }
             }
         }
+    }
+}
+
+fn has_room(links: &BTreeMap<LinkId, LinkHandle>) -> bool {
+    links.len() < limits::LINKS_MAX || links.values().any(|link| !link.is_up())
+}
+
+/// Ends the link of the central that came first of those that have said nothing, if there is no room otherwise.
+fn make_room(links: &mut BTreeMap<LinkId, LinkHandle>) {
+    if links.len() < limits::LINKS_MAX {
+        return;
+    }
+    let silent = links.iter().find(|(_, link)| !link.is_up());
+    if let Some(id) = silent.map(|(id, _)| *id)
+        && let Some(link) = links.remove(&id)
+    {
+        link.stop.cancel();
     }
 }
 
@@ -153,14 +180,17 @@ struct LinkWay {
     sends: mpsc::Receiver<Send>,
     events: EventSender,
     stop: CancellationToken,
+    is_up: Arc<AtomicBool>,
 }
 
 fn open_link(device: &Device, task: &PeripheralTask) -> (LinkId, LinkHandle, LinkWay) {
     let (sends_in, sends) = mpsc::channel(limits::COMMANDS_MAX);
     let stop = task.stop.child_token();
+    let is_up = Arc::new(AtomicBool::new(false));
     let link = LinkHandle {
         sends: sends_in,
         stop: stop.clone(),
+        is_up: Arc::clone(&is_up),
     };
     let way = LinkWay {
         air: Arc::clone(&device.air),
@@ -168,6 +198,7 @@ fn open_link(device: &Device, task: &PeripheralTask) -> (LinkId, LinkHandle, Lin
         sends,
         events: task.events.clone(),
         stop,
+        is_up,
     };
 
     (LinkId::fresh(), link, way)
@@ -175,9 +206,11 @@ fn open_link(device: &Device, task: &PeripheralTask) -> (LinkId, LinkHandle, Lin
 
 async fn serve_link(id: LinkId, stream: UnixStream, mut way: LinkWay) {
     let greeting = Connection::greet(way.air, stream, Side::Peripheral, &way.info);
-    let Ok(Ok(mut connection)) = tokio::time::timeout(limits::SEND_TIMEOUT, greeting).await else {
+    let greeting = tokio::time::timeout(limits::SILENCE_MAX, greeting);
+    let Some(Ok(Ok(mut connection))) = way.stop.run_until_cancelled(greeting).await else {
         return;
     };
+    way.is_up.store(true, Ordering::Relaxed);
     let events = way.events.link_up(id, connection.chunk_max()).await;
     loop {
         tokio::select! {
@@ -194,6 +227,8 @@ async fn serve_link(id: LinkId, stream: UnixStream, mut way: LinkWay) {
                 }
             }
             arrived = connection.next() => match arrived {
+                // as BlueZ does with a longer write
+                Arrived::Frame(bytes) if bytes.len() > limits::WRITE_SIZE_MAX => {}
                 Arrived::Frame(bytes) => events.received(bytes),
                 Arrived::End => break,
             },

@@ -1,5 +1,8 @@
 use std::time::Instant;
 
+use tokio::io::AsyncWriteExt;
+use tokio::net::UnixStream;
+
 use super::*;
 use crate::{LinkId, PeripheralEvent, RequestTag};
 
@@ -43,6 +46,41 @@ async fn frames_arrive_whole_and_in_order_both_ways_at_any_mtu() {
         let sent = peripheral.send(id, vec![0; notification_max + 1]).await;
         assert_eq!(sent, Err(too_long));
     }
+}
+
+#[tokio::test]
+async fn a_write_that_bluez_would_drop_is_dropped_without_a_word() {
+    let world = World::new();
+    let payee = world.radio(|_air| {});
+    let mut peripheral = payee.serve(Vec::new()).await.unwrap();
+    peripheral.set_advertised(vec![TAG_A]).await.unwrap();
+    let payer = world.radio(|_air| {});
+    let mut stranger = world.dial(&payer).await;
+
+    write(&mut stranger, &517_u16.to_be_bytes()).await;
+    for size in [512, 511, 510] {
+        write(&mut stranger, &vec![0; size]).await;
+    }
+
+    let (id, _chunk_max) = link_up(&mut peripheral).await;
+    assert_eq!(received(&mut peripheral, id).await.len(), 510);
+}
+
+#[tokio::test]
+async fn who_connects_and_does_not_greet_makes_room_for_who_comes_later() {
+    let world = World::new();
+    let payee = world.radio(|_air| {});
+    let payer = world.radio(|_air| {});
+    let mut peripheral = payee.serve(Vec::new()).await.unwrap();
+    peripheral.set_advertised(vec![TAG_A]).await.unwrap();
+    let mut silent = Vec::new();
+    for _ in 0..2 * limits::LINKS_MAX {
+        silent.push(world.dial(&payer).await);
+    }
+
+    let _link = connect(&payer).await;
+
+    link_up(&mut peripheral).await;
 }
 
 #[tokio::test]
@@ -312,6 +350,22 @@ impl World {
 
         SimRadio::start(air, &self.tasks, self.stop.clone())
     }
+
+    /// Connects to who is heard, and says nothing.
+    async fn dial(&self, radio: &SimRadio) -> UnixStream {
+        let mut scan = radio.scan().await.unwrap();
+        let peer = scan.next().await.unwrap().peer;
+        let socket = self.dir.path().join(format!("{peer}.sock"));
+
+        UnixStream::connect(socket).await.unwrap()
+    }
+}
+
+/// Writes one value as the air carries it: its length comes first.
+async fn write(stream: &mut UnixStream, value: &[u8]) {
+    let length = u16::try_from(value.len()).unwrap();
+    stream.write_all(&length.to_be_bytes()).await.unwrap();
+    stream.write_all(value).await.unwrap();
 }
 
 async fn connect(radio: &SimRadio) -> CentralLink {

@@ -10,6 +10,8 @@
 mod credit;
 mod links;
 mod open;
+mod records;
+mod tally;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -26,7 +28,6 @@ use ble_proto::payment::payee::{
 use futures::StreamExt as _;
 use futures::future::BoxFuture;
 use futures::stream::{FuturesOrdered, FuturesUnordered};
-use journal::Fact;
 use ops_proto::RequestId;
 use radio::{Peripheral, PeripheralEvent, RadioError, limits::ADVERTISED_TAGS_MAX};
 use runtime::clock;
@@ -37,6 +38,7 @@ use super::{Shared, WalletEvent};
 use crate::lists::Heard;
 use links::Links;
 use open::Standing;
+use tally::Strangers;
 
 pub(super) use credit::collect_pending;
 
@@ -58,6 +60,7 @@ pub(super) async fn run(shared: Arc<Shared>, mut commands: mpsc::Receiver<PayeeC
         machine: Payee::new(root),
         links: Links::default(),
         peripheral: None,
+        strangers: Strangers::default(),
         order: Vec::new(),
         followed: None,
         appends: FuturesOrdered::new(),
@@ -78,7 +81,7 @@ pub(super) async fn run(shared: Arc<Shared>, mut commands: mpsc::Receiver<PayeeC
         // Every branch is cancel safe: queues, timers and futures that are kept.
         tokio::select! {
             biased; // a stop is never starved by a chatty peer
-            () = stop.cancelled() => return,
+            () = stop.cancelled() => return driver.strangers.tell_all(),
             Some(seq) = driver.appends.next(), if !driver.appends.is_empty() => {
                 driver.machine.handle_synced(seq, clock::monotonic());
             }
@@ -130,6 +133,7 @@ struct PayeeDriver {
     machine: Payee,
     links: Links,
     peripheral: Option<Peripheral>,
+    strangers: Strangers,
     /// Requests that are shown, oldest first.
     order: Vec<ShownRequest>,
     followed: Option<Followed>,
@@ -294,6 +298,7 @@ impl PayeeDriver {
 
     /// Serves if that is wanted and not done yet, and what the book says.
     async fn tick(&mut self) {
+        self.strangers.tell_due(clock::monotonic());
         if self.is_book_ahead() && self.follow_book() {
             self.advertise().await;
         }
@@ -327,8 +332,7 @@ impl PayeeDriver {
                 PayeeEffect::Transmit { link, frame } => self.links.transmit(link, frame),
                 PayeeEffect::Disconnect { link } => self.links.disconnect(link),
                 PayeeEffect::LinkFailed { link, failure } => {
-                    let cause = std::error::Error::source(&failure).map(ToString::to_string);
-                    tracing::info!(link = link.0, %failure, cause, "Ended a link");
+                    self.strangers.failed(link, &failure, clock::monotonic());
                 }
                 PayeeEffect::Append { seq, record } => self.append(seq, record),
                 PayeeEffect::Credit { credit, pair } => {
@@ -354,7 +358,7 @@ impl PayeeDriver {
                     self.tell_request(tag);
                 }
                 PayeeEffect::PaymentRefused { link, reason } => {
-                    tracing::warn!(link = link.0, %reason, "Refused a payer or its payment");
+                    self.strangers.refused(link, &reason, clock::monotonic());
                 }
                 PayeeEffect::GossipAsked { link, held } => {
                     let lists = &self.shared.lists;
@@ -380,36 +384,8 @@ impl PayeeDriver {
         }
     }
 
-    /// Appends a record, unless the journal holds it already: the TA's answers are written by the TA's
-    /// own thread, and a payment that comes again is there.
     fn append(&mut self, seq: Seq, record: PayeeRecord) {
-        let fact = match record {
-            PayeeRecord::PaymentReceived { pair } => {
-                let payment = pair.hash();
-                let known = self
-                    .shared
-                    .journal
-                    .view(|book| book.incoming_by_hash(&payment).is_some());
-                let provider = self.machine.sender_provider(&payment).cloned();
-                (!known)
-                    .then_some(provider)
-                    .flatten()
-                    .map(|sender_provider| Fact::PaymentReceived {
-                        pair,
-                        sender_provider,
-                    })
-            }
-            PayeeRecord::ReceiptSigned { payment, receipt } => {
-                let known = self.shared.journal.view(|book| {
-                    book.incoming_by_hash(&payment)
-                        .is_some_and(|held| held.receipt.is_some())
-                });
-                (!known).then_some(Fact::Collected {
-                    payment,
-                    receipt: *receipt,
-                })
-            }
-        };
+        let fact = records::news(&self.shared, &self.machine, record);
         let shared = Arc::clone(&self.shared);
         self.appends.push_back(Box::pin(async move {
             if let Some(fact) = fact {
