@@ -17,7 +17,6 @@ use wallet::lists::ListView;
 use wallet::ta::TaAccess;
 use wallet::{Offer, PaymentView, Registration, WalletStatus};
 
-use super::asked::is_open;
 use super::error::sync_error;
 use super::live::REFUSED_BY_TA;
 use super::state::ApiState;
@@ -48,7 +47,7 @@ pub(super) async fn status(state: &ApiState) -> Status {
         radio: radio(&wallet.radio),
         requests_open: count(requests_open),
         unsynced,
-        unconfirmed: count(wallet.unacknowledged),
+        unconfirmed: wallet.unacknowledged,
         sync,
     }
 }

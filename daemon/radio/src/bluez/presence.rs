@@ -17,9 +17,9 @@ use zbus::{Connection, MessageStream, OwnedObjectPath};
 use super::BluezConfig;
 use super::adapter::{Adapter, Libraries};
 use super::arrivals::Arrivals;
-use super::choice::Choice;
+use super::choice::{Choice, Interfaces};
 use super::dialled::Dialled;
-use super::signals::{BLUEZ, BusEvent, DeviceChange, Interfaces, parse, rules};
+use super::signals::{BLUEZ, BusEvent, DeviceChange, parse, rules};
 use crate::{AbsentReason, RadioState};
 
 /// What the other tasks know of the system.
