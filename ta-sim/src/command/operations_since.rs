@@ -6,14 +6,14 @@
 use ops_proto::contract::{Mark, Output, TaRefused};
 
 use super::Step;
-use crate::state::{Journal, State};
+use crate::state::{JournalCompared, State};
 
 pub(super) fn run(state: &State, mark: &Mark) -> Result<Step, TaRefused> {
     match state.operations.compare(mark) {
-        Journal::Behind(later) => Ok(Step::Unchanged(Output::Operations(later))),
-        Journal::Restored => Err(TaRefused::JournalRestored),
-        Journal::Ahead => condemn(state, TaRefused::RolledBack),
-        Journal::Other => condemn(state, TaRefused::OtherHistory),
+        JournalCompared::Behind(later) => Ok(Step::Unchanged(Output::Operations(later))),
+        JournalCompared::Restored => Err(TaRefused::JournalRestored),
+        JournalCompared::Ahead => condemn(state, TaRefused::RolledBack),
+        JournalCompared::Other => condemn(state, TaRefused::OtherHistory),
     }
 }
 

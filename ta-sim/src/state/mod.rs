@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize};
 
 pub(crate) use certified::Certified;
 pub(crate) use keys::Keys;
-pub(crate) use operations::{Journal, Operations};
+pub(crate) use operations::{JournalCompared, Operations};
 pub(crate) use payments::Payments;
 pub(crate) use pin::{Pin, PinChange, PinVerdict, SALT_SIZE};
 pub(crate) use requests::{Collected, OpenRequest, Requests};

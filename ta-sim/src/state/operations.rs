@@ -17,7 +17,7 @@ pub(crate) struct Operations {
 
 /// How a journal's highest mark lies to the operations of this TA.
 #[derive(Debug)]
-pub(crate) enum Journal {
+pub(crate) enum JournalCompared {
     /// The journal is a past of this TA; these came later.
     Behind(Vec<Operation>),
     /// The journal has forgotten what it acknowledged.
@@ -82,20 +82,20 @@ impl Operations {
             .find_map(|operation| pick(&operation.command, &operation.output))
     }
 
-    pub(crate) fn compare(&self, journal: &Mark) -> Journal {
+    pub(crate) fn compare(&self, journal: &Mark) -> JournalCompared {
         if journal.o > self.mark.o {
-            return Journal::Ahead;
+            return JournalCompared::Ahead;
         }
         if journal.o < self.acknowledged.o {
-            return Journal::Restored;
+            return JournalCompared::Restored;
         }
         let is_past = *journal == self.acknowledged
             || self.kept.iter().any(|operation| operation.mark == *journal);
         if !is_past {
-            return Journal::Other;
+            return JournalCompared::Other;
         }
         let later = self.kept.iter().filter(|kept| kept.mark.o > journal.o);
 
-        Journal::Behind(later.cloned().collect())
+        JournalCompared::Behind(later.cloned().collect())
     }
 }
