@@ -5,7 +5,7 @@ use std::io;
 use ops_proto::contract::{Answer, Command, Output, TaRefused, TrustedApplication};
 use zeroize::Zeroizing;
 
-use crate::command::{Fresh, Session, Step, Tried, dispatch};
+use crate::command::{Fresh, Step, TaSession, Tried, dispatch};
 use crate::entropy::Entropy;
 use crate::state::{SALT_SIZE, State};
 use crate::storage::{Damaged, LoadFailed, NONCE_SIZE, NotCommitted, Slots, Storage};
@@ -21,7 +21,7 @@ pub struct Ta<S, E> {
     slots: Slots<S>,
     entropy: E,
     state: State,
-    session: Session,
+    session: TaSession,
     health: Health,
 }
 
@@ -46,14 +46,14 @@ impl<S: Storage, E: Entropy> Ta<S, E> {
             slots,
             entropy,
             state: state.unwrap_or_else(State::new),
-            session: Session::Closed,
+            session: TaSession::Closed,
             health: Health::Sound,
         })
     }
 
     /// Ends the session and begins the next one, in which `OperationsSince` must come first again.
     pub const fn begin_session(&mut self) {
-        self.session = Session::Closed;
+        self.session = TaSession::Closed;
     }
 
     fn run(&mut self, command: &Command) -> io::Result<Result<Output, TaRefused>> {
@@ -123,8 +123,8 @@ impl<S: Storage, E: Entropy> TrustedApplication for Ta<S, E> {
         })?;
         if let Command::OperationsSince { .. } = command {
             self.session = match result {
-                Ok(_) => Session::Open,
-                Err(_) => Session::Closed,
+                Ok(_) => TaSession::Open,
+                Err(_) => TaSession::Closed,
             };
         }
         if let Err(reason) = &result {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use journal::book::OutgoingStage;
-use journal::recovery::{self, IncomingStep, Session};
+use journal::recovery::{self, IncomingStep, TaSession};
 use journal::{Book, Fact};
 use ops_proto::Digest;
 use ops_proto::contract::{Command, TaRefused};
@@ -29,7 +29,7 @@ pub(super) async fn run(shared: Arc<Shared>) {
 async fn recover_always(shared: &Shared) {
     let Some(ta) = &shared.ta else {
         // without a TA nobody is ahead of the journal, and no payment was ever begun
-        collect_pending(shared, Session::Open).await;
+        collect_pending(shared, TaSession::Open).await;
         shared.recovered.send_replace(true);
         return;
     };
@@ -39,7 +39,7 @@ async fn recover_always(shared: &Shared) {
         match now {
             TaAccess::Open => {
                 let is_done = give_up_intents(shared, Some(ta)).await;
-                collect_pending(shared, Session::Open).await;
+                collect_pending(shared, TaSession::Open).await;
                 shared.recovered.send_if_modified(|recovered| {
                     let is_news = is_done && !*recovered;
                     *recovered |= is_done;
@@ -49,11 +49,11 @@ async fn recover_always(shared: &Shared) {
             TaAccess::Ended => {
                 let _no_ta_to_wait_for = give_up_intents(shared, None).await;
                 give_up_collecting(shared).await;
-                collect_pending(shared, Session::Ended).await;
+                collect_pending(shared, TaSession::Ended).await;
                 shared.recovered.send_replace(true);
             }
             TaAccess::Opening | TaAccess::Unreachable(_) | TaAccess::Halted(_) => {
-                collect_pending(shared, Session::Shut).await;
+                collect_pending(shared, TaSession::Shut).await;
             }
         }
         // a TA that was busy answers again without a new session; all branches are cancel safe
@@ -106,7 +106,7 @@ async fn give_up_collecting(shared: &Shared) {
     let given_up: Vec<Digest> = shared.journal.view(|book| {
         book.to_credit()
             .filter(|(_, incoming)| {
-                recovery::incoming(incoming.stage(), incoming.receiver(), Session::Ended)
+                recovery::incoming(incoming.stage(), incoming.receiver(), TaSession::Ended)
                     == IncomingStep::GiveUp
             })
             .map(|(payment, _)| payment)

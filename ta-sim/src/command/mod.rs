@@ -55,7 +55,7 @@ pub(crate) enum Tried {
 
 /// Whether `OperationsSince` has begun the session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Session {
+pub(crate) enum TaSession {
     Closed,
     Open,
 }
@@ -63,7 +63,7 @@ pub(crate) enum Session {
 /// Computes what a command does. The caller makes the new state durable before it answers.
 pub(crate) fn dispatch(
     state: &State,
-    session: Session,
+    session: TaSession,
     command: &Command,
     tried: Tried,
     fresh: &Fresh,
@@ -77,7 +77,7 @@ pub(crate) fn dispatch(
     if let Command::OperationsSince { mark } = command {
         return operations_since::run(state, mark);
     }
-    if session == Session::Closed {
+    if session == TaSession::Closed {
         return Err(TaRefused::SessionNotOpen);
     }
     let asked = command.without_pin();

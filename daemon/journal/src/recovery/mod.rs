@@ -16,7 +16,7 @@ use crate::book::{DepositStage, IncomingStage, WithdrawStage};
 
 /// Whether the TA's session is open, so that what is not in the journal has not happened in the TA.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Session {
+pub enum TaSession {
     /// It is: the journal is complete.
     Open,
     /// It is not: the TA may be ahead of the journal.
@@ -44,15 +44,15 @@ pub enum Step<'a, Order, Answer> {
 #[must_use]
 pub const fn deposit(
     stage: &DepositStage,
-    session: Session,
+    session: TaSession,
 ) -> Step<'_, Signed<DepositOpen>, Signed<DepositAnswer>> {
     match (stage, session) {
-        (DepositStage::Intended, Session::Open | Session::Ended) => Step::Forget,
-        (DepositStage::Intended, Session::Shut) => Step::AwaitTa,
-        (DepositStage::Open(open), Session::Open | Session::Shut) => Step::Send(open),
-        (DepositStage::Answered(_, answer), Session::Open) => Step::Take(answer),
-        (DepositStage::Answered(..), Session::Shut) => Step::AwaitTa,
-        (DepositStage::Open(_) | DepositStage::Answered(..), Session::Ended) => Step::Done,
+        (DepositStage::Intended, TaSession::Open | TaSession::Ended) => Step::Forget,
+        (DepositStage::Intended, TaSession::Shut) => Step::AwaitTa,
+        (DepositStage::Open(open), TaSession::Open | TaSession::Shut) => Step::Send(open),
+        (DepositStage::Answered(_, answer), TaSession::Open) => Step::Take(answer),
+        (DepositStage::Answered(..), TaSession::Shut) => Step::AwaitTa,
+        (DepositStage::Open(_) | DepositStage::Answered(..), TaSession::Ended) => Step::Done,
         (DepositStage::Closed { .. }, _) => Step::Done,
     }
 }
@@ -62,15 +62,15 @@ pub const fn deposit(
 #[must_use]
 pub const fn withdraw(
     stage: &WithdrawStage,
-    session: Session,
+    session: TaSession,
 ) -> Step<'_, Signed<Withdraw>, Signed<WithdrawAck>> {
     match (stage, session) {
-        (WithdrawStage::Intended, Session::Open | Session::Ended) => Step::Forget,
-        (WithdrawStage::Intended, Session::Shut) => Step::AwaitTa,
+        (WithdrawStage::Intended, TaSession::Open | TaSession::Ended) => Step::Forget,
+        (WithdrawStage::Intended, TaSession::Shut) => Step::AwaitTa,
         (WithdrawStage::Debited(withdraw), _) => Step::Send(withdraw),
-        (WithdrawStage::Acknowledged(_, ack), Session::Open) => Step::Take(ack),
-        (WithdrawStage::Acknowledged(..), Session::Shut) => Step::AwaitTa,
-        (WithdrawStage::Acknowledged(..), Session::Ended) => Step::Done,
+        (WithdrawStage::Acknowledged(_, ack), TaSession::Open) => Step::Take(ack),
+        (WithdrawStage::Acknowledged(..), TaSession::Shut) => Step::AwaitTa,
+        (WithdrawStage::Acknowledged(..), TaSession::Ended) => Step::Done,
         (WithdrawStage::Closed { .. }, _) => Step::Done,
     }
 }
@@ -94,12 +94,12 @@ pub enum IncomingStep {
 
 /// Decides over a payment to this device's TA or to its client key.
 #[must_use]
-pub const fn incoming(stage: IncomingStage, receiver: Kind, session: Session) -> IncomingStep {
+pub const fn incoming(stage: IncomingStage, receiver: Kind, session: TaSession) -> IncomingStep {
     match (stage, receiver, session) {
         (IncomingStage::Received, Kind::Client | Kind::Provider, _) => IncomingStep::Sign,
-        (IncomingStage::Received, Kind::Ta, Session::Open) => IncomingStep::Collect,
-        (IncomingStage::Received, Kind::Ta, Session::Shut) => IncomingStep::AwaitTa,
-        (IncomingStage::Received, Kind::Ta, Session::Ended) => IncomingStep::GiveUp,
+        (IncomingStage::Received, Kind::Ta, TaSession::Open) => IncomingStep::Collect,
+        (IncomingStage::Received, Kind::Ta, TaSession::Shut) => IncomingStep::AwaitTa,
+        (IncomingStage::Received, Kind::Ta, TaSession::Ended) => IncomingStep::GiveUp,
         (IncomingStage::Refused, _, _) => IncomingStep::Claim,
         (IncomingStage::Credited, _, _) => IncomingStep::Done,
     }

@@ -4,7 +4,7 @@ use ops_proto::{Amount, Balance, SecretKey};
 
 use super::*;
 
-const SESSIONS: [Session; 3] = [Session::Open, Session::Shut, Session::Ended];
+const SESSIONS: [TaSession; 3] = [TaSession::Open, TaSession::Shut, TaSession::Ended];
 
 #[test]
 fn every_stage_of_a_deposit_has_one_step_and_none_is_opened_twice_or_left_open() {

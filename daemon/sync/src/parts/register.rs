@@ -1,7 +1,7 @@
 //! RegisterClient, RegisterTa and CertInit.
 
 use journal::Fact;
-use journal::recovery::Session;
+use journal::recovery::TaSession;
 use ops_proto::certificate::Kind;
 use ops_proto::contract::{Command, Output};
 use ops_proto::message::{RegisterClient, RegisterTa};
@@ -41,7 +41,7 @@ pub(crate) async fn client(cx: &Context) -> Result<u64, SyncError> {
 /// Registers the TA, once, and hands it its certificate.
 pub(crate) async fn ta(cx: &Context) -> Result<u64, SyncError> {
     // one that has ended is no failure: the next one registers when it is there
-    if !cx.uses_ta || cx.session() == Session::Ended {
+    if !cx.uses_ta || cx.session() == TaSession::Ended {
         return Ok(0);
     }
     let is_client = cx

@@ -2,7 +2,7 @@
 
 use journal::Fact;
 use journal::book::Withdrawal;
-use journal::recovery::{self, Session, Step};
+use journal::recovery::{self, Step, TaSession};
 use ops_proto::Signed;
 use ops_proto::contract::{Command, Output};
 use ops_proto::message::{Withdraw, WithdrawAck};
@@ -70,8 +70,8 @@ async fn take(cx: &Context, ack: Signed<WithdrawAck>) -> Result<(), SyncError> {
 
 /// Whether the TA of a run can be asked.
 impl Context {
-    pub(super) fn session(&self) -> Session {
+    pub(super) fn session(&self) -> TaSession {
         self.ta()
-            .map_or(Session::Ended, |ta| ta.access().borrow().session())
+            .map_or(TaSession::Ended, |ta| ta.access().borrow().session())
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use ble_proto::payment::payee::{CreditAnswer, NotCredited};
 use journal::Fact;
 use journal::book::Incoming;
-use journal::recovery::{self, IncomingStep, Session};
+use journal::recovery::{self, IncomingStep, TaSession};
 use ops_proto::certificate::Kind;
 use ops_proto::contract::{Command, Output, TaRefused};
 use ops_proto::message::ReceivedPayment;
@@ -34,7 +34,7 @@ pub(super) async fn credit(shared: &Shared, payment: &Digest) -> CreditAnswer {
 }
 
 /// Credits what is on disk and not credited yet; at a start, and when the TA comes back.
-pub(crate) async fn collect_pending(shared: &Shared, session: Session) {
+pub(crate) async fn collect_pending(shared: &Shared, session: TaSession) {
     let pending: Vec<Digest> = shared.journal.view(|book| {
         book.to_credit()
             .filter(|(_, incoming)| is_pending(incoming, session))
@@ -70,7 +70,7 @@ enum NotYet {
     Never,
 }
 
-fn is_pending(incoming: &Incoming, session: Session) -> bool {
+fn is_pending(incoming: &Incoming, session: TaSession) -> bool {
     match recovery::incoming(incoming.stage(), incoming.receiver(), session) {
         IncomingStep::Collect | IncomingStep::Sign => true,
         IncomingStep::AwaitTa | IncomingStep::GiveUp | IncomingStep::Claim | IncomingStep::Done => {

@@ -17,7 +17,7 @@ mod actor;
 
 pub use access::{AnyTa, TaConnector, TaUnreachable};
 
-use journal::recovery::Session;
+use journal::recovery::TaSession;
 use journal::{Journal, JournalError};
 use ops_proto::contract::{Command, Output, TaRefused};
 use tokio::sync::{mpsc, oneshot, watch};
@@ -94,11 +94,11 @@ pub enum TaAccess {
 impl TaAccess {
     /// Returns what recovery has to know of it.
     #[must_use]
-    pub const fn session(&self) -> Session {
+    pub const fn session(&self) -> TaSession {
         match self {
-            Self::Open => Session::Open,
-            Self::Opening | Self::Unreachable(_) | Self::Halted(_) => Session::Shut,
-            Self::Ended => Session::Ended,
+            Self::Open => TaSession::Open,
+            Self::Opening | Self::Unreachable(_) | Self::Halted(_) => TaSession::Shut,
+            Self::Ended => TaSession::Ended,
         }
     }
 }
