@@ -13,7 +13,7 @@ use tokio::sync::watch;
 use wallet::Wallet;
 
 use super::error::ApiError;
-use super::sessions::Sessions;
+use super::ongoing::OngoingPayments;
 
 /// What the routes work with.
 #[derive(Debug)]
@@ -29,7 +29,7 @@ pub struct ApiState {
     /// Who owns tasks.
     pub shutdown: Shutdown,
     /// Payments under way.
-    pub(super) sessions: Sessions,
+    pub(super) ongoing: OngoingPayments,
 }
 
 impl ApiState {
@@ -48,7 +48,7 @@ impl ApiState {
             ta_use,
             sim,
             shutdown,
-            sessions: Sessions::default(),
+            ongoing: OngoingPayments::default(),
         }
     }
 

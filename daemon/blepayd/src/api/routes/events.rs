@@ -13,10 +13,10 @@ use tokio_stream::wrappers::{BroadcastStream, WatchStream};
 use wallet::WalletEvent;
 
 use super::Api;
-use super::payments::session;
+use super::payments::ongoing;
 use crate::api::asked;
 use crate::api::error::ApiError;
-use crate::api::sessions::Follower;
+use crate::api::ongoing::Follower;
 use crate::api::state::ApiState;
 use crate::api::views;
 
@@ -48,12 +48,12 @@ pub(super) async fn of_payment(
     State(api): Api,
     Path(id): Path<String>,
 ) -> Result<Events, ApiError> {
-    let session = session(&api, &id)?;
+    let ongoing = ongoing(&api, &id)?;
     // only whoever reads the events follows: HEAD asks for none
-    let followed = stream::once(async move { Follower::of(session) });
+    let followed = stream::once(async move { Follower::of(ongoing) });
     let payments = followed.flat_map(|follower| {
-        let changes = WatchStream::new(follower.session().watch());
-        changes.map(move |progress| follower.session().view(&progress))
+        let changes = WatchStream::new(follower.ongoing().watch());
+        changes.map(move |progress| follower.ongoing().view(&progress))
     });
     let until_end = stream::unfold(Some(payments.boxed()), |changes| async {
         let mut changes = changes?;

@@ -16,7 +16,7 @@ use wallet::{Asks, PaymentView, Target};
 use super::{Answer, Api};
 use crate::api::error::ApiError;
 use crate::api::extract::{Body, Params};
-use crate::api::sessions::{Approval, Session};
+use crate::api::ongoing::{Approval, OngoingPayment};
 use crate::api::state::ApiState;
 use crate::api::views;
 
@@ -100,7 +100,7 @@ pub(super) async fn start(State(api): Api, Body(order): Body<PaymentOrder>) -> A
         })
         .await?;
 
-    Ok(Json(api.sessions.begin(handle, &api.shutdown)))
+    Ok(Json(api.ongoing.begin(handle, &api.shutdown)))
 }
 
 pub(super) async fn show(State(api): Api, Path(id): Path<String>) -> Answer<Payment> {
@@ -131,9 +131,9 @@ pub(super) async fn approve(
             )
         })?,
     };
-    let session = session(&api, &id)?;
-    match session.approve(order.pin) {
-        Approval::Taken => Ok(Json(session.payment())),
+    let ongoing = ongoing(&api, &id)?;
+    match ongoing.approve(order.pin) {
+        Approval::Taken => Ok(Json(ongoing.payment())),
         Approval::NotYet => Err(ApiError::conflict(
             "not-yet",
             "nothing is shown yet that could be approved",
@@ -149,12 +149,12 @@ pub(super) async fn approve(
 }
 
 pub(super) async fn decline(State(api): Api, Path(id): Path<String>) -> Answer<Payment> {
-    let session = session(&api, &id)?;
-    if !session.decline() {
+    let ongoing = ongoing(&api, &id)?;
+    if !ongoing.decline() {
         return Err(decided());
     }
 
-    Ok(Json(session.payment()))
+    Ok(Json(ongoing.payment()))
 }
 
 pub(super) async fn receipt(State(api): Api, Path(id): Path<String>) -> Answer<Receipt> {
@@ -198,8 +198,8 @@ pub(super) async fn receipt(State(api): Api, Path(id): Path<String>) -> Answer<R
 
 /// Returns a payment by the id it began with, or by the beginning of its hash.
 pub(super) fn find(api: &ApiState, id: &str) -> Result<Payment, ApiError> {
-    if let Some(session) = api.sessions.find(id) {
-        let live = session.payment();
+    if let Some(ongoing) = api.ongoing.find(id) {
+        let live = ongoing.payment();
         let Some(hash) = live.hash.clone().filter(|_| live.state.is_final()) else {
             return Ok(live);
         };
@@ -227,8 +227,11 @@ pub(super) fn hash(api: &ApiState, id: &str) -> Result<Digest, ApiError> {
 }
 
 /// Returns the payment that began with this id and is still known under it.
-pub(super) fn session(api: &ApiState, id: &str) -> Result<std::sync::Arc<Session>, ApiError> {
-    api.sessions.find(id).ok_or_else(|| unknown(id))
+pub(super) fn ongoing(
+    api: &ApiState,
+    id: &str,
+) -> Result<std::sync::Arc<OngoingPayment>, ApiError> {
+    api.ongoing.find(id).ok_or_else(|| unknown(id))
 }
 
 fn durable(api: &ApiState, id: &str) -> Result<PaymentView, ApiError> {

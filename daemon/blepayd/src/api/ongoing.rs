@@ -13,17 +13,17 @@ use wallet::{PaymentControls, PaymentHandle, PaymentStage, Progress};
 use super::live;
 
 /// Payments that are remembered under the id they began with.
-pub(super) const SESSIONS_MAX: usize = 64;
+pub(super) const ONGOING_MAX: usize = 64;
 
 /// Payments under way, and those that have just ended.
 #[derive(Debug, Default)]
-pub(super) struct Sessions {
-    sessions: Mutex<BTreeMap<u64, Arc<Session>>>,
+pub(super) struct OngoingPayments {
+    payments: Mutex<BTreeMap<u64, Arc<OngoingPayment>>>,
 }
 
 /// One payment under way.
 #[derive(Debug)]
-pub(super) struct Session {
+pub(super) struct OngoingPayment {
     /// Names it until there is a P.
     id: String,
     progress: watch::Receiver<Progress>,
@@ -34,26 +34,26 @@ pub(super) struct Session {
 
 /// Somebody who reads the events of a payment.
 #[derive(Debug)]
-pub(super) struct Follower(Arc<Session>);
+pub(super) struct Follower(Arc<OngoingPayment>);
 
-impl Sessions {
+impl OngoingPayments {
     /// Follows a payment that has begun.
     pub(super) fn begin(&self, mut handle: PaymentHandle, shutdown: &Shutdown) -> Payment {
-        let mut sessions = self.lock();
-        let number = sessions
+        let mut payments = self.lock();
+        let number = payments
             .last_key_value()
             .map_or(1, |(number, _)| number.saturating_add(1));
-        while sessions.len() >= SESSIONS_MAX {
-            let _oldest = sessions.pop_first();
+        while payments.len() >= ONGOING_MAX {
+            let _oldest = payments.pop_first();
         }
-        let session = Arc::new(Session {
+        let ongoing = Arc::new(OngoingPayment {
             // no hash begins like this
             id: format!("p{number}"),
             progress: handle.progress(),
             controls: handle.controls(),
             followers: AtomicUsize::new(0),
         });
-        let _none = sessions.insert(number, Arc::clone(&session));
+        let _none = payments.insert(number, Arc::clone(&ongoing));
         let stop = shutdown.stop();
         shutdown.spawn(async move {
             // whoever drops the handle declines
@@ -65,32 +65,32 @@ impl Sessions {
             }
         });
 
-        session.payment()
+        ongoing.payment()
     }
 
     /// Returns the payment that began with this id.
-    pub(super) fn find(&self, id: &str) -> Option<Arc<Session>> {
-        let sessions = self.lock();
-        let mut found = sessions
+    pub(super) fn find(&self, id: &str) -> Option<Arc<OngoingPayment>> {
+        let payments = self.lock();
+        let mut found = payments
             .values()
-            .filter(|session| session.id == id || session.payment().id == id);
+            .filter(|ongoing| ongoing.id == id || ongoing.payment().id == id);
 
         found.next().cloned()
     }
 
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<u64, Arc<Session>>> {
-        self.sessions.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<u64, Arc<OngoingPayment>>> {
+        self.payments.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Follower {
-    pub(super) fn of(session: Arc<Session>) -> Self {
-        let _before = session.followers.fetch_add(1, Ordering::AcqRel);
+    pub(super) fn of(ongoing: Arc<OngoingPayment>) -> Self {
+        let _before = ongoing.followers.fetch_add(1, Ordering::AcqRel);
 
-        Self(session)
+        Self(ongoing)
     }
 
-    pub(super) fn session(&self) -> &Session {
+    pub(super) fn ongoing(&self) -> &OngoingPayment {
         &self.0
     }
 }
@@ -105,7 +105,7 @@ impl Drop for Follower {
     }
 }
 
-impl Session {
+impl OngoingPayment {
     fn is_undecided(&self) -> bool {
         let stage = &self.progress.borrow().stage;
 
