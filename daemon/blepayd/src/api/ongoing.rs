@@ -128,14 +128,14 @@ impl OngoingPayment {
     }
 
     /// The person says yes to what is shown.
-    pub(super) fn approve(&self, pin: Option<Pin>) -> Approval {
+    pub(super) fn approve(&self, pin: Option<Pin>) -> ApprovalOutcome {
         let progress = self.progress.borrow();
         match progress.stage {
-            PaymentStage::Searching => Approval::NotYet,
+            PaymentStage::Searching => ApprovalOutcome::NotYet,
             PaymentStage::AwaitsApproval if progress.pin_tries_left.is_some() && pin.is_none() => {
-                Approval::NoPin
+                ApprovalOutcome::NoPin
             }
-            PaymentStage::AwaitsApproval if self.controls.approve(pin) => Approval::Taken,
+            PaymentStage::AwaitsApproval if self.controls.approve(pin) => ApprovalOutcome::Taken,
             PaymentStage::AwaitsApproval
             | PaymentStage::Paying
             | PaymentStage::Resuming
@@ -143,7 +143,7 @@ impl OngoingPayment {
             | PaymentStage::Received
             | PaymentStage::Held
             | PaymentStage::Failed { .. }
-            | PaymentStage::GivenUp => Approval::TooLate,
+            | PaymentStage::GivenUp => ApprovalOutcome::TooLate,
         }
     }
 
@@ -155,7 +155,7 @@ impl OngoingPayment {
 
 /// What became of an approval.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Approval {
+pub(super) enum ApprovalOutcome {
     /// It counts.
     Taken,
     /// Name, amount, memo and code are not shown yet: there is nothing to approve.

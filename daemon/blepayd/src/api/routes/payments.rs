@@ -16,7 +16,7 @@ use wallet::{Asks, PaymentView, Target};
 use super::{Answer, Api};
 use crate::api::error::ApiError;
 use crate::api::extract::{Body, Params};
-use crate::api::ongoing::{Approval, OngoingPayment};
+use crate::api::ongoing::{ApprovalOutcome, OngoingPayment};
 use crate::api::state::ApiState;
 use crate::api::views;
 
@@ -133,18 +133,18 @@ pub(super) async fn approve(
     };
     let ongoing = ongoing(&api, &id)?;
     match ongoing.approve(order.pin) {
-        Approval::Taken => Ok(Json(ongoing.payment())),
-        Approval::NotYet => Err(ApiError::conflict(
+        ApprovalOutcome::Taken => Ok(Json(ongoing.payment())),
+        ApprovalOutcome::NotYet => Err(ApiError::conflict(
             "not-yet",
             "nothing is shown yet that could be approved",
             "wait until the payment awaits approval: GET /v1/payments/ID/events",
         )),
-        Approval::NoPin => Err(ApiError::conflict(
+        ApprovalOutcome::NoPin => Err(ApiError::conflict(
             "pin",
             "the trusted application asks for the PIN before it pays this",
             "approve with the PIN: {\"pin\": \"…\"}",
         )),
-        Approval::TooLate => Err(decided()),
+        ApprovalOutcome::TooLate => Err(decided()),
     }
 }
 
