@@ -14,7 +14,7 @@ use crate::signed::Signed;
 
 /// Where a statement stands on its TA's chain.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Position {
+pub struct ChainPosition {
     /// The statement's number, counted from 1.
     pub n: u64,
     /// Deposits and withdrawals up to and with this statement.
@@ -56,7 +56,7 @@ impl Statement {
 
     /// Returns where on its chain the statement stands.
     #[must_use]
-    pub fn position(&self) -> &Position {
+    pub fn position(&self) -> &ChainPosition {
         match self {
             Self::DepositOpen(signed) => &signed.body().position,
             Self::Withdraw(signed) => &signed.body().position,
@@ -97,16 +97,16 @@ impl Statement {
     /// Returns where an encoded statement stands on its chain, from its first fields alone. It is for a
     /// statement that was decoded before it was stored: what follows these fields is not looked at.
     #[must_use]
-    pub fn position_in(encoded: &[u8]) -> Option<Position> {
+    pub fn position_in(encoded: &[u8]) -> Option<ChainPosition> {
         #[derive(Deserialize)]
         struct OfPayment<'a> {
             _sender: &'a [u8],
-            position: Position,
+            position: ChainPosition,
         }
         #[derive(Deserialize)]
         struct OfTa {
             _ta: PublicKey,
-            position: Position,
+            position: ChainPosition,
         }
         let ((kind, signed), _): ((u8, &[u8]), _) = postcard::take_from_bytes(encoded).ok()?;
         let (_version, body) = signed.split_first()?;
@@ -152,14 +152,14 @@ impl ChainEnd {
 
     /// Returns the position that the next statement must have, by what it moves.
     #[must_use]
-    pub const fn next(&self, moves: Moves) -> Position {
+    pub const fn next(&self, moves: Moves) -> ChainPosition {
         let (i_step, j_step) = match moves {
             Moves::I => (1, 0),
             Moves::J => (0, 1),
             Moves::Neither => (0, 0),
         };
 
-        Position {
+        ChainPosition {
             n: self.n.saturating_add(1),
             i: self.i.saturating_add(i_step),
             j: self.j.saturating_add(j_step),

@@ -2,13 +2,14 @@
 
 use ops_proto::message::{DepositOpen, Payment};
 use ops_proto::statement::{
-    ChainBroken, ChainEnd, Contradiction, Evidence, EvidenceRefused, Moves, Position, Statement,
+    ChainBroken, ChainEnd, ChainPosition, Contradiction, Evidence, EvidenceRefused, Moves,
+    Statement,
 };
 use ops_proto::{PaymentPair, SecretKey, Signed};
 
 use crate::kit::{World, amount, digest};
 
-fn deposit(world: &World, position: Position, minor_units: u64) -> Statement {
+fn deposit(world: &World, position: ChainPosition, minor_units: u64) -> Statement {
     let body = DepositOpen {
         ta: world.payer_ta.public_key(),
         position,
@@ -18,7 +19,7 @@ fn deposit(world: &World, position: Position, minor_units: u64) -> Statement {
     Statement::DepositOpen(Signed::sign(body, &world.payer_ta))
 }
 
-fn payment(world: &World, position: Position, request_hash: u8) -> Statement {
+fn payment(world: &World, position: ChainPosition, request_hash: u8) -> Statement {
     let body = Payment {
         position,
         request_hash: digest(request_hash),
@@ -95,13 +96,13 @@ fn each_contradiction_convicts_by_name() {
     let twin = payment(&world, at, 9);
     assert_eq!(convict(&second, &twin), Ok(Contradiction::SameNumber));
 
-    let later = payment(&world, Position { n: at.n + 5, ..at }, 9);
+    let later = payment(&world, ChainPosition { n: at.n + 5, ..at }, 9);
     assert_eq!(convict(&second, &later), Ok(Contradiction::SamePayment));
 
     let next = *third.position();
     let other_past = payment(
         &world,
-        Position {
+        ChainPosition {
             previous: digest(7),
             ..next
         },
@@ -109,7 +110,7 @@ fn each_contradiction_convicts_by_name() {
     );
     assert_eq!(convict(&second, &other_past), Ok(Contradiction::OtherPast));
 
-    let later = |i, j| Position {
+    let later = |i, j| ChainPosition {
         n: next.n + 3,
         i,
         j,
@@ -123,7 +124,7 @@ fn each_contradiction_convicts_by_name() {
     let [deposited, ..] = honest(&world);
     let again = deposit(
         &world,
-        Position {
+        ChainPosition {
             n: 9,
             i: 1,
             j: 2,

@@ -10,7 +10,7 @@ use ops_proto::message::{
     AnswerStamp, BatchAnswer, ItemOutcome, ItemRefused, ListsHeld, NoiseKey, Payment,
     ReceivedPayment, Receiver, RequestPayment, SettlementState, Status,
 };
-use ops_proto::statement::{ChainEnd, Moves, Position};
+use ops_proto::statement::{ChainEnd, ChainPosition, Moves};
 use ops_proto::time::Validity;
 use ops_proto::{
     Amount, Balance, Digest, PaymentPair, ProviderId, PublicKey, RequestId, SecretKey, Signed, Time,
@@ -467,7 +467,7 @@ fn request_intent(which: u8, what: u8) -> RequestIntent {
 }
 
 fn status(n: u64, mark: u64) -> Signed<Status> {
-    let position = Position {
+    let position = ChainPosition {
         n,
         i: 0,
         j: 0,

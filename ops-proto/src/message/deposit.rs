@@ -7,7 +7,7 @@ use crate::amount::Amount;
 use crate::id::Digest;
 use crate::key::PublicKey;
 use crate::signed::{Body, Signed};
-use crate::statement::Position;
+use crate::statement::ChainPosition;
 
 /// The TA opens a deposit; i is durably open before this leaves the TA. A statement.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -15,7 +15,7 @@ pub struct DepositOpen {
     /// The TA's key.
     pub ta: PublicKey,
     /// Where on the TA's chain this stands.
-    pub position: Position,
+    pub position: ChainPosition,
     /// What to move onto the device.
     pub amount: Amount,
 }

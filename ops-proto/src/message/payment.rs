@@ -8,7 +8,7 @@ use crate::certificate::{Certificate, Kind};
 use crate::id::{Digest, ProviderId, RequestId};
 use crate::key::PublicKey;
 use crate::signed::{Body, Signed};
-use crate::statement::Position;
+use crate::statement::ChainPosition;
 
 /// A payment, signed by the sender's TA after it debited itself. A statement.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -16,7 +16,7 @@ pub struct Payment {
     /// The sender TA's certificate; its subject is the key that signs.
     pub sender: Signed<Certificate>,
     /// Where on the TA's chain this stands; j is this payment's own.
-    pub position: Position,
+    pub position: ChainPosition,
     /// What is paid: exactly what was asked.
     pub amount: Amount,
     /// In which currency.

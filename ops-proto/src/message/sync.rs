@@ -9,7 +9,7 @@ use crate::key::PublicKey;
 use crate::limits::{CHAIN_STATEMENTS_MAX, STATUS_IDS_MAX};
 use crate::list::List;
 use crate::signed::{Body, Signed};
-use crate::statement::{Position, Statement};
+use crate::statement::{ChainPosition, Statement};
 use crate::time::Time;
 
 /// Where a TA stands. A statement.
@@ -18,7 +18,7 @@ pub struct Status {
     /// The TA's key.
     pub ta: PublicKey,
     /// Where on the TA's chain this stands.
-    pub position: Position,
+    pub position: ChainPosition,
     /// What the TA holds.
     pub balance: Balance,
     /// Payments since the last token.

@@ -7,7 +7,7 @@ use crate::amount::Amount;
 use crate::id::Digest;
 use crate::key::PublicKey;
 use crate::signed::Body;
-use crate::statement::Position;
+use crate::statement::ChainPosition;
 
 /// The TA has debited itself. A statement.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -15,7 +15,7 @@ pub struct Withdraw {
     /// The TA's key.
     pub ta: PublicKey,
     /// Where on the TA's chain this stands.
-    pub position: Position,
+    pub position: ChainPosition,
     /// What to move to the online account.
     pub amount: Amount,
 }

@@ -8,7 +8,7 @@ use std::path::Path;
 use anyhow::{Context as _, ensure};
 use ops_proto::certificate::{Certificate, Kind};
 use ops_proto::signed::{Signed, encode};
-use ops_proto::statement::{Position, Statement};
+use ops_proto::statement::{ChainPosition, Statement};
 use ops_proto::{Amount, Digest, PaymentPair, PublicKey, RequestId};
 
 use super::payers::{Round, Shape};
@@ -160,7 +160,7 @@ impl Template {
                 standing: Standing::Honoured,
                 state: PaymentState::Credited,
             },
-            position: Position {
+            position: ChainPosition {
                 n: j.saturating_add(1),
                 i: 1,
                 j,

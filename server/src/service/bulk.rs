@@ -14,7 +14,7 @@ use ops_proto::limits::BATCH_PAIRS_MAX;
 use ops_proto::list::List;
 use ops_proto::message::{AnswerStamp, BatchAnswer, ItemOutcome};
 use ops_proto::signed::Signed;
-use ops_proto::statement::Position;
+use ops_proto::statement::ChainPosition;
 use ops_proto::{Balance, Digest, PaymentPair, PublicKey, Time};
 
 use super::batch::Batch;
@@ -185,7 +185,7 @@ struct Candidate<'b> {
 }
 
 impl Candidate<'_> {
-    fn position(&self) -> &Position {
+    fn position(&self) -> &ChainPosition {
         &self.pair.payment.body().position
     }
 }
@@ -400,7 +400,7 @@ fn goes_on(payment: &StoredPosition, stored: &StoredNear) -> bool {
 }
 
 /// Returns whether a payment plainly comes after another statement.
-fn follows(before: &StoredPosition, payment: &Position) -> bool {
+fn follows(before: &StoredPosition, payment: &ChainPosition) -> bool {
     let fits = if before.n.checked_add(1) == Some(payment.n) {
         payment.previous == before.hash
     } else {

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use ops_proto::message::AnswerStamp;
-use ops_proto::statement::{Position, Statement};
+use ops_proto::statement::{ChainPosition, Statement};
 use ops_proto::{Balance, Digest, PublicKey, Time};
 
 use super::answers::AnswerKind;
@@ -118,7 +118,7 @@ pub(super) fn previous_of(bytes: &[u8]) -> Result<Digest, StoreError> {
 #[derive(Clone, Debug)]
 pub(crate) struct PlainPayment {
     pub(crate) row: PaymentRow,
-    pub(crate) position: Position,
+    pub(crate) position: ChainPosition,
     /// The statement as it is stored.
     pub(crate) bytes: Vec<u8>,
     /// Grants that it shows to be taken, for which the TA's shadow is credited first.

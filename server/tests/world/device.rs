@@ -171,7 +171,7 @@ impl Device {
     fn state(
         &mut self,
         moves: Moves,
-        make: impl FnOnce(&Self, ops_proto::statement::Position) -> Statement,
+        make: impl FnOnce(&Self, ops_proto::statement::ChainPosition) -> Statement,
     ) -> Statement {
         let position = self.chain.next(moves);
         let statement = make(self, position);

@@ -13,7 +13,7 @@ use ops_proto::id::{CommandId, Digest};
 use ops_proto::limits::ISSUED_BEFORE_TOKEN_MS_MAX;
 use ops_proto::message::{DepositOpen, Retire, Status, Withdraw};
 use ops_proto::signed::Signed;
-use ops_proto::statement::{ChainEnd, Position};
+use ops_proto::statement::{ChainEnd, ChainPosition};
 use ops_proto::time::Time;
 use serde::{Deserialize, Serialize};
 
@@ -106,7 +106,7 @@ impl State {
     }
 
     /// Moves the end of the chain onto a statement that was just signed at `position`.
-    pub(crate) const fn signed(&mut self, position: Position, hash: Digest) {
+    pub(crate) const fn signed(&mut self, position: ChainPosition, hash: Digest) {
         self.chain = ChainEnd {
             n: position.n,
             i: position.i,

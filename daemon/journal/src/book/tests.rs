@@ -5,7 +5,7 @@ use ops_proto::message::{
     DepositOpen, ItemOutcome, ItemRefused, ListsHeld, NoiseKey, Payment, ReceivedPayment, Receiver,
     RequestPayment, SettlementState, Status,
 };
-use ops_proto::statement::{ChainEnd, Moves, Position, Statement};
+use ops_proto::statement::{ChainEnd, ChainPosition, Moves, Statement};
 use ops_proto::time::Validity;
 use ops_proto::{
     Amount, Balance, Digest, PaymentPair, ProviderId, RequestId, SecretKey, Signed, Time,
@@ -257,7 +257,7 @@ fn opened(command: u8, open: &Signed<DepositOpen>) -> Fact {
 }
 
 fn deposit(i: u64, n: u64) -> Signed<DepositOpen> {
-    let position = Position {
+    let position = ChainPosition {
         n,
         i,
         j: 0,
@@ -275,7 +275,7 @@ fn deposit(i: u64, n: u64) -> Signed<DepositOpen> {
 }
 
 fn status(n: u64, previous: Digest) -> Signed<Status> {
-    let position = Position {
+    let position = ChainPosition {
         n,
         i: 0,
         j: 0,
