@@ -1,6 +1,6 @@
 //! Puts messages together again.
 
-use super::{Frame, FrameError, Position, SessionTag};
+use super::{Frame, FrameError, FrameKind, SessionTag};
 use crate::limits::{ASSEMBLY_MS_MAX, MESSAGE_SIZE_MAX};
 use crate::time::Instant;
 
@@ -67,7 +67,7 @@ impl Assembler {
             Tag::Adopted(tag) if tag != frame.tag => return Err(FrameError::WrongTag),
             Tag::Chosen(_) | Tag::Adopted(_) | Tag::Adopt => {}
         }
-        let position = frame.position()?;
+        let kind = frame.kind()?;
         if frame.counter != self.counter {
             return Err(FrameError::Gap {
                 expected: self.counter,
@@ -75,11 +75,11 @@ impl Assembler {
             });
         }
 
-        let assembly = match (position, self.assembly.take()) {
-            (Position::First, None) => Assembly::begin(frame.rest, now)?,
-            (Position::Later, Some(assembly)) => assembly.extend(frame.rest, now)?,
-            (Position::First, Some(_)) => return Err(FrameError::UnexpectedFirst),
-            (Position::Later, None) => return Err(FrameError::MissingFirst),
+        let assembly = match (kind, self.assembly.take()) {
+            (FrameKind::First, None) => Assembly::begin(frame.rest, now)?,
+            (FrameKind::Later, Some(assembly)) => assembly.extend(frame.rest, now)?,
+            (FrameKind::First, Some(_)) => return Err(FrameError::UnexpectedFirst),
+            (FrameKind::Later, None) => return Err(FrameError::MissingFirst),
         };
         self.counter = self.counter.wrapping_add(1);
         if let Tag::Adopt = self.tag {

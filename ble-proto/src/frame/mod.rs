@@ -135,25 +135,25 @@ impl<'a> Frame<'a> {
         })
     }
 
-    fn position(&self) -> Result<Position, FrameError> {
+    fn kind(&self) -> Result<FrameKind, FrameError> {
         match self.kind {
-            kind if kind == first_byte(Position::First) => Ok(Position::First),
-            kind if kind == first_byte(Position::Later) => Ok(Position::Later),
+            kind if kind == first_byte(FrameKind::First) => Ok(FrameKind::First),
+            kind if kind == first_byte(FrameKind::Later) => Ok(FrameKind::Later),
             kind => Err(FrameError::UnknownKind(kind)),
         }
     }
 }
 
 #[derive(Clone, Copy)]
-enum Position {
+enum FrameKind {
     First,
     Later,
 }
 
-const fn first_byte(position: Position) -> u8 {
-    match position {
-        Position::First => (FRAME_VERSION << 4) | FLAG_FIRST,
-        Position::Later => FRAME_VERSION << 4,
+const fn first_byte(kind: FrameKind) -> u8 {
+    match kind {
+        FrameKind::First => (FRAME_VERSION << 4) | FLAG_FIRST,
+        FrameKind::Later => FRAME_VERSION << 4,
     }
 }
 
@@ -163,7 +163,7 @@ const fn first_byte(position: Position) -> u8 {
 #[must_use]
 pub fn order_of(bytes: &[u8]) -> Option<(SessionTag, u8)> {
     let frame = Frame::parse(bytes).ok()?;
-    frame.position().ok()?;
+    frame.kind().ok()?;
 
     Some((frame.tag, frame.counter))
 }

@@ -1,6 +1,6 @@
 //! Cuts messages into frames.
 
-use super::{ChunkSize, FrameError, Position, SessionTag, first_byte};
+use super::{ChunkSize, FrameError, FrameKind, SessionTag, first_byte};
 use crate::limits::{FRAME_HEADER_FIRST_SIZE, FRAME_HEADER_SIZE, MESSAGE_SIZE_MAX};
 
 /// The sending half of one side of a session.
@@ -39,11 +39,11 @@ impl Splitter {
 
         let room = self.chunk.get().saturating_sub(FRAME_HEADER_FIRST_SIZE);
         let (body, rest) = message.split_at(room.min(size));
-        let mut frames = vec![self.frame(Position::First, &announced.to_be_bytes(), body)];
+        let mut frames = vec![self.frame(FrameKind::First, &announced.to_be_bytes(), body)];
 
         let room = self.chunk.get().saturating_sub(FRAME_HEADER_SIZE);
         for body in rest.chunks(room.max(1)) {
-            frames.push(self.frame(Position::Later, &[], body));
+            frames.push(self.frame(FrameKind::Later, &[], body));
         }
 
         Ok(frames)
@@ -64,9 +64,9 @@ impl Splitter {
         self.tag
     }
 
-    fn frame(&mut self, position: Position, announced: &[u8], body: &[u8]) -> Vec<u8> {
+    fn frame(&mut self, kind: FrameKind, announced: &[u8], body: &[u8]) -> Vec<u8> {
         let mut frame = Vec::with_capacity(self.chunk.get());
-        frame.push(first_byte(position));
+        frame.push(first_byte(kind));
         frame.push(self.counter);
         frame.extend_from_slice(&self.tag.0);
         frame.extend_from_slice(announced);
