@@ -2,7 +2,7 @@
 
 /// The number of a record that one machine asked to append; rises by one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Seq(pub u64);
+pub struct RecordNumber(pub u64);
 
 /// Numbers the records of one machine and makes what depends on them wait.
 #[derive(Debug)]
@@ -17,28 +17,28 @@ impl Sequence {
     }
 
     /// Returns the next record's number together with what must wait for it.
-    pub(crate) fn append<T>(&mut self, value: T) -> (Seq, Pending<T>) {
+    pub(crate) fn append<T>(&mut self, value: T) -> (RecordNumber, Pending<T>) {
         self.last = self
             .last
             .checked_add(1)
             .expect("a machine never appends 2^64 records");
-        let seq = Seq(self.last);
+        let number = RecordNumber(self.last);
 
-        (seq, Pending { seq, value })
+        (number, Pending { number, value })
     }
 }
 
 /// A value whose record is on its way to disk.
 #[derive(Debug)]
 pub(crate) struct Pending<T> {
-    seq: Seq,
+    number: RecordNumber,
     value: T,
 }
 
 impl<T> Pending<T> {
     /// Releases the value if everything up to `synced_up_to` is on disk.
-    pub(crate) fn synced(self, synced_up_to: Seq) -> Result<Durable<T>, Self> {
-        if self.seq <= synced_up_to {
+    pub(crate) fn synced(self, synced_up_to: RecordNumber) -> Result<Durable<T>, Self> {
+        if self.number <= synced_up_to {
             return Ok(Durable(self.value));
         }
 

@@ -53,14 +53,14 @@ pub(crate) fn payee_in(world: &World, waiting: Waiting) -> (Payee, PayerPuppet) 
         effects(&mut payee);
     }
     if waiting == Waiting::Gossip {
-        payee.handle_synced(ble_proto::durable::Seq(1), START);
+        payee.handle_synced(ble_proto::durable::RecordNumber(1), START);
         let credit = effects(&mut payee).iter().find_map(|effect| match effect {
             PayeeEffect::Credit { credit, .. } => Some(*credit),
             _ => None,
         });
         let receipt = world.receipt(world.pair(1).hash());
         payee.handle_credited(credit.expect("asked"), Ok(receipt), START);
-        payee.handle_synced(ble_proto::durable::Seq(2), START);
+        payee.handle_synced(ble_proto::durable::RecordNumber(2), START);
         puppet.hear(&effects(&mut payee), START);
     }
     (payee, puppet)
@@ -292,7 +292,7 @@ fn a_session_resumes_eight_payments_and_no_more() {
 fn a_receipt_that_a_third_party_would_refuse_is_not_sent() {
     let world = World::new();
     let (mut payee, mut puppet) = payee_in(&world, Waiting::Collection);
-    payee.handle_synced(ble_proto::durable::Seq(1), START);
+    payee.handle_synced(ble_proto::durable::RecordNumber(1), START);
     let credit = effects(&mut payee).iter().find_map(|effect| match effect {
         PayeeEffect::Credit { credit, .. } => Some(*credit),
         _ => None,
@@ -314,10 +314,10 @@ fn a_receipt_that_a_third_party_would_refuse_is_not_sent() {
 fn a_payee_waits_until_its_own_record_is_on_disk_not_an_earlier_one() {
     let world = World::new();
     let (mut payee, mut puppet) = payee_in(&world, Waiting::Collection);
-    let seq = ble_proto::durable::Seq;
-    payee.handle_synced(seq(0), START);
+    let number = ble_proto::durable::RecordNumber;
+    payee.handle_synced(number(0), START);
     assert!(effects(&mut payee).is_empty(), "the payment is record 1");
-    payee.handle_synced(seq(1), START);
+    payee.handle_synced(number(1), START);
     let credit = effects(&mut payee).iter().find_map(|effect| match effect {
         PayeeEffect::Credit { credit, .. } => Some(*credit),
         _ => None,
@@ -326,9 +326,9 @@ fn a_payee_waits_until_its_own_record_is_on_disk_not_an_earlier_one() {
     let receipt = world.receipt(world.pair(1).hash());
     payee.handle_credited(credit.expect("asked"), Ok(receipt.clone()), START);
     effects(&mut payee);
-    payee.handle_synced(seq(1), START);
+    payee.handle_synced(number(1), START);
     assert!(effects(&mut payee).is_empty(), "the receipt is record 2");
-    payee.handle_synced(seq(2), START);
+    payee.handle_synced(number(2), START);
     let said = puppet.hear(&effects(&mut payee), START);
     assert_eq!(said, [Message::Received(Box::new(receipt))]);
 }
@@ -347,7 +347,7 @@ fn a_payment_that_comes_on_two_links_is_credited_once_and_answered_on_both() {
     second.send(&mut payee, &Message::Resume(Box::new(resume)), START);
     assert!(effects(&mut payee).is_empty(), "it is under way already");
 
-    payee.handle_synced(ble_proto::durable::Seq(1), START);
+    payee.handle_synced(ble_proto::durable::RecordNumber(1), START);
     let credits: Vec<_> = effects(&mut payee)
         .iter()
         .filter_map(|effect| match effect {
@@ -358,7 +358,7 @@ fn a_payment_that_comes_on_two_links_is_credited_once_and_answered_on_both() {
     assert_eq!(credits.len(), 1);
     let receipt = world.receipt(world.pair(1).hash());
     payee.handle_credited(credits[0], Ok(receipt.clone()), START);
-    payee.handle_synced(ble_proto::durable::Seq(2), START);
+    payee.handle_synced(ble_proto::durable::RecordNumber(2), START);
 
     let heard = effects(&mut payee);
     let answer = [Message::Received(Box::new(receipt))];

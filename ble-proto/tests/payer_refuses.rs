@@ -47,7 +47,7 @@ pub(crate) fn payer_in(world: &World, waiting: Waiting) -> PayeePuppet {
     puppet.payer.handle_approved(&approval(world), START);
     puppet
         .payer
-        .handle_synced(ble_proto::durable::Seq(1), START);
+        .handle_synced(ble_proto::durable::RecordNumber(1), START);
     if waiting == Waiting::Signature {
         puppet.listen();
         return puppet;
@@ -55,14 +55,14 @@ pub(crate) fn payer_in(world: &World, waiting: Waiting) -> PayeePuppet {
     puppet.payer.handle_paid(Ok(world.pair(1).payment));
     puppet
         .payer
-        .handle_synced(ble_proto::durable::Seq(2), START);
+        .handle_synced(ble_proto::durable::RecordNumber(2), START);
     puppet.listen();
     if waiting == Waiting::Gossip {
         let receipt = world.receipt(world.pair(1).hash());
         puppet.send(&Message::Received(Box::new(receipt)));
         puppet
             .payer
-            .handle_synced(ble_proto::durable::Seq(3), START);
+            .handle_synced(ble_proto::durable::RecordNumber(3), START);
         puppet.listen();
     }
     puppet
@@ -143,7 +143,7 @@ fn assert_failed(
         puppet.payer.handle_paid(Ok(world.pair(1).payment));
         puppet
             .payer
-            .handle_synced(ble_proto::durable::Seq(2), START);
+            .handle_synced(ble_proto::durable::RecordNumber(2), START);
     }
     let payment = world.pair(1).hash();
     let expected = match waiting {
@@ -462,7 +462,7 @@ fn a_false_receipt_for_a_payment_sent_again_is_refused_and_nothing_is_written() 
 #[test]
 fn a_payer_waits_until_its_own_record_is_on_disk_not_an_earlier_one() {
     let world = World::new();
-    let earlier = |seq| ble_proto::durable::Seq(seq);
+    let earlier = |number| ble_proto::durable::RecordNumber(number);
     let asked = |puppet: &PayeePuppet| {
         puppet
             .effects
@@ -512,7 +512,7 @@ fn a_receipt_that_came_counts_even_if_the_link_goes_while_it_is_written() {
     puppet.payer.handle_link_down();
     puppet
         .payer
-        .handle_synced(ble_proto::durable::Seq(3), START);
+        .handle_synced(ble_proto::durable::RecordNumber(3), START);
 
     assert!(matches!(puppet.outcome(), Some(Outcome::Paid { .. })));
 }
@@ -527,7 +527,7 @@ fn a_payee_who_aborts_while_the_payment_is_written_does_not_get_it_then() {
 
     puppet
         .payer
-        .handle_synced(ble_proto::durable::Seq(2), START);
+        .handle_synced(ble_proto::durable::RecordNumber(2), START);
 
     let unanswered = Outcome::Unanswered {
         payment: world.pair(1).hash(),

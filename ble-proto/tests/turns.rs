@@ -157,7 +157,7 @@ fn a_request_is_awaited_from_its_lock_to_its_answer_also_when_it_was_closed() {
     assert_eq!(payee.awaited(), [request]);
     let payment = Message::Payment(Box::new(world.pair(1).payment));
     puppet.send(&mut payee, &payment, START);
-    payee.handle_synced(ble_proto::durable::Seq(1), START);
+    payee.handle_synced(ble_proto::durable::RecordNumber(1), START);
     assert_eq!(payee.awaited(), [request]);
 
     let credit = effects(&mut payee).iter().find_map(|effect| match effect {

@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 
 use ble_proto::code::Code;
-use ble_proto::durable::Seq;
+use ble_proto::durable::RecordNumber;
 use ble_proto::frame::ChunkSize;
 use ble_proto::gossip::{GossipItem, Holding};
 use ble_proto::info::INFO_BYTES;
@@ -72,8 +72,8 @@ enum Event {
     ToPayer(LinkId, Vec<u8>),
     PayeeHearsDown(LinkId),
     PayerHearsDown(LinkId),
-    PayeeSynced(Seq),
-    PayerSynced(Seq),
+    PayeeSynced(RecordNumber),
+    PayerSynced(RecordNumber),
     Paid(Option<Signed<Payment>>),
     Credited(CreditId, Option<Signed<ReceivedPayment>>),
     Approve(Approval),
@@ -124,8 +124,8 @@ pub(crate) struct Pair {
     // the two disks
     pub(crate) payer_disk: Vec<PayerRecord>,
     pub(crate) payee_disk: Vec<PayeeRecord>,
-    payer_written: Vec<(Seq, PayerRecord)>,
-    payee_written: Vec<(Seq, PayeeRecord)>,
+    payer_written: Vec<(RecordNumber, PayerRecord)>,
+    payee_written: Vec<(RecordNumber, PayeeRecord)>,
     // the two TAs
     pub(crate) debits: BTreeMap<RequestId, Signed<Payment>>,
     pub(crate) credits: BTreeMap<Digest, Signed<ReceivedPayment>>,
@@ -446,15 +446,15 @@ impl Pair {
                 self.payee
                     .handle_credited(id, receipt.ok_or(NotCredited), now);
             }
-            Event::PayeeSynced(seq) => {
+            Event::PayeeSynced(number) => {
                 let (synced, rest) = std::mem::take(&mut self.payee_written)
                     .into_iter()
-                    .partition(|(written, _)| *written <= seq);
+                    .partition(|(written, _)| *written <= number);
                 self.payee_written = rest;
-                let synced: Vec<(Seq, PayeeRecord)> = synced;
+                let synced: Vec<(RecordNumber, PayeeRecord)> = synced;
                 self.payee_disk
                     .extend(synced.into_iter().map(|(_, record)| record));
-                self.payee.handle_synced(seq, now);
+                self.payee.handle_synced(number, now);
             }
             Event::ToPayer(id, frame) if self.payer_link == Some(id) => {
                 self.with_payer(|payer, _| payer.handle_frame(&frame, now));
@@ -462,15 +462,15 @@ impl Pair {
             Event::PayerHearsDown(id) if self.payer_link == Some(id) => {
                 self.with_payer(|payer, _| payer.handle_link_down());
             }
-            Event::PayerSynced(seq) => {
+            Event::PayerSynced(number) => {
                 let (synced, rest) = std::mem::take(&mut self.payer_written)
                     .into_iter()
-                    .partition(|(written, _)| *written <= seq);
+                    .partition(|(written, _)| *written <= number);
                 self.payer_written = rest;
-                let synced: Vec<(Seq, PayerRecord)> = synced;
+                let synced: Vec<(RecordNumber, PayerRecord)> = synced;
                 self.payer_disk
                     .extend(synced.into_iter().map(|(_, record)| record));
-                self.with_payer(|payer, _| payer.handle_synced(seq, now));
+                self.with_payer(|payer, _| payer.handle_synced(number, now));
             }
             Event::Paid(payment) => {
                 let answer = payment.ok_or(payer::PayRefused);
@@ -513,15 +513,15 @@ impl Pair {
                 // what was notified before still arrives
                 self.push(self.air.delay_ms + 1, Event::PayerHearsDown(link));
             }
-            PayeeEffect::Append { seq, record } => {
+            PayeeEffect::Append { number, record } => {
                 if let PayeeRecord::PaymentReceived { pair } = &record {
                     assert!(
                         self.signed_pairs().any(|signed| signed == &**pair),
                         "a payment leaves only after its record is on disk"
                     );
                 }
-                self.payee_written.push((seq, record));
-                self.push(self.air.disk_ms, Event::PayeeSynced(seq));
+                self.payee_written.push((number, record));
+                self.push(self.air.disk_ms, Event::PayeeSynced(number));
             }
             PayeeEffect::Credit { credit, pair } => {
                 let payment = pair.hash();
@@ -566,7 +566,7 @@ impl Pair {
             PayerEffect::Offer(offer) => self.choose(*offer),
             PayerEffect::ShowCode(code) => self.payer_codes.push(code),
             PayerEffect::Locked(memo) => self.decide(memo.as_str()),
-            PayerEffect::Append { seq, record } => self.append_payer(seq, record),
+            PayerEffect::Append { number, record } => self.append_payer(number, record),
             PayerEffect::InvokePay { request, .. } => {
                 let payment = self.debit(&request);
                 self.push(self.air.ta_ms, Event::Paid(payment));
@@ -598,7 +598,7 @@ impl Pair {
         }
     }
 
-    fn append_payer(&mut self, seq: Seq, record: PayerRecord) {
+    fn append_payer(&mut self, number: RecordNumber, record: PayerRecord) {
         if let PayerRecord::ReceiptReceived { payment, .. } = &record {
             assert!(
                 self.is_on_payee_disk(|record| matches!(record, PayeeRecord::ReceiptSigned { payment: receipted, .. } if receipted == payment)),
@@ -609,8 +609,8 @@ impl Pair {
                 "a receipt means credited"
             );
         }
-        self.payer_written.push((seq, record));
-        self.push(self.air.disk_ms, Event::PayerSynced(seq));
+        self.payer_written.push((number, record));
+        self.push(self.air.disk_ms, Event::PayerSynced(number));
     }
 
     fn is_on_payee_disk(&self, matches: impl Fn(&PayeeRecord) -> bool) -> bool {

@@ -7,7 +7,7 @@ use ops_proto::message::ReceivedPayment;
 use ops_proto::{Digest, PaymentPair, Signed};
 
 use super::effect::{CreditAnswer, CreditId, LinkId, PayeeEffect, PayeeRecord};
-use crate::durable::{Durable, Pending, Seq, Sequence};
+use crate::durable::{Durable, Pending, RecordNumber, Sequence};
 use crate::limits::{COLLECTIONS_MAX, LINKS_MAX};
 use crate::message::Message;
 
@@ -80,8 +80,8 @@ impl Collections {
             pair: Box::new(pair.clone()),
         };
         let request = pair.request.hash();
-        let (seq, pending) = sequence.append(pair);
-        effects.extend([PayeeEffect::Append { seq, record }]);
+        let (number, pending) = sequence.append(pair);
+        effects.extend([PayeeEffect::Append { number, record }]);
         let collection = Collection {
             payment,
             sender_provider: sender_provider.clone(),
@@ -97,7 +97,7 @@ impl Collections {
     /// Asks for the credit of what is on disk, and returns what can be answered.
     pub(super) fn handle_synced(
         &mut self,
-        synced_up_to: Seq,
+        synced_up_to: RecordNumber,
         effects: &mut impl Extend<PayeeEffect>,
     ) -> Vec<Answered> {
         let mut answered = Vec::new();
@@ -158,8 +158,8 @@ impl Collections {
             payment: collection.payment,
             receipt: Box::new(receipt.clone()),
         };
-        let (seq, pending) = sequence.append(receipt);
-        effects.extend([PayeeEffect::Append { seq, record }]);
+        let (number, pending) = sequence.append(receipt);
+        effects.extend([PayeeEffect::Append { number, record }]);
         collection.state = CollectionState::ExpectReceiptDurable(pending);
 
         None

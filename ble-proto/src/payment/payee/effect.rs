@@ -4,7 +4,7 @@ use ops_proto::message::ReceivedPayment;
 use ops_proto::{Digest, Name, PaymentPair, Signed};
 
 use crate::code::Code;
-use crate::durable::Seq;
+use crate::durable::RecordNumber;
 use crate::error::{Failure, Misbehaviour};
 use crate::gatt::RequestTag;
 use crate::gossip::{GossipItem, Holding};
@@ -42,7 +42,7 @@ pub enum PayeeEffect {
     /// Append to the journal; call [`super::Payee::handle_synced`] when it is on disk.
     Append {
         /// The record's number.
-        seq: Seq,
+        number: RecordNumber,
         /// The record.
         record: PayeeRecord,
     },

@@ -36,7 +36,7 @@ use link::{ExpectHello, LinkState, PayeeLink, Room};
 use request::Request;
 pub use request::{OpenRefused, OpenRequest, WayIn};
 
-use crate::durable::{Seq, Sequence};
+use crate::durable::{RecordNumber, Sequence};
 use crate::error::{Failure, Misbehaviour, Waiting};
 use crate::frame::{Assembler, ChunkSize, Progress};
 use crate::gatt::RequestTag;
@@ -219,7 +219,7 @@ impl Payee {
     }
 
     /// Takes note that every record up to this one is on disk.
-    pub fn handle_synced(&mut self, synced_up_to: Seq, now: Instant) {
+    pub fn handle_synced(&mut self, synced_up_to: RecordNumber, now: Instant) {
         let answered = self
             .collections
             .handle_synced(synced_up_to, &mut self.effects);

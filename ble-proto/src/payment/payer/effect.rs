@@ -5,7 +5,7 @@ use ops_proto::message::{Payment, ReceivedPayment, RequestPayment};
 use ops_proto::{Amount, Currency, Digest, Name, PaymentPair, PublicKey, RequestId, Signed};
 
 use crate::code::Code;
-use crate::durable::Seq;
+use crate::durable::RecordNumber;
 use crate::error::Failure;
 use crate::gossip::{GossipItem, Holding};
 use crate::message::{Memo, RefuseReason, Standing};
@@ -26,7 +26,7 @@ pub enum PayerEffect {
     /// Append to the journal; call [`super::Payer::handle_synced`] when it is on disk.
     Append {
         /// The record's number.
-        seq: Seq,
+        number: RecordNumber,
         /// The record.
         record: PayerRecord,
     },

@@ -32,7 +32,7 @@ pub use effect::{Offered, Outcome, PayAnswer, PayRefused, PayerEffect, PayerReco
 use state::{Aim, Desk, PayerState, unexpected};
 pub use visit::{Approval, Approver, Expected, KnownPayee, Purpose, Reveals, Unsettled, Visit};
 
-use crate::durable::{Seq, Sequence};
+use crate::durable::{RecordNumber, Sequence};
 use crate::error::Failure;
 use crate::frame::{Assembler, Progress, SessionTag};
 use crate::gossip::GossipItem;
@@ -156,7 +156,7 @@ impl Payer {
     }
 
     /// Takes note that every record up to this one is on disk.
-    pub fn handle_synced(&mut self, synced_up_to: Seq, now: Instant) {
+    pub fn handle_synced(&mut self, synced_up_to: RecordNumber, now: Instant) {
         self.step(|state, desk| match state {
             PayerState::ExpectIntentDurable(state) => state.handle_synced(synced_up_to, desk, now),
             PayerState::ExpectPaymentDurable(state) => state.handle_synced(synced_up_to, desk, now),

@@ -10,7 +10,7 @@ use super::offer::VerifiedOffer;
 use super::{
     Desk, Outcome, PayAnswer, PayRefused, PayerEffect, PayerRecord, PayerState, unexpected,
 };
-use crate::durable::{Durable, Pending, Seq};
+use crate::durable::{Durable, Pending, RecordNumber};
 use crate::error::{Failure, Misbehaviour, Waiting};
 use crate::limits::RECEIPT_MS_MAX;
 use crate::message::Message;
@@ -66,7 +66,7 @@ impl ExpectIntentDurable {
 
     pub(super) fn handle_synced(
         self,
-        synced_up_to: Seq,
+        synced_up_to: RecordNumber,
         desk: &mut Desk,
         now: Instant,
     ) -> PayerState {
@@ -122,7 +122,7 @@ impl ExpectSignature {
 impl ExpectPaymentDurable {
     pub(super) fn handle_synced(
         self,
-        synced_up_to: Seq,
+        synced_up_to: RecordNumber,
         desk: &mut Desk,
         now: Instant,
     ) -> PayerState {
@@ -216,7 +216,7 @@ impl ExpectReceipt {
 impl ExpectReceiptDurable {
     pub(super) fn handle_synced(
         self,
-        synced_up_to: Seq,
+        synced_up_to: RecordNumber,
         desk: &mut Desk,
         now: Instant,
     ) -> PayerState {

@@ -217,8 +217,9 @@ impl Desk {
     }
 
     pub(super) fn append<T>(&mut self, record: PayerRecord, value: T) -> Pending<T> {
-        let (seq, pending) = self.sequence.append(value);
-        self.effects.push_back(PayerEffect::Append { seq, record });
+        let (number, pending) = self.sequence.append(value);
+        self.effects
+            .push_back(PayerEffect::Append { number, record });
 
         pending
     }

@@ -16,7 +16,7 @@ mod tally;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use ble_proto::durable::Seq;
+use ble_proto::durable::RecordNumber;
 use ble_proto::frame::ChunkSize;
 use ble_proto::gatt::RequestTag;
 use ble_proto::gossip::GossipItem;
@@ -82,8 +82,8 @@ pub(super) async fn run(shared: Arc<Shared>, mut commands: mpsc::Receiver<PayeeC
         tokio::select! {
             biased; // a stop is never starved by a chatty peer
             () = stop.cancelled() => return driver.strangers.tell_all(),
-            Some(seq) = driver.appends.next(), if !driver.appends.is_empty() => {
-                driver.machine.handle_synced(seq, clock::monotonic());
+            Some(number) = driver.appends.next(), if !driver.appends.is_empty() => {
+                driver.machine.handle_synced(number, clock::monotonic());
             }
             Some((credit, answer)) = driver.credits.next(), if !driver.credits.is_empty() => {
                 driver.machine.handle_credited(credit, answer, clock::monotonic());
@@ -137,7 +137,7 @@ struct PayeeDriver {
     /// Requests that are shown, oldest first.
     order: Vec<ShownRequest>,
     followed: Option<Followed>,
-    appends: FuturesOrdered<BoxFuture<'static, Seq>>,
+    appends: FuturesOrdered<BoxFuture<'static, RecordNumber>>,
     credits: FuturesUnordered<BoxFuture<'static, (CreditId, CreditAnswer)>>,
     /// Deny-lists that payers passed on, on their way through the lists' thread.
     gossip: FuturesOrdered<BoxFuture<'static, (LinkId, Heard)>>,
@@ -334,7 +334,7 @@ impl PayeeDriver {
                 PayeeEffect::LinkFailed { link, failure } => {
                     self.strangers.failed(link, &failure, clock::monotonic());
                 }
-                PayeeEffect::Append { seq, record } => self.append(seq, record),
+                PayeeEffect::Append { number, record } => self.append(number, record),
                 PayeeEffect::Credit { credit, pair } => {
                     let shared = Arc::clone(&self.shared);
                     let crediting =
@@ -384,7 +384,7 @@ impl PayeeDriver {
         }
     }
 
-    fn append(&mut self, seq: Seq, record: PayeeRecord) {
+    fn append(&mut self, number: RecordNumber, record: PayeeRecord) {
         let fact = records::news(&self.shared, &self.machine, record);
         let shared = Arc::clone(&self.shared);
         self.appends.push_back(Box::pin(async move {
@@ -392,7 +392,7 @@ impl PayeeDriver {
                 shared.append_surely(fact).await;
             }
 
-            seq
+            number
         }));
     }
 

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use ble_proto::durable::Seq;
+use ble_proto::durable::RecordNumber;
 use ble_proto::error::Failure;
 use ble_proto::frame::ChunkSize;
 use ble_proto::gossip::GossipItem;
@@ -107,9 +107,9 @@ struct VisitDriver<'a> {
 
 /// What was waited for.
 enum Done {
-    Synced(Seq),
+    Synced(RecordNumber),
     /// The intent is written, and this visit's.
-    Intended(Seq, OwnedIntent),
+    Intended(RecordNumber, OwnedIntent),
     /// The intent could not be written: nothing is paid.
     IntentFailed(JournalError),
     Asked(TaWord),
@@ -178,10 +178,10 @@ impl VisitDriver<'_> {
 
     fn handle_done(&mut self, done: Done) {
         match done {
-            Done::Synced(seq) => self.machine.handle_synced(seq, clock::monotonic()),
-            Done::Intended(seq, owned) => {
+            Done::Synced(number) => self.machine.handle_synced(number, clock::monotonic()),
+            Done::Intended(number, owned) => {
                 self._owned = Some(owned);
-                self.machine.handle_synced(seq, clock::monotonic());
+                self.machine.handle_synced(number, clock::monotonic());
             }
             Done::IntentFailed(error) => {
                 if let Some(till) = self.till.as_deref_mut() {
@@ -238,7 +238,7 @@ impl VisitDriver<'_> {
                         till.locked(memo);
                     }
                 }
-                PayerEffect::Append { seq, record } => self.append(seq, record),
+                PayerEffect::Append { number, record } => self.append(number, record),
                 PayerEffect::InvokePay { request, provider } => {
                     let Some(till) = self.till.as_deref_mut() else {
                         self.machine.handle_paid(Err(PayRefused));
@@ -279,7 +279,7 @@ impl VisitDriver<'_> {
         }
     }
 
-    fn append(&mut self, seq: Seq, record: PayerRecord) {
+    fn append(&mut self, number: RecordNumber, record: PayerRecord) {
         let shared = Arc::clone(&self.shared);
         let work: BoxFuture<'static, Done> = match record {
             PayerRecord::Intent { request, provider } => {
@@ -299,7 +299,7 @@ impl VisitDriver<'_> {
                         .append(vec![Fact::PayIntent(Box::new(intent))])
                         .await
                     {
-                        Ok(_) => Done::Intended(seq, owned),
+                        Ok(_) => Done::Intended(number, owned),
                         Err(error) => Done::IntentFailed(error),
                     }
                 })
@@ -309,12 +309,12 @@ impl VisitDriver<'_> {
                 if let Some(till) = self.till.as_deref_mut() {
                     till.signed(pair.hash());
                 }
-                Box::pin(std::future::ready(Done::Synced(seq)))
+                Box::pin(std::future::ready(Done::Synced(number)))
             }
             PayerRecord::ReceiptReceived { receipt, .. } => Box::pin(async move {
                 shared.append_surely(Fact::ReceiptReceived(*receipt)).await;
 
-                Done::Synced(seq)
+                Done::Synced(number)
             }),
         };
         self.work.push_back(work);
