@@ -10,7 +10,7 @@ use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
 use crate::limits::NONCE_SIZE;
-use crate::session::{Entropy, HandshakeHash};
+use crate::session::{HandshakeHash, LinkEntropy};
 
 const CODE_DOMAIN: &[u8] = b"blepay/ble/code/v1";
 const COMMITMENT_DOMAIN: &[u8] = b"blepay/ble/commitment/v1";
@@ -37,7 +37,7 @@ pub struct Code(u32);
 impl PayerNonce {
     /// Makes a new one from fresh randomness.
     #[must_use]
-    pub fn generate(entropy: &mut Entropy) -> Self {
+    pub fn generate(entropy: &mut LinkEntropy) -> Self {
         Self(entropy.take())
     }
 

@@ -11,7 +11,7 @@ use ble_proto::message::{Message, Reveal};
 use ble_proto::payment::payee::{Payee, PayeeEffect};
 use ble_proto::payment::payer::{Expected, Payer, Purpose};
 use ble_proto::session::{
-    Entropy, Hello, Initiator, NoiseSecret, Responder, SessionError, UriSecret,
+    Hello, Initiator, LinkEntropy, NoiseSecret, Responder, SessionError, UriSecret,
 };
 use ble_proto::time::Instant;
 
@@ -29,7 +29,7 @@ fn somebody_in_between_shows_other_codes_on_the_two_screens() {
 }
 
 fn in_between(attempt: u64) -> (Code, Code) {
-    let entropy = |n| Entropy::new(seed(attempt, n));
+    let entropy = |n| LinkEntropy::new(seed(attempt, n));
     let (tag, info) = (tag(1), Info::own());
     let payee_secret = world::noise_secret(1);
     let own_secret = NoiseSecret::generate(&mut entropy(1));
@@ -178,7 +178,7 @@ fn whoever_changes_info_on_the_way_ends_the_handshake() {
     let other_size = Info::parse(&[1, 1, 1, 0x10, 1]).expect("well formed");
 
     for (info, holds) in [(cut_down, true), (as_sent, false), (other_size, false)] {
-        let mut entropy = Entropy::new(seed(1, 1));
+        let mut entropy = LinkEntropy::new(seed(1, 1));
         let (payer, first) = Initiator::heard(&info, tag(1), None, &mut entropy).expect("begins");
         let hello = Hello::parse(&first).expect("well formed");
         let payee = Responder::heard(&hello, &secret, &mut entropy).expect("reads");
@@ -191,7 +191,7 @@ fn whoever_changes_info_on_the_way_ends_the_handshake() {
 #[test]
 fn a_key_of_low_order_gets_no_session() {
     let secret = world::noise_secret(1);
-    let mut entropy = Entropy::new(seed(1, 1));
+    let mut entropy = LinkEntropy::new(seed(1, 1));
     let (payer, mut first) =
         Initiator::heard(&Info::own(), tag(1), None, &mut entropy).expect("begins");
     first[8..40].fill(0);
@@ -213,7 +213,7 @@ fn a_key_of_low_order_gets_no_session() {
 
 #[test]
 fn a_sealed_message_opens_once_in_order_and_unchanged() {
-    let mut entropy = Entropy::new(seed(1, 1));
+    let mut entropy = LinkEntropy::new(seed(1, 1));
     let (payer, first) =
         Initiator::heard(&Info::own(), tag(1), None, &mut entropy).expect("begins");
     let hello = Hello::parse(&first).expect("well formed");

@@ -13,7 +13,7 @@ use ble_proto::info::{INFO_BYTES, Info};
 use ble_proto::message::{
     AbortCode, Locked, Message, Offer, RefuseReason, Resume, Reveal, SenderChain, Standing,
 };
-use ble_proto::session::{Entropy, Hello, Initiator, NoiseSecret, Responder, UriSecret};
+use ble_proto::session::{Hello, Initiator, LinkEntropy, NoiseSecret, Responder, UriSecret};
 use ble_proto::uri::{AmountHint, PaymentUri};
 use ops_proto::message::ListVersion;
 use ops_proto::signed::Body;
@@ -165,13 +165,13 @@ fn info_is_frozen() {
 #[test]
 fn the_heard_session_is_frozen() {
     let vectors = Vectors::read();
-    let nonce = PayerNonce::generate(&mut Entropy::new([0x10; 32]));
+    let nonce = PayerNonce::generate(&mut LinkEntropy::new([0x10; 32]));
     let promise = nonce.commitment();
     let (payer, first) = Initiator::heard(
         &Info::own(),
         TAG,
         Some(promise),
-        &mut Entropy::new([0x01; 32]),
+        &mut LinkEntropy::new([0x01; 32]),
     )
     .expect("it begins");
     vectors.assert("heard_commitment", &promise.0);
@@ -180,7 +180,8 @@ fn the_heard_session_is_frozen() {
     let hello = Hello::parse(&first).expect("well formed");
     let secret = NoiseSecret::from_bytes([0x77; 32]);
     vectors.assert("payee_noise_key", &secret.public().0);
-    let payee = Responder::heard(&hello, &secret, &mut Entropy::new([0x02; 32])).expect("reads");
+    let payee =
+        Responder::heard(&hello, &secret, &mut LinkEntropy::new([0x02; 32])).expect("reads");
     let accepted = payee.answer(vectors.air("offer")).expect("it fits");
     vectors.assert("heard_flight_2", &accepted.flight);
     vectors.assert("heard_hash", &accepted.hash.0);
@@ -204,14 +205,14 @@ fn the_scanned_session_is_frozen() {
         uri.tag,
         &uri.payee,
         &uri.secret,
-        &mut Entropy::new([0x01; 32]),
+        &mut LinkEntropy::new([0x01; 32]),
     )
     .expect("it begins");
     vectors.assert("scanned_flight_1", &first);
 
     let hello = Hello::parse(&first).expect("well formed");
     let secret = NoiseSecret::from_bytes([0x77; 32]);
-    let mut entropy = Entropy::new([0x02; 32]);
+    let mut entropy = LinkEntropy::new([0x02; 32]);
     let payee = Responder::scanned(&hello, &secret, &uri.secret, &mut entropy).expect("reads");
     let accepted = payee.answer(vectors.air("offer")).expect("it fits");
     vectors.assert("scanned_flight_2", &accepted.flight);

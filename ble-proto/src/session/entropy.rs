@@ -13,12 +13,12 @@ const DOMAIN: &[u8] = b"blepay/ble/entropy/v1";
 /// A small generator over passed-in randomness: block n is SHA-256(domain ‖ seed ‖ n).
 ///
 /// The same seed gives the same bytes, so a run can be repeated; two links never share a seed.
-pub struct Entropy {
+pub struct LinkEntropy {
     seed: [u8; ENTROPY_SIZE],
     block: u64,
 }
 
-impl Entropy {
+impl LinkEntropy {
     /// Creates a generator from 32 bytes that come from the operating system's random source.
     #[must_use]
     pub const fn new(seed: [u8; ENTROPY_SIZE]) -> Self {
@@ -59,14 +59,14 @@ impl Entropy {
     }
 }
 
-impl Drop for Entropy {
+impl Drop for LinkEntropy {
     fn drop(&mut self) {
         self.seed.zeroize();
     }
 }
 
-impl fmt::Debug for Entropy {
+impl fmt::Debug for LinkEntropy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Entropy([redacted])")
+        f.write_str("LinkEntropy([redacted])")
     }
 }

@@ -6,7 +6,7 @@ use ops_proto::message::NoiseKey;
 use snow::{Builder, HandshakeState};
 
 use super::resolver::Resolver;
-use super::{Channel, Entropy, Mode, NoiseSecret, SessionError, UriSecret};
+use super::{Channel, LinkEntropy, Mode, NoiseSecret, SessionError, UriSecret};
 use crate::code::Commitment;
 use crate::gatt::RequestTag;
 use crate::info::{Info, PROTOCOL_VERSION};
@@ -86,7 +86,7 @@ impl Initiator {
         info: &Info,
         tag: RequestTag,
         commitment: Option<Commitment>,
-        entropy: &mut Entropy,
+        entropy: &mut LinkEntropy,
     ) -> Result<(Self, Vec<u8>), SessionError> {
         let prologue = prologue(info, Mode::Heard, tag);
         let noise = builder(PATTERN_HEARD, entropy)?
@@ -115,7 +115,7 @@ impl Initiator {
         tag: RequestTag,
         payee: &NoiseKey,
         secret: &UriSecret,
-        entropy: &mut Entropy,
+        entropy: &mut LinkEntropy,
     ) -> Result<(Self, Vec<u8>), SessionError> {
         let prologue = prologue(info, Mode::Scanned, tag);
         let psk = secret.psk();
@@ -222,7 +222,7 @@ impl Responder {
     pub fn heard(
         hello: &Hello,
         secret: &NoiseSecret,
-        entropy: &mut Entropy,
+        entropy: &mut LinkEntropy,
     ) -> Result<Self, SessionError> {
         let prologue = prologue(&Info::own(), Mode::Heard, hello.tag);
         let mut noise = builder(PATTERN_HEARD, entropy)?
@@ -251,7 +251,7 @@ impl Responder {
         hello: &Hello,
         secret: &NoiseSecret,
         uri_secret: &UriSecret,
-        entropy: &mut Entropy,
+        entropy: &mut LinkEntropy,
     ) -> Result<Self, SessionError> {
         let prologue = prologue(&Info::own(), Mode::Scanned, hello.tag);
         let psk = uri_secret.psk();
@@ -317,7 +317,7 @@ impl fmt::Debug for Hello {
     }
 }
 
-fn builder(pattern: &str, entropy: &mut Entropy) -> Result<Builder<'static>, SessionError> {
+fn builder(pattern: &str, entropy: &mut LinkEntropy) -> Result<Builder<'static>, SessionError> {
     let params = pattern.parse().map_err(|_| SessionError::HandshakeFailed)?;
 
     Ok(Builder::with_resolver(

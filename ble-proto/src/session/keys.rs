@@ -9,7 +9,7 @@ use snow::resolvers::{CryptoResolver, DefaultResolver};
 use subtle::ConstantTimeEq;
 use zeroize::{Zeroize, Zeroizing};
 
-use super::entropy::Entropy;
+use super::entropy::LinkEntropy;
 use crate::limits::{NOISE_KEY_SIZE, URI_SECRET_SIZE};
 
 const PSK_DOMAIN: &[u8] = b"blepay/ble/psk/v1";
@@ -20,7 +20,7 @@ pub struct NoiseSecret([u8; NOISE_KEY_SIZE]);
 impl NoiseSecret {
     /// Makes a new one from fresh randomness.
     #[must_use]
-    pub fn generate(entropy: &mut Entropy) -> Self {
+    pub fn generate(entropy: &mut LinkEntropy) -> Self {
         Self(entropy.take())
     }
 
@@ -76,7 +76,7 @@ pub struct UriSecret([u8; URI_SECRET_SIZE]);
 impl UriSecret {
     /// Makes a new one from fresh randomness.
     #[must_use]
-    pub fn generate(entropy: &mut Entropy) -> Self {
+    pub fn generate(entropy: &mut LinkEntropy) -> Self {
         Self(entropy.take())
     }
 
@@ -127,9 +127,9 @@ mod tests {
 
     #[test]
     fn secrets_print_nothing() {
-        let mut entropy = Entropy::new([7; 32]);
+        let mut entropy = LinkEntropy::new([7; 32]);
 
-        assert_eq!(format!("{entropy:?}"), "Entropy([redacted])");
+        assert_eq!(format!("{entropy:?}"), "LinkEntropy([redacted])");
         assert_eq!(
             format!("{:?}", NoiseSecret::generate(&mut entropy)),
             "NoiseSecret([redacted])"

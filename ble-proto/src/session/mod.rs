@@ -17,7 +17,7 @@ mod keys;
 mod resolver;
 
 pub use channel::Channel;
-pub use entropy::{ENTROPY_SIZE, Entropy};
+pub use entropy::{ENTROPY_SIZE, LinkEntropy};
 pub use handshake::{Accepted, Dialled, HandshakeHash, Hello, Initiator, Opening, Responder};
 pub use keys::{NoiseSecret, UriSecret};
 

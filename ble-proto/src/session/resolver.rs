@@ -8,7 +8,7 @@ use snow::types::{Cipher, Dh, Hash, Random};
 use subtle::ConstantTimeEq;
 use zeroize::Zeroize;
 
-use super::entropy::{ENTROPY_SIZE, Entropy};
+use super::entropy::{ENTROPY_SIZE, LinkEntropy};
 use crate::limits::NOISE_TAG_SIZE;
 
 /// Resolves `snow`'s primitives without a random source of the operating system.
@@ -18,7 +18,7 @@ pub(super) struct Resolver {
 
 impl Resolver {
     /// Creates the resolver of one handshake; its ephemeral key comes from `entropy`.
-    pub(super) fn new(entropy: &mut Entropy) -> Self {
+    pub(super) fn new(entropy: &mut LinkEntropy) -> Self {
         Self {
             seed: entropy.take(),
         }
@@ -27,7 +27,7 @@ impl Resolver {
 
 impl CryptoResolver for Resolver {
     fn resolve_rng(&self) -> Option<Box<dyn Random>> {
-        Some(Box::new(SeededRandom(Entropy::new(self.seed))))
+        Some(Box::new(SeededRandom(LinkEntropy::new(self.seed))))
     }
 
     fn resolve_dh(&self, choice: &DHChoice) -> Option<Box<dyn Dh>> {
@@ -54,7 +54,7 @@ impl Drop for Resolver {
     }
 }
 
-struct SeededRandom(Entropy);
+struct SeededRandom(LinkEntropy);
 
 impl Random for SeededRandom {
     fn try_fill_bytes(&mut self, dest: &mut [u8]) -> Result<(), snow::Error> {

@@ -7,7 +7,7 @@ use ble_proto::info::Info;
 use ble_proto::message::{Message, Offer, SenderChain, Standing};
 use ble_proto::payment::payee::{LinkId, Payee, PayeeEffect};
 use ble_proto::payment::payer::{self, Payer, PayerEffect, Purpose, Visit};
-use ble_proto::session::{Channel, Entropy, HandshakeHash, Hello, Initiator, Responder};
+use ble_proto::session::{Channel, HandshakeHash, Hello, Initiator, LinkEntropy, Responder};
 use ble_proto::time::Instant;
 use ble_proto::uri::PaymentUri;
 use ops_proto::message::CertificateChain;
@@ -58,7 +58,7 @@ impl PayerPuppet {
 
     /// Sends flight ① with a commitment.
     pub(crate) fn commit(&mut self, payee: &mut Payee, tag: RequestTag, now: Instant) {
-        let nonce = PayerNonce::generate(&mut Entropy::new(seed(self.link.0, 2)));
+        let nonce = PayerNonce::generate(&mut LinkEntropy::new(seed(self.link.0, 2)));
         let commitment = nonce.commitment();
         self.nonce = Some(nonce);
         self.hello(payee, tag, Some(commitment), now);
@@ -71,7 +71,7 @@ impl PayerPuppet {
             uri.tag,
             &uri.payee,
             &uri.secret,
-            &mut Entropy::new(seed(self.link.0, 3)),
+            &mut LinkEntropy::new(seed(self.link.0, 3)),
         )
         .expect("a good URI");
         self.initiator = Some(initiator);
@@ -85,7 +85,7 @@ impl PayerPuppet {
         commitment: Option<Commitment>,
         now: Instant,
     ) {
-        let mut entropy = Entropy::new(seed(self.link.0, 4));
+        let mut entropy = LinkEntropy::new(seed(self.link.0, 4));
         let (initiator, flight) =
             Initiator::heard(&Info::own(), tag, commitment, &mut entropy).expect("it begins");
         self.initiator = Some(initiator);
@@ -181,7 +181,7 @@ impl PayeePuppet {
         };
         let first = puppet.take_bytes(START).expect("flight 1");
         let hello = Hello::parse(&first).expect("well formed");
-        let mut entropy = Entropy::new(seed(9, 9));
+        let mut entropy = LinkEntropy::new(seed(9, 9));
         let responder = match hello.mode() {
             ble_proto::session::Mode::Heard => Responder::heard(&hello, &secret, &mut entropy),
             ble_proto::session::Mode::Scanned => {

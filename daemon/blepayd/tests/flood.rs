@@ -7,7 +7,7 @@ use ble_proto::frame::{ChunkSize, SessionTag, Splitter};
 use ble_proto::gatt::RequestTag;
 use ble_proto::info::Info;
 use ble_proto::limits::COMMITTED_HANDSHAKES_MAX;
-use ble_proto::session::{Entropy, Initiator};
+use ble_proto::session::{Initiator, LinkEntropy};
 use journal::book::RequestShown;
 use kit::{Bank, Device, Kind, conserved, eventually, pay};
 use radio::{PeerAddress, Radio as _};
@@ -81,7 +81,7 @@ async fn handshake(stranger: &Device, peer: PeerAddress, tag: RequestTag, number
     let Ok(mut link) = stranger.radio.connect(peer).await else {
         return;
     };
-    let mut entropy = Entropy::new([u8::try_from(number).expect("few"); 32]);
+    let mut entropy = LinkEntropy::new([u8::try_from(number).expect("few"); 32]);
     let commitment = PayerNonce::generate(&mut entropy).commitment();
     let (_initiator, flight) =
         Initiator::heard(&Info::own(), tag, Some(commitment), &mut entropy).expect("it begins");

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use ble_proto::gatt::RequestTag;
 use ble_proto::limits::REQUESTS_MAX;
 use ble_proto::message::Memo;
-use ble_proto::session::{Entropy, NoiseSecret, UriSecret};
+use ble_proto::session::{LinkEntropy, NoiseSecret, UriSecret};
 use ble_proto::uri::{AmountHint, PaymentUri};
 use journal::book::{Request, RequestShown};
 use journal::{Entry, Fact, NoiseSecretBytes, RequestIntent, UriSecretBytes};
@@ -210,7 +210,7 @@ fn intend(
     lists_held: ListsHeld,
     signer: Kind,
 ) -> Result<RequestIntent, WalletError> {
-    let mut entropy = Entropy::new(fresh()?);
+    let mut entropy = LinkEntropy::new(fresh()?);
     let noise_secret = NoiseSecret::generate(&mut entropy);
     let salt: [u8; 16] = entropy.take();
     let validity = order.validity.unwrap_or_else(validity_default);
@@ -308,7 +308,7 @@ async fn sign(
 
 /// A client draws its numbers: 53 bits, so that every JSON reader keeps them exact.
 fn random_id() -> Result<RequestId, WalletError> {
-    let mut entropy = Entropy::new(fresh()?);
+    let mut entropy = LinkEntropy::new(fresh()?);
     let number = u64::from_be_bytes(entropy.take()) >> 11_u32;
 
     Ok(RequestId(number.max(1)))

@@ -9,13 +9,13 @@ use crate::error::{Failure, Waiting};
 use crate::frame::{Assembler, ChunkSize};
 use crate::gatt::RequestTag;
 use crate::payment::talk::Talk;
-use crate::session::{Entropy, HandshakeHash, Opening, Responder};
+use crate::session::{HandshakeHash, LinkEntropy, Opening, Responder};
 use crate::time::Instant;
 
 /// One link: at most one message under way in each direction, at most one session, ever.
 #[derive(Debug)]
 pub(super) struct PayeeLink {
-    pub(super) entropy: Entropy,
+    pub(super) entropy: LinkEntropy,
     pub(super) chunk: ChunkSize,
     pub(super) assembler: Assembler,
     pub(super) talk: Option<Talk>,

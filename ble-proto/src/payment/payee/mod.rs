@@ -45,7 +45,7 @@ use crate::limits::{
     HANDSHAKE_INTERVAL_MS, HANDSHAKES_BURST, HELLO_MS_MAX, LINKS_MAX, OWN_KEYS_MAX, REQUESTS_MAX,
 };
 use crate::message::Message;
-use crate::session::{ENTROPY_SIZE, Entropy};
+use crate::session::{ENTROPY_SIZE, LinkEntropy};
 use crate::time::Instant;
 
 /// A key that this device receives with, or received with before.
@@ -189,7 +189,7 @@ impl Payee {
         self.links.insert(
             id,
             PayeeLink {
-                entropy: Entropy::new(entropy),
+                entropy: LinkEntropy::new(entropy),
                 chunk,
                 assembler: Assembler::peripheral(),
                 talk: None,

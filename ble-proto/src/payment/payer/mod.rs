@@ -38,7 +38,7 @@ use crate::frame::{Assembler, Progress, SessionTag};
 use crate::gossip::GossipItem;
 use crate::limits::UNSETTLED_MAX;
 use crate::message::{AbortCode, Message};
-use crate::session::Entropy;
+use crate::session::LinkEntropy;
 use crate::time::Instant;
 
 /// One visit to one payee, from flight ① to the receipt.
@@ -68,7 +68,7 @@ impl Payer {
         if visit.unsettled.len() > UNSETTLED_MAX {
             return Err(Failure::ApiMisuse("too many unsettled payments"));
         }
-        let mut entropy = Entropy::new(visit.entropy);
+        let mut entropy = LinkEntropy::new(visit.entropy);
         let tag = SessionTag(entropy.take());
         let mut desk = Desk {
             effects: VecDeque::new(),

@@ -19,7 +19,7 @@ use crate::info::Info;
 use crate::limits::{BROWSE_OFFER_MS_MAX, OFFER_MS_MAX, RECEIPT_MS_MAX, RESUMES_PER_SESSION_MAX};
 use crate::message::{Message, Offer, Resume};
 use crate::payment::talk::Talk;
-use crate::session::{Entropy, HandshakeHash, Initiator};
+use crate::session::{HandshakeHash, Initiator, LinkEntropy};
 use crate::time::Instant;
 
 /// Flight ① is on its way.
@@ -61,7 +61,7 @@ impl ExpectOffer {
         purpose: &Purpose,
         info: &[u8],
         (tag, chunk): (SessionTag, ChunkSize),
-        entropy: &mut Entropy,
+        entropy: &mut LinkEntropy,
         desk: &mut Desk,
         now: Instant,
     ) -> Result<Self, Failure> {
