@@ -17,9 +17,9 @@ const COMMITMENT_DOMAIN: &[u8] = b"blepay/ble/commitment/v1";
 
 /// The payer's promise of its nonce: SHA-256(domain ‖ nonce).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Commitment(pub [u8; 32]);
+pub struct NonceCommitment(pub [u8; 32]);
 
-/// The payer's nonce: hidden behind a [`Commitment`] until flight ③.
+/// The payer's nonce: hidden behind a [`NonceCommitment`] until flight ③.
 pub struct PayerNonce([u8; NONCE_SIZE]);
 
 /// The payee's nonce, sent in flight ②.
@@ -43,7 +43,7 @@ impl PayerNonce {
 
     /// Returns the commitment for flight ①.
     #[must_use]
-    pub fn commitment(&self) -> Commitment {
+    pub fn commitment(&self) -> NonceCommitment {
         commitment(&self.0)
     }
 
@@ -57,7 +57,7 @@ impl PayerNonce {
 impl OpenedNonce {
     /// Tells whether this is the nonce that was committed to.
     #[must_use]
-    pub fn opens(&self, promised: &Commitment) -> bool {
+    pub fn opens(&self, promised: &NonceCommitment) -> bool {
         commitment(&self.0).0.ct_eq(&promised.0).into()
     }
 }
@@ -105,13 +105,13 @@ impl fmt::Debug for PayerNonce {
     }
 }
 
-fn commitment(nonce: &[u8; NONCE_SIZE]) -> Commitment {
+fn commitment(nonce: &[u8; NONCE_SIZE]) -> NonceCommitment {
     let hash = Sha256::new()
         .chain_update(COMMITMENT_DOMAIN)
         .chain_update(nonce)
         .finalize();
 
-    Commitment(hash.into())
+    NonceCommitment(hash.into())
 }
 
 const CODES: u64 = 1_000_000;

@@ -7,7 +7,7 @@ use snow::{Builder, HandshakeState};
 
 use super::resolver::Resolver;
 use super::{Channel, LinkEntropy, Mode, NoiseSecret, SessionError, UriSecret};
-use crate::code::Commitment;
+use crate::code::NonceCommitment;
 use crate::gatt::RequestTag;
 use crate::info::{Info, PROTOCOL_VERSION};
 use crate::limits::{MESSAGE_SIZE_MAX, NOISE_KEY_SIZE, NOISE_TAG_SIZE};
@@ -24,7 +24,7 @@ pub enum Opening {
     /// Looks at the request and may send a payment again, but cannot choose.
     Browsing,
     /// Has fixed its nonce and may choose.
-    Committed(Commitment),
+    Committed(NonceCommitment),
     /// Has scanned the URI and may choose; there is no code.
     Scanned,
 }
@@ -85,7 +85,7 @@ impl Initiator {
     pub fn heard(
         info: &Info,
         tag: RequestTag,
-        commitment: Option<Commitment>,
+        commitment: Option<NonceCommitment>,
         entropy: &mut LinkEntropy,
     ) -> Result<(Self, Vec<u8>), SessionError> {
         let prologue = prologue(info, Mode::Heard, tag);
@@ -96,7 +96,7 @@ impl Initiator {
 
         let payload = match commitment {
             None => vec![OPENING_BROWSING],
-            Some(Commitment(hash)) => {
+            Some(NonceCommitment(hash)) => {
                 let mut payload = vec![OPENING_COMMITTED];
                 payload.extend_from_slice(&hash);
                 payload
@@ -233,7 +233,7 @@ impl Responder {
         let payload = read(&mut noise, &hello.noise)?;
         let opening = match payload.split_first() {
             Some((&OPENING_BROWSING, [])) => Opening::Browsing,
-            Some((&OPENING_COMMITTED, hash)) => Opening::Committed(Commitment(
+            Some((&OPENING_COMMITTED, hash)) => Opening::Committed(NonceCommitment(
                 hash.try_into().map_err(|_| SessionError::Malformed)?,
             )),
             Some(_) | None => return Err(SessionError::Malformed),

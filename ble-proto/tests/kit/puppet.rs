@@ -1,6 +1,6 @@
 //! Puppets: each end of a session played by hand, to say what no honest side would.
 
-use ble_proto::code::{Commitment, PayeeNonce, PayerNonce};
+use ble_proto::code::{NonceCommitment, PayeeNonce, PayerNonce};
 use ble_proto::frame::{Assembler, ChunkSize, Progress, SessionTag, Splitter};
 use ble_proto::gatt::RequestTag;
 use ble_proto::info::Info;
@@ -82,7 +82,7 @@ impl PayerPuppet {
         &mut self,
         payee: &mut Payee,
         tag: RequestTag,
-        commitment: Option<Commitment>,
+        commitment: Option<NonceCommitment>,
         now: Instant,
     ) {
         let mut entropy = LinkEntropy::new(seed(self.link.0, 4));

@@ -4,7 +4,7 @@ use ops_proto::certificate::Certificate;
 use ops_proto::message::RequestPayment;
 use ops_proto::{Digest, Signed};
 
-use crate::code::{Commitment, PayeeNonce};
+use crate::code::{NonceCommitment, PayeeNonce};
 use crate::error::{Failure, Waiting};
 use crate::frame::{Assembler, ChunkSize};
 use crate::gatt::RequestTag;
@@ -107,7 +107,7 @@ pub(super) struct ShownOffer {
 pub(super) enum Chooser {
     Browser,
     Committed {
-        commitment: Commitment,
+        commitment: NonceCommitment,
         hash: HandshakeHash,
         nonce: PayeeNonce,
     },
