@@ -10,12 +10,12 @@ use zeroize::Zeroizing;
 
 use super::NvIndex;
 use super::error::{Malformed, Response, TpmError};
-use super::marshal::{Authorisation, Bytes, Code, Reader, accepted, command};
+use super::marshal::{Authorisation, Bytes, CommandCode, Reader, accepted, command};
 use super::wire::{TpmAddress, Wire};
 use crate::limits::TPM_TIME_MAX;
 
 /// A TPM, and its owner's authorisation value; the value is empty unless the owner has set one.
-pub(super) struct Device {
+pub(super) struct TpmDevice {
     wire: Wire,
     owner: Zeroizing<Vec<u8>>,
 }
@@ -39,7 +39,7 @@ pub(super) struct SealedSeed {
     pub(super) public: Vec<u8>,
 }
 
-impl Device {
+impl TpmDevice {
     pub(super) fn open(address: &TpmAddress, owner: Zeroizing<Vec<u8>>) -> Result<Self, TpmError> {
         let wire = Wire::open(address).map_err(TpmError::NotOpened)?;
 
@@ -63,9 +63,9 @@ impl Device {
             .sized(&[])
             .u32(0);
         let sealed = self
-            .run(Code::Create, &[root], &[], &parameters)
+            .run(CommandCode::Create, &[root], &[], &parameters)
             .and_then(|answer| {
-                let mut reader = parameters_of(Code::Create, &answer)?;
+                let mut reader = parameters_of(CommandCode::Create, &answer)?;
                 let (private, public) = (reader.sized()?.to_vec(), reader.sized()?.to_vec());
                 Ok(SealedSeed { private, public })
             });
@@ -79,16 +79,17 @@ impl Device {
         let root = self.storage_root()?;
         let parameters = Bytes::new().sized(&sealed.private).sized(&sealed.public);
         let object = self
-            .run(Code::Load, &[root], &[], &parameters)
+            .run(CommandCode::Load, &[root], &[], &parameters)
             .map_err(|error| error.when(Response::is_foreign, TpmError::OtherTpm))
-            .and_then(|answer| Ok(accepted(Code::Load, &answer)?.u32()?));
+            .and_then(|answer| Ok(accepted(CommandCode::Load, &answer)?.u32()?));
         self.flush(root)?;
         let object = object?;
         let seed = self
-            .run(Code::Unseal, &[object], &[], &Bytes::new())
+            .run(CommandCode::Unseal, &[object], &[], &Bytes::new())
             .and_then(|answer| {
-                let bytes = parameters_of(Code::Unseal, &answer)?.sized()?;
-                let seed = <[u8; 32]>::try_from(bytes).map_err(|_| Malformed(Code::Unseal))?;
+                let bytes = parameters_of(CommandCode::Unseal, &answer)?.sized()?;
+                let seed =
+                    <[u8; 32]>::try_from(bytes).map_err(|_| Malformed(CommandCode::Unseal))?;
                 Ok(Zeroizing::new(seed))
             });
         self.flush(object)?;
@@ -97,7 +98,7 @@ impl Device {
     }
 
     pub(super) fn index(&mut self, index: NvIndex) -> Result<Index, TpmError> {
-        let code = Code::NvReadPublic;
+        let code = CommandCode::NvReadPublic;
         let answer = self.transact(
             code,
             &command(code, &[index.0], Authorisation::None, &Bytes::new()),
@@ -129,7 +130,7 @@ impl Device {
     ) -> Result<(), TpmError> {
         let public = index_public(index, INDEX_ATTRIBUTES);
         let parameters = Bytes::new().sized(authorisation).sized(public.as_slice());
-        self.run_as_owner(Code::NvDefineSpace, &parameters)?;
+        self.run_as_owner(CommandCode::NvDefineSpace, &parameters)?;
 
         Ok(())
     }
@@ -140,7 +141,7 @@ impl Device {
         index: NvIndex,
         authorisation: &[u8; 32],
     ) -> Result<Option<Digest>, TpmError> {
-        let code = Code::NvRead;
+        let code = CommandCode::NvRead;
         let parameters = Bytes::new().u16(DIGEST_SIZE).u16(0);
         let answer = self.run(code, &[index.0, index.0], authorisation, &parameters);
         let answer = match answer {
@@ -164,7 +165,7 @@ impl Device {
     ) -> Result<(), TpmError> {
         let parameters = Bytes::new().sized(data.as_bytes());
         self.run(
-            Code::NvExtend,
+            CommandCode::NvExtend,
             &[index.0, index.0],
             authorisation,
             &parameters,
@@ -195,13 +196,13 @@ impl Device {
             .sized(template.as_slice())
             .sized(&[])
             .u32(0);
-        let answer = self.run_as_owner(Code::CreatePrimary, &parameters)?;
+        let answer = self.run_as_owner(CommandCode::CreatePrimary, &parameters)?;
 
-        Ok(accepted(Code::CreatePrimary, &answer)?.u32()?)
+        Ok(accepted(CommandCode::CreatePrimary, &answer)?.u32()?)
     }
 
     fn flush(&mut self, object: u32) -> Result<(), TpmError> {
-        let code = Code::FlushContext;
+        let code = CommandCode::FlushContext;
         let parameters = Bytes::new().u32(object);
         let answer = self.transact(code, &command(code, &[], Authorisation::None, &parameters))?;
         accepted(code, &answer)?;
@@ -211,7 +212,7 @@ impl Device {
 
     fn run_as_owner(
         &mut self,
-        code: Code,
+        code: CommandCode,
         parameters: &Bytes,
     ) -> Result<Zeroizing<Vec<u8>>, TpmError> {
         let owner = self.owner.clone();
@@ -223,7 +224,7 @@ impl Device {
     /// Runs a command under the authorisation value of its first handle.
     fn run(
         &mut self,
-        code: Code,
+        code: CommandCode,
         handles: &[u32],
         authorisation: &[u8],
         parameters: &Bytes,
@@ -236,7 +237,11 @@ impl Device {
     }
 
     /// Sends a command, again while the TPM says that it did nothing and may do it later.
-    fn transact(&mut self, code: Code, command: &Bytes) -> Result<Zeroizing<Vec<u8>>, TpmError> {
+    fn transact(
+        &mut self,
+        code: CommandCode,
+        command: &Bytes,
+    ) -> Result<Zeroizing<Vec<u8>>, TpmError> {
         let begun = Instant::now();
         let mut pause = PAUSE_MIN;
         loop {
@@ -258,16 +263,16 @@ impl Device {
     }
 }
 
-impl core::fmt::Debug for Device {
+impl core::fmt::Debug for TpmDevice {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.debug_struct("Device")
+        f.debug_struct("TpmDevice")
             .field("wire", &self.wire)
             .finish_non_exhaustive()
     }
 }
 
 /// Returns the answer behind its header and the length of its parameters.
-fn parameters_of(code: Code, answer: &[u8]) -> Result<Reader<'_>, TpmError> {
+fn parameters_of(code: CommandCode, answer: &[u8]) -> Result<Reader<'_>, TpmError> {
     let mut reader = accepted(code, answer)?;
     let _length = reader.u32()?;
 

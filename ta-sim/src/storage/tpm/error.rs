@@ -3,7 +3,7 @@
 use std::io;
 
 use super::NvIndex;
-use super::marshal::Code;
+use super::marshal::CommandCode;
 
 /// A TPM cannot be used, or not with this state.
 #[derive(Debug, thiserror::Error)]
@@ -98,14 +98,14 @@ impl From<TpmError> for io::Error {
 /// An answer that is cut short or too long.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the TPM's answer to {0:?} is malformed")]
-pub struct Malformed(pub Code);
+pub struct Malformed(pub CommandCode);
 
 /// A command that the TPM refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the TPM refused {code:?}: {response}")]
 pub struct Refusal {
     /// The command.
-    pub code: Code,
+    pub code: CommandCode,
     /// Why.
     pub response: Response,
 }

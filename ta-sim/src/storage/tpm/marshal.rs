@@ -6,7 +6,7 @@ use super::error::{Malformed, Refusal, TpmError};
 
 /// The commands that we use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Code {
+pub enum CommandCode {
     /// Reserves an index in the TPM's memory.
     NvDefineSpace,
     /// Makes the storage root key anew from the owner's seed.
@@ -27,7 +27,7 @@ pub enum Code {
     NvReadPublic,
 }
 
-impl Code {
+impl CommandCode {
     /// Part 2, section 6.5.
     const fn number(self) -> u32 {
         match self {
@@ -95,7 +95,7 @@ pub(super) enum Authorisation<'a> {
 }
 
 pub(super) fn command(
-    code: Code,
+    code: CommandCode,
     handles: &[u32],
     authorisation: Authorisation<'_>,
     parameters: &Bytes,
@@ -127,7 +127,7 @@ pub(super) fn command(
 }
 
 /// Returns what follows the header of an answer that is no refusal.
-pub(super) fn accepted(code: Code, answer: &[u8]) -> Result<Reader<'_>, TpmError> {
+pub(super) fn accepted(code: CommandCode, answer: &[u8]) -> Result<Reader<'_>, TpmError> {
     let mut reader = Reader { code, rest: answer };
     let _tag = reader.u16()?;
     let length = reader.u32()?;
@@ -147,7 +147,7 @@ pub(super) fn accepted(code: Code, answer: &[u8]) -> Result<Reader<'_>, TpmError
 
 /// What is left of an answer.
 pub(super) struct Reader<'a> {
-    code: Code,
+    code: CommandCode,
     rest: &'a [u8],
 }
 

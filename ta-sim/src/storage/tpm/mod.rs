@@ -19,10 +19,10 @@ use zeroize::Zeroizing;
 use super::directory::{Directory, read_bounded};
 use super::{Commitment, Committed, SEALED_SEED, SealingKey, Slot, Storage};
 use crate::entropy::Entropy;
-use device::{Device, Index, SealedSeed};
+use device::{Index, SealedSeed, TpmDevice};
 
 pub use error::{Malformed, Refusal, Response, TpmError};
-pub use marshal::Code;
+pub use marshal::CommandCode;
 pub use wire::{TpmAddress, TpmAddressUnknown};
 
 /// Two slot files under a key that one TPM alone gives out, committed to an index of that TPM.
@@ -34,7 +34,7 @@ pub use wire::{TpmAddress, TpmAddressUnknown};
 pub struct TpmStorage {
     directory: Directory,
     key: SealingKey,
-    device: Device,
+    device: TpmDevice,
     index: NvIndex,
     authorisation: IndexAuthorisation,
 }
@@ -67,7 +67,7 @@ impl TpmStorage {
     ) -> Result<Self, TpmError> {
         let directory = Directory::open(directory).map_err(TpmError::Files)?;
         let owner = owner_authorisation(choice.credentials.as_deref())?;
-        let mut device = Device::open(&choice.address, owner)?;
+        let mut device = TpmDevice::open(&choice.address, owner)?;
         let seed = find_or_make(&directory, &mut device, choice.index, entropy)?;
 
         Ok(Self {
@@ -122,7 +122,7 @@ impl Committed for TpmStorage {
 /// Returns the seed that belongs to this directory and this TPM; every combination is written out.
 fn find_or_make(
     directory: &Directory,
-    device: &mut Device,
+    device: &mut TpmDevice,
     index: NvIndex,
     entropy: &mut impl Entropy,
 ) -> Result<Zeroizing<[u8; 32]>, TpmError> {
@@ -156,7 +156,7 @@ fn find_or_make(
 
 fn make_seed(
     directory: &Directory,
-    device: &mut Device,
+    device: &mut TpmDevice,
     entropy: &mut impl Entropy,
 ) -> Result<Zeroizing<[u8; 32]>, TpmError> {
     let mut seed = Zeroizing::new([0; 32]);
