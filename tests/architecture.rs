@@ -66,7 +66,7 @@ const HOMES: [(&str, &[&str], &str); 7] = [
 const HOSTED: [(&str, &[&str], &str); 8] = [
     (
         "SystemTime",
-        &["host/", "daemon/radio/src/sim/", "daemon/cli/src/"],
+        &["host/", "daemon/radio/src/sockets/", "daemon/cli/src/"],
         "host::clock::wall",
     ),
     (
@@ -103,7 +103,7 @@ const HOSTED: [(&str, &[&str], &str); 8] = [
         "tasks.spawn(",
         &[
             "daemon/radio/src/bluez/",
-            "daemon/radio/src/sim/",
+            "daemon/radio/src/sockets/",
             "server/src/bench/",
         ],
         "host::task::spawn",

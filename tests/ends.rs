@@ -14,7 +14,7 @@ use journal::{Book, Fact, Journal};
 use ops_proto::contract::{Command, Output};
 use ops_proto::enrolment::Enrolment;
 use ops_proto::{Amount, PaymentPair, PublicKey};
-use radio::sim::{SimAir, SimRadio};
+use radio::sockets::{SimAir, SimRadio};
 use runtime::clock;
 use runtime::shutdown::Shutdown;
 use sync::connectivity;

@@ -6,7 +6,7 @@
 use std::path::{Path, PathBuf};
 
 use config::{Config as Layers, Environment, File, FileFormat};
-use radio::sim::SimAir;
+use radio::sockets::SimAir;
 use serde::Deserialize;
 
 /// Where the file lies unless told otherwise.

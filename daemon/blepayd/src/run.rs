@@ -14,7 +14,7 @@ use listenfd::ListenFd;
 use ops_proto::Amount;
 use radio::Radio;
 use radio::bluez::{BluezConfig, BluezRadio};
-use radio::sim::SimRadio;
+use radio::sockets::SimRadio;
 use runtime::shutdown::Shutdown;
 use rustix::fs::FlockOperation;
 use sd_notify::NotifyState;

@@ -11,7 +11,7 @@ use ops_proto::PublicKey;
 use ops_proto::list::List;
 use ops_proto::message::{ListsQuery, ListsUpdate, ProviderStanding};
 use ops_proto::signed::{decode_canonical, encode};
-use radio::sim::SimAir;
+use radio::sockets::SimAir;
 use tempfile::TempDir;
 use wallet::{Asks, FailureClass, Mode, OpenRequest, PaymentEvent, PaymentOrder, Target};
 use wallet::{Wallet, WalletError};

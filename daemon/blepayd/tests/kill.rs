@@ -3,7 +3,7 @@
 use journal::{Fact, PowerCut};
 use kit::{Bank, Device, Faults, Kind, TaFault, conserved, eventually, pay, unless_power_goes};
 use ops_proto::contract::{Command, Output};
-use radio::sim::SimAir;
+use radio::sockets::SimAir;
 use runtime::clock;
 use tempfile::TempDir;
 use wallet::{Asks, FailureClass, Mode, PaymentEvent, PaymentOrder, Target};

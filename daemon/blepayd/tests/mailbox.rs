@@ -11,7 +11,7 @@ use kit::{Bank, Device, Kind, eventually};
 use ops_proto::PaymentPair;
 use ops_proto::contract::{Command, Output};
 use ops_proto::message::{ItemOutcome, SettlementState};
-use radio::sim::SimAir;
+use radio::sockets::SimAir;
 use runtime::clock;
 use tempfile::TempDir;
 use wallet::{Asks, Mode, OpenedRequest, PaymentEvent, PaymentOrder, PaymentState, Target};

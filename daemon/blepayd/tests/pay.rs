@@ -5,7 +5,7 @@ use std::time::Duration;
 use kit::{Bank, Device, Kind, conserved, eventually, pay};
 use ops_proto::RequestId;
 use ops_proto::message::receipt::verify_receipt;
-use radio::sim::{CUT_FILE, SimAir};
+use radio::sockets::{CUT_FILE, SimAir};
 use tempfile::TempDir;
 use wallet::{
     Asks, FailureClass, Mode, OpenRequest, PaymentEvent, PaymentOrder, PaymentState, Registration,

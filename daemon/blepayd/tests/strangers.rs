@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use ble_proto::info::Info;
 use kit::{Bank, Device, Kind, conserved, pay};
-use radio::sim::SimRadio;
+use radio::sockets::SimRadio;
 use radio::{PeerAddress, PeripheralEvent, Radio as _, RequestTag};
 use tempfile::TempDir;
 use tokio::io::AsyncReadExt;

@@ -9,7 +9,7 @@ use api_types::guard::ApproveOrder;
 use api_types::{Event, Payment, PaymentOrder, PaymentState, RadioOrder, RadioStatus, Request};
 use blepay::failure::Failure;
 use ops_proto::contract::Pin;
-use radio::sim::CUT_FILE;
+use radio::sockets::CUT_FILE;
 use serde_json::json;
 use tokio::time::Instant;
 

@@ -1,6 +1,6 @@
 //! The radio: a payee serves and advertises, a payer scans and connects.
 //!
-//! [`Radio`] is what the daemon knows of Bluetooth; `bluez` and `sim` implement it, and `memory` for the world of tests. It moves opaque
+//! [`Radio`] is what the daemon knows of Bluetooth; `bluez` and `sockets` implement it, and `memory` for the world of tests. It moves opaque
 //! frames over links and knows nothing of sessions. A payee's use:
 //!
 //! ```text
@@ -28,7 +28,7 @@
 //! ```
 //!
 //! Made once, at start, with the tracker that owns its tasks and the token that stops them:
-//! `bluez::BluezRadio::start(config, &tasks, stop)` or `sim::SimRadio::start(air, &tasks, stop)`; both
+//! `bluez::BluezRadio::start(config, &tasks, stop)` or `sockets::SimRadio::start(air, &tasks, stop)`; both
 //! return at once and never fail, since what is missing is a state.
 //!
 //! What holds for both implementations:
@@ -55,7 +55,7 @@ mod link;
 pub mod memory;
 mod peripheral;
 mod scan;
-pub mod sim;
+pub mod sockets;
 
 pub use ble_proto::gatt::RequestTag;
 use futures::future::BoxFuture;

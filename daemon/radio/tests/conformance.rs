@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use kit::conformance::{Pace, StandingBy, Stranger, serve, visit};
 use radio::PeerAddress;
-use radio::sim::{SimAir, SimRadio};
+use radio::sockets::{SimAir, SimRadio};
 use tokio::io::AsyncReadExt;
 use tokio::net::UnixStream;
 use tokio_util::sync::CancellationToken;

@@ -14,7 +14,7 @@ use std::time::Duration;
 use journal::{Fact, Journal, PowerCut};
 use ops_proto::contract::{Answer, Command, Output, TaRefused};
 use ops_proto::id::CommandId;
-use radio::sim::{SimAir, SimRadio};
+use radio::sockets::{SimAir, SimRadio};
 use runtime::clock;
 use runtime::shutdown::Shutdown;
 use ta_sim::{FileStorage, OsEntropy, Ta};

@@ -8,7 +8,7 @@ use api_types::{ErrorBody, Event, Payment};
 use blepayd::api::server;
 use blepayd::api::state::{ApiState, TaUse};
 use journal::Book;
-use radio::sim::SimAir;
+use radio::sockets::SimAir;
 use runtime::shutdown::Shutdown;
 use serde_json::Value;
 use sync::{Sync, connectivity};

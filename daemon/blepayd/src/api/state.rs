@@ -6,7 +6,7 @@ use std::sync::Arc;
 use api_types::MoneyOrder;
 use ops_proto::money::words;
 use ops_proto::{Amount, Currency};
-use radio::sim::SimRadio;
+use radio::sockets::SimRadio;
 use runtime::shutdown::Shutdown;
 use sync::Sync;
 use tokio::sync::watch;

@@ -17,7 +17,7 @@ use crate::peripheral::{Command, EventSender, PeripheralTask};
 use crate::{LinkId, RadioError, limits};
 
 /// A device that serves: its socket and its beacon, both removed when dropped.
-pub(super) struct Device {
+pub(super) struct ServingDevice {
     air: Arc<Air>,
     info: Vec<u8>,
     listener: UnixListener,
@@ -25,7 +25,7 @@ pub(super) struct Device {
     beacon: PathBuf,
 }
 
-impl Device {
+impl ServingDevice {
     pub(super) fn open(air: Arc<Air>, info: Vec<u8>) -> Result<Self, RadioError> {
         let mut address = [0; 6];
         host::entropy::fill(&mut address).map_err(|error| RadioError::Failed(error.to_string()))?;
@@ -64,7 +64,7 @@ impl Device {
     }
 }
 
-impl Drop for Device {
+impl Drop for ServingDevice {
     fn drop(&mut self) {
         self.end_beacon();
         // A directory that is gone has no socket to remove.
@@ -93,7 +93,7 @@ struct Send {
 }
 
 /// Serves until the peripheral is dropped.
-pub(super) async fn run(device: Device, mut task: PeripheralTask, tasks: &TaskTracker) {
+pub(super) async fn run(device: ServingDevice, mut task: PeripheralTask, tasks: &TaskTracker) {
     let mut tags = Vec::new();
     let mut links = BTreeMap::new();
     let (ended_in, mut ended) = mpsc::channel(limits::LINKS_MAX);
@@ -183,7 +183,7 @@ struct LinkWay {
     is_up: Arc<AtomicBool>,
 }
 
-fn open_link(device: &Device, task: &PeripheralTask) -> (LinkId, LinkHandle, LinkWay) {
+fn open_link(device: &ServingDevice, task: &PeripheralTask) -> (LinkId, LinkHandle, LinkWay) {
     let (sends_in, sends) = mpsc::channel(limits::COMMANDS_MAX);
     let stop = task.stop.child_token();
     let is_up = Arc::new(AtomicBool::new(false));

@@ -128,7 +128,7 @@ impl Radio for SimRadio {
             }
             let turn = ServeTurn::take(&self.serves)?;
             let (peripheral, task) = Peripheral::new(self.stop.child_token());
-            let device = peripheral::Device::open(Arc::clone(&self.air), info)?;
+            let device = peripheral::ServingDevice::open(Arc::clone(&self.air), info)?;
             let tasks = self.tasks.clone();
             self.tasks.spawn(async move {
                 peripheral::run(device, task, &tasks).await;
