@@ -35,7 +35,7 @@ pub(super) struct Books {
     pub(super) name: String,
     pub(super) ledger: Ledger,
     pub(super) audit: String,
-    pub(super) devices: Vec<Holding>,
+    pub(super) devices: Vec<TaHolding>,
 }
 
 /// What one provider's books say of the others.
@@ -69,7 +69,7 @@ pub(super) struct Proven {
 
 /// What a TA holds, in minor units.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub(super) struct Holding {
+pub(super) struct TaHolding {
     pub(super) name: String,
     /// By its own word; by its provider's books when it was convicted.
     pub(super) balance: u64,
@@ -157,7 +157,7 @@ fn is_conserved(providers: &[Books]) -> bool {
 async fn books_of(member: &Member<'_>) -> Result<Books, Failure> {
     let mut devices = Vec::new();
     for device in &member.devices {
-        devices.push(Holding {
+        devices.push(TaHolding {
             name: device.name.to_owned(),
             balance: device.balance().await?,
             claimed: None,
@@ -166,7 +166,7 @@ async fn books_of(member: &Member<'_>) -> Result<Books, Failure> {
     for device in &member.convicted {
         let show = ["account", "show", device.name];
         let account: Account = member.bank.ask(&show, &["--json"])?;
-        devices.push(Holding {
+        devices.push(TaHolding {
             name: device.name.to_owned(),
             balance: sum(account.tas.iter().map(|ta| ta.shadow)),
             claimed: Some(device.balance().await?),
@@ -203,7 +203,7 @@ fn show(stage: &mut Stage<'_>, books: &Books) -> Result<(), Failure> {
         ("held", ledger.held),
     ];
     for (index, (name, amount)) in left.into_iter().enumerate() {
-        let right = devices.get(index).map_or_else(String::new, Holding::line);
+        let right = devices.get(index).map_or_else(String::new, TaHolding::line);
         let line = format!("  {name:<18} {:>8}   {right}", text(amount));
         stage.say(line.trim_end())?;
     }
@@ -218,7 +218,7 @@ fn show(stage: &mut Stage<'_>, books: &Books) -> Result<(), Failure> {
     stage.say(&format!("  blepay-server audit: {audit}"))
 }
 
-impl Holding {
+impl TaHolding {
     fn line(&self) -> String {
         let claimed = self.claimed.map_or_else(String::new, |claimed| {
             format!("  convicted; says {}", text(claimed))

@@ -16,7 +16,7 @@ use super::stage::Stage;
 
 /// Whether a device has a trusted application.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(super) enum DeviceKind {
     /// It can hold money.
     WithTa,
     /// It can be paid, and claims online.
@@ -36,7 +36,7 @@ pub(super) enum Part {
 #[derive(Debug)]
 pub(super) struct Device {
     pub(super) name: &'static str,
-    pub(super) kind: Kind,
+    pub(super) kind: DeviceKind,
     pub(super) client: Client,
     folder: PathBuf,
     ta: Option<Process>,
@@ -48,7 +48,7 @@ impl Device {
     pub(super) async fn start(
         stage: &mut Stage<'_>,
         name: &'static str,
-        kind: Kind,
+        kind: DeviceKind,
     ) -> Result<Self, Failure> {
         let folder = stage.folder().join(name.to_lowercase());
         fs::create_dir(&folder)?;
@@ -70,7 +70,7 @@ impl Device {
 
     /// Starts the device's processes, and waits until it answers.
     pub(super) async fn switch_on(&mut self, stage: &mut Stage<'_>) -> Result<(), Failure> {
-        if self.kind == Kind::WithTa {
+        if self.kind == DeviceKind::WithTa {
             self.ta = Some(start_ta(stage, self.name, &self.folder).await?);
         }
         let config = self.folder.join("blepayd.toml");
@@ -114,7 +114,7 @@ impl Device {
         let order = InitOrder {
             enrolment: enrolment.clone(),
             name: self.name.to_owned(),
-            with_ta: self.kind == Kind::WithTa,
+            with_ta: self.kind == DeviceKind::WithTa,
         };
 
         Ok(self.client.post("/v1/init", &order).await?)

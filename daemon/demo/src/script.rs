@@ -6,7 +6,7 @@ use ops_proto::enrolment::Enrolment;
 use tokio::time::Instant;
 
 use super::books::{self, Member, Outcome, Proven};
-use super::device::{Device, Kind, order, text};
+use super::device::{Device, DeviceKind, order, text};
 use super::payment::{pay_with_cut, unexpected};
 use super::processes::deadline;
 use super::provider::Provider;
@@ -24,9 +24,9 @@ pub(super) async fn play(stage: &mut Stage<'_>) -> Result<Outcome, Failure> {
     let enrolment = bank.enrolment()?;
 
     stage.begin("Alice, Kiosk and Ferry enrol; Kiosk has no trusted application (TA)")?;
-    let alice = Device::start(stage, "Alice", Kind::WithTa).await?;
-    let kiosk = Device::start(stage, "Kiosk", Kind::WithoutTa).await?;
-    let ferry = Device::start(stage, "Ferry", Kind::WithTa).await?;
+    let alice = Device::start(stage, "Alice", DeviceKind::WithTa).await?;
+    let kiosk = Device::start(stage, "Kiosk", DeviceKind::WithoutTa).await?;
+    let ferry = Device::start(stage, "Ferry", DeviceKind::WithTa).await?;
     for device in [&alice, &kiosk, &ferry] {
         register(stage, device, &enrolment).await?;
     }

@@ -10,7 +10,7 @@ use api_types::Payment;
 use blepay::failure::Failure;
 
 use super::books::{self, Member, Outcome, Proven};
-use super::device::{Device, Kind};
+use super::device::{Device, DeviceKind};
 use super::payment::unexpected;
 use super::provider::Provider;
 use super::script;
@@ -51,10 +51,10 @@ async fn enrol(stage: &mut Stage<'_>) -> Result<Cast, Failure> {
     let (harbour, island) = root::play(stage).await?;
 
     stage.begin("Alice, Mallory and Kiosk enrol with Harbour Bank, Ferry with Island Bank")?;
-    let alice = Device::start(stage, "Alice", Kind::WithTa).await?;
-    let kiosk = Device::start(stage, "Kiosk", Kind::WithoutTa).await?;
-    let ferry = Device::start(stage, "Ferry", Kind::WithTa).await?;
-    let mallory = Device::start(stage, "Mallory", Kind::WithTa).await?;
+    let alice = Device::start(stage, "Alice", DeviceKind::WithTa).await?;
+    let kiosk = Device::start(stage, "Kiosk", DeviceKind::WithoutTa).await?;
+    let ferry = Device::start(stage, "Ferry", DeviceKind::WithTa).await?;
+    let mallory = Device::start(stage, "Mallory", DeviceKind::WithTa).await?;
     let at_harbour = harbour.enrolment()?;
     for device in [&alice, &mallory, &kiosk] {
         script::register(stage, device, &at_harbour).await?;
