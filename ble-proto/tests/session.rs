@@ -3,7 +3,7 @@
 use ble_proto::code::{Code, OpenedNonce, PayerNonce};
 use ble_proto::error::Failure;
 use ble_proto::frame::{
-    Assembler, ChunkSize, FrameError, Progress, SessionTag, Splitter, frames_needed,
+    Assembled, Assembler, ChunkSize, FrameError, SessionTag, Splitter, frames_needed,
 };
 use ble_proto::info::{INFO_BYTES, Info};
 use ble_proto::limits::{FRAMES_PER_MESSAGE_MAX, MESSAGE_SIZE_MAX};
@@ -269,11 +269,11 @@ fn every_size_passes_every_chunk_in_the_frames_that_were_counted() {
             let (last, rest) = frames.split_last().expect("at least one");
             for frame in rest {
                 let progress = assembler.handle_frame(frame, START);
-                assert_eq!(progress, Ok(Progress::Incomplete));
+                assert_eq!(progress, Ok(Assembled::Incomplete));
             }
             assert_eq!(
                 assembler.handle_frame(last, START),
-                Ok(Progress::Complete(message))
+                Ok(Assembled::Complete(message))
             );
             assert_eq!(assembler.tag(), Some(tag));
         }

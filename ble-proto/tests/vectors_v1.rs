@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use ble_proto::code::{Code, OpenedNonce, PayeeNonce, PayerNonce};
-use ble_proto::frame::{Assembler, ChunkSize, Progress, SessionTag, Splitter};
+use ble_proto::frame::{Assembled, Assembler, ChunkSize, SessionTag, Splitter};
 use ble_proto::gatt::RequestTag;
 use ble_proto::gossip::{Gathering, HeldList, Holding};
 use ble_proto::info::{INFO_BYTES, Info};
@@ -149,7 +149,7 @@ fn frames_are_frozen() {
     for (index, frame) in frames.iter().enumerate() {
         let frozen = vectors.air(&format!("frame_{index}"));
         assert_eq!(hex::encode(frame), hex::encode(frozen));
-        if let Progress::Complete(message) = assembler.handle_frame(frozen, START).expect("due") {
+        if let Assembled::Complete(message) = assembler.handle_frame(frozen, START).expect("due") {
             assembled = Some(message);
         }
     }

@@ -16,7 +16,7 @@ pub struct Assembler {
 
 /// What a frame led to.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Progress {
+pub enum Assembled {
     /// More frames are due.
     Incomplete,
     /// The frame was for another central, and changed nothing.
@@ -60,10 +60,10 @@ impl Assembler {
     /// # Errors
     ///
     /// Every [`FrameError`] but [`FrameError::EmptyMessage`] of an own message; the session is over.
-    pub fn handle_frame(&mut self, bytes: &[u8], now: Instant) -> Result<Progress, FrameError> {
+    pub fn handle_frame(&mut self, bytes: &[u8], now: Instant) -> Result<Assembled, FrameError> {
         let frame = Frame::parse(bytes)?;
         match self.tag {
-            Tag::Chosen(tag) if tag != frame.tag => return Ok(Progress::Foreign),
+            Tag::Chosen(tag) if tag != frame.tag => return Ok(Assembled::Foreign),
             Tag::Adopted(tag) if tag != frame.tag => return Err(FrameError::WrongTag),
             Tag::Chosen(_) | Tag::Adopted(_) | Tag::Adopt => {}
         }
@@ -132,13 +132,13 @@ impl Assembler {
         }
     }
 
-    fn progress(&mut self, assembly: Assembly) -> Progress {
+    fn progress(&mut self, assembly: Assembly) -> Assembled {
         if assembly.bytes.len() == assembly.announced {
-            return Progress::Complete(assembly.bytes);
+            return Assembled::Complete(assembly.bytes);
         }
         self.assembly = Some(assembly);
 
-        Progress::Incomplete
+        Assembled::Incomplete
     }
 }
 

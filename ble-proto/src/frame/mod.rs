@@ -15,7 +15,7 @@
 mod assembler;
 mod splitter;
 
-pub use assembler::{Assembler, Progress};
+pub use assembler::{Assembled, Assembler};
 pub use splitter::Splitter;
 
 use crate::limits::{

@@ -1,7 +1,7 @@
 //! Puppets: each end of a session played by hand, to say what no honest side would.
 
 use ble_proto::code::{NonceCommitment, PayeeNonce, PayerNonce};
-use ble_proto::frame::{Assembler, ChunkSize, Progress, SessionTag, Splitter};
+use ble_proto::frame::{Assembled, Assembler, ChunkSize, SessionTag, Splitter};
 use ble_proto::gatt::RequestTag;
 use ble_proto::info::Info;
 use ble_proto::message::{Message, Offer, SenderChain, Standing};
@@ -125,7 +125,7 @@ impl PayerPuppet {
                 .assembler
                 .handle_frame(frame, now)
                 .expect("good frames");
-            let Progress::Complete(bytes) = progress else {
+            let Assembled::Complete(bytes) = progress else {
                 continue;
             };
             messages.push(self.open(&bytes));
@@ -268,7 +268,7 @@ impl PayeePuppet {
                 .assembler
                 .handle_frame(&frame, now)
                 .expect("good frames");
-            if let Progress::Complete(bytes) = progress {
+            if let Assembled::Complete(bytes) = progress {
                 return Some(bytes);
             }
         }

@@ -38,7 +38,7 @@ pub use request::{OpenRefused, OpenRequest, WayIn};
 
 use crate::durable::{RecordNumber, Sequence};
 use crate::error::{Failure, Misbehaviour, Waiting};
-use crate::frame::{Assembler, ChunkSize, Progress};
+use crate::frame::{Assembled, Assembler, ChunkSize};
 use crate::gatt::RequestTag;
 use crate::gossip::Denied;
 use crate::limits::{
@@ -205,8 +205,8 @@ impl Payee {
             return;
         };
         match link.assembler.handle_frame(bytes, now) {
-            Ok(Progress::Incomplete | Progress::Foreign) => {}
-            Ok(Progress::Complete(message)) => self.handle_complete(id, &message, now),
+            Ok(Assembled::Incomplete | Assembled::Foreign) => {}
+            Ok(Assembled::Complete(message)) => self.handle_complete(id, &message, now),
             Err(error) => self.fail(id, error.into()),
         }
         self.answer_waiting(now);

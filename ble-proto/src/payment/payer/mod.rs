@@ -34,7 +34,7 @@ pub use visit::{Approval, Approver, Expected, KnownPayee, Purpose, Reveals, Unse
 
 use crate::durable::{RecordNumber, Sequence};
 use crate::error::Failure;
-use crate::frame::{Assembler, Progress, SessionTag};
+use crate::frame::{Assembled, Assembler, SessionTag};
 use crate::gossip::GossipItem;
 use crate::limits::UNSETTLED_MAX;
 use crate::message::{AbortCode, Message};
@@ -102,8 +102,8 @@ impl Payer {
             return;
         }
         match self.assembler.handle_frame(bytes, now) {
-            Ok(Progress::Incomplete | Progress::Foreign) => {}
-            Ok(Progress::Complete(message)) => self.handle_complete(&message, now),
+            Ok(Assembled::Incomplete | Assembled::Foreign) => {}
+            Ok(Assembled::Complete(message)) => self.handle_complete(&message, now),
             Err(error) => self.fail(error.into()),
         }
     }
