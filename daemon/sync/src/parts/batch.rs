@@ -18,13 +18,13 @@ const BATCHES_MAX: usize = 64;
 
 /// What a batch is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Purpose {
+pub(super) enum BatchPurpose {
     Report,
     Claim,
     HandIn,
 }
 
-impl Purpose {
+impl BatchPurpose {
     const fn path(self) -> &'static str {
         match self {
             Self::Report => "/v1/reports",
@@ -44,7 +44,7 @@ impl Purpose {
 /// Carries pairs; those that fail alone are set aside, every other one gets its outcome.
 pub(super) async fn carry(
     cx: &mut Context,
-    purpose: Purpose,
+    purpose: BatchPurpose,
     pairs: Vec<PaymentPair>,
 ) -> Result<u64, SyncError> {
     let mut carried = 0_u64;
@@ -69,7 +69,11 @@ pub(super) async fn carry(
     Ok(carried)
 }
 
-async fn send(cx: &Context, purpose: Purpose, pairs: &[PaymentPair]) -> Result<u64, SyncError> {
+async fn send(
+    cx: &Context,
+    purpose: BatchPurpose,
+    pairs: &[PaymentPair],
+) -> Result<u64, SyncError> {
     if pairs.is_empty() {
         return Ok(0);
     }
@@ -81,11 +85,13 @@ async fn send(cx: &Context, purpose: Purpose, pairs: &[PaymentPair]) -> Result<u
     for pair in pairs {
         let hash = pair.hash();
         match purpose {
-            Purpose::Report => {
+            BatchPurpose::Report => {
                 tracing::info!(target: "ops", payment = %hash, "C → S: Report(P, R)");
             }
-            Purpose::Claim => tracing::info!(target: "ops", payment = %hash, "C → S: Claim(P, R)"),
-            Purpose::HandIn => {
+            BatchPurpose::Claim => {
+                tracing::info!(target: "ops", payment = %hash, "C → S: Claim(P, R)");
+            }
+            BatchPurpose::HandIn => {
                 tracing::info!(target: "ops", payment = %hash, "C → S: Claim(P, R), for the payee");
             }
         }
@@ -114,18 +120,18 @@ async fn send(cx: &Context, purpose: Purpose, pairs: &[PaymentPair]) -> Result<u
 }
 
 /// Whether the journal does not know this yet: what waits is asked for again and again.
-fn is_news(cx: &Context, purpose: Purpose, payment: &Digest, outcome: ItemOutcome) -> bool {
+fn is_news(cx: &Context, purpose: BatchPurpose, payment: &Digest, outcome: ItemOutcome) -> bool {
     cx.journal().view(|book| {
         let incoming = book.incoming_by_hash(payment);
         let outgoing = book.outgoing_by_hash(payment);
         let known = match purpose {
-            Purpose::Claim if !book.is_claimed(payment) => None,
-            Purpose::Claim => incoming.map(|payment| payment.claim),
-            Purpose::Report if !book.is_reported(payment) => None,
-            Purpose::Report => incoming
+            BatchPurpose::Claim if !book.is_claimed(payment) => None,
+            BatchPurpose::Claim => incoming.map(|payment| payment.claim),
+            BatchPurpose::Report if !book.is_reported(payment) => None,
+            BatchPurpose::Report => incoming
                 .map(|payment| payment.report)
                 .or_else(|| outgoing.map(|payment| payment.report)),
-            Purpose::HandIn => None,
+            BatchPurpose::HandIn => None,
         };
 
         known != Some(Some(outcome))

@@ -1,6 +1,6 @@
 //! Claims: the server credits the owner of `P.receiver`.
 
-use super::batch::{Purpose, carry};
+use super::batch::{BatchPurpose, carry};
 use crate::context::Context;
 use crate::error::SyncError;
 
@@ -13,5 +13,5 @@ pub(crate) async fn due(cx: &mut Context) -> Result<u64, SyncError> {
         return Ok(0);
     }
 
-    carry(cx, Purpose::Claim, pairs).await
+    carry(cx, BatchPurpose::Claim, pairs).await
 }

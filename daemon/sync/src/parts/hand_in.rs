@@ -2,7 +2,7 @@
 
 use runtime::clock;
 
-use super::batch::{Purpose, carry};
+use super::batch::{BatchPurpose, carry};
 use crate::context::Context;
 use crate::error::SyncError;
 
@@ -20,5 +20,5 @@ pub(crate) async fn undelivered(cx: &mut Context) -> Result<u64, SyncError> {
         return Ok(0);
     }
 
-    carry(cx, Purpose::HandIn, pairs).await
+    carry(cx, BatchPurpose::HandIn, pairs).await
 }

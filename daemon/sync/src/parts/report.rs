@@ -3,7 +3,7 @@
 use journal::Book;
 use ops_proto::PaymentPair;
 
-use super::batch::{Purpose, carry};
+use super::batch::{BatchPurpose, carry};
 use crate::context::Context;
 use crate::error::SyncError;
 
@@ -18,7 +18,7 @@ pub(crate) async fn unseen(cx: &mut Context) -> Result<u64, SyncError> {
         if pairs.is_empty() {
             break;
         }
-        carried = carried.saturating_add(carry(cx, Purpose::Report, pairs).await?);
+        carried = carried.saturating_add(carry(cx, BatchPurpose::Report, pairs).await?);
     }
 
     Ok(carried)
@@ -31,7 +31,7 @@ pub(crate) async fn waiting(cx: &mut Context) -> Result<u64, SyncError> {
         return Ok(0);
     }
 
-    carry(cx, Purpose::Report, pairs).await
+    carry(cx, BatchPurpose::Report, pairs).await
 }
 
 fn due(cx: &Context, wanted: impl Fn(&Book, &PaymentPair) -> bool) -> Vec<PaymentPair> {
