@@ -129,7 +129,7 @@ fn run(state: &State, command: &Command, tried: Tried, fresh: &Fresh) -> Result<
             now,
             pin,
         } => {
-            let order = pay::Order {
+            let order = pay::PayOrder {
                 request,
                 payee_provider,
                 now: *now,

@@ -14,14 +14,14 @@ use crate::limits::PAYMENTS_KEPT_MAX;
 use crate::state::{PinVerdict, State};
 
 /// What is asked of `Pay`.
-pub(super) struct Order<'a> {
+pub(super) struct PayOrder<'a> {
     pub(super) request: &'a Signed<RequestPayment>,
     pub(super) payee_provider: &'a Signed<Certificate>,
     pub(super) now: Time,
     pub(super) pin: Option<&'a Pin>,
 }
 
-pub(super) fn run(state: &State, order: &Order<'_>, tried: Tried) -> Result<Step, TaRefused> {
+pub(super) fn run(state: &State, order: &PayOrder<'_>, tried: Tried) -> Result<Step, TaRefused> {
     let request = order.request;
     let payee = request.body().payee.body().subject;
     if let Some(paid) = state.payments.get(payee, request.body().request_id) {
@@ -69,7 +69,7 @@ fn sign(state: &State, request: &Signed<RequestPayment>) -> Result<PaymentPair, 
     })
 }
 
-fn check_request(state: &State, order: &Order<'_>) -> Result<(), TaRefused> {
+fn check_request(state: &State, order: &PayOrder<'_>) -> Result<(), TaRefused> {
     let keys = state.live_keys()?;
     let certified = state.certified()?;
     if !certified.is_valid_at(state.present(order.now)) {

@@ -77,8 +77,8 @@ impl<S: Storage, E: Entropy> Service<S, E> {
     pub fn serve(&mut self, heartbeat: &mut Heartbeat<'_>) -> Result<(), Failed> {
         loop {
             match self.wait(self.listener.as_fd(), heartbeat)? {
-                Event::Stop => return Ok(()),
-                Event::Ready => {}
+                Woken::Stop => return Ok(()),
+                Woken::Ready => {}
             }
             let stream = match self.listener.accept() {
                 Ok((stream, _)) => stream,
@@ -91,8 +91,8 @@ impl<S: Storage, E: Entropy> Service<S, E> {
             }
             self.ta.begin_session();
             match self.converse(&stream, heartbeat)? {
-                Event::Stop => return Ok(()),
-                Event::Ready => tracing::debug!("Ended session"),
+                Woken::Stop => return Ok(()),
+                Woken::Ready => tracing::debug!("Ended session"),
             }
         }
     }
@@ -102,16 +102,16 @@ impl<S: Storage, E: Entropy> Service<S, E> {
         &mut self,
         stream: &UnixStream,
         heartbeat: &mut Heartbeat<'_>,
-    ) -> Result<Event, Failed> {
+    ) -> Result<Woken, Failed> {
         loop {
             match self.wait(stream.as_fd(), heartbeat)? {
-                Event::Stop => return Ok(Event::Stop),
-                Event::Ready => {}
+                Woken::Stop => return Ok(Woken::Stop),
+                Woken::Ready => {}
             }
             let mut timed = Timed::new(stream, FRAME_TIME_MAX);
             let command = match frame::read(&mut timed, COMMAND_SIZE_MAX) {
                 Ok(Some(command)) => command,
-                Ok(None) => return Ok(Event::Ready),
+                Ok(None) => return Ok(Woken::Ready),
                 Err(error) => return Ok(gave_up(&error)),
             };
             let answer = self.answer(&command)?;
@@ -146,7 +146,7 @@ impl<S: Storage, E: Entropy> Service<S, E> {
         &self,
         input: std::os::fd::BorrowedFd<'_>,
         heartbeat: &mut Heartbeat<'_>,
-    ) -> Result<Event, Failed> {
+    ) -> Result<Woken, Failed> {
         let timeout = Timespec::try_from(heartbeat.interval)
             .map_err(|_| Failed::Socket(io::ErrorKind::InvalidInput.into()))?;
         loop {
@@ -161,10 +161,10 @@ impl<S: Storage, E: Entropy> Service<S, E> {
             }
             let [stop, input] = descriptors.map(|descriptor| !descriptor.revents().is_empty());
             if stop {
-                return Ok(Event::Stop);
+                return Ok(Woken::Stop);
             }
             if input {
-                return Ok(Event::Ready);
+                return Ok(Woken::Ready);
             }
         }
     }
@@ -172,7 +172,7 @@ impl<S: Storage, E: Entropy> Service<S, E> {
 
 /// What ended a wait.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Event {
+enum Woken {
     Stop,
     Ready,
 }
@@ -188,10 +188,10 @@ pub enum Failed {
     Socket(#[source] io::Error),
 }
 
-fn gave_up(error: &io::Error) -> Event {
+fn gave_up(error: &io::Error) -> Woken {
     tracing::info!(%error, "Gave up a session in the middle of a frame");
 
-    Event::Ready
+    Woken::Ready
 }
 
 fn is_passing(error: &io::Error) -> bool {

@@ -52,7 +52,7 @@ struct Content {
 }
 
 /// What a slot holds.
-enum Found {
+enum SlotFound {
     Nothing,
     Damage,
     Whole(Box<Content>),
@@ -148,9 +148,9 @@ impl<S: Storage> Slots<S> {
     }
 }
 
-fn find(storage: &mut impl Storage, slot: Slot) -> io::Result<Found> {
+fn find(storage: &mut impl Storage, slot: Slot) -> io::Result<SlotFound> {
     let Some(bytes) = storage.read(slot)? else {
-        return Ok(Found::Nothing);
+        return Ok(SlotFound::Nothing);
     };
     let content = storage.sealing_key().open(slot, &bytes).and_then(|plain| {
         let (body, after) = plain.split_last_chunk()?;
@@ -164,15 +164,15 @@ fn find(storage: &mut impl Storage, slot: Slot) -> io::Result<Found> {
     Ok(content.map_or_else(
         || {
             tracing::warn!(slot = slot.index(), "Found a damaged slot");
-            Found::Damage
+            SlotFound::Damage
         },
-        |content| Found::Whole(Box::new(content)),
+        |content| SlotFound::Whole(Box::new(content)),
     ))
 }
 
-fn newest(first: Found, second: Found) -> Result<Option<Box<Content>>, Damaged> {
+fn newest(first: SlotFound, second: SlotFound) -> Result<Option<Box<Content>>, Damaged> {
     match (first, second) {
-        (Found::Whole(first), Found::Whole(second)) => {
+        (SlotFound::Whole(first), SlotFound::Whole(second)) => {
             if first.body.generation > second.body.generation {
                 Ok(Some(first))
             } else {
@@ -180,40 +180,41 @@ fn newest(first: Found, second: Found) -> Result<Option<Box<Content>>, Damaged> 
             }
         }
         // A write that was cut short; or rot, and then the journal's mark shows it.
-        (Found::Whole(only), Found::Nothing | Found::Damage)
-        | (Found::Nothing | Found::Damage, Found::Whole(only)) => Ok(Some(only)),
+        (SlotFound::Whole(only), SlotFound::Nothing | SlotFound::Damage)
+        | (SlotFound::Nothing | SlotFound::Damage, SlotFound::Whole(only)) => Ok(Some(only)),
         // The very first write may have been cut short: nothing was ever answered.
-        (Found::Nothing, Found::Nothing)
-        | (Found::Damage, Found::Nothing)
-        | (Found::Nothing, Found::Damage) => Ok(None),
-        (Found::Damage, Found::Damage) => Err(Damaged),
+        (SlotFound::Nothing, SlotFound::Nothing)
+        | (SlotFound::Damage, SlotFound::Nothing)
+        | (SlotFound::Nothing, SlotFound::Damage) => Ok(None),
+        (SlotFound::Damage, SlotFound::Damage) => Err(Damaged),
     }
 }
 
 /// Returns the one slot that `value` stands for, whatever the other one holds.
 fn committed_to(
     value: Commitment,
-    first: Found,
-    second: Found,
+    first: SlotFound,
+    second: SlotFound,
 ) -> Result<Option<Box<Content>>, NotCommitted> {
-    let is_first_write = |found: &Found| match found {
-        Found::Nothing | Found::Damage => true,
-        Found::Whole(content) => content.body.before == Commitment::START,
+    let is_first_write = |found: &SlotFound| match found {
+        SlotFound::Nothing | SlotFound::Damage => true,
+        SlotFound::Whole(content) => content.body.before == Commitment::START,
     };
     // The very first write goes to the first slot, and counts only once it was extended.
-    let is_unborn =
-        value == Commitment::START && is_first_write(&first) && matches!(second, Found::Nothing);
+    let is_unborn = value == Commitment::START
+        && is_first_write(&first)
+        && matches!(second, SlotFound::Nothing);
     if is_unborn {
         return Ok(None);
     }
 
     let is_damaged = [&first, &second]
         .into_iter()
-        .any(|found| matches!(found, Found::Damage));
+        .any(|found| matches!(found, SlotFound::Damage));
     for found in [first, second] {
         match found {
-            Found::Whole(content) if content.after == value => return Ok(Some(content)),
-            Found::Whole(_) | Found::Nothing | Found::Damage => {}
+            SlotFound::Whole(content) if content.after == value => return Ok(Some(content)),
+            SlotFound::Whole(_) | SlotFound::Nothing | SlotFound::Damage => {}
         }
     }
 
@@ -281,8 +282,8 @@ mod tests {
 
     #[test]
     fn of_every_pair_of_slots_the_one_that_the_tpm_holds_is_loaded_or_none() {
-        let nothing = || Found::Nothing;
-        let damage = || Found::Damage;
+        let nothing = || SlotFound::Nothing;
+        let damage = || SlotFound::Damage;
         let whole = |before, after| move || found(before, after);
         let rows: [(u8, Holds<'_>, Holds<'_>, Loaded); 17] = [
             // The TPM never heard of a state: none counts, and more than one cannot be.
@@ -315,13 +316,13 @@ mod tests {
     }
 
     /// What a slot holds.
-    type Holds<'a> = &'a dyn Fn() -> Found;
+    type Holds<'a> = &'a dyn Fn() -> SlotFound;
 
     /// The first byte of the commitment of what is loaded.
     type Loaded = Result<Option<u8>, NotCommitted>;
 
-    fn found(before: u8, after: u8) -> Found {
-        Found::Whole(Box::new(Content {
+    fn found(before: u8, after: u8) -> SlotFound {
+        SlotFound::Whole(Box::new(Content {
             slot: Slot::First,
             body: BodyIn {
                 generation: 0,
