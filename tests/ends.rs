@@ -25,7 +25,7 @@ use tokio::sync::watch;
 use wallet::identity::Identity;
 use wallet::lists::Lists;
 use wallet::ta::{AnyTa, TaAccess, TaConnector, TaUnreachable};
-use wallet::{Mode, OpenRequest, PaymentState, Wallet, WalletParts};
+use wallet::{Mode, PaymentState, RequestOrder, Wallet, WalletParts};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_restored_server_ends_with_the_books_that_its_devices_know() {
@@ -301,7 +301,7 @@ impl Device {
 
     /// Pays a request whose payee is never met again.
     async fn pays_unheard(&self, payee: &Self, minor_units: u64) -> PaymentPair {
-        let order = OpenRequest {
+        let order = RequestOrder {
             amount: amount(minor_units),
             memo: String::new(),
             validity: None,

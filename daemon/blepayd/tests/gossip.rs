@@ -13,7 +13,7 @@ use ops_proto::message::{ListsQuery, ListsUpdate, ProviderStanding};
 use ops_proto::signed::{decode_canonical, encode};
 use radio::sockets::SimAir;
 use tempfile::TempDir;
-use wallet::{Asks, FailureClass, Mode, OpenRequest, PaymentEvent, PaymentOrder, Target};
+use wallet::{Asks, FailureClass, Mode, PaymentEvent, PaymentOrder, RequestOrder, Target};
 use wallet::{Wallet, WalletError};
 
 use crate::sync;
@@ -221,7 +221,7 @@ fn update(directory: Vec<GossipItem>, pieces: Vec<GossipItem>, more: bool) -> Ve
 }
 
 async fn open(wallet: &Wallet) -> Result<(), WalletError> {
-    let order = OpenRequest {
+    let order = RequestOrder {
         amount: amount(100),
         memo: String::new(),
         validity: None,

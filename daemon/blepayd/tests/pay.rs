@@ -8,7 +8,7 @@ use ops_proto::message::receipt::verify_receipt;
 use radio::sockets::{CUT_FILE, SimAir};
 use tempfile::TempDir;
 use wallet::{
-    Asks, FailureClass, Mode, OpenRequest, PaymentEvent, PaymentOrder, PaymentState, Registration,
+    Asks, FailureClass, Mode, PaymentEvent, PaymentOrder, PaymentState, Registration, RequestOrder,
     Target, WalletError,
 };
 
@@ -350,7 +350,7 @@ async fn radio_silence_ends_and_the_next_payment_works_without_a_restart() {
 async fn a_request_replaces_only_one_that_there_was() {
     let (bank, world) = (Bank::new(5), TempDir::new().expect("a directory"));
     let payee = Device::new(&bank, world.path(), "Ferry", Kind::WithTa).await;
-    let mut order = OpenRequest {
+    let mut order = RequestOrder {
         amount: 1250.try_into().expect("an amount"),
         memo: String::new(),
         validity: None,

@@ -7,7 +7,7 @@ use kit::{Bank, Device, Kind, amount, pay};
 use ops_proto::Digest;
 use tempfile::TempDir;
 use wallet::{
-    FailureClass, Mode, OpenRequest, OpenedRequest, PaymentEvent, RefundOrder, RefundRefused,
+    FailureClass, Mode, OpenedRequest, PaymentEvent, RefundOrder, RefundRefused, RequestOrder,
     Target, WalletError,
 };
 
@@ -140,7 +140,7 @@ async fn ask(
 }
 
 async fn open(device: &Device, refund_of: Digest) -> OpenedRequest {
-    let order = OpenRequest {
+    let order = RequestOrder {
         amount: amount(100),
         memo: String::new(),
         validity: None,

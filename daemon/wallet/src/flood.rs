@@ -9,7 +9,7 @@ use ops_proto::RequestId;
 use ops_proto::time::Validity;
 use runtime::clock;
 
-use super::request::{self, Mode, OpenRequest};
+use super::request::{self, Mode, RequestOrder};
 use super::{Shared, WalletError};
 
 /// The time between two attempts: the TA may be away, or as many requests open as may be.
@@ -58,7 +58,7 @@ pub(super) async fn replace(
 
 /// Returns what to ask for in place of a request, and the request that replaces it already, if an
 /// attempt was interrupted.
-fn look(book: &Book, flooded: RequestId) -> Option<(OpenRequest, Option<RequestId>)> {
+fn look(book: &Book, flooded: RequestId) -> Option<(RequestOrder, Option<RequestId>)> {
     let now = clock::now();
     let held = book.request_numbered(flooded)?;
     let terms = &held.intent.terms;
@@ -66,7 +66,7 @@ fn look(book: &Book, flooded: RequestId) -> Option<(OpenRequest, Option<RequestI
         return None;
     }
     let until = terms.issued.saturating_add_ms(terms.validity.as_ms());
-    let order = OpenRequest {
+    let order = RequestOrder {
         amount: terms.amount,
         memo: held.intent.memo.as_str().to_owned(),
         // what remains; nothing is left of a request that has expired

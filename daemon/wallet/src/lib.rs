@@ -43,7 +43,7 @@ pub use payment::{Asks, FailureClass, PaymentEvent, PaymentOrder, Target};
 pub use pin::PinChange;
 pub use progress::{PaymentStage, Progress};
 pub use refund::{RefundOrder, RefundRefused};
-pub use request::{Mode, OpenRequest, OpenedRequest, RequestView};
+pub use request::{Mode, OpenedRequest, RequestOrder, RequestView};
 pub use status::{Registration, WalletStatus};
 
 use std::collections::BTreeSet;
@@ -172,7 +172,7 @@ impl Wallet {
     /// [`WalletError::NotRegistered`] before this device has a certificate, [`WalletError::Memo`],
     /// [`WalletError::Ta`], [`WalletError::Journal`], [`WalletError::TooManyRequests`],
     /// [`WalletError::UnknownRequest`] when it would replace one that there never was.
-    pub async fn open_request(&self, order: OpenRequest) -> Result<OpenedRequest, WalletError> {
+    pub async fn open_request(&self, order: RequestOrder) -> Result<OpenedRequest, WalletError> {
         request::open(&self.shared, order).await
     }
 

@@ -11,7 +11,7 @@ use ops_proto::message::RequestPayment;
 use ops_proto::money::words;
 use ops_proto::{Amount, Currency, Digest};
 
-use super::request::{self, Mode, OpenRequest, OpenedRequest};
+use super::request::{self, Mode, OpenedRequest, RequestOrder};
 use super::{Shared, WalletError};
 
 /// Asks for money of a payment back.
@@ -63,7 +63,7 @@ pub(super) async fn ask(
     request::open(shared, open).await
 }
 
-fn to_open(book: &Book, order: RefundOrder) -> Result<OpenRequest, RefundRefused> {
+fn to_open(book: &Book, order: RefundOrder) -> Result<RequestOrder, RefundRefused> {
     let paid = book.outgoing_by_hash(&order.payment);
     let pair = paid.as_ref().and_then(|paid| paid.pair.as_ref());
     let pair = pair.ok_or(RefundRefused::NotPaid)?;
@@ -82,7 +82,7 @@ fn to_open(book: &Book, order: RefundOrder) -> Result<OpenRequest, RefundRefused
     };
     let digits = order.payment.to_string();
 
-    Ok(OpenRequest {
+    Ok(RequestOrder {
         amount: is_left.ok_or(too_much)?,
         memo: format!("refund of {}", digits.get(..12).unwrap_or_default()),
         validity: None,
@@ -126,9 +126,7 @@ pub(super) fn refunded(book: &Book, of: &Digest) -> u64 {
 fn received(book: &Book, of: &Digest) -> u64 {
     let refunds = book.refunds_of(of).into_iter();
     let came = refunds.filter_map(|(_, refund)| match refund {
-        EitherPayment::Received(_, refund) => {
-            Some(refund.pair.payment.body().amount.minor_units())
-        }
+        EitherPayment::Received(_, refund) => Some(refund.pair.payment.body().amount.minor_units()),
         EitherPayment::Sent(_) => None,
     });
 

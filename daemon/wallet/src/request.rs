@@ -27,7 +27,7 @@ use crate::ta::TaError;
 
 /// What to ask for.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct OpenRequest {
+pub struct RequestOrder {
     pub amount: Amount,
     /// What it is for: at most 64 bytes that show as they are.
     pub memo: String,
@@ -41,7 +41,7 @@ pub struct OpenRequest {
     pub refund_of: Option<Digest>,
 }
 
-impl OpenRequest {
+impl RequestOrder {
     /// How long a request may be paid if nothing is said: a day.
     pub const VALIDITY_DEFAULT_MS: u64 = 24 * 3600 * 1000;
 }
@@ -98,7 +98,7 @@ pub struct RequestView {
 /// Opens a request: intent, signature, record, advertisement, in this order.
 pub(super) async fn open(
     shared: &Arc<Shared>,
-    order: OpenRequest,
+    order: RequestOrder,
 ) -> Result<OpenedRequest, WalletError> {
     let memo: Memo = order.memo.parse()?;
     let replaced = order.replaces;
@@ -205,7 +205,7 @@ pub(super) fn count_open(shared: &Shared) -> usize {
 }
 
 fn intend(
-    order: &OpenRequest,
+    order: &RequestOrder,
     memo: Memo,
     lists_held: ListsHeld,
     signer: Kind,
@@ -244,7 +244,7 @@ fn intend(
 }
 
 fn validity_default() -> Validity {
-    Validity::try_from(OpenRequest::VALIDITY_DEFAULT_MS)
+    Validity::try_from(RequestOrder::VALIDITY_DEFAULT_MS)
         .expect("a day lies within the largest validity")
 }
 

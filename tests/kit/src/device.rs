@@ -22,7 +22,8 @@ use wallet::identity::Identity;
 use wallet::lists::Lists;
 use wallet::ta::{AnyTa, TaConnector, TaUnreachable};
 use wallet::{
-    Asks, Mode, OpenRequest, OpenedRequest, PaymentEvent, PaymentOrder, Target, Wallet, WalletParts,
+    Asks, Mode, OpenedRequest, PaymentEvent, PaymentOrder, RequestOrder, Target, Wallet,
+    WalletParts,
 };
 
 use super::{Bank, amount};
@@ -138,7 +139,7 @@ impl Device {
 
     pub async fn request(&self, minor_units: u64, mode: Mode) -> OpenedRequest {
         self.wallet
-            .open_request(OpenRequest {
+            .open_request(RequestOrder {
                 amount: amount(minor_units),
                 memo: "two coffees".to_owned(),
                 validity: None,

@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use futures::FutureExt as _;
 use futures::future::LocalBoxFuture;
-use wallet::{Mode, OpenRequest};
+use wallet::{Mode, RequestOrder};
 
 use super::{Kind, Step};
 use crate::money::Money;
@@ -133,7 +133,7 @@ impl Amount {
     }
 
     async fn ask(&self, town: &Town, by: &Person, device: &Device) -> Result<String, String> {
-        let order = OpenRequest {
+        let order = RequestOrder {
             amount: self.money.amount(),
             memo: "bread".to_owned(),
             validity: None,

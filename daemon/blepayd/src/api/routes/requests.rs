@@ -5,7 +5,7 @@ use axum::Json;
 use axum::extract::{Path, State};
 use ops_proto::RequestId;
 use ops_proto::time::Validity;
-use wallet::{Mode, OpenRequest, WalletError};
+use wallet::{Mode, WalletError};
 
 use super::{Answer, Api};
 use crate::api::asked;
@@ -35,7 +35,7 @@ pub(super) async fn open(State(api): Api, Body(order): Body<RequestOrder>) -> An
     api.wallet.radio_present().await?;
     let opened = api
         .wallet
-        .open_request(OpenRequest {
+        .open_request(wallet::RequestOrder {
             amount,
             memo: order.memo,
             validity,

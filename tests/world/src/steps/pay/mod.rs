@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use futures::FutureExt as _;
 use futures::future::LocalBoxFuture;
-use wallet::{Asks, Mode, OpenRequest, OpenedRequest, PaymentEvent, PaymentOrder, Target, Wallet};
+use wallet::{Asks, Mode, OpenedRequest, PaymentEvent, PaymentOrder, RequestOrder, Target, Wallet};
 
 use super::{Kind, Step};
 use crate::money::Money;
@@ -252,7 +252,7 @@ async fn open(
     money: Money,
     mode: Mode,
 ) -> Result<OpenedRequest, String> {
-    let order = OpenRequest {
+    let order = RequestOrder {
         amount: money.amount(),
         memo: "bread".to_owned(),
         validity: None,
