@@ -34,4 +34,4 @@ mod ta;
 
 pub use entropy::{Entropy, OsEntropy};
 pub use storage::{FileStorage, Storage, TpmStorage};
-pub use ta::{OpenRefused, Stopped, Ta};
+pub use ta::{Stopped, Ta, TaNotOpened};

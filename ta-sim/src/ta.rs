@@ -37,9 +37,9 @@ impl<S: Storage, E: Entropy> Ta<S, E> {
     ///
     /// # Errors
     ///
-    /// [`OpenRefused`] when the slots cannot be read, neither opens, or neither is the state that the TPM
+    /// [`TaNotOpened`] when the slots cannot be read, neither opens, or neither is the state that the TPM
     /// committed to.
-    pub fn open(storage: S, entropy: E) -> Result<Self, OpenRefused> {
+    pub fn open(storage: S, entropy: E) -> Result<Self, TaNotOpened> {
         let (slots, state) = Slots::load(storage)?;
 
         Ok(Self {
@@ -151,7 +151,7 @@ pub enum Stopped {
 
 /// A TA cannot be opened.
 #[derive(Debug, thiserror::Error)]
-pub enum OpenRefused {
+pub enum TaNotOpened {
     /// The slots cannot be read.
     #[error("the TA's slots cannot be read")]
     Read(#[source] io::Error),
@@ -166,7 +166,7 @@ pub enum OpenRefused {
     Commitment(#[source] io::Error),
 }
 
-impl From<LoadFailed> for OpenRefused {
+impl From<LoadFailed> for TaNotOpened {
     fn from(failed: LoadFailed) -> Self {
         match failed {
             LoadFailed::Read(error) => Self::Read(error),

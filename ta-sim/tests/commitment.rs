@@ -11,7 +11,7 @@ use ops_proto::list::List;
 use proptest::prelude::{Just, Strategy, any};
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 use ta_sim::storage::{Commitment, Committed, NotCommitted, SealingKey, Slot, Storage};
-use ta_sim::{OpenRefused, Ta};
+use ta_sim::{Ta, TaNotOpened};
 
 use crate::world::{Bank, Disk, Repeatable, Torn};
 
@@ -95,7 +95,7 @@ fn a_damaged_newest_slot_never_brings_the_older_state_back() {
                 device.restart(Torn::Lost);
                 assert_eq!(device.mark(), before);
             }
-            Err(OpenRefused::NotCommitted(NotCommitted::NewestDamaged)) => refused += 1,
+            Err(TaNotOpened::NotCommitted(NotCommitted::NewestDamaged)) => refused += 1,
             Err(other) => panic!("{other:?}"),
         }
     }
@@ -231,7 +231,7 @@ fn worlds() -> impl Iterator<Item = (Torn, Extended)> {
 
 fn refusal(board: &Board) -> NotCommitted {
     match Ta::open(board.clone(), Repeatable::new(7)) {
-        Err(OpenRefused::NotCommitted(reason)) => reason,
+        Err(TaNotOpened::NotCommitted(reason)) => reason,
         other => panic!("it opened as {other:?}"),
     }
 }

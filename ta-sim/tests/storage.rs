@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt as _;
 
 use ops_proto::contract::{Command, Output, TaRefused, TrustedApplication as _};
 use ta_sim::storage::{SealingKey, Slot, Storage};
-use ta_sim::{FileStorage, OpenRefused, OsEntropy, Stopped, Ta};
+use ta_sim::{FileStorage, OsEntropy, Stopped, Ta, TaNotOpened};
 
 use crate::world::{Bank, Device, Disk, Repeatable, Torn};
 
@@ -145,7 +145,7 @@ fn a_ta_whose_slots_are_both_damaged_does_not_start_as_a_new_one() {
 
     let opened = Ta::open(device.disk, Repeatable::new(1));
 
-    assert!(matches!(opened, Err(OpenRefused::Damaged(_))));
+    assert!(matches!(opened, Err(TaNotOpened::Damaged(_))));
 }
 
 #[test]
@@ -158,7 +158,7 @@ fn the_slots_show_no_key_and_do_not_open_under_another_sealing_key() {
     let storage = FileStorage::open(&path, None, &mut OsEntropy).expect("it is free");
 
     let opened = Ta::open(storage, OsEntropy);
-    assert!(matches!(opened, Err(OpenRefused::Damaged(_))));
+    assert!(matches!(opened, Err(TaNotOpened::Damaged(_))));
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use std::thread;
 
-use ta_sim::OpenRefused;
+use ta_sim::TaNotOpened;
 use ta_sim::storage::NotCommitted;
 use ta_sim::storage::tpm::TpmError;
 
@@ -109,7 +109,7 @@ fn a_damaged_newest_slot_is_refused_and_never_brings_the_older_state_back() {
                 let balance = disk.start(&tpm.choice()).state().balance;
                 assert_eq!(balance.minor_units(), 3_750);
             }
-            Err(Refused::State(OpenRefused::NotCommitted(NotCommitted::NewestDamaged))) => {
+            Err(Refused::State(TaNotOpened::NotCommitted(NotCommitted::NewestDamaged))) => {
                 refused += 1;
             }
             Err(other) => panic!("{other:?}"),
@@ -186,7 +186,7 @@ fn assert_rolled_back(refused: Refused) {
     assert!(
         matches!(
             refused,
-            Refused::State(OpenRefused::NotCommitted(NotCommitted::RolledBack))
+            Refused::State(TaNotOpened::NotCommitted(NotCommitted::RolledBack))
         ),
         "{refused:?}"
     );

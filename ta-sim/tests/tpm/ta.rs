@@ -6,7 +6,7 @@ use ops_proto::contract::{Answer, Command, Mark, Output, TaState, TrustedApplica
 use ops_proto::id::CommandId;
 use ops_proto::message::DepositOutcome;
 use ta_sim::storage::tpm::{TpmChoice, TpmError};
-use ta_sim::{OpenRefused, OsEntropy, Stopped, Storage, Ta, TpmStorage};
+use ta_sim::{OsEntropy, Stopped, Storage, Ta, TaNotOpened, TpmStorage};
 
 use crate::world::{Bank, Device, NOW, amount};
 
@@ -62,7 +62,7 @@ fn copy_files(from: &Path, to: &Path) {
 #[derive(Debug)]
 pub(crate) enum Refused {
     Tpm(TpmError),
-    State(OpenRefused),
+    State(TaNotOpened),
 }
 
 impl From<TpmError> for Refused {
@@ -71,8 +71,8 @@ impl From<TpmError> for Refused {
     }
 }
 
-impl From<OpenRefused> for Refused {
-    fn from(error: OpenRefused) -> Self {
+impl From<TaNotOpened> for Refused {
+    fn from(error: TaNotOpened) -> Self {
         Self::State(error)
     }
 }
