@@ -16,7 +16,7 @@ use radio::{AbsentReason, RadioError, Seen};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
-use super::policy::Policy;
+use super::policy::PolicyUse;
 use super::search;
 use super::till::{PaidRequests, Till};
 use super::visit::{Visited, is_worth_retrying, visit};
@@ -81,15 +81,17 @@ pub(crate) async fn run(
 /// What is aimed at, by the order.
 struct Aim {
     order: PaymentOrder,
-    policy: Policy,
+    policy: PolicyUse,
 }
 
 impl Aim {
     const fn of(order: PaymentOrder) -> Self {
         let policy = match (&order.target, order.asks) {
-            (_, Asks::Always) => Policy::Ask,
-            (Target::Tag(_) | Target::Payee(_), Asks::UnlessPolicy | Asks::Never) => Policy::Named,
-            (Target::Uri(_), Asks::UnlessPolicy | Asks::Never) => Policy::Scanned,
+            (_, Asks::Always) => PolicyUse::Ask,
+            (Target::Tag(_) | Target::Payee(_), Asks::UnlessPolicy | Asks::Never) => {
+                PolicyUse::Named
+            }
+            (Target::Uri(_), Asks::UnlessPolicy | Asks::Never) => PolicyUse::Scanned,
         };
 
         Self { order, policy }

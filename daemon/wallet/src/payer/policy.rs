@@ -9,7 +9,7 @@ use crate::Shared;
 
 /// Whether the policy may approve.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Policy {
+pub(super) enum PolicyUse {
     /// A person is always asked.
     Ask,
     /// For a payee whose key the owner named, under its daily sum.
@@ -18,7 +18,7 @@ pub(super) enum Policy {
     Scanned,
 }
 
-impl Policy {
+impl PolicyUse {
     /// Returns who approves what is offered, if nobody has to be asked.
     pub(super) fn word(self, shared: &Shared, offered: &Offered) -> Option<ApprovedBy> {
         let now = clock::now();

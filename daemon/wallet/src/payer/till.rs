@@ -16,7 +16,7 @@ use tokio::sync::mpsc;
 
 use super::ask_ta::{TaWord, ask_to_pay};
 use super::check::Question;
-use super::policy::Policy;
+use super::policy::PolicyUse;
 use crate::handle::{Decision, Teller};
 use crate::{Asks, FailureClass, Offer, PaymentEvent, Shared};
 
@@ -27,7 +27,7 @@ pub(super) struct Till {
     decisions: Option<mpsc::Receiver<Decision>>,
     pub(super) found: Found,
     expected: Option<Amount>,
-    policy: Policy,
+    policy: PolicyUse,
     offered: Option<Box<Offered>>,
     approved_by: Option<ApprovedBy>,
     pin: Option<Pin>,
@@ -57,7 +57,7 @@ impl Till {
     pub(super) fn new(
         teller: Teller,
         decisions: mpsc::Receiver<Decision>,
-        (found, policy): (Found, Policy),
+        (found, policy): (Found, PolicyUse),
         (expected, paid_requests): (Option<Amount>, PaidRequests),
         pin: Option<Pin>,
     ) -> Self {
@@ -308,8 +308,8 @@ impl Till {
         self.approved_by = Some(by);
         let approver = match (by, self.policy) {
             (ApprovedBy::Person, _) => Approver::Person,
-            (ApprovedBy::Policy, Policy::Ask | Policy::Named) => Approver::PolicyNamedPayee,
-            (ApprovedBy::Policy, Policy::Scanned) | (ApprovedBy::Scan, _) => {
+            (ApprovedBy::Policy, PolicyUse::Ask | PolicyUse::Named) => Approver::PolicyNamedPayee,
+            (ApprovedBy::Policy, PolicyUse::Scanned) | (ApprovedBy::Scan, _) => {
                 Approver::PolicyScannedUri
             }
         };
@@ -335,7 +335,7 @@ impl Till {
         if self.asks_for_pin(offered).is_some() {
             return None;
         }
-        let is_said = self.policy == Policy::Scanned
+        let is_said = self.policy == PolicyUse::Scanned
             && self.teller.asks == Asks::Never
             && self.expected == Some(offered.amount);
         if is_said {
