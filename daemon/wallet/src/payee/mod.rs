@@ -37,7 +37,7 @@ use super::serve::PayeeCommand;
 use super::{Shared, WalletEvent};
 use crate::lists::Heard;
 use links::Links;
-use open::Standing;
+use open::ShownStanding;
 use tally::Strangers;
 
 pub(super) use credit::collect_pending;
@@ -114,7 +114,7 @@ struct ShownRequest {
     id: RequestId,
     /// When its validity ends, by the wall clock.
     until: ops_proto::Time,
-    standing: Standing,
+    standing: ShownStanding,
 }
 
 /// When the book was followed, and as long as what that holds.
@@ -212,8 +212,8 @@ impl PayeeDriver {
         let now = clock::monotonic();
         let shown = open::shown(&open, standing);
         let opened = match standing {
-            Standing::Open => self.machine.open_request(open, now),
-            Standing::Paid => self.machine.open_paid(open, now),
+            ShownStanding::Open => self.machine.open_request(open, now),
+            ShownStanding::Paid => self.machine.open_paid(open, now),
         };
         match opened {
             Ok(()) => self.order.push(shown),
@@ -236,7 +236,7 @@ impl PayeeDriver {
     }
 
     fn open(&mut self, open: OpenRequest) -> Result<(), OpenRefused> {
-        let shown = open::shown(&open, Standing::Open);
+        let shown = open::shown(&open, ShownStanding::Open);
         let is_same = |other: &ShownRequest| (other.tag, other.id) == (shown.tag, shown.id);
         if self.order.iter().any(is_same) {
             // it was in the journal already when this driver took up what was open
@@ -258,7 +258,7 @@ impl PayeeDriver {
         let paid = self
             .order
             .iter()
-            .find(|shown| shown.standing == Standing::Paid);
+            .find(|shown| shown.standing == ShownStanding::Paid);
         if let Some(tag) = paid.map(|shown| shown.tag) {
             self.close(tag);
         }
@@ -417,7 +417,7 @@ impl PayeeDriver {
     fn mark_paid(&mut self, tag: RequestTag) {
         for shown in &mut self.order {
             if shown.tag == tag {
-                shown.standing = Standing::Paid;
+                shown.standing = ShownStanding::Paid;
             }
         }
     }
@@ -431,8 +431,8 @@ impl PayeeDriver {
             let newest = self.order.iter().rev();
             newest.filter(move |shown| shown.standing == standing)
         };
-        let tags = of(Standing::Open)
-            .chain(of(Standing::Paid))
+        let tags = of(ShownStanding::Open)
+            .chain(of(ShownStanding::Paid))
             .map(|shown| shown.tag)
             .take(ADVERTISED_TAGS_MAX)
             .collect();

@@ -16,12 +16,12 @@ use super::ShownRequest;
 #[derive(Debug)]
 pub(super) struct Reopened {
     pub(super) open: OpenRequest,
-    pub(super) standing: Standing,
+    pub(super) standing: ShownStanding,
 }
 
 /// How it stood.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Standing {
+pub(super) enum ShownStanding {
     Open,
     Paid,
 }
@@ -58,7 +58,7 @@ pub(super) fn paid_just_now(book: &Book, room: usize) -> Vec<Reopened> {
         if let Some(request) = request
             && paid.len() < room
             && !is_known(request.intent.command)
-            && stands(book, &request, now) == Some(Standing::Paid)
+            && stands(book, &request, now) == Some(ShownStanding::Paid)
         {
             paid.push(request);
         }
@@ -66,7 +66,7 @@ pub(super) fn paid_just_now(book: &Book, room: usize) -> Vec<Reopened> {
     paid.sort_by_key(|request| request.at);
 
     paid.iter()
-        .filter_map(|request| reopened(book, request, Standing::Paid))
+        .filter_map(|request| reopened(book, request, ShownStanding::Paid))
         .collect()
 }
 
@@ -90,9 +90,9 @@ pub(super) fn differences(book: &Book, served: &[ShownRequest]) -> Differences {
             continue; // it is opened before its record can be read
         };
         match (shown.standing, stands(book, &request, now)) {
-            (Standing::Open, Some(Standing::Paid)) => found.paid.push(shown.tag),
+            (ShownStanding::Open, Some(ShownStanding::Paid)) => found.paid.push(shown.tag),
             (_, None) => found.over.push(shown.tag),
-            (Standing::Paid, Some(_)) | (Standing::Open, Some(Standing::Open)) => {}
+            (ShownStanding::Paid, Some(_)) | (ShownStanding::Open, Some(ShownStanding::Open)) => {}
         }
     }
     let is_served = |tag| served.iter().any(|shown| shown.tag == tag);
@@ -100,14 +100,14 @@ pub(super) fn differences(book: &Book, served: &[ShownRequest]) -> Differences {
         .requests_open(now)
         .into_iter()
         .filter(|request| !is_served(request.intent.tag))
-        .filter_map(|request| reopened(book, &request, Standing::Open))
+        .filter_map(|request| reopened(book, &request, ShownStanding::Open))
         .collect();
 
     found
 }
 
 /// Returns what the driver remembers of a request.
-pub(super) fn shown(open: &OpenRequest, standing: Standing) -> ShownRequest {
+pub(super) fn shown(open: &OpenRequest, standing: ShownStanding) -> ShownRequest {
     let body = open.request.body();
 
     ShownRequest {
@@ -118,13 +118,13 @@ pub(super) fn shown(open: &OpenRequest, standing: Standing) -> ShownRequest {
     }
 }
 
-fn reopened(book: &Book, request: &Request, standing: Standing) -> Option<Reopened> {
+fn reopened(book: &Book, request: &Request, standing: ShownStanding) -> Option<Reopened> {
     let open = to_open(book, request)?;
 
     Some(Reopened { open, standing })
 }
 
-fn stands(book: &Book, request: &Request, now: Time) -> Option<Standing> {
+fn stands(book: &Book, request: &Request, now: Time) -> Option<ShownStanding> {
     let paid_at = request
         .payments
         .iter()
@@ -140,13 +140,13 @@ fn stand_again(
     valid_until: Time,
     paid_at: Option<Time>,
     now: Time,
-) -> Option<Standing> {
+) -> Option<ShownStanding> {
     let is_paid_just_now = paid_at.is_some_and(|at| now.ms_since(at) < PAID_JUST_NOW_MS);
 
     match shown {
-        RequestShown::Open => (now <= valid_until).then_some(Standing::Open),
+        RequestShown::Open => (now <= valid_until).then_some(ShownStanding::Open),
         RequestShown::Cancelled => None,
-        RequestShown::Paid => is_paid_just_now.then_some(Standing::Paid),
+        RequestShown::Paid => is_paid_just_now.then_some(ShownStanding::Paid),
     }
 }
 
@@ -159,13 +159,16 @@ mod tests {
         let (now, over) = (Time::from_ms(PAID_JUST_NOW_MS), Time::from_ms(0));
         let stand = |shown, valid_until, paid_at| stand_again(shown, valid_until, paid_at, now);
 
-        assert_eq!(stand(RequestShown::Open, now, None), Some(Standing::Open));
+        assert_eq!(
+            stand(RequestShown::Open, now, None),
+            Some(ShownStanding::Open)
+        );
         assert_eq!(stand(RequestShown::Open, over, None), None);
         assert_eq!(stand(RequestShown::Cancelled, now, None), None);
         for valid_until in [now, over] {
             let paid = |at| stand(RequestShown::Paid, valid_until, Some(Time::from_ms(at)));
             assert_eq!(paid(0), None);
-            assert_eq!(paid(1), Some(Standing::Paid));
+            assert_eq!(paid(1), Some(ShownStanding::Paid));
         }
     }
 }
