@@ -25,8 +25,8 @@ pub const COMMANDS_MAX: usize = 64;
 /// Notifications that wait for the owner of a central link: the largest message at the smallest MTU.
 pub const NOTIFICATIONS_MAX: usize = 384;
 
-/// Requests to the radio that wait their turn.
-pub const REQUESTS_MAX: usize = 16;
+/// Orders to the radio that wait their turn.
+pub const ORDERS_MAX: usize = 16;
 
 /// Scans at once.
 pub const SCANS_MAX: usize = 16;

@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::link::LinkTask;
-use super::peripheral::{Command, PeripheralTask};
+use super::peripheral::{PeripheralCommand, PeripheralTask};
 use super::scan::ScanTask;
 use super::{
     CentralLink, LinkId, PeerAddress, Peripheral, Radio, RadioError, RadioState, Scan, Seen, limits,
@@ -408,22 +408,22 @@ impl MemoryPeripheral {
         }
     }
 
-    fn command(&mut self, command: Command) {
+    fn command(&mut self, command: PeripheralCommand) {
         match command {
-            Command::SetAdvertised(tags) => {
+            PeripheralCommand::SetAdvertised(tags) => {
                 if let Some(device) = self.air.served().devices.get_mut(&self.address) {
                     device.tags = tags;
                     device.tags.truncate(limits::ADVERTISED_TAGS_MAX);
                 }
             }
-            Command::Send { link, bytes, done } => {
+            PeripheralCommand::Send { link, bytes, done } => {
                 let sent = match self.links.get_mut(&link) {
                     Some((out, stop)) => out.send(bytes).inspect_err(|_broken| stop.cancel()),
                     None => Err(RadioError::PeerGone),
                 };
                 let _gone = done.send(sent);
             }
-            Command::Disconnect { link, done } => {
+            PeripheralCommand::Disconnect { link, done } => {
                 let found = self.links.get(&link).ok_or(RadioError::PeerGone);
                 let _gone = done.send(found.map(|(_, stop)| stop.cancel()));
             }

@@ -81,7 +81,7 @@ impl Peripheral {
 /// The way to a [`Peripheral`] from many tasks.
 #[derive(Clone, Debug)]
 pub struct PeripheralHandle {
-    commands: mpsc::Sender<Command>,
+    commands: mpsc::Sender<PeripheralCommand>,
 }
 
 impl PeripheralHandle {
@@ -95,7 +95,7 @@ impl PeripheralHandle {
     /// [`RadioError::Stopped`] when the peripheral is gone.
     pub async fn set_advertised(&self, tags: Vec<RequestTag>) -> Result<(), RadioError> {
         self.commands
-            .send(Command::SetAdvertised(tags))
+            .send(PeripheralCommand::SetAdvertised(tags))
             .await
             .map_err(|_closed| RadioError::Stopped)
     }
@@ -109,7 +109,7 @@ impl PeripheralHandle {
     pub async fn send(&self, link: LinkId, bytes: Vec<u8>) -> Result<(), RadioError> {
         let (done, outcome) = oneshot::channel();
 
-        self.command(Command::Send { link, bytes, done }, outcome)
+        self.command(PeripheralCommand::Send { link, bytes, done }, outcome)
             .await
     }
 
@@ -122,13 +122,13 @@ impl PeripheralHandle {
     pub async fn disconnect(&self, link: LinkId) -> Result<(), RadioError> {
         let (done, outcome) = oneshot::channel();
 
-        self.command(Command::Disconnect { link, done }, outcome)
+        self.command(PeripheralCommand::Disconnect { link, done }, outcome)
             .await
     }
 
     async fn command(
         &self,
-        command: Command,
+        command: PeripheralCommand,
         outcome: impl Future<Output = Result<Result<(), RadioError>, oneshot::error::RecvError>> + Send,
     ) -> Result<(), RadioError> {
         let done = async {
@@ -185,7 +185,7 @@ pub enum PeripheralEvent {
 
 /// What the owner asks of the radio's task.
 #[derive(Debug)]
-pub(super) enum Command {
+pub(super) enum PeripheralCommand {
     SetAdvertised(Vec<RequestTag>),
     Send {
         link: LinkId,
@@ -201,7 +201,7 @@ pub(super) enum Command {
 /// The radio's end of a [`Peripheral`].
 #[derive(Debug)]
 pub(super) struct PeripheralTask {
-    pub(super) commands: mpsc::Receiver<Command>,
+    pub(super) commands: mpsc::Receiver<PeripheralCommand>,
     pub(super) events: EventSender,
     /// Cancelled when the owner drops the peripheral, or at shutdown.
     pub(super) stop: CancellationToken,

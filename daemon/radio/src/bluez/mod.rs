@@ -65,12 +65,12 @@ pub struct BluezConfig {
 /// The radio of a Linux system.
 #[derive(Debug)]
 pub struct BluezRadio {
-    requests: mpsc::Sender<Request>,
+    orders: mpsc::Sender<BluezOrder>,
     state: watch::Receiver<RadioState>,
 }
 
 /// What the owner asks for.
-enum Request {
+enum BluezOrder {
     Serve {
         info: Vec<u8>,
         done: oneshot::Sender<Result<Peripheral, RadioError>>,
@@ -90,32 +90,32 @@ impl BluezRadio {
     /// Must be called within a tokio runtime. A missing bus or adapter is a state, not an error.
     #[must_use]
     pub fn start(config: BluezConfig, tasks: &TaskTracker, stop: CancellationToken) -> Self {
-        let (requests_in, requests) = mpsc::channel(limits::REQUESTS_MAX);
+        let (orders_in, orders) = mpsc::channel(limits::ORDERS_MAX);
         let (state_in, state) = watch::channel(RadioState::Absent(AbsentReason::Starting));
         tasks.spawn_blocking(move || {
             let runtime = tokio::runtime::Builder::new_current_thread()
                 .enable_all()
                 .build();
             match runtime {
-                Ok(runtime) => runtime.block_on(run(config, requests, state_in, stop)),
+                Ok(runtime) => runtime.block_on(run(config, orders, state_in, stop)),
                 Err(error) => tracing::error!(%error, "Cannot start the radio's thread"),
             }
         });
 
         Self {
-            requests: requests_in,
+            orders: orders_in,
             state,
         }
     }
 
     fn ask<T: Send + 'static>(
         &self,
-        request: impl FnOnce(oneshot::Sender<Result<T, RadioError>>) -> Request + Send + 'static,
+        order: impl FnOnce(oneshot::Sender<Result<T, RadioError>>) -> BluezOrder + Send + 'static,
     ) -> BoxFuture<'_, Result<T, RadioError>> {
         async move {
             let (done, outcome) = oneshot::channel();
-            self.requests
-                .send(request(done))
+            self.orders
+                .send(order(done))
                 .await
                 .map_err(|_closed| RadioError::Stopped)?;
 
@@ -127,15 +127,15 @@ impl BluezRadio {
 
 impl Radio for BluezRadio {
     fn serve(&self, info: Vec<u8>) -> BoxFuture<'_, Result<Peripheral, RadioError>> {
-        self.ask(|done| Request::Serve { info, done })
+        self.ask(|done| BluezOrder::Serve { info, done })
     }
 
     fn scan(&self) -> BoxFuture<'_, Result<Scan, RadioError>> {
-        self.ask(|done| Request::Scan { done })
+        self.ask(|done| BluezOrder::Scan { done })
     }
 
     fn connect(&self, peer: PeerAddress) -> BoxFuture<'_, Result<CentralLink, RadioError>> {
-        self.ask(|done| Request::Connect { peer, done })
+        self.ask(|done| BluezOrder::Connect { peer, done })
     }
 
     fn state(&self) -> watch::Receiver<RadioState> {
@@ -143,10 +143,10 @@ impl Radio for BluezRadio {
     }
 }
 
-/// The radio's thread: answers requests until `stop`, then waits for its own tasks.
+/// The radio's thread: answers orders until `stop`, then waits for its own tasks.
 async fn run(
     config: BluezConfig,
-    mut requests: mpsc::Receiver<Request>,
+    mut orders: mpsc::Receiver<BluezOrder>,
     state: watch::Sender<RadioState>,
     stop: CancellationToken,
 ) {
@@ -156,21 +156,21 @@ async fn run(
     let central = Central::new(adapters.clone(), tasks.clone(), stop.clone());
     let mut peripheral = PeripheralTurn::default();
     loop {
-        let request = tokio::select! {
+        let order = tokio::select! {
             biased; // a stop is never starved
             () = stop.cancelled() => break,
-            request = requests.recv() => request,
+            order = orders.recv() => order,
         };
-        match request {
-            Some(Request::Serve { info, done }) => {
+        match order {
+            Some(BluezOrder::Serve { info, done }) => {
                 let served = peripheral.serve(info, &adapters, &tasks, &stop);
                 // Who asked may have stopped waiting; the peripheral then stops by being dropped.
                 let _gone = done.send(served);
             }
-            Some(Request::Scan { done }) => {
+            Some(BluezOrder::Scan { done }) => {
                 let _gone = done.send(Ok(central.scan().await));
             }
-            Some(Request::Connect { peer, done }) => central.connect(peer, done),
+            Some(BluezOrder::Connect { peer, done }) => central.connect(peer, done),
             None => break,
         }
     }

@@ -14,7 +14,7 @@ use super::presence::Adapters;
 use super::refusals::Refusals;
 use super::serving::{Served, Serving};
 use crate::RadioError;
-use crate::peripheral::{Command, PeripheralTask};
+use crate::peripheral::{PeripheralCommand, PeripheralTask};
 
 /// Serves until the peripheral is dropped, on one adapter after the other.
 pub(super) async fn run(mut adapters: Adapters, info: Vec<u8>, mut task: PeripheralTask) {
@@ -63,8 +63,8 @@ async fn wait(
             }
             () = &mut pause => return Served::Upset,
             command = task.commands.recv() => match command {
-                Some(Command::SetAdvertised(tags)) => { wanted.send_replace(tags); }
-                Some(Command::Send { done, .. } | Command::Disconnect { done, .. }) => {
+                Some(PeripheralCommand::SetAdvertised(tags)) => { wanted.send_replace(tags); }
+                Some(PeripheralCommand::Send { done, .. } | PeripheralCommand::Disconnect { done, .. }) => {
                     // Who asked may have stopped waiting.
                     let _gone = done.send(Err(RadioError::PeerGone));
                 }

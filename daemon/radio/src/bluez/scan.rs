@@ -108,11 +108,11 @@ struct Ear {
     /// Devices that BlueZ remembers; btleplug shows them as if just heard.
     remembered: BTreeSet<PeripheralId>,
     /// Devices with our service.
-    payees: BTreeMap<PeripheralId, Payee>,
+    payees: BTreeMap<PeripheralId, HeardPayee>,
 }
 
 #[derive(Clone)]
-struct Payee {
+struct HeardPayee {
     peripheral: btleplug::platform::Peripheral,
     tag: Option<RequestTag>,
     rssi: Option<i16>,
@@ -176,7 +176,7 @@ impl Ear {
         Some((payee.peripheral, seen))
     }
 
-    async fn look_up(&mut self, adapter: &Adapter, id: PeripheralId) -> Option<Payee> {
+    async fn look_up(&mut self, adapter: &Adapter, id: PeripheralId) -> Option<HeardPayee> {
         if let Some(payee) = self.payees.get(&id) {
             return Some(payee.clone());
         }
@@ -188,7 +188,7 @@ impl Ear {
         if tag.is_none() && !properties.services.contains(&Uuid::from_u128(SERVICE_UUID)) {
             return None;
         }
-        let payee = Payee {
+        let payee = HeardPayee {
             peripheral,
             tag,
             rssi: properties.rssi,

@@ -24,7 +24,7 @@ use super::order::{FrameOrder, Ordered};
 use super::presence::Adapters;
 use super::signals::{DeviceChange, DeviceNow};
 use crate::limits::MISSING_MAX;
-use crate::peripheral::{Command, LinkEvents, PeripheralTask};
+use crate::peripheral::{LinkEvents, PeripheralCommand, PeripheralTask};
 use crate::{LinkId, RadioError, limits};
 
 /// Why serving came to an end.
@@ -130,12 +130,12 @@ impl<'a> Serving<'a> {
         }
     }
 
-    fn handle_command(&mut self, command: Command) {
+    fn handle_command(&mut self, command: PeripheralCommand) {
         match command {
-            Command::SetAdvertised(tags) => {
+            PeripheralCommand::SetAdvertised(tags) => {
                 self.wanted.send_replace(tags);
             }
-            Command::Send { link, bytes, done } => {
+            PeripheralCommand::Send { link, bytes, done } => {
                 let refused = match self.find(link) {
                     Some((_, found)) if bytes.len() > found.chunk_max => RadioError::TooLong {
                         size: bytes.len(),
@@ -158,7 +158,7 @@ impl<'a> Serving<'a> {
                 // Who asked may have stopped waiting.
                 let _gone = done.send(Err(refused));
             }
-            Command::Disconnect { link, done } => {
+            PeripheralCommand::Disconnect { link, done } => {
                 let found = self.find(link).map(|(address, _)| *address);
                 if let Some(address) = found {
                     self.disconnect(address);

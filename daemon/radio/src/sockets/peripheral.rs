@@ -13,7 +13,7 @@ use tokio_util::task::TaskTracker;
 
 use super::Air;
 use super::connection::{Arrived, Connection, Side};
-use crate::peripheral::{Command, EventSender, PeripheralTask};
+use crate::peripheral::{EventSender, PeripheralCommand, PeripheralTask};
 use crate::{LinkId, RadioError, limits};
 
 /// A device that serves: its socket and its beacon, both removed when dropped.
@@ -104,13 +104,13 @@ pub(super) async fn run(device: ServingDevice, mut task: PeripheralTask, tasks: 
             () = task.stop.cancelled() => break,
             Some(link) = ended.recv() => { links.remove(&link); }
             command = task.commands.recv() => match command {
-                Some(Command::SetAdvertised(wanted)) => {
+                Some(PeripheralCommand::SetAdvertised(wanted)) => {
                     tags = wanted;
                     device.end_beacon();
                     beacons.reset_immediately();
                 }
-                Some(Command::Send { link, bytes, done }) => send(&links, link, Send { bytes, done }),
-                Some(Command::Disconnect { link, done }) => disconnect(&links, link, done),
+                Some(PeripheralCommand::Send { link, bytes, done }) => send(&links, link, Send { bytes, done }),
+                Some(PeripheralCommand::Disconnect { link, done }) => disconnect(&links, link, done),
                 None => break,
             },
             Ok((stream, _address)) = device.listener.accept(), if has_room(&links) => {
