@@ -51,7 +51,7 @@ pub struct Status {
     pub account: Option<AccountStatus>,
     /// Balances of previous TAs that the provider has not paid out yet.
     #[serde(default)]
-    pub waiting: Vec<Waiting>,
+    pub waiting: Vec<HeldBalance>,
     /// Why nothing new can be asked or paid, where the deny-lists name this wallet or its provider.
     #[serde(default)]
     pub revoked: Option<String>,
@@ -150,7 +150,7 @@ pub enum TaCondition {
 
 /// The balance of a previous TA that the provider has not paid out yet.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Waiting {
+pub struct HeldBalance {
     /// The TA's key.
     pub ta: String,
     /// What waits; payments of the TA that still turn up are paid from it first.
@@ -229,7 +229,7 @@ pub struct Recovery {
     /// Why the provider has not booked it yet.
     pub reason: Option<String>,
     /// What waits for the owner, once the provider said so.
-    pub waiting: Option<Waiting>,
+    pub waiting: Option<HeldBalance>,
 }
 
 /// How far the end of a TA is.

@@ -2,8 +2,8 @@
 
 use api_types::guard::{DenyList, LimitWarning, PinStatus};
 use api_types::{
-    AccountStatus, Direction, Identity, Money, Nearby, Payment, PaymentState, PoisonedItem,
-    RadioStatus, Status, SyncPart, SyncStatus, TaCondition, TaStatus, Unsynced, Waiting,
+    AccountStatus, Direction, HeldBalance, Identity, Money, Nearby, Payment, PaymentState,
+    PoisonedItem, RadioStatus, Status, SyncPart, SyncStatus, TaCondition, TaStatus, Unsynced,
 };
 use journal::Book;
 use journal::book::{EndedTa, Held};
@@ -120,7 +120,7 @@ fn account(book: &Book) -> Option<AccountStatus> {
 }
 
 /// Returns the balances of previous TAs that the provider has not paid out yet.
-fn waiting(book: &Book, currency: Option<Currency>) -> Vec<Waiting> {
+fn waiting(book: &Book, currency: Option<Currency>) -> Vec<HeldBalance> {
     let Some(currency) = currency else {
         return Vec::new();
     };
@@ -132,8 +132,8 @@ fn waiting(book: &Book, currency: Option<Currency>) -> Vec<Waiting> {
 }
 
 /// Writes the balance of a previous TA.
-pub(super) fn held(held: &Held, currency: Currency) -> Waiting {
-    Waiting {
+pub(super) fn held(held: &Held, currency: Currency) -> HeldBalance {
+    HeldBalance {
         ta: held.ta.to_string(),
         held: Money::rest(held.held, currency),
         paid: Money::rest(held.paid, currency),

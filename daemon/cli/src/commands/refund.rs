@@ -23,7 +23,7 @@ pub(crate) async fn run(
         by_uri: args.uri,
     };
     let waiting = match args.wait {
-        true => Some(request::Waiting::begin(client).await?),
+        true => Some(request::RequestWait::begin(client).await?),
         false => None,
     };
     let path = format!("/v1/payments/{}/refund", args.payment);

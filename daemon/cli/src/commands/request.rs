@@ -50,7 +50,7 @@ pub(crate) async fn run(
         by_uri: args.uri,
     };
     let waiting = match args.wait {
-        true => Some(Waiting::begin(client).await?),
+        true => Some(RequestWait::begin(client).await?),
         false => None,
     };
     let opening = client.post("/v1/requests", &order);
@@ -80,12 +80,12 @@ pub(super) enum WaitEnd {
 }
 
 /// What is waited for. It begins before the request is open, so that no event of it is missed, and no signal leaves it behind.
-pub(super) struct Waiting {
+pub(super) struct RequestWait {
     events: Events,
     stops: Stops,
 }
 
-impl Waiting {
+impl RequestWait {
     pub(super) async fn begin(client: &Client) -> Result<Self, ClientError> {
         Ok(Self {
             events: client.events("/v1/events").await?,
@@ -121,14 +121,14 @@ pub(super) async fn show(
     client: &Client,
     terminal: &mut Terminal,
     request: Request,
-    waiting: Option<Waiting>,
+    waiting: Option<RequestWait>,
     (timeout, end): (Option<u64>, WaitEnd),
 ) -> Result<(), Failure> {
     warn(client, terminal).await;
     if let Some(warning) = &request.warning {
         terminal.note(&format!("Note: {warning}"));
     }
-    let Some(Waiting { events, mut stops }) = waiting else {
+    let Some(RequestWait { events, mut stops }) = waiting else {
         return terminal.data(&request, &opened(&request, terminal));
     };
     terminal.note(&opened(&request, terminal));

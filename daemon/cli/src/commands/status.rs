@@ -1,7 +1,7 @@
 //! `blepay status`.
 
 use api_types::client::Client;
-use api_types::{Status, SyncStatus, TaCondition, TaStatus, Unsynced, Waiting};
+use api_types::{HeldBalance, Status, SyncStatus, TaCondition, TaStatus, Unsynced};
 
 use super::init::unregistered;
 use super::{ask, columns, short};
@@ -116,7 +116,7 @@ fn limits(ta: &TaStatus) -> Option<String> {
 }
 
 /// Prints the balance of a previous TA, and when it is paid out.
-pub(crate) fn held(waiting: &Waiting) -> String {
+pub(crate) fn held(waiting: &HeldBalance) -> String {
     let from = waiting
         .payable_from_ms
         .map(|at| format!(", paid from {} on", utc(at)))
