@@ -10,16 +10,16 @@ use journal::book::{self, RequestShown};
 use ops_proto::{PublicKey, RequestId};
 use wallet::WalletError;
 
-use super::{Answer, Api};
+use super::{Api, JsonAnswer};
 use crate::api::error::{ApiError, order_refused};
-use crate::api::extract::Body;
+use crate::api::extract::JsonBody;
 use crate::api::state::ApiState;
 use crate::api::views;
 
 pub(super) async fn withdraw(
     State(api): Api,
-    Body(order): Body<WithdrawalOrder>,
-) -> Answer<Withdrawal> {
+    JsonBody(order): JsonBody<WithdrawalOrder>,
+) -> JsonAnswer<Withdrawal> {
     let amount = match (&order.amount, order.all) {
         (Some(amount), false) => Some(api.amount(amount)?),
         (None, true) => None,
@@ -43,7 +43,7 @@ pub(super) async fn withdraw(
 }
 
 /// Every withdrawal that left the device, newest first.
-pub(super) async fn list(State(api): Api) -> Answer<Vec<Withdrawal>> {
+pub(super) async fn list(State(api): Api) -> JsonAnswer<Vec<Withdrawal>> {
     let begun = api.wallet.journal().view(|book| {
         let begun = book.withdrawals().iter().rev();
         let debited = begun.filter(|withdrawal| withdrawal.withdraw().is_some());
@@ -71,7 +71,7 @@ fn view(api: &ApiState, withdrawal: &book::Withdrawal) -> Result<Withdrawal, Api
     })
 }
 
-pub(super) async fn retire(State(api): Api) -> Answer<Retirement> {
+pub(super) async fn retire(State(api): Api) -> JsonAnswer<Retirement> {
     let currency = api.currency()?;
     let open = requests_open(&api);
     let ended = api.sync.retire().await.map_err(order_refused)?;
@@ -86,7 +86,10 @@ pub(super) async fn retire(State(api): Api) -> Answer<Retirement> {
     }))
 }
 
-pub(super) async fn recover(State(api): Api, Body(order): Body<RecoveryOrder>) -> Answer<Recovery> {
+pub(super) async fn recover(
+    State(api): Api,
+    JsonBody(order): JsonBody<RecoveryOrder>,
+) -> JsonAnswer<Recovery> {
     let currency = api.currency()?;
     let ta = key(&order.ta)?;
     let open = requests_open(&api);

@@ -5,12 +5,15 @@ use axum::Json;
 use axum::extract::State;
 use wallet::PinChange;
 
-use super::{Answer, Api};
+use super::{Api, JsonAnswer};
 use crate::api::error::ApiError;
-use crate::api::extract::Body;
+use crate::api::extract::JsonBody;
 use crate::api::views;
 
-pub(super) async fn set_pin(State(api): Api, Body(order): Body<PinOrder>) -> Answer<PinStatus> {
+pub(super) async fn set_pin(
+    State(api): Api,
+    JsonBody(order): JsonBody<PinOrder>,
+) -> JsonAnswer<PinStatus> {
     let currency = api.currency()?;
     let floor = order.floor.map(|floor| {
         if floor.currency == currency.as_str() {

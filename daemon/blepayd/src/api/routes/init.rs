@@ -9,13 +9,16 @@ use ops_proto::contract::{Command, TaRefused};
 use sync::{EnrolmentFault, check_enrolment};
 use wallet::ta::TaError;
 
-use super::{Answer, Api};
+use super::{Api, JsonAnswer};
 use crate::api::error::{ApiError, CLOCK_HINT};
-use crate::api::extract::Body;
+use crate::api::extract::JsonBody;
 use crate::api::state::ApiState;
 use crate::api::views;
 
-pub(super) async fn init(State(api): Api, Body(order): Body<InitOrder>) -> Answer<Status> {
+pub(super) async fn init(
+    State(api): Api,
+    JsonBody(order): JsonBody<InitOrder>,
+) -> JsonAnswer<Status> {
     let name: Name = order
         .name
         .parse()

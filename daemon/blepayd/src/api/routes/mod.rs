@@ -21,7 +21,7 @@ use axum::routing::{get, post, put};
 use axum::{Json, Router};
 
 use super::error::ApiError;
-use super::extract::Body;
+use super::extract::JsonBody;
 use super::state::ApiState;
 use super::views;
 
@@ -29,7 +29,7 @@ use super::views;
 type Api = State<Arc<ApiState>>;
 
 /// What a route answers.
-type Answer<T> = Result<Json<T>, ApiError>;
+type JsonAnswer<T> = Result<Json<T>, ApiError>;
 
 /// Returns every route.
 pub(super) fn all() -> Router<Arc<ApiState>> {
@@ -88,7 +88,7 @@ async fn status(State(api): Api) -> Json<Status> {
     Json(views::status(&api).await)
 }
 
-async fn radio(State(api): Api, Body(order): Body<RadioOrder>) -> Answer<RadioStatus> {
+async fn radio(State(api): Api, JsonBody(order): JsonBody<RadioOrder>) -> JsonAnswer<RadioStatus> {
     let sim = api.sim.as_ref().ok_or_else(|| {
         ApiError::conflict(
             "real-radio",

@@ -6,12 +6,15 @@ use axum::extract::State;
 use journal::book::DepositStage;
 use ops_proto::message::DepositOutcome;
 
-use super::{Answer, Api};
+use super::{Api, JsonAnswer};
 use crate::api::error::order_refused;
-use crate::api::extract::Body;
+use crate::api::extract::JsonBody;
 use crate::api::views;
 
-pub(super) async fn deposit(State(api): Api, Body(order): Body<DepositOrder>) -> Answer<Deposit> {
+pub(super) async fn deposit(
+    State(api): Api,
+    JsonBody(order): JsonBody<DepositOrder>,
+) -> JsonAnswer<Deposit> {
     let amount = api.amount(&order.amount)?;
     let currency = api.currency()?;
     api.wallet.check_deposit(amount).await?;
@@ -42,7 +45,7 @@ pub(super) async fn deposit(State(api): Api, Body(order): Body<DepositOrder>) ->
     }))
 }
 
-pub(super) async fn sync(State(api): Api) -> Answer<SyncReport> {
+pub(super) async fn sync(State(api): Api) -> JsonAnswer<SyncReport> {
     let _enrolled = api.currency()?;
     let sync = views::sync_status(&api.sync.run().await?);
     let unsynced = api.wallet.journal().view(views::unsynced);

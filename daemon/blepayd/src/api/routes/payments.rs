@@ -13,9 +13,9 @@ use ops_proto::{Digest, PublicKey};
 use serde::Deserialize;
 use wallet::{Asks, PaymentView, Target};
 
-use super::{Answer, Api};
+use super::{Api, JsonAnswer};
 use crate::api::error::ApiError;
-use crate::api::extract::{Body, Params};
+use crate::api::extract::{JsonBody, Params};
 use crate::api::ongoing::{ApprovalOutcome, OngoingPayment};
 use crate::api::state::ApiState;
 use crate::api::views;
@@ -39,7 +39,7 @@ pub(super) struct NearbyParams {
 pub(super) async fn nearby(
     State(api): Api,
     Params(params): Params<NearbyParams>,
-) -> Answer<Vec<Nearby>> {
+) -> JsonAnswer<Vec<Nearby>> {
     let seconds = params.seconds.unwrap_or(LISTEN_S_DEFAULT);
     if seconds == 0 || seconds > LISTEN_S_MAX {
         return Err(ApiError::malformed(
@@ -73,7 +73,10 @@ pub(super) async fn list(
     )
 }
 
-pub(super) async fn start(State(api): Api, Body(order): Body<PaymentOrder>) -> Answer<Payment> {
+pub(super) async fn start(
+    State(api): Api,
+    JsonBody(order): JsonBody<PaymentOrder>,
+) -> JsonAnswer<Payment> {
     let target = target(&order)?;
     let expected = order
         .amount
@@ -103,7 +106,7 @@ pub(super) async fn start(State(api): Api, Body(order): Body<PaymentOrder>) -> A
     Ok(Json(api.ongoing.begin(handle, &api.shutdown)))
 }
 
-pub(super) async fn show(State(api): Api, Path(id): Path<String>) -> Answer<Payment> {
+pub(super) async fn show(State(api): Api, Path(id): Path<String>) -> JsonAnswer<Payment> {
     let mut payment = find(&api, &id)?;
     if let Some(view) = payment
         .hash
@@ -120,7 +123,7 @@ pub(super) async fn approve(
     State(api): Api,
     Path(id): Path<String>,
     body: Bytes,
-) -> Answer<Payment> {
+) -> JsonAnswer<Payment> {
     let order: ApproveOrder = match body.as_ref() {
         [] => ApproveOrder::default(),
         // what was sent is not repeated: there may be a PIN in it
@@ -148,7 +151,7 @@ pub(super) async fn approve(
     }
 }
 
-pub(super) async fn decline(State(api): Api, Path(id): Path<String>) -> Answer<Payment> {
+pub(super) async fn decline(State(api): Api, Path(id): Path<String>) -> JsonAnswer<Payment> {
     let ongoing = ongoing(&api, &id)?;
     if !ongoing.decline() {
         return Err(decided());
@@ -157,7 +160,7 @@ pub(super) async fn decline(State(api): Api, Path(id): Path<String>) -> Answer<P
     Ok(Json(ongoing.payment()))
 }
 
-pub(super) async fn receipt(State(api): Api, Path(id): Path<String>) -> Answer<Receipt> {
+pub(super) async fn receipt(State(api): Api, Path(id): Path<String>) -> JsonAnswer<Receipt> {
     let view = durable(&api, &id)?;
     let pair = view.pair.as_ref().ok_or_else(|| {
         ApiError::conflict(

@@ -7,20 +7,20 @@ use ops_proto::{Balance, Name};
 use runtime::clock;
 
 use super::payments::public_key;
-use super::{Answer, Api};
+use super::{Api, JsonAnswer};
 use crate::api::error::ApiError;
-use crate::api::extract::Body;
+use crate::api::extract::JsonBody;
 use crate::api::state::ApiState;
 
-pub(super) async fn show(State(api): Api) -> Answer<Policy> {
+pub(super) async fn show(State(api): Api) -> JsonAnswer<Policy> {
     policy(&api).map(Json)
 }
 
 pub(super) async fn approve(
     State(api): Api,
     Path(key): Path<String>,
-    Body(order): Body<PayeeOrder>,
-) -> Answer<Policy> {
+    JsonBody(order): JsonBody<PayeeOrder>,
+) -> JsonAnswer<Policy> {
     let key = public_key(&key)?;
     let name: Name = order
         .name
@@ -32,7 +32,7 @@ pub(super) async fn approve(
     policy(&api).map(Json)
 }
 
-pub(super) async fn end(State(api): Api, Path(key): Path<String>) -> Answer<Policy> {
+pub(super) async fn end(State(api): Api, Path(key): Path<String>) -> JsonAnswer<Policy> {
     let key = public_key(&key)?;
     let named = api
         .wallet

@@ -6,14 +6,14 @@ use axum::Json;
 use axum::extract::{Path, State};
 use wallet::Mode;
 
-use super::{Answer, Api, payments, requests};
-use crate::api::extract::Body;
+use super::{Api, JsonAnswer, payments, requests};
+use crate::api::extract::JsonBody;
 
 pub(super) async fn ask(
     State(api): Api,
     Path(id): Path<String>,
-    Body(order): Body<RefundOrder>,
-) -> Answer<Request> {
+    JsonBody(order): JsonBody<RefundOrder>,
+) -> JsonAnswer<Request> {
     let amount = order
         .amount
         .as_ref()

@@ -7,10 +7,10 @@ use ops_proto::RequestId;
 use ops_proto::time::Validity;
 use wallet::{Mode, WalletError};
 
-use super::{Answer, Api};
+use super::{Api, JsonAnswer};
 use crate::api::asked;
 use crate::api::error::{ApiError, STOPPING};
-use crate::api::extract::Body;
+use crate::api::extract::JsonBody;
 use crate::api::state::ApiState;
 
 /// Requests that are listed at once.
@@ -27,7 +27,10 @@ pub(super) async fn list(State(api): Api) -> Json<Vec<Request>> {
     )
 }
 
-pub(super) async fn open(State(api): Api, Body(order): Body<RequestOrder>) -> Answer<Request> {
+pub(super) async fn open(
+    State(api): Api,
+    JsonBody(order): JsonBody<RequestOrder>,
+) -> JsonAnswer<Request> {
     let amount = api.amount(&order.amount)?;
     let validity = order.validity_s.map(validity).transpose()?;
     let replaces = order.replaces.as_deref().map(parse).transpose()?;
@@ -53,11 +56,11 @@ pub(super) async fn open(State(api): Api, Body(order): Body<RequestOrder>) -> An
     find(&api, opened.request_id).map(Json)
 }
 
-pub(super) async fn show(State(api): Api, Path(id): Path<String>) -> Answer<Request> {
+pub(super) async fn show(State(api): Api, Path(id): Path<String>) -> JsonAnswer<Request> {
     find(&api, parse(&id)?).map(Json)
 }
 
-pub(super) async fn cancel(State(api): Api, Path(id): Path<String>) -> Answer<Request> {
+pub(super) async fn cancel(State(api): Api, Path(id): Path<String>) -> JsonAnswer<Request> {
     let id = parse(&id)?;
     api.wallet.cancel_request(id).await?;
 
