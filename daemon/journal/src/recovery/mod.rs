@@ -27,7 +27,7 @@ pub enum TaSession {
 
 /// What to do with an order that the TA signs and whose answer it takes: a deposit or a withdrawal.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Step<'a, Order, Answer> {
+pub enum OrderStep<'a, Order, Answer> {
     /// Wait until the TA tells whether it signed the order, or can take the answer.
     AwaitTa,
     /// The TA did not sign the order and is not asked again.
@@ -45,15 +45,15 @@ pub enum Step<'a, Order, Answer> {
 pub const fn deposit(
     stage: &DepositStage,
     session: TaSession,
-) -> Step<'_, Signed<DepositOpen>, Signed<DepositAnswer>> {
+) -> OrderStep<'_, Signed<DepositOpen>, Signed<DepositAnswer>> {
     match (stage, session) {
-        (DepositStage::Intended, TaSession::Open | TaSession::Ended) => Step::Forget,
-        (DepositStage::Intended, TaSession::Shut) => Step::AwaitTa,
-        (DepositStage::Open(open), TaSession::Open | TaSession::Shut) => Step::Send(open),
-        (DepositStage::Answered(_, answer), TaSession::Open) => Step::Take(answer),
-        (DepositStage::Answered(..), TaSession::Shut) => Step::AwaitTa,
-        (DepositStage::Open(_) | DepositStage::Answered(..), TaSession::Ended) => Step::Done,
-        (DepositStage::Closed { .. }, _) => Step::Done,
+        (DepositStage::Intended, TaSession::Open | TaSession::Ended) => OrderStep::Forget,
+        (DepositStage::Intended, TaSession::Shut) => OrderStep::AwaitTa,
+        (DepositStage::Open(open), TaSession::Open | TaSession::Shut) => OrderStep::Send(open),
+        (DepositStage::Answered(_, answer), TaSession::Open) => OrderStep::Take(answer),
+        (DepositStage::Answered(..), TaSession::Shut) => OrderStep::AwaitTa,
+        (DepositStage::Open(_) | DepositStage::Answered(..), TaSession::Ended) => OrderStep::Done,
+        (DepositStage::Closed { .. }, _) => OrderStep::Done,
     }
 }
 
@@ -63,15 +63,15 @@ pub const fn deposit(
 pub const fn withdraw(
     stage: &WithdrawStage,
     session: TaSession,
-) -> Step<'_, Signed<Withdraw>, Signed<WithdrawAck>> {
+) -> OrderStep<'_, Signed<Withdraw>, Signed<WithdrawAck>> {
     match (stage, session) {
-        (WithdrawStage::Intended, TaSession::Open | TaSession::Ended) => Step::Forget,
-        (WithdrawStage::Intended, TaSession::Shut) => Step::AwaitTa,
-        (WithdrawStage::Debited(withdraw), _) => Step::Send(withdraw),
-        (WithdrawStage::Acknowledged(_, ack), TaSession::Open) => Step::Take(ack),
-        (WithdrawStage::Acknowledged(..), TaSession::Shut) => Step::AwaitTa,
-        (WithdrawStage::Acknowledged(..), TaSession::Ended) => Step::Done,
-        (WithdrawStage::Closed { .. }, _) => Step::Done,
+        (WithdrawStage::Intended, TaSession::Open | TaSession::Ended) => OrderStep::Forget,
+        (WithdrawStage::Intended, TaSession::Shut) => OrderStep::AwaitTa,
+        (WithdrawStage::Debited(withdraw), _) => OrderStep::Send(withdraw),
+        (WithdrawStage::Acknowledged(_, ack), TaSession::Open) => OrderStep::Take(ack),
+        (WithdrawStage::Acknowledged(..), TaSession::Shut) => OrderStep::AwaitTa,
+        (WithdrawStage::Acknowledged(..), TaSession::Ended) => OrderStep::Done,
+        (WithdrawStage::Closed { .. }, _) => OrderStep::Done,
     }
 }
 

@@ -20,10 +20,18 @@ fn every_stage_of_a_deposit_has_one_step_and_none_is_opened_twice_or_left_open()
         },
     ];
     let rows = [
-        [Step::Forget, Step::AwaitTa, Step::Forget],
-        [Step::Send(&open), Step::Send(&open), Step::Done],
-        [Step::Take(&answer), Step::AwaitTa, Step::Done],
-        [Step::Done, Step::Done, Step::Done],
+        [OrderStep::Forget, OrderStep::AwaitTa, OrderStep::Forget],
+        [
+            OrderStep::Send(&open),
+            OrderStep::Send(&open),
+            OrderStep::Done,
+        ],
+        [
+            OrderStep::Take(&answer),
+            OrderStep::AwaitTa,
+            OrderStep::Done,
+        ],
+        [OrderStep::Done, OrderStep::Done, OrderStep::Done],
     ];
 
     for (stage, row) in stages.iter().zip(rows) {
@@ -45,14 +53,14 @@ fn every_stage_of_a_withdrawal_has_one_step_and_a_debit_is_sent_until_it_is_book
         },
     ];
     let rows = [
-        [Step::Forget, Step::AwaitTa, Step::Forget],
+        [OrderStep::Forget, OrderStep::AwaitTa, OrderStep::Forget],
         [
-            Step::Send(&withdrawn),
-            Step::Send(&withdrawn),
-            Step::Send(&withdrawn),
+            OrderStep::Send(&withdrawn),
+            OrderStep::Send(&withdrawn),
+            OrderStep::Send(&withdrawn),
         ],
-        [Step::Take(&ack), Step::AwaitTa, Step::Done],
-        [Step::Done, Step::Done, Step::Done],
+        [OrderStep::Take(&ack), OrderStep::AwaitTa, OrderStep::Done],
+        [OrderStep::Done, OrderStep::Done, OrderStep::Done],
     ];
 
     for (stage, row) in stages.iter().zip(rows) {

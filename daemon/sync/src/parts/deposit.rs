@@ -1,7 +1,7 @@
 //! Deposits: opened by the TA, endorsed by the client, answered once by the server.
 
 use journal::Fact;
-use journal::recovery::{self, Step};
+use journal::recovery::{self, OrderStep};
 use ops_proto::Signed;
 use ops_proto::contract::{Command, Output};
 use ops_proto::message::{DepositAnswer, DepositOpen, DepositOrder, Endorsement};
@@ -20,9 +20,9 @@ pub(crate) async fn finish(cx: &Context) -> Result<u64, SyncError> {
         return Ok(0);
     };
     let answer = match recovery::deposit(&stage, cx.session()) {
-        Step::Send(open) => ask(cx, open).await?,
-        Step::Take(answer) => answer.clone(),
-        Step::AwaitTa | Step::Forget | Step::Done => return Ok(0),
+        OrderStep::Send(open) => ask(cx, open).await?,
+        OrderStep::Take(answer) => answer.clone(),
+        OrderStep::AwaitTa | OrderStep::Forget | OrderStep::Done => return Ok(0),
     };
     let close = Command::DepositClose { answer };
     let Output::DepositClosed { .. } = cx.ta()?.invoke(close).await? else {

@@ -2,7 +2,7 @@
 
 use journal::Fact;
 use journal::book::Withdrawal;
-use journal::recovery::{self, Step, TaSession};
+use journal::recovery::{self, OrderStep, TaSession};
 use ops_proto::Signed;
 use ops_proto::contract::{Command, Output};
 use ops_proto::message::{Withdraw, WithdrawAck};
@@ -28,7 +28,7 @@ pub(crate) async fn finish(cx: &Context) -> Result<u64, SyncError> {
 
 async fn carry(cx: &Context, withdrawal: &Withdrawal) -> Result<bool, SyncError> {
     match recovery::withdraw(&withdrawal.stage, cx.session()) {
-        Step::Send(withdraw) => {
+        OrderStep::Send(withdraw) => {
             let ack = send(cx, withdraw).await?;
             let is_in_use = cx.journal().view(|book| !book.is_ended(&ack.body().ta));
             if is_in_use {
@@ -36,11 +36,11 @@ async fn carry(cx: &Context, withdrawal: &Withdrawal) -> Result<bool, SyncError>
             }
             Ok(true)
         }
-        Step::Take(ack) => {
+        OrderStep::Take(ack) => {
             take(cx, ack.clone()).await?;
             Ok(true)
         }
-        Step::AwaitTa | Step::Forget | Step::Done => Ok(false),
+        OrderStep::AwaitTa | OrderStep::Forget | OrderStep::Done => Ok(false),
     }
 }
 
