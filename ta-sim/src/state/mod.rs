@@ -21,7 +21,7 @@ pub(crate) use certified::Certified;
 pub(crate) use keys::Keys;
 pub(crate) use operations::{JournalCompared, Operations};
 pub(crate) use payments::Payments;
-pub(crate) use pin::{Pin, PinChange, PinVerdict, SALT_SIZE};
+pub(crate) use pin::{PinChange, PinVerdict, SALT_SIZE, StoredPin};
 pub(crate) use requests::{Collected, OpenRequest, Requests};
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -45,7 +45,7 @@ pub(crate) struct State {
     pub(crate) withdrawal: Option<Withdrawal>,
     /// The last statement, once it is signed.
     pub(crate) retired: Option<Signed<Retire>>,
-    pub(crate) pin: Pin,
+    pub(crate) pin: StoredPin,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -101,7 +101,7 @@ impl State {
             condemned: None,
             withdrawal: None,
             retired: None,
-            pin: Pin::new(),
+            pin: StoredPin::new(),
         }
     }
 

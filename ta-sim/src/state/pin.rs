@@ -1,13 +1,13 @@
 //! The PIN: its retry counter, the floor above which `Pay` asks for it, and how it is compared.
 //!
 //! A comparison takes two steps, so that no crash gives a free guess: the try is counted and durable
-//! ([`PinVerdict::CountFirst`], [`Pin::count_try`]), and only then is the PIN compared.
+//! ([`PinVerdict::CountFirst`], [`StoredPin::count_try`]), and only then is the PIN compared.
 
 use core::fmt;
 
 use argon2::{Algorithm, Argon2, Params, Version};
 use ops_proto::amount::Amount;
-use ops_proto::contract::{Pin as Digits, PinState, TaRefused};
+use ops_proto::contract::{Pin, PinState, TaRefused};
 use ops_proto::limits::{PIN_DIGITS_MAX, PIN_DIGITS_MIN, PIN_TRIES_MAX};
 use serde::{Deserialize, Serialize};
 use subtle::{Choice, ConstantTimeEq as _};
@@ -16,7 +16,7 @@ use zeroize::{Zeroize as _, Zeroizing};
 use crate::command::Tried;
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub(crate) struct Pin {
+pub(crate) struct StoredPin {
     secret: Option<Secret>,
     tries_left: u8,
     floor: u64,
@@ -37,8 +37,8 @@ struct Secret {
 /// A change of PIN as the person asks for it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct PinChange<'a> {
-    pub(crate) old: Option<&'a Digits>,
-    pub(crate) new: &'a Digits,
+    pub(crate) old: Option<&'a Pin>,
+    pub(crate) new: &'a Pin,
     pub(crate) floor: u64,
 }
 
@@ -55,7 +55,7 @@ pub(crate) enum PinVerdict {
     Repeated,
 }
 
-impl Pin {
+impl StoredPin {
     pub(crate) const fn new() -> Self {
         Self {
             secret: None,
@@ -70,7 +70,7 @@ impl Pin {
     /// A blocked PIN stops every payment, also one below the floor: somebody has been guessing.
     pub(crate) fn check_payment(
         &self,
-        entered: Option<&Digits>,
+        entered: Option<&Pin>,
         amount: Amount,
         tried: Tried,
     ) -> Result<PinVerdict, TaRefused> {
@@ -166,7 +166,7 @@ impl Pin {
 }
 
 impl Secret {
-    fn is(&self, entered: &Digits) -> bool {
+    fn is(&self, entered: &Pin) -> bool {
         let other = Verifier::of(&self.salt, entered.expose().as_bytes());
 
         self.pin.ct_eq(&other).into()
@@ -182,7 +182,7 @@ impl Secret {
 impl PinChange<'_> {
     /// Returns bytes that are no PIN and differ for different changes.
     fn to_bytes(self) -> Zeroizing<Vec<u8>> {
-        let old = self.old.map_or("", Digits::expose);
+        let old = self.old.map_or("", Pin::expose);
         let new = self.new.expose();
 
         Zeroizing::new(
@@ -231,7 +231,7 @@ impl fmt::Debug for Verifier {
     }
 }
 
-fn check_form(pin: &Digits) -> Result<(), TaRefused> {
+fn check_form(pin: &Pin) -> Result<(), TaRefused> {
     let digits = pin.expose();
     let has_length = (PIN_DIGITS_MIN..=PIN_DIGITS_MAX).contains(&digits.len());
     if !has_length || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
@@ -258,10 +258,10 @@ mod tests {
 
     #[test]
     fn printing_the_pin_shows_neither_digits_nor_hash() {
-        let mut pin = Pin::new();
+        let mut pin = StoredPin::new();
         let change = PinChange {
             old: None,
-            new: &Digits::new("987654".into()),
+            new: &Pin::new("987654".into()),
             floor: 7,
         };
         pin.set(&change, [1; SALT_SIZE]);
