@@ -36,16 +36,16 @@ pub trait Body: Serialize + DeserializeOwned {
 /// [`Signed::verify`] with the key that must have signed.
 ///
 /// Cloning is cheap: the message itself is shared.
-pub struct Signed<T>(Arc<Message<T>>);
+pub struct Signed<T>(Arc<SignedMessage<T>>);
 
-struct Message<T> {
+struct SignedMessage<T> {
     body: T,
     /// The whole message as it travels, as received.
     wire: Vec<u8>,
     signature: Signature,
 }
 
-impl<T> Message<T> {
+impl<T> SignedMessage<T> {
     /// Returns `version ‖ postcard(body)`.
     fn bytes(&self) -> &[u8] {
         self.wire
@@ -126,7 +126,7 @@ impl<T: Body> Signed<T> {
 
 impl<T> Signed<T> {
     fn new(body: T, wire: Vec<u8>, signature: Signature) -> Self {
-        Self(Arc::new(Message {
+        Self(Arc::new(SignedMessage {
             body,
             wire,
             signature,
