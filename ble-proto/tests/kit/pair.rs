@@ -356,11 +356,11 @@ impl Pair {
         if let Some(id) = self.link.take() {
             self.push(0, Event::PayeeHearsDown(id));
         }
-        self.recover_from_ta();
+        self.take_from_ta();
     }
 
     /// At a start the TA gives back in full what the journal does not have.
-    fn recover_from_ta(&mut self) {
+    fn take_from_ta(&mut self) {
         for payment in self.debits.values() {
             let known = self.signed_pairs().any(|pair| pair.payment == *payment);
             let request = self.payer_disk.iter().find_map(|record| match record {
@@ -381,7 +381,7 @@ impl Pair {
             self.payer_disk.push(PayerRecord::PaymentSigned {
                 pair: Box::new(pair),
             });
-            return self.recover_from_ta();
+            return self.take_from_ta();
         }
     }
 

@@ -20,9 +20,9 @@ pub mod fact;
 mod facts;
 mod head;
 mod operation;
-pub mod recovery;
 mod reserve;
 mod store;
+pub mod unfinished;
 mod writer;
 
 use std::path::Path;

@@ -1,5 +1,5 @@
 //! Who owns an intent to pay: the visit that wrote it, as long as it lasts. One that nobody owns, and that the TA has not
-//! signed, has come to nothing, and recovery says so in the journal.
+//! signed, has come to nothing, and `unfinished` says so in the journal.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -28,7 +28,7 @@ enum Owner {
     /// So many visits pay this request, or are about to.
     Visits(usize),
     /// It is being given up.
-    Recovery,
+    GivingUp,
 }
 
 /// An intent that is owned until this is dropped.
@@ -52,7 +52,7 @@ impl Intents {
     fn visit(&self, key: PaymentKey) -> Option<OwnedIntent> {
         let mut owners = self.owners();
         let visits = match owners.get(&key) {
-            Some(Owner::Recovery) => return None,
+            Some(Owner::GivingUp) => return None,
             Some(Owner::Visits(visits)) => visits.saturating_add(1),
             None => 1,
         };
@@ -67,7 +67,7 @@ impl Intents {
         if owners.contains_key(&key) {
             return None;
         }
-        let _none = owners.insert(key, Owner::Recovery);
+        let _none = owners.insert(key, Owner::GivingUp);
 
         Some(self.owned(key))
     }
@@ -96,14 +96,14 @@ impl Drop for OwnedIntent {
         let mut owners = self.intents.owners();
         let left = match owners.get(&self.key) {
             Some(Owner::Visits(visits)) => visits.saturating_sub(1),
-            Some(Owner::Recovery) | None => 0,
+            Some(Owner::GivingUp) | None => 0,
         };
         if left > 0 {
             let _before = owners.insert(self.key, Owner::Visits(left));
             return;
         }
         let was = owners.remove(&self.key);
-        if was != Some(Owner::Recovery) {
+        if was != Some(Owner::GivingUp) {
             self.intents.shared.left.notify_one();
         }
     }

@@ -24,7 +24,6 @@ mod payer;
 mod payment;
 mod pin;
 mod progress;
-mod recover;
 mod refund;
 mod request;
 mod serve;
@@ -32,6 +31,7 @@ mod shared;
 mod status;
 pub mod ta;
 mod transcript;
+mod unfinished;
 
 pub use error::WalletError;
 pub use event::{WALLET_EVENTS_MAX, WalletEvent};
@@ -105,7 +105,7 @@ struct Shared {
     /// Intents to pay that a visit owns.
     intents: intents::Intents,
     /// Whether what was begun before the start is finished or undone, so that payments may begin.
-    recovered: watch::Sender<bool>,
+    finished: watch::Sender<bool>,
 }
 
 /// Payments that may be under way or wait for their turn.
@@ -147,11 +147,11 @@ impl Wallet {
             screen: Mutex::default(),
             interrupted: Mutex::new(interrupted),
             intents: intents::Intents::default(),
-            recovered: watch::Sender::new(false),
+            finished: watch::Sender::new(false),
         });
         let shutdown = &shared.shutdown;
         shutdown.spawn(event::run(Arc::clone(&shared)));
-        shutdown.spawn(recover::run(Arc::clone(&shared)));
+        shutdown.spawn(unfinished::run(Arc::clone(&shared)));
         shutdown.spawn(payee::run(Arc::clone(&shared), commands));
         shutdown.spawn(payer::resume::run(Arc::clone(&shared)));
         // what was begun is settled before anyone asks for more, if the TA is there

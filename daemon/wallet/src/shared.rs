@@ -27,8 +27,8 @@ impl Shared {
 
     /// Returns once what was begun before the start is finished or undone.
     pub(super) async fn ready(&self, wait: Duration) -> Result<(), WalletError> {
-        let mut recovered = self.recovered.subscribe();
-        let ready = recovered.wait_for(|recovered| *recovered);
+        let mut finished = self.finished.subscribe();
+        let ready = finished.wait_for(|finished| *finished);
 
         match tokio::time::timeout(wait, ready).await {
             Ok(Ok(_)) => Ok(()),

@@ -1,7 +1,7 @@
 //! Deposits: opened by the TA, endorsed by the client, answered once by the server.
 
 use journal::Fact;
-use journal::recovery::{self, OrderStep};
+use journal::unfinished::{self, OrderStep};
 use ops_proto::Signed;
 use ops_proto::contract::{Command, Output};
 use ops_proto::message::{DepositAnswer, DepositOpen, DepositOrder, Endorsement};
@@ -19,7 +19,7 @@ pub(crate) async fn finish(cx: &Context) -> Result<u64, SyncError> {
     let Some(stage) = stage else {
         return Ok(0);
     };
-    let answer = match recovery::deposit(&stage, cx.session()) {
+    let answer = match unfinished::deposit(&stage, cx.session()) {
         OrderStep::Send(open) => ask(cx, open).await?,
         OrderStep::Take(answer) => answer.clone(),
         OrderStep::AwaitTa | OrderStep::Forget | OrderStep::Done => return Ok(0),

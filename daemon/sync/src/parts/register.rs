@@ -1,7 +1,7 @@
 //! RegisterClient, RegisterTa and CertInit.
 
 use journal::Fact;
-use journal::recovery::TaSession;
+use journal::unfinished::TaSession;
 use ops_proto::certificate::Kind;
 use ops_proto::contract::{Command, Output};
 use ops_proto::message::{RegisterClient, RegisterTa};

@@ -2,7 +2,7 @@
 
 use journal::Fact;
 use journal::book::Withdrawal;
-use journal::recovery::{self, OrderStep, TaSession};
+use journal::unfinished::{self, OrderStep, TaSession};
 use ops_proto::Signed;
 use ops_proto::contract::{Command, Output};
 use ops_proto::message::{Withdraw, WithdrawAck};
@@ -27,7 +27,7 @@ pub(crate) async fn finish(cx: &Context) -> Result<u64, SyncError> {
 }
 
 async fn carry(cx: &Context, withdrawal: &Withdrawal) -> Result<bool, SyncError> {
-    match recovery::withdraw(&withdrawal.stage, cx.session()) {
+    match unfinished::withdraw(&withdrawal.stage, cx.session()) {
         OrderStep::Send(withdraw) => {
             let ack = send(cx, withdraw).await?;
             let is_in_use = cx.journal().view(|book| !book.is_ended(&ack.body().ta));

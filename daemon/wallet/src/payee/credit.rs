@@ -5,7 +5,7 @@ use std::time::Duration;
 use ble_proto::payment::payee::{CreditAnswer, NotCredited};
 use journal::Fact;
 use journal::book::Incoming;
-use journal::recovery::{self, IncomingStep, TaSession};
+use journal::unfinished::{self, IncomingStep, TaSession};
 use ops_proto::certificate::Kind;
 use ops_proto::contract::{Command, Output, TaRefused};
 use ops_proto::message::ReceivedPayment;
@@ -71,7 +71,7 @@ enum NotYet {
 }
 
 fn is_pending(incoming: &Incoming, session: TaSession) -> bool {
-    match recovery::incoming(incoming.stage(), incoming.receiver(), session) {
+    match unfinished::incoming(incoming.stage(), incoming.receiver(), session) {
         IncomingStep::Collect | IncomingStep::Sign => true,
         IncomingStep::AwaitTa | IncomingStep::GiveUp | IncomingStep::Claim | IncomingStep::Done => {
             false

@@ -17,7 +17,7 @@ mod actor;
 
 pub use access::{AnyTa, TaConnector, TaUnreachable};
 
-use journal::recovery::TaSession;
+use journal::unfinished::TaSession;
 use journal::{Journal, JournalError};
 use ops_proto::contract::{Command, Output, TaRefused};
 use tokio::sync::{mpsc, oneshot, watch};
@@ -92,7 +92,7 @@ pub enum TaAccess {
 }
 
 impl TaAccess {
-    /// Returns what recovery has to know of it.
+    /// Returns what the journal has to know of it, to decide over what is unfinished.
     #[must_use]
     pub const fn session(&self) -> TaSession {
         match self {

@@ -1,10 +1,10 @@
-//! Recovery at work: walks the tables whenever the TA's session opens.
+//! Finishes what was begun: walks the tables whenever the TA's session opens.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use journal::book::OutgoingStage;
-use journal::recovery::{self, IncomingStep, TaSession};
+use journal::unfinished::{self, IncomingStep, TaSession};
 use journal::{Book, Fact};
 use ops_proto::Digest;
 use ops_proto::contract::{Command, TaRefused};
@@ -22,15 +22,15 @@ pub(super) async fn run(shared: Arc<Shared>) {
     tokio::select! {
         biased; // a stop is never starved; every step is repeated at the next start
         () = stop.cancelled() => {}
-        () = recover_always(&shared) => {}
+        () = finish_always(&shared) => {}
     }
 }
 
-async fn recover_always(shared: &Shared) {
+async fn finish_always(shared: &Shared) {
     let Some(ta) = &shared.ta else {
         // without a TA nobody is ahead of the journal, and no payment was ever begun
         collect_pending(shared, TaSession::Open).await;
-        shared.recovered.send_replace(true);
+        shared.finished.send_replace(true);
         return;
     };
     let mut access = ta.access();
@@ -40,9 +40,9 @@ async fn recover_always(shared: &Shared) {
             TaAccess::Open => {
                 let is_done = give_up_intents(shared, Some(ta)).await;
                 collect_pending(shared, TaSession::Open).await;
-                shared.recovered.send_if_modified(|recovered| {
-                    let is_news = is_done && !*recovered;
-                    *recovered |= is_done;
+                shared.finished.send_if_modified(|finished| {
+                    let is_news = is_done && !*finished;
+                    *finished |= is_done;
                     is_news
                 });
             }
@@ -50,7 +50,7 @@ async fn recover_always(shared: &Shared) {
                 let _no_ta_to_wait_for = give_up_intents(shared, None).await;
                 give_up_collecting(shared).await;
                 collect_pending(shared, TaSession::Ended).await;
-                shared.recovered.send_replace(true);
+                shared.finished.send_replace(true);
             }
             TaAccess::Opening | TaAccess::Unreachable(_) | TaAccess::Halted(_) => {
                 collect_pending(shared, TaSession::Shut).await;
@@ -106,7 +106,7 @@ async fn give_up_collecting(shared: &Shared) {
     let given_up: Vec<Digest> = shared.journal.view(|book| {
         book.to_credit()
             .filter(|(_, incoming)| {
-                recovery::incoming(incoming.stage(), incoming.receiver(), TaSession::Ended)
+                unfinished::incoming(incoming.stage(), incoming.receiver(), TaSession::Ended)
                     == IncomingStep::GiveUp
             })
             .map(|(payment, _)| payment)
