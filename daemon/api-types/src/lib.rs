@@ -5,18 +5,18 @@
 
 pub mod access;
 pub mod client;
-pub mod guard;
 pub mod money;
 mod payment;
+pub mod protection;
 
 use serde::{Deserialize, Serialize};
 
-use guard::{LimitWarning, PinStatus};
 pub use money::{Money, MoneyOrder};
 pub use payment::{
     Direction, NOT_FOUND, Nearby, Payment, PaymentOrder, PaymentState, RADIO_ABSENT, Receipt,
     Request, RequestOrder, RequestState,
 };
+use protection::{LimitWarning, PinStatus};
 
 /// How the text of a payment URI begins; what follows is for the daemon to read.
 pub const URI_SCHEME: &str = "blepay:";

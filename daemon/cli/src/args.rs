@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
-use super::guard_args::{PIN, Pin, REFUND, Refund};
 use super::help::{DEPOSIT, INIT, OVERVIEW, PAY, POLICY, RECOVER, REQUEST, RETIRE, WITHDRAW};
+use super::protection_args::{PIN, Pin, REFUND, Refund};
 use super::when::seconds;
 
 /// Where the daemon listens unless told otherwise.

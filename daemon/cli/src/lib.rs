@@ -10,8 +10,8 @@
 pub mod args;
 mod commands;
 pub mod failure;
-pub mod guard_args;
 mod help;
+pub mod protection_args;
 pub mod terminal;
 mod when;
 

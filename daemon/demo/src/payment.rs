@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use api_types::client::Events;
-use api_types::guard::ApproveOrder;
+use api_types::protection::ApproveOrder;
 use api_types::{Event, Payment, PaymentOrder, PaymentState, RadioOrder, RadioStatus, Request};
 use blepay::failure::Failure;
 use ops_proto::contract::Pin;

@@ -1,6 +1,6 @@
 //! From the wallet's terms to the API's.
 
-use api_types::guard::{DenyList, LimitWarning, PinStatus};
+use api_types::protection::{DenyList, LimitWarning, PinStatus};
 use api_types::{
     AccountStatus, Direction, HeldBalance, Identity, Money, Nearby, Payment, PaymentState,
     PoisonedItem, RadioStatus, Status, SyncPart, SyncStatus, TaCondition, TaStatus, Unsynced,

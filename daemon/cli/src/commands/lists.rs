@@ -1,7 +1,7 @@
 //! `blepay lists`.
 
 use api_types::client::Client;
-use api_types::guard::DenyList;
+use api_types::protection::DenyList;
 
 use crate::failure::Failure;
 use crate::terminal::Terminal;

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use api_types::OUTCOME_UNKNOWN;
 use api_types::client::{Client, ClientError, Events};
-use api_types::guard::ApproveOrder;
+use api_types::protection::ApproveOrder;
 use api_types::{
     Event, MoneyOrder, NOT_FOUND, Nearby, Payment, PaymentOrder, PaymentState, RADIO_ABSENT,
 };

@@ -4,14 +4,14 @@ use std::io::Read as _;
 use std::path::Path;
 
 use api_types::client::Client;
-use api_types::guard::{FloorOrder, PinOrder, PinStatus};
+use api_types::protection::{FloorOrder, PinOrder, PinStatus};
 use api_types::{Status, TaCondition};
 use ops_proto::contract::Pin;
 use zeroize::Zeroizing;
 
 use super::{ASK_STATUS, amount, ask, currency};
 use crate::failure::Failure;
-use crate::guard_args::{Pin as Args, PinChange, PinOptions};
+use crate::protection_args::{Pin as Args, PinChange, PinOptions};
 use crate::terminal::Terminal;
 
 pub(crate) async fn run(

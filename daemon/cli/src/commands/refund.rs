@@ -2,11 +2,11 @@
 
 use api_types::Request;
 use api_types::client::Client;
-use api_types::guard::RefundOrder;
+use api_types::protection::RefundOrder;
 
 use super::{ASK_REQUESTS, amount, currency, request};
 use crate::failure::Failure;
-use crate::guard_args::Refund as Args;
+use crate::protection_args::Refund as Args;
 use crate::terminal::Terminal;
 
 pub(crate) async fn run(

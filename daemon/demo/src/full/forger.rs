@@ -6,7 +6,7 @@ use std::io;
 use std::path::Path;
 
 use api_types::PaymentState;
-use api_types::guard::DenyList;
+use api_types::protection::DenyList;
 use blepay::failure::Failure;
 use serde_json::Value;
 

@@ -4,11 +4,11 @@ mod checks;
 mod doctor;
 mod ending;
 mod events;
-mod guard;
 mod init;
 mod money;
 mod payments;
 mod policy;
+mod protection;
 mod refund;
 mod requests;
 
@@ -59,8 +59,8 @@ pub(super) fn all() -> Router<Arc<ApiState>> {
             "/v1/policy/payees/{key}",
             put(policy::approve).delete(policy::end),
         )
-        .route("/v1/pin", put(guard::set_pin))
-        .route("/v1/lists", get(guard::lists))
+        .route("/v1/pin", put(protection::set_pin))
+        .route("/v1/lists", get(protection::lists))
         .route("/v1/events", get(events::all))
         .route("/v1/radio", post(radio))
         .route("/v1/doctor", get(doctor::doctor))

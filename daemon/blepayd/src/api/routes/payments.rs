@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use api_types::guard::ApproveOrder;
+use api_types::protection::ApproveOrder;
 use api_types::{Nearby, Payment, PaymentOrder, Receipt};
 use axum::Json;
 use axum::body::Bytes;

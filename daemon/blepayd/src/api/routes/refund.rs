@@ -1,7 +1,7 @@
 //! Refunds.
 
 use api_types::Request;
-use api_types::guard::RefundOrder;
+use api_types::protection::RefundOrder;
 use axum::Json;
 use axum::extract::{Path, State};
 use wallet::Mode;

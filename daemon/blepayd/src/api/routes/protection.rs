@@ -1,6 +1,6 @@
 //! PIN and deny-lists.
 
-use api_types::guard::{DenyList, PinOrder, PinStatus};
+use api_types::protection::{DenyList, PinOrder, PinStatus};
 use axum::Json;
 use axum::extract::State;
 use wallet::PinChange;

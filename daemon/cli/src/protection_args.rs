@@ -1,4 +1,4 @@
-//! The grammar of what guards a wallet: PIN and refunds.
+//! The grammar of what protects a wallet: PIN and refunds.
 
 use std::path::PathBuf;
 

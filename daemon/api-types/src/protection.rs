@@ -1,4 +1,4 @@
-//! The JSON of what guards a wallet: PIN, limits, deny-lists, refunds.
+//! The JSON of what protects a wallet: PIN, limits, deny-lists, refunds.
 
 use ops_proto::contract::Pin;
 use serde::{Deserialize, Serialize};
