@@ -167,9 +167,9 @@ impl Shelf {
         let empty = Arc::default();
         let list = self.lists.get(&provider).unwrap_or(&empty);
         match list.place(body) {
-            Place::Next => {}
-            Place::NotDue => return Heard::Known,
-            Place::Held(held) => {
+            PiecePlace::Next => {}
+            PiecePlace::NotDue => return Heard::Known,
+            PiecePlace::Held(held) => {
                 let contradicts = *held != heard && heard.verify(&list_key).is_ok();
                 return if contradicts {
                     Heard::Refused(ListRefused::Equivocation)
@@ -329,7 +329,7 @@ impl Shelf {
 }
 
 /// Where a piece belongs.
-enum Place<'a> {
+enum PiecePlace<'a> {
     /// It is the next one that is missing.
     Next,
     /// Its place is taken by this one.
@@ -363,24 +363,24 @@ impl ProviderLists {
         keys.map(|entry| entry.key).zip(self.since.iter().copied())
     }
 
-    fn place(&self, body: &DenyListPiece) -> Place<'_> {
+    fn place(&self, body: &DenyListPiece) -> PiecePlace<'_> {
         let at = usize::from(body.piece);
         if body.version <= self.version() {
             let same = (body.version == self.version())
                 .then(|| self.whole.get(at))
                 .flatten();
-            return same.map_or(Place::NotDue, Place::Held);
+            return same.map_or(PiecePlace::NotDue, PiecePlace::Held);
         }
         match self.gathering_version() {
             Some(version) if version == body.version => match self.gathering.get(at) {
-                Some(held) => Place::Held(held),
-                None if at == self.gathering.len() => Place::Next,
-                None => Place::NotDue,
+                Some(held) => PiecePlace::Held(held),
+                None if at == self.gathering.len() => PiecePlace::Next,
+                None => PiecePlace::NotDue,
             },
-            Some(version) if version > body.version => Place::NotDue,
+            Some(version) if version > body.version => PiecePlace::NotDue,
             // a newer version than the one that is gathered begins anew
-            Some(_) | None if at == 0 => Place::Next,
-            Some(_) | None => Place::NotDue,
+            Some(_) | None if at == 0 => PiecePlace::Next,
+            Some(_) | None => PiecePlace::NotDue,
         }
     }
 

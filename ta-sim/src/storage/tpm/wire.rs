@@ -16,10 +16,10 @@ use crate::limits::TPM_TIME_MAX;
 /// `device:/dev/tpmrm0` is the kernel's resource manager; `swtpm:host=127.0.0.1,port=2321` and
 /// `swtpm:path=/run/swtpm.sock` are the server socket of a software TPM, for tests.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TpmAddress(Place);
+pub struct TpmAddress(TpmPlace);
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Place {
+enum TpmPlace {
     Device(PathBuf),
     Tcp { host: String, port: u16 },
     Unix(PathBuf),
@@ -30,7 +30,7 @@ impl FromStr for TpmAddress {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let place = match text.split_once(':') {
-            Some(("device", path)) if path.starts_with('/') => Place::Device(path.into()),
+            Some(("device", path)) if path.starts_with('/') => TpmPlace::Device(path.into()),
             Some(("swtpm", place)) => swtpm(place).ok_or(TpmAddressUnknown)?,
             Some(_) | None => return Err(TpmAddressUnknown),
         };
@@ -39,13 +39,13 @@ impl FromStr for TpmAddress {
     }
 }
 
-fn swtpm(place: &str) -> Option<Place> {
+fn swtpm(place: &str) -> Option<TpmPlace> {
     if let Some(path) = place.strip_prefix("path=") {
-        return path.starts_with('/').then(|| Place::Unix(path.into()));
+        return path.starts_with('/').then(|| TpmPlace::Unix(path.into()));
     }
     let (host, port) = place.split_once(',')?;
 
-    Some(Place::Tcp {
+    Some(TpmPlace::Tcp {
         host: host.strip_prefix("host=")?.to_owned(),
         port: port.strip_prefix("port=")?.parse().ok()?,
     })
@@ -54,9 +54,9 @@ fn swtpm(place: &str) -> Option<Place> {
 impl core::fmt::Display for TpmAddress {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         match &self.0 {
-            Place::Device(path) => write!(f, "device:{}", path.display()),
-            Place::Tcp { host, port } => write!(f, "swtpm:host={host},port={port}"),
-            Place::Unix(path) => write!(f, "swtpm:path={}", path.display()),
+            TpmPlace::Device(path) => write!(f, "device:{}", path.display()),
+            TpmPlace::Tcp { host, port } => write!(f, "swtpm:host={host},port={port}"),
+            TpmPlace::Unix(path) => write!(f, "swtpm:path={}", path.display()),
         }
     }
 }
@@ -79,17 +79,17 @@ pub(super) enum Wire {
 impl Wire {
     pub(super) fn open(address: &TpmAddress) -> io::Result<Self> {
         Ok(match &address.0 {
-            Place::Device(path) => {
+            TpmPlace::Device(path) => {
                 Self::Device(OpenOptions::new().read(true).write(true).open(path)?)
             }
-            Place::Tcp { host, port } => {
+            TpmPlace::Tcp { host, port } => {
                 let stream = TcpStream::connect((host.as_str(), *port))?;
                 stream.set_read_timeout(Some(TPM_TIME_MAX))?;
                 stream.set_write_timeout(Some(TPM_TIME_MAX))?;
                 stream.set_nodelay(true)?;
                 Self::Tcp(stream)
             }
-            Place::Unix(path) => {
+            TpmPlace::Unix(path) => {
                 let stream = UnixStream::connect(path)?;
                 stream.set_read_timeout(Some(TPM_TIME_MAX))?;
                 stream.set_write_timeout(Some(TPM_TIME_MAX))?;
