@@ -9,7 +9,7 @@ use tokio::sync::{Notify, mpsc, oneshot};
 use crate::{RadioError, limits};
 
 /// A notification that waits for its turn.
-pub(super) struct Turn {
+pub(super) struct QueuedNotification {
     pub(super) address: bluer::Address,
     pub(super) bytes: Vec<u8>,
     pub(super) done: oneshot::Sender<Result<(), RadioError>>,
@@ -62,7 +62,7 @@ impl Writers {
 }
 
 /// Sends turn after turn, for as long as it is polled.
-pub(super) async fn take_turns(mut turns: mpsc::Receiver<Turn>, writers: Writers) {
+pub(super) async fn take_turns(mut turns: mpsc::Receiver<QueuedNotification>, writers: Writers) {
     while let Some(turn) = turns.recv().await {
         if turn.done.is_closed() {
             continue;

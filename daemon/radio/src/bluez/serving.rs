@@ -19,7 +19,7 @@ use super::devices::Devices;
 use super::errand::Errand;
 use super::gatt::{Inbound, Registered};
 use super::newcomers::Newcomers;
-use super::notify::{Turn, Writers, take_turns};
+use super::notify::{QueuedNotification, Writers, take_turns};
 use super::order::{FrameOrder, Ordered};
 use super::presence::Adapters;
 use super::signals::{DeviceChange, DeviceNow};
@@ -46,9 +46,9 @@ pub(super) struct Serving<'a> {
     links: BTreeMap<bluer::Address, ServedLink>,
     newcomers: Newcomers,
     writers: Writers,
-    turns: mpsc::Sender<Turn>,
+    turns: mpsc::Sender<QueuedNotification>,
     /// Taken when it starts to run.
-    turns_out: Option<mpsc::Receiver<Turn>>,
+    turns_out: Option<mpsc::Receiver<QueuedNotification>>,
     chores: FuturesUnordered<BoxFuture<'a, Chore>>,
 }
 
@@ -143,7 +143,7 @@ impl<'a> Serving<'a> {
                     },
                     Some((&address, _)) => {
                         // A full queue means that as many as can wait do; `done` says so by being dropped.
-                        let turn = Turn {
+                        let turn = QueuedNotification {
                             address,
                             bytes,
                             done,
