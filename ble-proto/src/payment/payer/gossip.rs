@@ -14,14 +14,14 @@ use crate::time::Instant;
 pub(super) struct ExpectPayeeGossip {
     pair: Box<PaymentPair>,
     receipt: Box<Signed<ReceivedPayment>>,
-    stage: Stage,
+    stage: GossipStage,
     items: u8,
     bad: u8,
     deadline: Instant,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Stage {
+enum GossipStage {
     /// ⑦ is out: what we lack, and what the payee holds, is due.
     Asked,
     /// The caller looks for what the payee lacks.
@@ -42,7 +42,7 @@ impl ExpectPayeeGossip {
         let state = Self {
             pair,
             receipt,
-            stage: Stage::Asked,
+            stage: GossipStage::Asked,
             items: 0,
             bad: 0,
             deadline: now.after_ms(GOSSIP_MS_MAX),
@@ -60,10 +60,10 @@ impl ExpectPayeeGossip {
 
     pub(super) fn handle_message(mut self, message: Message, desk: &mut Desk) -> PayerState {
         let item = match (message, self.stage) {
-            (Message::Directory(directory), Stage::Asked) => GossipItem::Directory(directory),
-            (Message::Piece(piece), Stage::Asked) => GossipItem::Piece(piece),
-            (Message::Holding(held), Stage::Asked) => {
-                self.stage = Stage::Looking;
+            (Message::Directory(directory), GossipStage::Asked) => GossipItem::Directory(directory),
+            (Message::Piece(piece), GossipStage::Asked) => GossipItem::Piece(piece),
+            (Message::Holding(held), GossipStage::Asked) => {
+                self.stage = GossipStage::Looking;
                 desk.effects.push_back(PayerEffect::GossipAsked { held });
                 return PayerState::ExpectPayeeGossip(self);
             }
@@ -85,7 +85,7 @@ impl ExpectPayeeGossip {
         desk: &mut Desk,
         now: Instant,
     ) -> PayerState {
-        if self.stage != Stage::Looking {
+        if self.stage != GossipStage::Looking {
             return PayerState::ExpectPayeeGossip(self);
         }
         if items.is_empty() {
@@ -97,7 +97,7 @@ impl ExpectPayeeGossip {
         if said.is_err() {
             return self.end(desk);
         }
-        self.stage = Stage::Answered;
+        self.stage = GossipStage::Answered;
         self.deadline = now.after_ms(GOSSIP_MS_MAX);
 
         PayerState::ExpectPayeeGossip(self)
