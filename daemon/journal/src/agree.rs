@@ -27,7 +27,7 @@ use super::{JOURNAL_FILE, JournalError};
 
 /// What happens to a journal.
 #[derive(Clone, Debug)]
-enum Event {
+enum Happening {
     /// Facts are appended in one commit.
     Append(Vec<Drawn>),
     /// The disk is full at the next commit.
@@ -64,21 +64,21 @@ proptest! {
         let mut store = Store::open(dir.path()).expect("opened");
         for event in events {
             match event {
-                Event::Append(drawn) => append(&mut store, &mut oracle, &drawn),
-                Event::Full(drawn) => {
+                Happening::Append(drawn) => append(&mut store, &mut oracle, &drawn),
+                Happening::Full(drawn) => {
                     full(&mut store, &drawn);
                     append(&mut store, &mut oracle, &drawn);
                 }
-                Event::Restart => {
+                Happening::Restart => {
                     drop(store);
                     store = Store::open(dir.path()).expect("opened");
                 }
-                Event::FactsAlone => {
+                Happening::FactsAlone => {
                     drop(store);
                     forget(&dir, FORGET_INDEX);
                     store = Store::open(dir.path()).expect("opened");
                 }
-                Event::Rot => {
+                Happening::Rot => {
                     drop(store);
                     forget(&dir, "UPDATE snapshot SET digest = x'00'");
                     store = Store::open(dir.path()).expect("opened");
@@ -139,15 +139,15 @@ fn entries(drawn: &[Drawn]) -> Vec<(Fact, Option<Mark>)> {
         .collect()
 }
 
-fn event() -> impl Strategy<Value = Event> {
+fn event() -> impl Strategy<Value = Happening> {
     let drawn = prop::collection::vec(drawn(), 1..8);
     let full = prop::collection::vec(drawn_of(Just(4_u8)), 1..3);
     prop_oneof![
-        12 => drawn.prop_map(Event::Append),
-        1 => full.prop_map(Event::Full),
-        2 => Just(Event::Restart),
-        1 => Just(Event::FactsAlone),
-        1 => Just(Event::Rot),
+        12 => drawn.prop_map(Happening::Append),
+        1 => full.prop_map(Happening::Full),
+        2 => Just(Happening::Restart),
+        1 => Just(Happening::FactsAlone),
+        1 => Just(Happening::Rot),
     ]
 }
 

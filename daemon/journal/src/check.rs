@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use ops_proto::signed::encode;
 use rusqlite::Connection;
 
-use super::book::{self, Book, DiskShelf};
+use super::book::{self, Book, DiskIndex};
 use super::entry::Seq;
 use super::store::{self, open_error};
 use super::{JOURNAL_FILE, JournalError, facts};
@@ -88,15 +88,15 @@ fn compare(
     // one state of the journal, whatever a daemon writes meanwhile
     run("BEGIN")?;
     let connection = Arc::new(Mutex::new(connection));
-    let shelf = DiskShelf::new(Arc::clone(&connection));
-    let folded = fold(&connection, &shelf, progress)?;
+    let index = DiskIndex::new(Arc::clone(&connection));
+    let folded = fold(&connection, &index, progress)?;
     let mut checked = Checked {
         facts: folded.newest().0,
         differences: Vec::new(),
     };
     let held = store::folded_on(
         &connection,
-        DiskShelf::new(Arc::clone(&connection)),
+        DiskIndex::new(Arc::clone(&connection)),
         folded.newest(),
     )?;
     if encode(&held) != encode(&folded) {
@@ -117,11 +117,11 @@ fn compare(
 
 fn fold(
     connection: &Mutex<Connection>,
-    shelf: &DiskShelf,
+    index: &DiskIndex,
     progress: &mut impl FnMut(u64, u64),
 ) -> Result<Book, JournalError> {
     let newest = facts::newest(&lock(connection))?;
-    let mut book = Book::default().on(shelf.clone());
+    let mut book = Book::default().on(index.clone());
     while book.newest() < newest {
         let after: Seq = book.newest();
         let page = facts::page(&lock(connection), after)?;
@@ -133,7 +133,7 @@ fn fold(
         }
         progress(book.newest().0, newest.0);
     }
-    if let Some(failure) = shelf.take_failure() {
+    if let Some(failure) = index.take_failure() {
         return Err(failure);
     }
 

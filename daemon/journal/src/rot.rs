@@ -113,10 +113,10 @@ fn noticed(dir: &Path, truth: &[String]) -> Option<Noticed> {
 /// Reads all that a journal says; `None` when it refuses to.
 fn read(dir: &Path) -> Option<Vec<String>> {
     let store = Store::open(dir).ok()?;
-    let shelf = reader(dir).ok()?;
-    let said = picture(&store.book_for(&shelf));
+    let index = reader(dir).ok()?;
+    let said = picture(&store.book_for(&index));
 
-    shelf.take_failure().is_none().then_some(said)
+    index.take_failure().is_none().then_some(said)
 }
 
 /// Writes a journal; one that is closed has no log beside it.

@@ -13,7 +13,7 @@ use ops_proto::{Digest, Time};
 use rusqlite::{Connection, ErrorCode, OptionalExtension as _, params};
 use rustix::fs::FlockOperation;
 
-use super::book::{self, Book, DiskShelf};
+use super::book::{self, Book, DiskIndex};
 use super::entry::{Recorded, Seq};
 use super::fact::Fact;
 use super::head::Head;
@@ -25,7 +25,7 @@ use super::{JOURNAL_FILE, JournalError, facts};
 pub(super) const VERSION: i64 = 2;
 const VERSION_FACTS_ALONE: i64 = 1;
 
-/// One row: the book without what is on the shelf, as it was at a fact.
+/// One row: the book without what is on the index, as it was at a fact.
 const SNAPSHOT: &str = "
     CREATE TABLE IF NOT EXISTS snapshot (
         id     INTEGER PRIMARY KEY CHECK (id = 1),
@@ -51,7 +51,7 @@ pub(super) struct Store {
     connection: Arc<Mutex<Connection>>,
     /// As of the newest fact.
     book: Book,
-    shelf: DiskShelf,
+    index: DiskIndex,
     snapshot_at: Seq,
     /// The hash of the newest fact.
     hash: Digest,
@@ -83,12 +83,12 @@ impl Store {
             hooked.map_err(|error| open_error(&error))?;
         }
         let connection = Arc::new(Mutex::new(connection));
-        let shelf = DiskShelf::new(Arc::clone(&connection));
+        let index = DiskIndex::new(Arc::clone(&connection));
         let (head, noted) = Head::open(state_dir)?;
         let mut store = Self {
             connection,
             book: Book::default(),
-            shelf,
+            index,
             snapshot_at: Seq(0),
             hash: Digest::ZERO,
             head,
@@ -102,8 +102,8 @@ impl Store {
     }
 
     /// Returns the book as of the newest fact, for readers: they have a connection of their own.
-    pub(super) fn book_for(&self, shelf: &DiskShelf) -> Book {
-        self.book.clone().on(shelf.clone())
+    pub(super) fn book_for(&self, index: &DiskIndex) -> Book {
+        self.book.clone().on(index.clone())
     }
 
     /// Appends in one transaction; on disk when this returns.
@@ -218,7 +218,7 @@ impl Store {
             book.apply(recorded);
         }
 
-        match self.shelf.take_failure() {
+        match self.index.take_failure() {
             None => Ok(book),
             Some(failure) => Err(failure),
         }
@@ -243,12 +243,12 @@ impl Store {
         let held = read_snapshot(&self.connection())?.unwrap_or_default();
         self.snapshot_at = held.newest();
         if version == VERSION_FACTS_ALONE {
-            self.book = held.on(self.shelf.clone());
+            self.book = held.on(self.index.clone());
             self.fold_all(newest)?;
         } else {
-            self.book = folded_on(&self.connection, self.shelf.clone(), newest)?;
+            self.book = folded_on(&self.connection, self.index.clone(), newest)?;
         }
-        if let Some(failure) = self.shelf.take_failure() {
+        if let Some(failure) = self.index.take_failure() {
             return Err(failure);
         }
         let hash = facts::hash_of(&self.connection(), newest)?;
@@ -319,15 +319,15 @@ impl Store {
     }
 }
 
-/// Returns the book as of the newest fact, where the shelf has taken all facts: as it was written last, and folded on.
+/// Returns the book as of the newest fact, where the index has taken all facts: as it was written last, and folded on.
 pub(super) fn folded_on(
     connection: &Mutex<Connection>,
-    shelf: DiskShelf,
+    index: DiskIndex,
     newest: Seq,
 ) -> Result<Book, JournalError> {
     let lock = || connection.lock().unwrap_or_else(PoisonError::into_inner);
     let held = read_snapshot(&lock())?.unwrap_or_default();
-    let mut book = held.on(shelf.frozen());
+    let mut book = held.on(index.frozen());
     while book.newest() < newest {
         let page = facts::page(&lock(), book.newest())?;
         if page.is_empty() {
@@ -337,9 +337,9 @@ pub(super) fn folded_on(
             book.apply(recorded);
         }
     }
-    book.know_contradictions(shelf.contradictions());
+    book.know_contradictions(index.contradictions());
 
-    Ok(book.on(shelf))
+    Ok(book.on(index))
 }
 
 /// Returns the book that was written last; none when there is none that can be trusted, and then all facts are folded.
@@ -357,14 +357,14 @@ fn read_snapshot(connection: &Connection) -> Result<Option<Book>, JournalError> 
     Ok(book.filter(|_: &Book| Digest::of(&[&bytes]).0.as_slice() == digest))
 }
 
-/// Opens a shelf that only reads, with a connection of its own: it does not wait for what is being written.
-pub(super) fn reader(state_dir: &Path) -> Result<DiskShelf, JournalError> {
+/// Opens a index that only reads, with a connection of its own: it does not wait for what is being written.
+pub(super) fn reader(state_dir: &Path) -> Result<DiskIndex, JournalError> {
     let connection = connect(state_dir)?;
     connection
         .execute_batch("PRAGMA query_only = ON;")
         .map_err(|error| open_error(&error))?;
 
-    Ok(DiskShelf::new(Arc::new(Mutex::new(connection))))
+    Ok(DiskIndex::new(Arc::new(Mutex::new(connection))))
 }
 
 /// One process alone: a second daemon on the same state must fail, not share.

@@ -7,7 +7,7 @@ use ops_proto::contract::Mark;
 use runtime::clock;
 use tokio::sync::{broadcast, mpsc, oneshot};
 
-use super::book::{Book, DiskShelf};
+use super::book::{Book, DiskIndex};
 use super::entry::{Recorded, Seq};
 use super::fact::Fact;
 use super::store::Store;
@@ -25,7 +25,7 @@ pub(super) struct Append {
 pub(super) struct SharedBook {
     pub(super) book: RwLock<Arc<Book>>,
     /// What readers of the book read from.
-    pub(super) reader: DiskShelf,
+    pub(super) reader: DiskIndex,
     pub(super) recorded: broadcast::Sender<Arc<Recorded>>,
 }
 

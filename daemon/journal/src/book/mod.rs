@@ -4,12 +4,12 @@ mod deposit;
 mod ended;
 mod fold;
 mod identity;
+mod index;
 mod life;
 mod payment;
 mod policy;
 mod provider;
 mod request;
-mod shelf;
 mod status;
 mod withdraw;
 
@@ -23,18 +23,18 @@ use serde::{Deserialize, Serialize};
 pub use deposit::{Deposit, DepositStage};
 pub use ended::{EndedTa, Held, RetireStage, TaEnd};
 pub use identity::{ClientStanding, TaStanding};
+pub use index::PaymentRef;
 pub use life::{Lives, REMEMBER_MS};
 pub use payment::{EitherPayment, Incoming, IncomingStage, Outgoing, OutgoingStage, PaymentKey};
 pub use policy::ApprovedPayee;
 pub use request::{Request, RequestShown};
-pub use shelf::PaymentRef;
 pub use status::StatusStanding;
 pub use withdraw::{WithdrawStage, Withdrawal};
 
 use super::entry::{Recorded, Seq};
 use super::fact::Enrolled;
-use shelf::Shelf;
-pub(crate) use shelf::{DiskShelf, TABLES};
+use index::BookIndex;
+pub(crate) use index::{DiskIndex, TABLES};
 
 /// Everything that the journal says, folded. Only the journal makes it grow.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -48,7 +48,7 @@ pub struct Book {
     deposits: Vec<Deposit>,
     withdrawals: Vec<Withdrawal>,
     #[serde(skip)]
-    shelf: Shelf,
+    index: BookIndex,
     status: StatusStanding,
     account: Option<(Time, ops_proto::message::AccountAnswer)>,
     approved: BTreeMap<PublicKey, ApprovedPayee>,
@@ -69,16 +69,16 @@ impl Book {
         {
             self.mark = Some(mark);
         }
-        // a shelf that is ahead knows already what did not fit
-        if self.fold(recorded).is_none() && !self.shelf.is_frozen() {
+        // a index that is ahead knows already what did not fit
+        if self.fold(recorded).is_none() && !self.index.is_frozen() {
             self.contradictions.push(recorded.seq.0);
-            self.shelf.put_contradiction(recorded.seq.0);
+            self.index.put_contradiction(recorded.seq.0);
         }
     }
 
-    /// The same book, with its payments and requests on another shelf.
-    pub(crate) fn on(mut self, shelf: DiskShelf) -> Self {
-        self.shelf = Shelf::Disk(shelf);
+    /// The same book, with its payments and requests on another index.
+    pub(crate) fn on(mut self, index: DiskIndex) -> Self {
+        self.index = BookIndex::Disk(index);
 
         self
     }

@@ -4,7 +4,7 @@ use ops_proto::{Amount, Name, PublicKey, Time};
 use serde::{Deserialize, Serialize};
 
 use super::Book;
-use super::shelf::Sum;
+use super::index::Sum;
 
 /// A payee that may be paid without confirmation.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -38,7 +38,7 @@ impl Book {
     /// Returns what was paid without confirmation today to a payee that the owner named, in minor units.
     #[must_use]
     pub fn spent_on(&self, payee: &PublicKey, now: Time) -> u64 {
-        self.shelf.sum(Sum::Named(day(now), *payee))
+        self.index.sum(Sum::Named(day(now), *payee))
     }
 
     /// Tells whether a request whose URI was scanned may be paid without asking, under a daily sum over
@@ -53,7 +53,7 @@ impl Book {
     /// Returns what was paid without asking today to requests whose URI was scanned, in minor units.
     #[must_use]
     pub fn spent_on_scans(&self, now: Time) -> u64 {
-        self.shelf.sum(Sum::Scanned(day(now)))
+        self.index.sum(Sum::Scanned(day(now)))
     }
 
     pub(super) fn fold_payee_approved(&mut self, payee: PublicKey, name: &Name, daily_max: Amount) {

@@ -10,7 +10,7 @@ use ops_proto::{Digest, PublicKey, RequestId, Signed, Time};
 use serde::{Deserialize, Serialize};
 
 use super::Book;
-use super::shelf::Place;
+use super::index::IndexPlace;
 use crate::entry::Seq;
 use crate::fact::RequestIntent;
 
@@ -80,12 +80,12 @@ impl Book {
     #[must_use]
     pub fn requests_page(&self, after: Option<&Request>, limit: usize) -> Vec<Arc<Request>> {
         let end = after.map_or(
-            Place::Request(Time::from_ms(u64::MAX), COMMAND_LAST),
-            |last| Place::Request(last.at, last.intent.command),
+            IndexPlace::Request(Time::from_ms(u64::MAX), COMMAND_LAST),
+            |last| IndexPlace::Request(last.at, last.intent.command),
         );
-        let range = Place::Request(Time::from_ms(0), COMMAND_FIRST)..=end;
+        let range = IndexPlace::Request(Time::from_ms(0), COMMAND_FIRST)..=end;
         let limit_with_last = limit.saturating_add(usize::from(after.is_some()));
-        let places = self.shelf.last(range, limit_with_last);
+        let places = self.index.last(range, limit_with_last);
 
         self.requests_at(places)
             .filter(|request| {
@@ -96,18 +96,18 @@ impl Book {
 
     /// Returns every request that was signed, oldest first. What this reads grows with the years.
     pub fn requests(&self) -> impl Iterator<Item = Arc<Request>> {
-        let first = Place::Request(Time::from_ms(0), COMMAND_FIRST);
-        let last = Place::Request(Time::from_ms(u64::MAX), COMMAND_LAST);
+        let first = IndexPlace::Request(Time::from_ms(0), COMMAND_FIRST);
+        let last = IndexPlace::Request(Time::from_ms(u64::MAX), COMMAND_LAST);
 
-        self.requests_at(self.shelf.first(first..=last, usize::MAX))
+        self.requests_at(self.index.first(first..=last, usize::MAX))
     }
 
     /// Returns the requests that are shown and that may be paid at an instant, oldest first.
     #[must_use]
     pub fn requests_open(&self, now: Time) -> Vec<Arc<Request>> {
-        let first = Place::OpenUntil(now, COMMAND_FIRST);
-        let last = Place::OpenUntil(Time::from_ms(u64::MAX), COMMAND_LAST);
-        let places = self.shelf.first(first..=last, usize::MAX);
+        let first = IndexPlace::OpenUntil(now, COMMAND_FIRST);
+        let last = IndexPlace::OpenUntil(Time::from_ms(u64::MAX), COMMAND_LAST);
+        let places = self.index.first(first..=last, usize::MAX);
         let mut open: Vec<_> = self.requests_at(places).collect();
         open.sort_by_key(|request| request.at);
 
@@ -117,17 +117,17 @@ impl Book {
     /// Counts the requests that are shown and that may be paid at an instant.
     #[must_use]
     pub fn requests_open_count(&self, now: Time) -> usize {
-        let first = Place::OpenUntil(now, COMMAND_FIRST);
-        let last = Place::OpenUntil(Time::from_ms(u64::MAX), COMMAND_LAST);
+        let first = IndexPlace::OpenUntil(now, COMMAND_FIRST);
+        let last = IndexPlace::OpenUntil(Time::from_ms(u64::MAX), COMMAND_LAST);
 
-        self.shelf.first(first..=last, usize::MAX).len()
+        self.index.first(first..=last, usize::MAX).len()
     }
 
     /// Returns the requests that a TA issued and that it keeps open, as far as its statuses say: nobody has paid them.
     #[must_use]
     pub fn requests_unclosed(&self, ta: &PublicKey) -> Vec<Arc<Request>> {
         let places = self
-            .shelf
+            .index
             .first(unclosed(ta, RequestId(u64::MAX)), usize::MAX);
 
         self.requests_at(places).collect()
@@ -136,8 +136,8 @@ impl Book {
     /// Returns one request by the key it was issued under and its number.
     #[must_use]
     pub fn request(&self, payee: &PublicKey, id: RequestId) -> Option<Arc<Request>> {
-        let first = Place::RequestKey(*payee, id, COMMAND_FIRST);
-        let last = Place::RequestKey(*payee, id, COMMAND_LAST);
+        let first = IndexPlace::RequestKey(*payee, id, COMMAND_FIRST);
+        let last = IndexPlace::RequestKey(*payee, id, COMMAND_LAST);
 
         self.newest_at(first, last)
     }
@@ -145,8 +145,8 @@ impl Book {
     /// Returns the request with this number; the newest, should a client's random number repeat a TA's.
     #[must_use]
     pub fn request_numbered(&self, id: RequestId) -> Option<Arc<Request>> {
-        let first = Place::RequestNumber(id, Time::from_ms(0), COMMAND_FIRST);
-        let last = Place::RequestNumber(id, Time::from_ms(u64::MAX), COMMAND_LAST);
+        let first = IndexPlace::RequestNumber(id, Time::from_ms(0), COMMAND_FIRST);
+        let last = IndexPlace::RequestNumber(id, Time::from_ms(u64::MAX), COMMAND_LAST);
 
         self.newest_at(first, last)
     }
@@ -154,8 +154,8 @@ impl Book {
     /// Returns the request that is advertised by a tag.
     #[must_use]
     pub fn request_tagged(&self, tag: RequestTag) -> Option<Arc<Request>> {
-        let first = Place::RequestTag(tag, COMMAND_FIRST);
-        let last = Place::RequestTag(tag, COMMAND_LAST);
+        let first = IndexPlace::RequestTag(tag, COMMAND_FIRST);
+        let last = IndexPlace::RequestTag(tag, COMMAND_LAST);
 
         self.newest_at(first, last)
     }
@@ -164,8 +164,8 @@ impl Book {
     #[must_use]
     pub fn replacement_of(&self, request: &Request) -> Option<Arc<Request>> {
         let (payee, id) = request.key()?;
-        let first = Place::Replacement(payee, id, Time::from_ms(0), COMMAND_FIRST);
-        let last = Place::Replacement(payee, id, Time::from_ms(u64::MAX), COMMAND_LAST);
+        let first = IndexPlace::Replacement(payee, id, Time::from_ms(0), COMMAND_FIRST);
+        let last = IndexPlace::Replacement(payee, id, Time::from_ms(u64::MAX), COMMAND_LAST);
 
         self.newest_at(first, last)
     }
@@ -173,7 +173,7 @@ impl Book {
     /// Returns the request that an intent became.
     #[must_use]
     pub fn request_of(&self, command: CommandId) -> Option<Arc<Request>> {
-        self.shelf.request(command)
+        self.index.request(command)
     }
 
     pub(super) fn fold_request_intent(
@@ -181,7 +181,7 @@ impl Book {
         intent: &RequestIntent,
         (at, fact): (Time, Seq),
     ) -> Option<()> {
-        if self.shelf.request(intent.command).is_some() {
+        if self.index.request(intent.command).is_some() {
             return None;
         }
         let request = Request {
@@ -196,7 +196,7 @@ impl Book {
                 issued: None,
             },
         };
-        self.shelf.put_request(None, request);
+        self.index.put_request(None, request);
 
         Some(())
     }
@@ -207,7 +207,7 @@ impl Book {
         issued: &Signed<RequestPayment>,
         fact: Seq,
     ) -> Option<()> {
-        let held = self.shelf.request(command)?;
+        let held = self.index.request(command)?;
         if let Some(held) = &held.issued {
             return (held == issued).then_some(());
         }
@@ -253,7 +253,7 @@ impl Book {
     pub(super) fn close_requests(&mut self, status: &Status) {
         let before_mark = RequestId(status.mark.0.saturating_sub(1));
         let places = self
-            .shelf
+            .index
             .first(unclosed(&status.ta, before_mark), usize::MAX);
         let closed: Vec<_> = self
             .requests_at(places)
@@ -276,25 +276,26 @@ impl Book {
     fn change_request(&mut self, held: &Request, change: impl FnOnce(&mut Request)) {
         let mut request = held.clone();
         change(&mut request);
-        self.shelf.put_request(Some(held), request);
+        self.index.put_request(Some(held), request);
     }
 
-    fn newest_at(&self, first: Place, last: Place) -> Option<Arc<Request>> {
-        let places = self.shelf.last(first..=last, 1);
+    fn newest_at(&self, first: IndexPlace, last: IndexPlace) -> Option<Arc<Request>> {
+        let places = self.index.last(first..=last, 1);
 
         self.requests_at(places).next()
     }
 
-    fn requests_at(&self, places: Vec<Place>) -> impl Iterator<Item = Arc<Request>> {
+    fn requests_at(&self, places: Vec<IndexPlace>) -> impl Iterator<Item = Arc<Request>> {
         places
             .into_iter()
-            .filter_map(|place| self.shelf.request(place.command()?))
+            .filter_map(|place| self.index.request(place.command()?))
     }
 }
 
 const COMMAND_FIRST: CommandId = CommandId([0; 16]);
 const COMMAND_LAST: CommandId = CommandId([u8::MAX; 16]);
 
-const fn unclosed(ta: &PublicKey, until: RequestId) -> RangeInclusive<Place> {
-    Place::Unclosed(*ta, RequestId(0), COMMAND_FIRST)..=Place::Unclosed(*ta, until, COMMAND_LAST)
+const fn unclosed(ta: &PublicKey, until: RequestId) -> RangeInclusive<IndexPlace> {
+    IndexPlace::Unclosed(*ta, RequestId(0), COMMAND_FIRST)
+        ..=IndexPlace::Unclosed(*ta, until, COMMAND_LAST)
 }

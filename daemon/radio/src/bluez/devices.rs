@@ -2,17 +2,17 @@
 
 use std::time::Duration;
 
-use super::dialled::Dialled;
+use super::dialled::DialledAddresses;
 use super::errand::{self, Errand, Whose};
 
 /// The adapter's devices.
 pub(super) struct Devices {
     adapter: bluer::Adapter,
-    dialled: Dialled,
+    dialled: DialledAddresses,
 }
 
 impl Devices {
-    pub(super) fn new(adapter: bluer::Adapter, dialled: Dialled) -> Self {
+    pub(super) fn new(adapter: bluer::Adapter, dialled: DialledAddresses) -> Self {
         Self { adapter, dialled }
     }
 

@@ -4,9 +4,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 /// Whom this radio dials: the payee's side of it leaves them alone.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Dialled(Arc<Mutex<Vec<bluer::Address>>>);
+pub(super) struct DialledAddresses(Arc<Mutex<Vec<bluer::Address>>>);
 
-impl Dialled {
+impl DialledAddresses {
     /// Counts a device among them until the guard is dropped.
     pub(super) fn enter(&self, address: bluer::Address) -> DialledGuard {
         self.lock().push(address);
@@ -29,7 +29,7 @@ impl Dialled {
 /// A device that is dialled.
 #[derive(Debug)]
 pub(super) struct DialledGuard {
-    dialled: Dialled,
+    dialled: DialledAddresses,
     address: bluer::Address,
 }
 
@@ -48,7 +48,7 @@ mod tests {
 
     #[test]
     fn a_device_that_is_dialled_twice_stays_dialled_until_both_have_ended() {
-        let (dialled, address) = (Dialled::default(), bluer::Address::new([1; 6]));
+        let (dialled, address) = (DialledAddresses::default(), bluer::Address::new([1; 6]));
 
         let first = dialled.enter(address);
         let second = dialled.enter(address);

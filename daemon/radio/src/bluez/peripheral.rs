@@ -11,7 +11,7 @@ use super::advertise::advertise;
 use super::alias::Alias;
 use super::gatt;
 use super::presence::Adapters;
-use super::refusals::Refusals;
+use super::refusals::ServeRefusals;
 use super::serving::{Served, Serving};
 use crate::RadioError;
 use crate::peripheral::{PeripheralCommand, PeripheralTask};
@@ -19,7 +19,7 @@ use crate::peripheral::{PeripheralCommand, PeripheralTask};
 /// Serves until the peripheral is dropped, on one adapter after the other.
 pub(super) async fn run(mut adapters: Adapters, info: Vec<u8>, mut task: PeripheralTask) {
     let wanted = watch::Sender::new(Vec::new());
-    let mut refusals = Refusals::of("to serve");
+    let mut refusals = ServeRefusals::of("to serve");
     loop {
         let adapter = adapters.current.borrow_and_update().clone();
         refusals.begin(adapter.as_ref());
@@ -79,7 +79,7 @@ async fn serve(
     adapters: &mut Adapters,
     adapter: &Arc<Adapter>,
     info: &[u8],
-    (wanted, refusals): (&watch::Sender<Vec<RequestTag>>, &mut Refusals),
+    (wanted, refusals): (&watch::Sender<Vec<RequestTag>>, &mut ServeRefusals),
     task: &mut PeripheralTask,
 ) -> Served {
     let changes = adapters.devices.subscribe();

@@ -18,7 +18,7 @@ use super::BluezConfig;
 use super::adapter::{Adapter, Libraries};
 use super::arrivals::Arrivals;
 use super::choice::{Choice, Interfaces};
-use super::dialled::Dialled;
+use super::dialled::DialledAddresses;
 use super::signals::{BLUEZ, BusEvent, DeviceChange, parse, rules};
 use crate::{AbsentReason, RadioState};
 
@@ -30,7 +30,7 @@ pub(super) struct Adapters {
     /// What becomes of the adapter's devices, whoever dialled.
     pub(super) devices: broadcast::Sender<DeviceChange>,
     /// Whom this radio dials.
-    pub(super) dialled: Dialled,
+    pub(super) dialled: DialledAddresses,
     /// Who has come by itself.
     pub(super) arrivals: Arrivals,
     /// Whether others can see the adapter in use.
@@ -72,7 +72,7 @@ impl Presence {
         let adapters = Adapters {
             current,
             devices: devices.clone(),
-            dialled: Dialled::default(),
+            dialled: DialledAddresses::default(),
             arrivals: Arrivals::default(),
             visibility: Visibility(state.clone()),
         };

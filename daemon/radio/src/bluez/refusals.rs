@@ -7,7 +7,7 @@ use super::adapter::Adapter;
 
 /// How often BlueZ has refused something since it last did it.
 #[derive(Debug)]
-pub(super) struct Refusals {
+pub(super) struct ServeRefusals {
     what: &'static str,
     /// Which adapter it is asked of, as long as that is the same.
     adapter: Option<usize>,
@@ -15,7 +15,7 @@ pub(super) struct Refusals {
     told: Option<String>,
 }
 
-impl Refusals {
+impl ServeRefusals {
     pub(super) const fn of(what: &'static str) -> Self {
         Self {
             what,
@@ -73,7 +73,7 @@ const REFUSED_RETRY_INTERVAL_MAX: Duration = Duration::from_secs(60);
 /// How often the time until then is doubled.
 const DOUBLINGS_MAX: u32 = 10;
 
-/// Refusals in a row from which on people are told.
+/// ServeRefusals in a row from which on people are told.
 const MISHAPS_MAX: u32 = 3;
 
 #[cfg(test)]
@@ -82,7 +82,7 @@ mod tests {
 
     #[test]
     fn who_refuses_again_and_again_is_asked_ever_less_and_people_are_told() {
-        let mut refusals = Refusals::of("to serve");
+        let mut refusals = ServeRefusals::of("to serve");
         let mut pauses = Vec::new();
         let mut told = Vec::new();
         for _ in 0..20 {

@@ -14,7 +14,7 @@ use tokio_util::sync::WaitForCancellationFutureOwned;
 use uuid::Uuid;
 
 use super::adapter::Adapter;
-use super::refusals::Refusals;
+use super::refusals::ServeRefusals;
 use super::shared::Shared;
 use crate::scan::ScanTask;
 use crate::{PeerAddress, Seen, limits};
@@ -23,7 +23,7 @@ use crate::{PeerAddress, Seen, limits};
 pub(super) async fn run(shared: Arc<Shared>, incoming: mpsc::Receiver<ScanTask>) {
     let mut listeners = Listeners::new(incoming);
     let mut upsets = Upsets::new(&shared);
-    let mut refusals = Refusals::of("to scan");
+    let mut refusals = ServeRefusals::of("to scan");
     loop {
         let adapter = upsets.look();
         if adapter.is_some() {

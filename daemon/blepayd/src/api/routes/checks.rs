@@ -106,8 +106,10 @@ pub(super) fn certificates(book: &Book, now: Time) -> Check {
     };
     let ends = certificate.not_after;
     let hint = match whose {
-        Whose::Provider => "ask the provider to renew its certificate: without it nothing is paid",
-        Whose::Client | Whose::Ta => "blepay sync while online renews it",
+        CertificateOwner::Provider => {
+            "ask the provider to renew its certificate: without it nothing is paid"
+        }
+        CertificateOwner::Client | CertificateOwner::Ta => "blepay sync while online renews it",
     };
     let left = ends.ms_since(now);
     let found = if left == 0 {
@@ -121,15 +123,15 @@ pub(super) fn certificates(book: &Book, now: Time) -> Check {
     check("certificates", found)
 }
 
-/// Whose certificate it is.
+/// CertificateOwner certificate it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Whose {
+enum CertificateOwner {
     Provider,
     Client,
     Ta,
 }
 
-impl Whose {
+impl CertificateOwner {
     const fn words(self) -> &'static str {
         match self {
             Self::Provider => "the provider's certificate",
@@ -139,12 +141,14 @@ impl Whose {
     }
 }
 
-fn certificates_of(book: &Book) -> impl Iterator<Item = (Whose, &Certificate)> {
-    let provider = book.own_provider().map(|it| (Whose::Provider, it.body()));
+fn certificates_of(book: &Book) -> impl Iterator<Item = (CertificateOwner, &Certificate)> {
+    let provider = book
+        .own_provider()
+        .map(|it| (CertificateOwner::Provider, it.body()));
     let client = book.client().and_then(|client| client.chain.as_ref());
-    let client = client.map(|chain| (Whose::Client, chain.leaf.body()));
+    let client = client.map(|chain| (CertificateOwner::Client, chain.leaf.body()));
     let ta = book.sender_chain();
-    let ta = ta.map(|chain| (Whose::Ta, chain.leaf.body()));
+    let ta = ta.map(|chain| (CertificateOwner::Ta, chain.leaf.body()));
 
     [provider, client, ta].into_iter().flatten()
 }

@@ -9,25 +9,25 @@ use ops_proto::{Digest, PaymentPair, Time};
 use super::find::EitherPayment;
 use super::{Incoming, KEY_FIRST, KEY_LAST, Outgoing, PaymentKey};
 use crate::book::Book;
-use crate::book::shelf::{PaymentRef, Place, Sum};
+use crate::book::index::{IndexPlace, PaymentRef, Sum};
 
 impl Book {
     /// Returns the payments that were approved and that the TA has neither signed nor refused.
     #[must_use]
     pub fn approved(&self) -> Vec<PaymentKey> {
-        self.sent_at(Place::Approved(KEY_FIRST)..=Place::Approved(KEY_LAST))
+        self.sent_at(IndexPlace::Approved(KEY_FIRST)..=IndexPlace::Approved(KEY_LAST))
     }
 
     /// Returns the payments by this device that are to be sent again when their payee is met.
     pub fn to_resume(&self) -> impl Iterator<Item = Arc<Outgoing>> {
-        let keys = self.sent_at(Place::ToResume(KEY_FIRST)..=Place::ToResume(KEY_LAST));
+        let keys = self.sent_at(IndexPlace::ToResume(KEY_FIRST)..=IndexPlace::ToResume(KEY_LAST));
 
-        keys.into_iter().filter_map(|key| self.shelf.sent(&key))
+        keys.into_iter().filter_map(|key| self.index.sent(&key))
     }
 
     /// Returns the payments to this device that are neither credited nor refused here.
     pub fn to_credit(&self) -> impl Iterator<Item = (Digest, Arc<Incoming>)> {
-        let range = Place::ToCredit(HASH_FIRST)..=Place::ToCredit(HASH_LAST);
+        let range = IndexPlace::ToCredit(HASH_FIRST)..=IndexPlace::ToCredit(HASH_LAST);
 
         self.received_at(range, usize::MAX)
     }
@@ -37,13 +37,13 @@ impl Book {
     #[must_use]
     pub fn reports_due(&self) -> Vec<PaymentPair> {
         let life = self.life();
-        let unseen = Place::Reported(None, PaymentRef::FIRST)
-            ..=Place::Reported(before(life), PaymentRef::LAST);
-        let waiting = Place::Waiting(Some(life), PaymentRef::FIRST)
-            ..=Place::Waiting(Some(u32::MAX), PaymentRef::LAST);
-        let mut places = self.shelf.first(unseen, BATCH_PAIRS_MAX);
+        let unseen = IndexPlace::Reported(None, PaymentRef::FIRST)
+            ..=IndexPlace::Reported(before(life), PaymentRef::LAST);
+        let waiting = IndexPlace::Waiting(Some(life), PaymentRef::FIRST)
+            ..=IndexPlace::Waiting(Some(u32::MAX), PaymentRef::LAST);
+        let mut places = self.index.first(unseen, BATCH_PAIRS_MAX);
         let room = BATCH_PAIRS_MAX.saturating_sub(places.len());
-        places.extend(self.shelf.first(waiting, room));
+        places.extend(self.index.first(waiting, room));
 
         places
             .into_iter()
@@ -79,14 +79,14 @@ impl Book {
     /// answer an earlier life of the server gave.
     #[must_use]
     pub fn claims_due(&self) -> Vec<PaymentPair> {
-        let never = Place::Unclaimed(HASH_FIRST)..=Place::Unclaimed(HASH_LAST);
-        let waiting = Place::ClaimWaiting(HASH_FIRST)..=Place::ClaimWaiting(HASH_LAST);
+        let never = IndexPlace::Unclaimed(HASH_FIRST)..=IndexPlace::Unclaimed(HASH_LAST);
+        let waiting = IndexPlace::ClaimWaiting(HASH_FIRST)..=IndexPlace::ClaimWaiting(HASH_LAST);
         let mut due: Vec<_> = self.received_at(never, BATCH_PAIRS_MAX).collect();
         let room = BATCH_PAIRS_MAX.saturating_sub(due.len());
         due.extend(self.received_at(waiting, room));
         if let Some(before) = before(self.life()) {
             let room = BATCH_PAIRS_MAX.saturating_sub(due.len());
-            let lost = Place::Claimed(0, HASH_FIRST)..=Place::Claimed(before, HASH_LAST);
+            let lost = IndexPlace::Claimed(0, HASH_FIRST)..=IndexPlace::Claimed(before, HASH_LAST);
             let known: Vec<_> = due.iter().map(|(hash, _)| *hash).collect();
             let lost = self.received_at(lost, BATCH_PAIRS_MAX);
             due.extend(lost.filter(|(hash, _)| !known.contains(hash)).take(room));
@@ -118,31 +118,31 @@ impl Book {
     /// Counts the payments whose money left and of which nobody has confirmed where it is.
     #[must_use]
     pub fn unacknowledged_count(&self) -> u64 {
-        self.shelf.sum(Sum::Unacknowledged)
+        self.index.sum(Sum::Unacknowledged)
     }
 
     /// Counts the signed payments that no report has an answer for.
     #[must_use]
     pub fn unreported_count(&self) -> u64 {
-        self.shelf.sum(Sum::Unreported)
+        self.index.sum(Sum::Unreported)
     }
 
     /// Counts the payments whose money waits at the server, as the last report said.
     #[must_use]
     pub fn waiting_count(&self) -> u64 {
-        self.shelf.sum(Sum::Waiting)
+        self.index.sum(Sum::Waiting)
     }
 
     /// Counts the payments to claim, for the first time or again.
     #[must_use]
     pub fn claims_due_count(&self) -> u64 {
-        self.shelf.sum(Sum::ClaimsDue)
+        self.index.sum(Sum::ClaimsDue)
     }
 
     /// Counts the payments to claim that never were claimed.
     #[must_use]
     pub fn unclaimed_count(&self) -> u64 {
-        self.shelf.sum(Sum::Unclaimed)
+        self.index.sum(Sum::Unclaimed)
     }
 
     pub(in crate::book) fn life(&self) -> u32 {
@@ -150,13 +150,13 @@ impl Book {
     }
 
     pub(super) fn sent_key(&self, hash: &Digest) -> Option<PaymentKey> {
-        let range = Place::SentHash(*hash, KEY_FIRST)..=Place::SentHash(*hash, KEY_LAST);
+        let range = IndexPlace::SentHash(*hash, KEY_FIRST)..=IndexPlace::SentHash(*hash, KEY_LAST);
 
         self.sent_at(range).first().copied()
     }
 
-    pub(super) fn sent_at(&self, range: RangeInclusive<Place>) -> Vec<PaymentKey> {
-        let places = self.shelf.first(range, usize::MAX);
+    pub(super) fn sent_at(&self, range: RangeInclusive<IndexPlace>) -> Vec<PaymentKey> {
+        let places = self.index.first(range, usize::MAX);
 
         places
             .into_iter()
@@ -169,15 +169,15 @@ impl Book {
 
     fn received_at(
         &self,
-        range: RangeInclusive<Place>,
+        range: RangeInclusive<IndexPlace>,
         limit: usize,
     ) -> impl Iterator<Item = (Digest, Arc<Incoming>)> {
-        let places = self.shelf.first(range, limit);
+        let places = self.index.first(range, limit);
 
         places
             .into_iter()
             .filter_map(|place| match place.payment()? {
-                PaymentRef::Received(hash) => Some((hash, self.shelf.received(&hash)?)),
+                PaymentRef::Received(hash) => Some((hash, self.index.received(&hash)?)),
                 PaymentRef::Sent(_) => None,
             })
     }

@@ -8,7 +8,7 @@ use ops_proto::{Digest, PublicKey, RequestId, Signed, Time};
 
 use super::{Incoming, KEY_FIRST, KEY_LAST, Outgoing, PaymentKey};
 use crate::book::Book;
-use crate::book::shelf::{PaymentRef, Place};
+use crate::book::index::{IndexPlace, PaymentRef};
 
 /// A payment, either way.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,15 +37,15 @@ impl Book {
         after: Option<(Time, PaymentRef)>,
         limit: usize,
     ) -> Vec<(PaymentRef, EitherPayment)> {
-        let last = Place::Payment(Time::from_ms(u64::MAX), PaymentRef::LAST);
-        let end = after.map_or(last, |(at, payment)| Place::Payment(at, payment));
-        let range = Place::Payment(Time::from_ms(0), PaymentRef::FIRST)..=end;
+        let last = IndexPlace::Payment(Time::from_ms(u64::MAX), PaymentRef::LAST);
+        let end = after.map_or(last, |(at, payment)| IndexPlace::Payment(at, payment));
+        let range = IndexPlace::Payment(Time::from_ms(0), PaymentRef::FIRST)..=end;
         let limit_with_last = limit.saturating_add(usize::from(after.is_some()));
-        let places = self.shelf.last(range, limit_with_last);
+        let places = self.index.last(range, limit_with_last);
 
         places
             .into_iter()
-            .filter_map(Place::payment)
+            .filter_map(IndexPlace::payment)
             .filter(|payment| after.is_none_or(|(_, last)| last != *payment))
             .filter_map(|payment| Some((payment, self.payment(payment)?)))
             .collect()
@@ -53,14 +53,14 @@ impl Book {
 
     /// Returns the payments that came since an instant, newest first.
     pub fn received_since(&self, since: Time) -> impl Iterator<Item = Arc<Incoming>> {
-        let first = Place::Payment(since, PaymentRef::FIRST);
-        let last = Place::Payment(Time::from_ms(u64::MAX), PaymentRef::LAST);
-        let places = self.shelf.last(first..=last, usize::MAX);
+        let first = IndexPlace::Payment(since, PaymentRef::FIRST);
+        let last = IndexPlace::Payment(Time::from_ms(u64::MAX), PaymentRef::LAST);
+        let places = self.index.last(first..=last, usize::MAX);
 
         places
             .into_iter()
             .filter_map(|place| match place.payment()? {
-                PaymentRef::Received(hash) => self.shelf.received(&hash),
+                PaymentRef::Received(hash) => self.index.received(&hash),
                 PaymentRef::Sent(_) => None,
             })
     }
@@ -69,9 +69,9 @@ impl Book {
     #[must_use]
     pub fn payment(&self, payment: PaymentRef) -> Option<EitherPayment> {
         match payment {
-            PaymentRef::Sent(key) => self.shelf.sent(&key).map(EitherPayment::Sent),
+            PaymentRef::Sent(key) => self.index.sent(&key).map(EitherPayment::Sent),
             PaymentRef::Received(hash) => {
-                let payment = self.shelf.received(&hash)?;
+                let payment = self.index.received(&hash)?;
 
                 Some(EitherPayment::Received(hash, payment))
             }
@@ -81,7 +81,7 @@ impl Book {
     /// Returns every payment by this device. What this reads grows with the years.
     pub fn outgoing(&self) -> impl Iterator<Item = (PaymentKey, Arc<Outgoing>)> {
         self.all_payments().filter_map(|payment| match payment {
-            PaymentRef::Sent(key) => Some((key, self.shelf.sent(&key)?)),
+            PaymentRef::Sent(key) => Some((key, self.index.sent(&key)?)),
             PaymentRef::Received(_) => None,
         })
     }
@@ -89,20 +89,21 @@ impl Book {
     /// Returns one payment by this device.
     #[must_use]
     pub fn outgoing_of(&self, key: &PaymentKey) -> Option<Arc<Outgoing>> {
-        self.shelf.sent(key)
+        self.index.sent(key)
     }
 
     /// Returns one payment by this device, by the hash of P.
     #[must_use]
     pub fn outgoing_by_hash(&self, payment: &Digest) -> Option<Arc<Outgoing>> {
-        self.shelf.sent(&self.sent_key(payment)?)
+        self.index.sent(&self.sent_key(payment)?)
     }
 
     /// Returns the payments by this device of requests that were found by a tag.
     pub fn outgoing_tagged(&self, tag: RequestTag) -> impl Iterator<Item = Arc<Outgoing>> {
-        let keys = self.sent_at(Place::SentTag(tag, KEY_FIRST)..=Place::SentTag(tag, KEY_LAST));
+        let keys =
+            self.sent_at(IndexPlace::SentTag(tag, KEY_FIRST)..=IndexPlace::SentTag(tag, KEY_LAST));
 
-        keys.into_iter().filter_map(|key| self.shelf.sent(&key))
+        keys.into_iter().filter_map(|key| self.index.sent(&key))
     }
 
     /// Tells whether this payee asked for something else under the same number before.
@@ -117,7 +118,7 @@ impl Book {
     /// Returns every payment to this device, by the hash of P. What this reads grows with the years.
     pub fn incoming(&self) -> impl Iterator<Item = (Digest, Arc<Incoming>)> {
         self.all_payments().filter_map(|payment| match payment {
-            PaymentRef::Received(hash) => Some((hash, self.shelf.received(&hash)?)),
+            PaymentRef::Received(hash) => Some((hash, self.index.received(&hash)?)),
             PaymentRef::Sent(_) => None,
         })
     }
@@ -125,15 +126,15 @@ impl Book {
     /// Returns one payment to this device, by the hash of P.
     #[must_use]
     pub fn incoming_by_hash(&self, payment: &Digest) -> Option<Arc<Incoming>> {
-        self.shelf.received(payment)
+        self.index.received(payment)
     }
 
     /// Returns the refunds of a payment that came to this device, and those that it paid or is about to pay.
     #[must_use]
     pub fn refunds_of(&self, payment: &Digest) -> Vec<(PaymentRef, EitherPayment)> {
-        let range =
-            Place::Refund(*payment, PaymentRef::FIRST)..=Place::Refund(*payment, PaymentRef::LAST);
-        let places = self.shelf.first(range, usize::MAX);
+        let range = IndexPlace::Refund(*payment, PaymentRef::FIRST)
+            ..=IndexPlace::Refund(*payment, PaymentRef::LAST);
+        let places = self.index.first(range, usize::MAX);
 
         places
             .into_iter()
@@ -148,8 +149,8 @@ impl Book {
     /// Returns the payments that the server will never honour.
     #[must_use]
     pub fn refused(&self) -> Vec<EitherPayment> {
-        let range = Place::Refused(PaymentRef::FIRST)..=Place::Refused(PaymentRef::LAST);
-        let places = self.shelf.first(range, usize::MAX);
+        let range = IndexPlace::Refused(PaymentRef::FIRST)..=IndexPlace::Refused(PaymentRef::LAST);
+        let places = self.index.first(range, usize::MAX);
 
         places
             .into_iter()
@@ -161,7 +162,7 @@ impl Book {
     /// with the provider's answer key.
     #[must_use]
     pub fn settlement_of(&self, payment: &Digest) -> Option<Signed<BatchAnswer>> {
-        let settlement = self.shelf.settlement(payment)?;
+        let settlement = self.index.settlement(payment)?;
 
         Some(settlement.answer)
     }
@@ -172,31 +173,31 @@ impl Book {
         let Some((first, last)) = between(id.split(':').next().unwrap_or_default()) else {
             return Vec::new();
         };
-        let came = Place::Received(Digest(first))..=Place::Received(Digest(last));
-        let left =
-            Place::SentHash(Digest(first), KEY_FIRST)..=Place::SentHash(Digest(last), KEY_LAST);
-        let unsigned = Place::Unsigned(PaymentKey::new(PublicKey(first), RequestId(0)))
-            ..=Place::Unsigned(PaymentKey::new(PublicKey(last), RequestId(u64::MAX)));
+        let came = IndexPlace::Received(Digest(first))..=IndexPlace::Received(Digest(last));
+        let left = IndexPlace::SentHash(Digest(first), KEY_FIRST)
+            ..=IndexPlace::SentHash(Digest(last), KEY_LAST);
+        let unsigned = IndexPlace::Unsigned(PaymentKey::new(PublicKey(first), RequestId(0)))
+            ..=IndexPlace::Unsigned(PaymentKey::new(PublicKey(last), RequestId(u64::MAX)));
         let signed = if id.contains(':') {
             Vec::new()
         } else {
-            let came = self.shelf.first(came, limit);
-            let left = self.shelf.first(left, limit).into_iter();
+            let came = self.index.first(came, limit);
+            let left = self.index.first(left, limit).into_iter();
             // one that went from this device to itself is shown as it came
-            let is_new = |place: &Place| match place {
-                Place::SentHash(hash, _) => !came.contains(&Place::Received(*hash)),
+            let is_new = |place: &IndexPlace| match place {
+                IndexPlace::SentHash(hash, _) => !came.contains(&IndexPlace::Received(*hash)),
                 _other => true,
             };
             let left: Vec<_> = left.filter(is_new).collect();
             [came, left].concat()
         };
-        let begins = |place: &Place| match place.payment() {
+        let begins = |place: &IndexPlace| match place.payment() {
             Some(PaymentRef::Sent(key)) => {
                 format!("{}:{}", key.payee, key.request_id).starts_with(id)
             }
             Some(PaymentRef::Received(_)) | None => false,
         };
-        let unsigned = self.shelf.first(unsigned, usize::MAX);
+        let unsigned = self.index.first(unsigned, usize::MAX);
 
         signed
             .into_iter()
@@ -207,11 +208,11 @@ impl Book {
     }
 
     fn all_payments(&self) -> impl Iterator<Item = PaymentRef> {
-        let first = Place::Payment(Time::from_ms(0), PaymentRef::FIRST);
-        let last = Place::Payment(Time::from_ms(u64::MAX), PaymentRef::LAST);
-        let places = self.shelf.first(first..=last, usize::MAX);
+        let first = IndexPlace::Payment(Time::from_ms(0), PaymentRef::FIRST);
+        let last = IndexPlace::Payment(Time::from_ms(u64::MAX), PaymentRef::LAST);
+        let places = self.index.first(first..=last, usize::MAX);
 
-        places.into_iter().filter_map(Place::payment)
+        places.into_iter().filter_map(IndexPlace::payment)
     }
 }
 

@@ -6,7 +6,7 @@ use ops_proto::message::{BatchAnswer, ItemOutcome, ReceivedPayment};
 use ops_proto::statement::Statement;
 use ops_proto::{Digest, PaymentPair, Signed, Time};
 
-use super::{Incoming, Outgoing, PaymentKey, ReceivedFacts, SentFacts, Settlement};
+use super::{Incoming, Outgoing, PaymentKey, ReceivedFacts, SentFacts, ServerWord};
 use crate::book::Book;
 use crate::entry::Seq;
 use crate::fact::PayIntent;
@@ -19,7 +19,7 @@ impl Book {
     ) -> Option<()> {
         self.remember_provider(&intent.payee_provider);
         let key = PaymentKey::of(intent.request.body());
-        let Some(held) = self.shelf.sent(&key) else {
+        let Some(held) = self.index.sent(&key) else {
             let payment = Outgoing {
                 memo: intent.memo.as_str().to_owned(),
                 approved_by: intent.approved_by,
@@ -31,7 +31,7 @@ impl Book {
                     SentFacts::ordered(fact),
                 )
             };
-            self.shelf.put_sent(key, None, payment);
+            self.index.put_sent(key, None, payment);
             return Some(());
         };
         // approved again after the TA refused, or again before it answered: the same request only
@@ -49,7 +49,7 @@ impl Book {
                 facts: SentFacts::ordered(fact),
                 ..(*held).clone()
             };
-            self.shelf.put_sent(key, Some(&held), payment);
+            self.index.put_sent(key, Some(&held), payment);
         }
 
         Some(())
@@ -60,7 +60,7 @@ impl Book {
         key: PaymentKey,
         refused: Option<TaRefused>,
     ) -> Option<()> {
-        let held = self.shelf.sent(&key)?;
+        let held = self.index.sent(&key)?;
         if held.pair.is_some() {
             return None;
         }
@@ -68,7 +68,7 @@ impl Book {
             abandoned: Some(refused),
             ..(*held).clone()
         };
-        self.shelf.put_sent(key, Some(&held), payment);
+        self.index.put_sent(key, Some(&held), payment);
 
         Some(())
     }
@@ -81,12 +81,12 @@ impl Book {
     ) -> Option<()> {
         self.remember_provider(payee_provider);
         let key = PaymentKey::of(pair.request.body());
-        let held = self.shelf.sent(&key);
+        let held = self.index.sent(&key);
         let unsigned =
             || Outgoing::unsigned(&pair.request, payee_provider, at, SentFacts::ordered(fact));
         let mut payment = held.as_deref().map_or_else(unsigned, Clone::clone);
         if let Some(held) = &payment.pair {
-            // a shelf that is ahead has it since this very fact
+            // a index that is ahead has it since this very fact
             if payment.facts.signed == Some(fact) {
                 self.status.stated(Statement::Payment(pair.clone()));
             }
@@ -102,7 +102,7 @@ impl Book {
         }
         payment.pair = Some(pair.clone());
         payment.facts.signed = Some(fact);
-        self.shelf.put_sent(key, held.as_deref(), payment);
+        self.index.put_sent(key, held.as_deref(), payment);
         self.status.stated(Statement::Payment(pair.clone()));
 
         Some(())
@@ -135,7 +135,7 @@ impl Book {
         let hash = pair.hash();
         let body = pair.payment.body();
         let (payee, request_id) = (body.receiver.key, body.request_id);
-        if self.shelf.received(&hash).is_none() {
+        if self.index.received(&hash).is_none() {
             let payment = Incoming {
                 pair: pair.clone(),
                 sender_provider: sender_provider.clone(),
@@ -151,7 +151,7 @@ impl Book {
                     receipt: None,
                 },
             };
-            self.shelf.put_received(hash, None, payment);
+            self.index.put_received(hash, None, payment);
         }
         self.request_paid(&payee, request_id, hash);
     }
@@ -162,7 +162,7 @@ impl Book {
         receipt: &Signed<ReceivedPayment>,
         fact: Seq,
     ) -> Option<()> {
-        let held = self.shelf.received(&hash)?;
+        let held = self.index.received(&hash)?;
         if let Some(held) = &held.receipt {
             return (held == receipt).then_some(());
         }
@@ -222,30 +222,30 @@ impl Book {
 
     pub(in crate::book) fn fold_settled(&mut self, answer: &Signed<BatchAnswer>, fact: Seq) {
         self.stamped(answer.body().stamp);
-        let settlement = Settlement {
+        let settlement = ServerWord {
             answer: answer.clone(),
             fact,
         };
         for (payment, _) in answer.body().items.iter() {
-            self.shelf.put_settlement(*payment, &settlement);
+            self.index.put_settlement(*payment, &settlement);
         }
     }
 
     fn change_sent(&mut self, hash: Digest, change: impl FnOnce(&mut Outgoing)) -> Option<()> {
         let key = self.sent_key(&hash)?;
-        let held = self.shelf.sent(&key)?;
+        let held = self.index.sent(&key)?;
         let mut payment = (*held).clone();
         change(&mut payment);
-        self.shelf.put_sent(key, Some(&held), payment);
+        self.index.put_sent(key, Some(&held), payment);
 
         Some(())
     }
 
     fn change_received(&mut self, hash: Digest, change: impl FnOnce(&mut Incoming)) -> Option<()> {
-        let held = self.shelf.received(&hash)?;
+        let held = self.index.received(&hash)?;
         let mut payment = (*held).clone();
         change(&mut payment);
-        self.shelf.put_received(hash, Some(&held), payment);
+        self.index.put_received(hash, Some(&held), payment);
 
         Some(())
     }

@@ -78,7 +78,7 @@ pub(in crate::book) struct ReceivedFacts {
 
 /// The server's signed word on payments.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(in crate::book) struct Settlement {
+pub(in crate::book) struct ServerWord {
     pub(in crate::book) answer: Signed<BatchAnswer>,
     pub(in crate::book) fact: Seq,
 }

@@ -28,7 +28,7 @@ impl PaymentRef {
 
 /// One place. The order of the variants and of their fields is the order in which they are read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(in crate::book) enum Place {
+pub(in crate::book) enum IndexPlace {
     /// Every payment, by time.
     Payment(Time, PaymentRef),
     /// Every signed request, by time.
@@ -75,7 +75,7 @@ pub(in crate::book) enum Place {
     SentTag(RequestTag, PaymentKey),
 }
 
-impl Place {
+impl IndexPlace {
     /// Returns the request that is found here, by its intent.
     pub(in crate::book) const fn command(self) -> Option<CommandId> {
         match self {
@@ -155,16 +155,16 @@ pub(in crate::book) enum Sum {
 /// The places of a payment or request, and what it adds to sums.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Marks {
-    pub(super) places: Vec<Place>,
+    pub(super) places: Vec<IndexPlace>,
     pub(super) sums: Vec<(Sum, u64)>,
 }
 
 impl Marks {
-    fn place(&mut self, place: Place) {
+    fn place(&mut self, place: IndexPlace) {
         self.places.push(place);
     }
 
-    fn place_if(&mut self, holds: bool, place: Place) {
+    fn place_if(&mut self, holds: bool, place: IndexPlace) {
         if holds {
             self.places.push(place);
         }
@@ -181,24 +181,24 @@ impl Marks {
         let mut marks = Self::default();
         let this = PaymentRef::Sent(key);
         let request = payment.request.body();
-        marks.place(Place::Payment(payment.at, this));
+        marks.place(IndexPlace::Payment(payment.at, this));
         if let Some(found) = &payment.found {
-            marks.place(Place::SentTag(found.tag(), key));
+            marks.place(IndexPlace::SentTag(found.tag(), key));
         }
         if let Some(pair) = &payment.pair {
-            marks.place(Place::SentHash(pair.hash(), key));
+            marks.place(IndexPlace::SentHash(pair.hash(), key));
             marks.report(this, payment.report, payment.reported_in);
         } else {
-            marks.place(Place::Unsigned(key));
+            marks.place(IndexPlace::Unsigned(key));
         }
         let stage = payment.stage();
-        marks.place_if(stage == OutgoingStage::Approved, Place::Approved(key));
-        marks.place_if(payment.is_to_resume(), Place::ToResume(key));
-        marks.place_if(is_refused(payment.report), Place::Refused(this));
+        marks.place_if(stage == OutgoingStage::Approved, IndexPlace::Approved(key));
+        marks.place_if(payment.is_to_resume(), IndexPlace::ToResume(key));
+        marks.place_if(is_refused(payment.report), IndexPlace::Refused(this));
         marks.count_if(payment.is_unacknowledged(), Sum::Unacknowledged);
         if !payment.is_abandoned() {
             if let Some(of) = request.refund_of {
-                marks.place(Place::Refund(of, this));
+                marks.place(IndexPlace::Refund(of, this));
             }
             let amount = request.amount.minor_units();
             let day = day(payment.at);
@@ -216,26 +216,26 @@ impl Marks {
     pub(super) fn of_received(hash: Digest, payment: &Incoming) -> Self {
         let mut marks = Self::default();
         let this = PaymentRef::Received(hash);
-        marks.place(Place::Payment(payment.at, this));
-        marks.place(Place::Received(hash));
+        marks.place(IndexPlace::Payment(payment.at, this));
+        marks.place(IndexPlace::Received(hash));
         if let Some(of) = payment.pair.payment.body().refund_of {
-            marks.place(Place::Refund(of, this));
+            marks.place(IndexPlace::Refund(of, this));
         }
         marks.report(this, payment.report, payment.reported_in);
         let is_open = payment.stage() == IncomingStage::Received;
-        marks.place_if(is_open, Place::ToCredit(hash));
+        marks.place_if(is_open, IndexPlace::ToCredit(hash));
         let refused = is_refused(payment.report) || is_refused(payment.claim);
-        marks.place_if(refused, Place::Refused(this));
+        marks.place_if(refused, IndexPlace::Refused(this));
         marks.count_if(payment.is_claim_due(), Sum::ClaimsDue);
         if payment.is_for_claim() {
             match payment.claim {
                 None => {
-                    marks.place(Place::Unclaimed(hash));
+                    marks.place(IndexPlace::Unclaimed(hash));
                     marks.sums.push((Sum::Unclaimed, 1));
                 }
                 Some(outcome) => {
-                    marks.place(Place::Claimed(payment.claimed_in, hash));
-                    marks.place_if(is_waiting(outcome), Place::ClaimWaiting(hash));
+                    marks.place(IndexPlace::Claimed(payment.claimed_in, hash));
+                    marks.place_if(is_waiting(outcome), IndexPlace::ClaimWaiting(hash));
                 }
             }
         }
@@ -250,21 +250,26 @@ impl Marks {
             return marks;
         };
         let terms = &request.intent.terms;
-        marks.place(Place::Request(request.at, command));
-        marks.place(Place::RequestKey(payee, id, command));
-        marks.place(Place::RequestNumber(id, request.at, command));
-        marks.place(Place::RequestTag(request.intent.tag, command));
+        marks.place(IndexPlace::Request(request.at, command));
+        marks.place(IndexPlace::RequestKey(payee, id, command));
+        marks.place(IndexPlace::RequestNumber(id, request.at, command));
+        marks.place(IndexPlace::RequestTag(request.intent.tag, command));
         if let Some(replaced) = terms.replaces {
-            marks.place(Place::Replacement(payee, replaced, request.at, command));
+            marks.place(IndexPlace::Replacement(
+                payee, replaced, request.at, command,
+            ));
         }
         let is_open = request.shown == RequestShown::Open;
-        marks.place_if(is_open, Place::OpenUntil(request.valid_until(), command));
+        marks.place_if(
+            is_open,
+            IndexPlace::OpenUntil(request.valid_until(), command),
+        );
         let may_be_open = match request.shown {
             RequestShown::Open | RequestShown::Cancelled => !request.is_closed,
             RequestShown::Paid => false,
         };
         let is_kept = request.intent.signer == Kind::Ta && may_be_open;
-        marks.place_if(is_kept, Place::Unclosed(payee, id, command));
+        marks.place_if(is_kept, IndexPlace::Unclosed(payee, id, command));
 
         marks
     }
@@ -272,8 +277,8 @@ impl Marks {
     fn report(&mut self, this: PaymentRef, report: Option<ItemOutcome>, reported_in: u32) {
         let life = report.map(|_| reported_in);
         let waits = report.is_some_and(is_waiting);
-        self.place(Place::Reported(life, this));
-        self.place_if(waits, Place::Waiting(life, this));
+        self.place(IndexPlace::Reported(life, this));
+        self.place_if(waits, IndexPlace::Waiting(life, this));
         self.count_if(report.is_none(), Sum::Unreported);
         self.count_if(waits, Sum::Waiting);
     }

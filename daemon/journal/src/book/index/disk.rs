@@ -1,4 +1,4 @@
-//! The shelf on disk: tables beside the facts, changed in the transaction of the fact that changes them.
+//! The index on disk: tables beside the facts, changed in the transaction of the fact that changes them.
 
 use std::fmt;
 use std::ops::RangeInclusive;
@@ -13,9 +13,9 @@ use serde::de::DeserializeOwned;
 
 use super::Moved;
 use super::bytes::{key, value};
-use super::place::{Place, Sum};
+use super::place::{IndexPlace, Sum};
 use super::row::{self, Facts, ReceivedRow, RequestRow, SentRow};
-use crate::book::payment::{Incoming, Outgoing, PaymentKey, Settlement};
+use crate::book::payment::{Incoming, Outgoing, PaymentKey, ServerWord};
 use crate::book::request::Request;
 use crate::entry::{Recorded, Seq};
 use crate::store::write_error;
@@ -54,15 +54,15 @@ pub(crate) const TABLES: &str = "
 /// Bytes of a row's digest: enough to find what a disk did to it.
 const DIGEST_SIZE: usize = 8;
 
-/// The shelf of a connection. Its clones share the connection.
+/// The index of a connection. Its clones share the connection.
 #[derive(Clone)]
-pub(crate) struct DiskShelf {
+pub(crate) struct DiskIndex {
     connection: Arc<Mutex<Connection>>,
     failure: Arc<Mutex<Option<JournalError>>>,
     is_frozen: bool,
 }
 
-impl DiskShelf {
+impl DiskIndex {
     pub(crate) fn new(connection: Arc<Mutex<Connection>>) -> Self {
         Self {
             connection,
@@ -113,7 +113,7 @@ impl DiskShelf {
         })
     }
 
-    pub(super) fn settlement(&self, payment: &Digest) -> Option<Settlement> {
+    pub(super) fn server_word(&self, payment: &Digest) -> Option<ServerWord> {
         let select = "SELECT fact FROM settlement WHERE hash = ?1";
         self.run(|connection| {
             let mut select = connection.prepare_cached(select)?;
@@ -122,7 +122,7 @@ impl DiskShelf {
                 return Ok(None);
             };
             let fact = u64::try_from(fact).map_err(|_| damaged("settlement"))?;
-            let settlement = row::settlement(Seq(fact), connection);
+            let settlement = row::server_word(Seq(fact), connection);
 
             settlement.map(Some).ok_or_else(|| damaged("settlement"))
         })
@@ -148,7 +148,7 @@ impl DiskShelf {
         self.put(put, &[&command.0], &RequestRow::of(request), moved);
     }
 
-    pub(super) fn put_settlement(&self, payment: Digest, settlement: &Settlement) {
+    pub(super) fn put_settlement(&self, payment: Digest, settlement: &ServerWord) {
         let put = "INSERT INTO settlement (hash, fact) VALUES (?1, ?2)
             ON CONFLICT DO UPDATE SET fact = excluded.fact";
         let fact = i64::try_from(settlement.fact.0).unwrap_or(i64::MAX);
@@ -177,13 +177,17 @@ impl DiskShelf {
         .unwrap_or_default()
     }
 
-    pub(super) fn first(&self, range: &RangeInclusive<Place>, limit: usize) -> Vec<Place> {
+    pub(super) fn first(
+        &self,
+        range: &RangeInclusive<IndexPlace>,
+        limit: usize,
+    ) -> Vec<IndexPlace> {
         let select = "SELECT place FROM place WHERE place BETWEEN ?1 AND ?2
             ORDER BY place LIMIT ?3";
         self.places(select, range, limit)
     }
 
-    pub(super) fn last(&self, range: &RangeInclusive<Place>, limit: usize) -> Vec<Place> {
+    pub(super) fn last(&self, range: &RangeInclusive<IndexPlace>, limit: usize) -> Vec<IndexPlace> {
         let select = "SELECT place FROM place WHERE place BETWEEN ?1 AND ?2
             ORDER BY place DESC LIMIT ?3";
         self.places(select, range, limit)
@@ -202,7 +206,12 @@ impl DiskShelf {
         .map_or(0, |held| u64::try_from(held).unwrap_or_default())
     }
 
-    fn places(&self, select: &str, range: &RangeInclusive<Place>, limit: usize) -> Vec<Place> {
+    fn places(
+        &self,
+        select: &str,
+        range: &RangeInclusive<IndexPlace>,
+        limit: usize,
+    ) -> Vec<IndexPlace> {
         let (first, last) = (key(range.start()), key(range.end()));
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
         self.run(|connection| {
@@ -311,16 +320,16 @@ impl Facts for Connection {
     }
 }
 
-impl fmt::Debug for DiskShelf {
+impl fmt::Debug for DiskIndex {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("DiskShelf")
+        f.debug_struct("DiskIndex")
             .field("is_frozen", &self.is_frozen)
             .finish_non_exhaustive()
     }
 }
 
 /// Two are equal when they are the same: what they hold is compared by `check`.
-impl PartialEq for DiskShelf {
+impl PartialEq for DiskIndex {
     fn eq(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.connection, &other.connection)
     }

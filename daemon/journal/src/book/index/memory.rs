@@ -1,4 +1,4 @@
-//! The shelf in memory: what tests and the check compare the one on disk with.
+//! The index in memory: what tests and the check compare the one on disk with.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::RangeInclusive;
@@ -8,22 +8,22 @@ use ops_proto::Digest;
 use ops_proto::id::CommandId;
 
 use super::Moved;
-use super::place::{Place, Sum};
-use crate::book::payment::{Incoming, Outgoing, PaymentKey, Settlement};
+use super::place::{IndexPlace, Sum};
+use crate::book::payment::{Incoming, Outgoing, PaymentKey, ServerWord};
 use crate::book::request::Request;
 
 /// Payments and requests, and where they are found.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(in crate::book) struct MemoryShelf {
+pub(in crate::book) struct MemoryIndex {
     sent: BTreeMap<PaymentKey, Arc<Outgoing>>,
     received: BTreeMap<Digest, Arc<Incoming>>,
     requests: BTreeMap<CommandId, Arc<Request>>,
-    settlements: BTreeMap<Digest, Settlement>,
-    places: BTreeSet<Place>,
+    settlements: BTreeMap<Digest, ServerWord>,
+    places: BTreeSet<IndexPlace>,
     sums: BTreeMap<Sum, u64>,
 }
 
-impl MemoryShelf {
+impl MemoryIndex {
     pub(super) fn sent(&self, key: &PaymentKey) -> Option<Arc<Outgoing>> {
         self.sent.get(key).map(Arc::clone)
     }
@@ -36,7 +36,7 @@ impl MemoryShelf {
         self.requests.get(&command).map(Arc::clone)
     }
 
-    pub(super) fn settlement(&self, payment: &Digest) -> Option<Settlement> {
+    pub(super) fn server_word(&self, payment: &Digest) -> Option<ServerWord> {
         self.settlements.get(payment).cloned()
     }
 
@@ -55,17 +55,17 @@ impl MemoryShelf {
         self.put_marks(moved);
     }
 
-    pub(super) fn put_settlement(&mut self, payment: Digest, settlement: Settlement) {
+    pub(super) fn put_settlement(&mut self, payment: Digest, settlement: ServerWord) {
         let _before = self.settlements.insert(payment, settlement);
     }
 
     /// Returns places of a range, the first ones first.
-    pub(super) fn first(&self, range: RangeInclusive<Place>, limit: usize) -> Vec<Place> {
+    pub(super) fn first(&self, range: RangeInclusive<IndexPlace>, limit: usize) -> Vec<IndexPlace> {
         self.places.range(range).take(limit).copied().collect()
     }
 
     /// Returns places of a range, the last ones first.
-    pub(super) fn last(&self, range: RangeInclusive<Place>, limit: usize) -> Vec<Place> {
+    pub(super) fn last(&self, range: RangeInclusive<IndexPlace>, limit: usize) -> Vec<IndexPlace> {
         self.places
             .range(range)
             .rev()

@@ -6,7 +6,7 @@ use ops_proto::message::ItemOutcome;
 use ops_proto::{Digest, Time};
 use serde::{Deserialize, Serialize};
 
-use crate::book::payment::{Incoming, Outgoing, PaymentKey, ReceivedFacts, SentFacts, Settlement};
+use crate::book::payment::{Incoming, Outgoing, PaymentKey, ReceivedFacts, SentFacts, ServerWord};
 use crate::book::request::{Request, RequestFacts, RequestShown};
 use crate::entry::{Recorded, Seq};
 use crate::fact::{ApprovedBy, Fact};
@@ -191,12 +191,12 @@ impl RequestRow {
 }
 
 /// Reads the server's word from its fact; `None` when the fact is another.
-pub(super) fn settlement(fact: Seq, facts: &impl Facts) -> Option<Settlement> {
+pub(super) fn server_word(fact: Seq, facts: &impl Facts) -> Option<ServerWord> {
     let Fact::Settled(answer) = facts.fact(fact)?.fact else {
         return None;
     };
 
-    Some(Settlement {
+    Some(ServerWord {
         answer: *answer,
         fact,
     })

@@ -1,7 +1,7 @@
-//! Payments and requests, and where they are found. What is on the shelf grows with the years, so it is read by place and
+//! Payments and requests, and where they are found. What is on the index grows with the years, so it is read by place and
 //! never as a whole.
 //!
-//! The daemon's shelf is on disk beside the facts and changes in their transaction ([`disk`]); a check and the tests fold
+//! The daemon's index is on disk beside the facts and changes in their transaction ([`disk`]); a check and the tests fold
 //! facts onto one in memory ([`memory`]).
 
 mod bytes;
@@ -16,65 +16,65 @@ use std::sync::Arc;
 use ops_proto::Digest;
 use ops_proto::id::CommandId;
 
-pub(crate) use disk::{DiskShelf, TABLES};
-pub(super) use memory::MemoryShelf;
+pub(crate) use disk::{DiskIndex, TABLES};
+pub(super) use memory::MemoryIndex;
 use place::Marks;
 pub use place::PaymentRef;
-pub(super) use place::{Place, Sum};
+pub(super) use place::{IndexPlace, Sum};
 
-use super::payment::{Incoming, Outgoing, PaymentKey, Settlement};
+use super::payment::{Incoming, Outgoing, PaymentKey, ServerWord};
 use super::request::Request;
 
 /// Where payments and requests are.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) enum Shelf {
-    Memory(MemoryShelf),
-    Disk(DiskShelf),
+pub(super) enum BookIndex {
+    Memory(MemoryIndex),
+    Disk(DiskIndex),
 }
 
-impl Default for Shelf {
+impl Default for BookIndex {
     fn default() -> Self {
-        Self::Memory(MemoryShelf::default())
+        Self::Memory(MemoryIndex::default())
     }
 }
 
-impl Shelf {
+impl BookIndex {
     pub(super) fn sent(&self, key: &PaymentKey) -> Option<Arc<Outgoing>> {
         match self {
-            Self::Memory(shelf) => shelf.sent(key),
-            Self::Disk(shelf) => shelf.sent(key),
+            Self::Memory(index) => index.sent(key),
+            Self::Disk(index) => index.sent(key),
         }
     }
 
     pub(super) fn received(&self, hash: &Digest) -> Option<Arc<Incoming>> {
         match self {
-            Self::Memory(shelf) => shelf.received(hash),
-            Self::Disk(shelf) => shelf.received(hash),
+            Self::Memory(index) => index.received(hash),
+            Self::Disk(index) => index.received(hash),
         }
     }
 
     pub(super) fn request(&self, command: CommandId) -> Option<Arc<Request>> {
         match self {
-            Self::Memory(shelf) => shelf.request(command),
-            Self::Disk(shelf) => shelf.request(command),
+            Self::Memory(index) => index.request(command),
+            Self::Disk(index) => index.request(command),
         }
     }
 
-    pub(super) fn settlement(&self, payment: &Digest) -> Option<Settlement> {
+    pub(super) fn server_word(&self, payment: &Digest) -> Option<ServerWord> {
         match self {
-            Self::Memory(shelf) => shelf.settlement(payment),
-            Self::Disk(shelf) => shelf.settlement(payment),
+            Self::Memory(index) => index.settlement(payment),
+            Self::Disk(index) => index.settlement(payment),
         }
     }
 
-    /// Puts a payment in the place of `before`, which is the one that the shelf holds.
+    /// Puts a payment in the place of `before`, which is the one that the index holds.
     pub(super) fn put_sent(&mut self, key: PaymentKey, before: Option<&Outgoing>, after: Outgoing) {
         let moved = Moved::new(before.map(|held| Marks::of_sent(key, held)), || {
             Marks::of_sent(key, &after)
         });
         match self {
-            Self::Memory(shelf) => shelf.put_sent(key, after, &moved),
-            Self::Disk(shelf) => shelf.put_sent(key, &after, &moved),
+            Self::Memory(index) => index.put_sent(key, after, &moved),
+            Self::Disk(index) => index.put_sent(key, &after, &moved),
         }
     }
 
@@ -89,8 +89,8 @@ impl Shelf {
             Marks::of_received(hash, &after)
         });
         match self {
-            Self::Memory(shelf) => shelf.put_received(hash, after, &moved),
-            Self::Disk(shelf) => shelf.put_received(hash, &after, &moved),
+            Self::Memory(index) => index.put_received(hash, after, &moved),
+            Self::Disk(index) => index.put_received(hash, &after, &moved),
         }
     }
 
@@ -101,15 +101,15 @@ impl Shelf {
             Marks::of_request(command, &after)
         });
         match self {
-            Self::Memory(shelf) => shelf.put_request(command, after, &moved),
-            Self::Disk(shelf) => shelf.put_request(command, &after, &moved),
+            Self::Memory(index) => index.put_request(command, after, &moved),
+            Self::Disk(index) => index.put_request(command, &after, &moved),
         }
     }
 
-    pub(super) fn put_settlement(&mut self, payment: Digest, settlement: &Settlement) {
+    pub(super) fn put_settlement(&mut self, payment: Digest, settlement: &ServerWord) {
         match self {
-            Self::Memory(shelf) => shelf.put_settlement(payment, settlement.clone()),
-            Self::Disk(shelf) => shelf.put_settlement(payment, settlement),
+            Self::Memory(index) => index.put_settlement(payment, settlement.clone()),
+            Self::Disk(index) => index.put_settlement(payment, settlement),
         }
     }
 
@@ -117,38 +117,38 @@ impl Shelf {
     pub(super) fn put_contradiction(&mut self, fact: u64) {
         match self {
             Self::Memory(_) => {} // the book notes them
-            Self::Disk(shelf) => shelf.put_contradiction(fact),
+            Self::Disk(index) => index.put_contradiction(fact),
         }
     }
 
-    /// Whether the shelf has taken the facts that are folded now, so that what they put changes nothing.
+    /// Whether the index has taken the facts that are folded now, so that what they put changes nothing.
     pub(super) const fn is_frozen(&self) -> bool {
         match self {
             Self::Memory(_) => false,
-            Self::Disk(shelf) => shelf.is_frozen(),
+            Self::Disk(index) => index.is_frozen(),
         }
     }
 
     /// Returns places of a range, the first ones first.
-    pub(super) fn first(&self, range: RangeInclusive<Place>, limit: usize) -> Vec<Place> {
+    pub(super) fn first(&self, range: RangeInclusive<IndexPlace>, limit: usize) -> Vec<IndexPlace> {
         match self {
-            Self::Memory(shelf) => shelf.first(range, limit),
-            Self::Disk(shelf) => shelf.first(&range, limit),
+            Self::Memory(index) => index.first(range, limit),
+            Self::Disk(index) => index.first(&range, limit),
         }
     }
 
     /// Returns places of a range, the last ones first.
-    pub(super) fn last(&self, range: RangeInclusive<Place>, limit: usize) -> Vec<Place> {
+    pub(super) fn last(&self, range: RangeInclusive<IndexPlace>, limit: usize) -> Vec<IndexPlace> {
         match self {
-            Self::Memory(shelf) => shelf.last(range, limit),
-            Self::Disk(shelf) => shelf.last(&range, limit),
+            Self::Memory(index) => index.last(range, limit),
+            Self::Disk(index) => index.last(&range, limit),
         }
     }
 
     pub(super) fn sum(&self, sum: Sum) -> u64 {
         match self {
-            Self::Memory(shelf) => shelf.sum(sum),
-            Self::Disk(shelf) => shelf.sum(sum),
+            Self::Memory(index) => index.sum(sum),
+            Self::Disk(index) => index.sum(sum),
         }
     }
 }
@@ -156,8 +156,8 @@ impl Shelf {
 /// How the marks of one payment or request changed.
 #[derive(Debug)]
 struct Moved {
-    left: Vec<Place>,
-    come: Vec<Place>,
+    left: Vec<IndexPlace>,
+    come: Vec<IndexPlace>,
     sums: Vec<(Sum, i64)>,
 }
 
@@ -179,8 +179,8 @@ impl Moved {
             }
         }
         sums.retain(|(_, change)| *change != 0);
-        let is_gone = |place: &Place| !after.places.contains(place);
-        let is_new = |place: &Place| !before.places.contains(place);
+        let is_gone = |place: &IndexPlace| !after.places.contains(place);
+        let is_new = |place: &IndexPlace| !before.places.contains(place);
 
         Self {
             left: before.places.iter().copied().filter(is_gone).collect(),

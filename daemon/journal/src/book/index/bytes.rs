@@ -4,7 +4,7 @@ use ble_proto::gatt::RequestTag;
 use ops_proto::id::CommandId;
 use ops_proto::{Digest, PublicKey, RequestId, Time};
 
-use super::place::{PaymentRef, Place, Sum};
+use super::place::{IndexPlace, PaymentRef, Sum};
 use crate::book::payment::PaymentKey;
 
 /// A value as a part of a key. Every value of a type that can stand before another one has the same number of bytes, or
@@ -151,7 +151,7 @@ macro_rules! key_of_enum {
     };
 }
 
-key_of_enum!(Place {
+key_of_enum!(IndexPlace {
     0: Payment { 0: at, 1: payment }
     1: Request { 0: at, 1: command }
     2: SentHash { 0: hash, 1: key }
