@@ -91,7 +91,7 @@ proptest! {
     }
 }
 
-const FORGET_INDEX: &str = "DROP TABLE sent; DROP TABLE received; DROP TABLE request; DROP TABLE settlement;
+const FORGET_INDEX: &str = "DROP TABLE sent; DROP TABLE received; DROP TABLE request; DROP TABLE server_word;
     DROP TABLE place; DROP TABLE sum; DROP TABLE contradiction; DROP TABLE fact_hash; DROP TABLE snapshot; PRAGMA user_version = 1;";
 
 fn forget(dir: &TempDir, sql: &str) {

@@ -16,7 +16,7 @@ const TABLES: [&str; 7] = [
     "sent",
     "received",
     "request",
-    "settlement",
+    "server_word",
     "place",
     "sum",
     "contradiction",

@@ -39,7 +39,7 @@ pub(crate) const TABLES: &str = "
         row     BLOB NOT NULL,
         digest  BLOB NOT NULL
     ) STRICT, WITHOUT ROWID;
-    CREATE TABLE IF NOT EXISTS settlement (
+    CREATE TABLE IF NOT EXISTS server_word (
         hash BLOB NOT NULL PRIMARY KEY,
         fact INTEGER NOT NULL
     ) STRICT, WITHOUT ROWID;
@@ -114,17 +114,17 @@ impl DiskIndex {
     }
 
     pub(super) fn server_word(&self, payment: &Digest) -> Option<ServerWord> {
-        let select = "SELECT fact FROM settlement WHERE hash = ?1";
+        let select = "SELECT fact FROM server_word WHERE hash = ?1";
         self.run(|connection| {
             let mut select = connection.prepare_cached(select)?;
             let fact: Option<i64> = select.query_row([payment.0], |row| row.get(0)).optional()?;
             let Some(fact) = fact else {
                 return Ok(None);
             };
-            let fact = u64::try_from(fact).map_err(|_| damaged("settlement"))?;
-            let settlement = row::server_word(Seq(fact), connection);
+            let fact = u64::try_from(fact).map_err(|_| damaged("server_word"))?;
+            let server_word = row::server_word(Seq(fact), connection);
 
-            settlement.map(Some).ok_or_else(|| damaged("settlement"))
+            server_word.map(Some).ok_or_else(|| damaged("server_word"))
         })
         .flatten()
     }
@@ -148,10 +148,10 @@ impl DiskIndex {
         self.put(put, &[&command.0], &RequestRow::of(request), moved);
     }
 
-    pub(super) fn put_settlement(&self, payment: Digest, settlement: &ServerWord) {
-        let put = "INSERT INTO settlement (hash, fact) VALUES (?1, ?2)
+    pub(super) fn put_server_word(&self, payment: Digest, server_word: &ServerWord) {
+        let put = "INSERT INTO server_word (hash, fact) VALUES (?1, ?2)
             ON CONFLICT DO UPDATE SET fact = excluded.fact";
-        let fact = i64::try_from(settlement.fact.0).unwrap_or(i64::MAX);
+        let fact = i64::try_from(server_word.fact.0).unwrap_or(i64::MAX);
         self.change(|connection| {
             let mut put = connection.prepare_cached(put)?;
             put.execute(params![payment.0, fact])

@@ -18,7 +18,7 @@ pub(in crate::book) struct MemoryIndex {
     sent: BTreeMap<PaymentKey, Arc<Outgoing>>,
     received: BTreeMap<Digest, Arc<Incoming>>,
     requests: BTreeMap<CommandId, Arc<Request>>,
-    settlements: BTreeMap<Digest, ServerWord>,
+    server_words: BTreeMap<Digest, ServerWord>,
     places: BTreeSet<IndexPlace>,
     sums: BTreeMap<Sum, u64>,
 }
@@ -37,7 +37,7 @@ impl MemoryIndex {
     }
 
     pub(super) fn server_word(&self, payment: &Digest) -> Option<ServerWord> {
-        self.settlements.get(payment).cloned()
+        self.server_words.get(payment).cloned()
     }
 
     pub(super) fn put_sent(&mut self, key: PaymentKey, payment: Outgoing, moved: &Moved) {
@@ -55,8 +55,8 @@ impl MemoryIndex {
         self.put_marks(moved);
     }
 
-    pub(super) fn put_settlement(&mut self, payment: Digest, settlement: ServerWord) {
-        let _before = self.settlements.insert(payment, settlement);
+    pub(super) fn put_server_word(&mut self, payment: Digest, server_word: ServerWord) {
+        let _before = self.server_words.insert(payment, server_word);
     }
 
     /// Returns places of a range, the first ones first.

@@ -62,8 +62,8 @@ impl BookIndex {
 
     pub(super) fn server_word(&self, payment: &Digest) -> Option<ServerWord> {
         match self {
-            Self::Memory(index) => index.settlement(payment),
-            Self::Disk(index) => index.settlement(payment),
+            Self::Memory(index) => index.server_word(payment),
+            Self::Disk(index) => index.server_word(payment),
         }
     }
 
@@ -106,10 +106,10 @@ impl BookIndex {
         }
     }
 
-    pub(super) fn put_settlement(&mut self, payment: Digest, settlement: &ServerWord) {
+    pub(super) fn put_server_word(&mut self, payment: Digest, server_word: &ServerWord) {
         match self {
-            Self::Memory(index) => index.put_settlement(payment, settlement.clone()),
-            Self::Disk(index) => index.put_settlement(payment, settlement),
+            Self::Memory(index) => index.put_server_word(payment, server_word.clone()),
+            Self::Disk(index) => index.put_server_word(payment, server_word),
         }
     }
 

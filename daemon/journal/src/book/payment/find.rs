@@ -162,9 +162,9 @@ impl Book {
     /// with the provider's answer key.
     #[must_use]
     pub fn settlement_of(&self, payment: &Digest) -> Option<Signed<BatchAnswer>> {
-        let settlement = self.index.settlement(payment)?;
+        let said = self.index.server_word(payment)?;
 
-        Some(settlement.answer)
+        Some(said.answer)
     }
 
     /// Returns payments whose id begins so, at most `limit`: the hash of P in hex, or `payee:number` before there is one.

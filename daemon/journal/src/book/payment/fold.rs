@@ -227,7 +227,7 @@ impl Book {
             fact,
         };
         for (payment, _) in answer.body().items.iter() {
-            self.index.put_settlement(*payment, &settlement);
+            self.index.put_server_word(*payment, &settlement);
         }
     }
 
