@@ -18,3 +18,4 @@
 pub mod api;
 pub mod args;
 pub mod config;
+pub mod scrub;

@@ -1,12 +1,13 @@
 //! `blepayd`: the daemon.
 
+mod check;
 mod run;
 
 use std::io::{self, IsTerminal as _, Write as _};
 use std::process::ExitCode;
 
 use anyhow::Context as _;
-use blepayd::args::Arguments;
+use blepayd::args::{Arguments, Instead};
 use blepayd::config::{Config, LogConfig, LogFormat};
 use clap::Parser as _;
 use tracing_subscriber::layer::SubscriberExt as _;
@@ -30,6 +31,9 @@ fn start() -> anyhow::Result<()> {
             .with_context(|| format!("no manual in {}", folder.display()));
     }
     let config = Config::load(arguments.config.as_deref())?;
+    if let Some(Instead::Check { json, rebuild }) = arguments.instead {
+        return check::run(&config.state_directory, json, rebuild);
+    }
     log(&config.log)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()

@@ -9,6 +9,7 @@ use anyhow::Context as _;
 use blepayd::api::server::{self, SocketName};
 use blepayd::api::state::{ApiState, TaUse};
 use blepayd::config::{Config, RadioConfig, TaConfig};
+use blepayd::scrub;
 use journal::Journal;
 use listenfd::ListenFd;
 use ops_proto::Amount;
@@ -60,7 +61,8 @@ pub(crate) async fn run(config: Config) -> anyhow::Result<()> {
     let hints = connectivity::watch(&shutdown);
     let sync = Sync::start(wallet.clone(), ta_use.watch(), hints, &shutdown);
     let (listener, bound) = listen(&config)?;
-    let state = ApiState::new(wallet, sync, ta_use, sim, shutdown.clone());
+    let scrubbed = scrub::start(&config.state_directory, &shutdown);
+    let state = ApiState::new(wallet, sync, ta_use, sim, shutdown.clone()).scrubbed(scrubbed);
     beat(&shutdown);
 
     notify(&[NotifyState::Ready]);

@@ -61,6 +61,15 @@ pub fn check(
     outcome
 }
 
+/// Forgets all that follows from the facts of a state directory's journal: the next start folds them again.
+///
+/// # Errors
+///
+/// [`JournalError::Open`] while a daemon uses the journal, or when it cannot be written.
+pub fn forget_index(state_dir: &Path) -> Result<(), JournalError> {
+    store::forget_index(state_dir, &TABLES)
+}
+
 fn compare(
     journal: &Path,
     file: &Path,

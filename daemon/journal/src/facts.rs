@@ -67,21 +67,27 @@ pub(super) fn insert(connection: &Connection, recorded: &Recorded) -> Result<(),
     Ok(())
 }
 
-/// Adds a fact's hash to the chain, and returns it.
+/// Adds a fact's hash to the chain, and returns it. One that is there already must be the same: then the fact is as it was
+/// written.
 pub(super) fn chain(
     connection: &Connection,
     recorded: &Recorded,
     previous: &Digest,
 ) -> Result<Digest, JournalError> {
     let hash = hash(recorded, previous);
+    let number = to_i64(recorded.seq.0)?;
+    let insert = "INSERT INTO fact_hash (seq, hash) VALUES (?1, ?2) ON CONFLICT DO NOTHING";
     let mut insert = connection
-        .prepare_cached("INSERT INTO fact_hash (seq, hash) VALUES (?1, ?2)")
+        .prepare_cached(insert)
         .map_err(|error| write_error(&error))?;
-    let written = insert.execute(params![to_i64(recorded.seq.0)?, hash.0]);
+    let written = insert
+        .execute(params![number, hash.0])
+        .map_err(|error| write_error(&error))?;
+    if written == 0 && hash_of(connection, recorded.seq)? != Some(hash) {
+        return Err(JournalError::Damaged(number));
+    }
 
-    written
-        .map(|_one| hash)
-        .map_err(|error| write_error(&error))
+    Ok(hash)
 }
 
 /// Returns one fact, as it was written.

@@ -367,6 +367,24 @@ pub(super) fn reader(state_dir: &Path) -> Result<DiskIndex, JournalError> {
     Ok(DiskIndex::new(Arc::new(Mutex::new(connection))))
 }
 
+/// Forgets the tables that follow from the facts, and the book.
+pub(super) fn forget_index(state_dir: &Path, tables: &[&str]) -> Result<(), JournalError> {
+    let _lock = lock(state_dir, Duration::ZERO)?;
+    let connection = connect(state_dir)?;
+    let cleared: Vec<_> = tables
+        .iter()
+        .map(|table| format!("DROP TABLE {table};"))
+        .collect();
+    let forget = format!(
+        "BEGIN IMMEDIATE; {} DELETE FROM snapshot; PRAGMA user_version = {VERSION_FACTS_ALONE}; COMMIT;",
+        cleared.concat()
+    );
+
+    connection
+        .execute_batch(&forget)
+        .map_err(|error| open_error(&error))
+}
+
 /// One process alone: a second daemon on the same state must fail, not share.
 fn lock(state_dir: &Path, wait: Duration) -> Result<File, JournalError> {
     let file = OpenOptions::new()

@@ -52,10 +52,8 @@ use std::time::Duration;
 
 use ble_proto::gossip::Revoked;
 use ble_proto::session::ENTROPY_SIZE;
-use journal::book::PaymentKey;
 use journal::{Fact, Journal};
 use ops_proto::contract::PinState;
-use ops_proto::message::CertificateChain;
 use ops_proto::{Amount, Digest, Name, PaymentPair, PublicKey, RequestId};
 use radio::{Radio, RadioState};
 use runtime::shutdown::Shutdown;
@@ -459,22 +457,6 @@ impl Shared {
         self.interrupted
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Tells whether this device has paid a request.
-    fn has_paid(&self, key: &PaymentKey) -> bool {
-        self.journal.view(|book| {
-            book.outgoing_of(key)
-                .is_some_and(|payment| payment.pair.is_some())
-        })
-    }
-
-    /// Refuses what is new under a certificate that the deny-lists name; what is under way goes on.
-    fn check_not_revoked(&self, own: &CertificateChain) -> Result<(), WalletError> {
-        match self.lists.denied().borrow().revoked(own.leaf.body()) {
-            Some(revoked) => Err(WalletError::Revoked(revoked)),
-            None => Ok(()),
-        }
     }
 }
 

@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
+use journal::book::PaymentKey;
 use journal::{Fact, JournalError};
 use ops_proto::PublicKey;
+use ops_proto::message::CertificateChain;
 
 use super::{Shared, WalletError};
 use crate::ta::{TaAccess, TaError};
@@ -12,6 +14,22 @@ use crate::ta::{TaAccess, TaError};
 const APPEND_INTERVAL: Duration = Duration::from_secs(1);
 
 impl Shared {
+    /// Tells whether this device has paid a request.
+    pub(super) fn has_paid(&self, key: &PaymentKey) -> bool {
+        self.journal.view(|book| {
+            book.outgoing_of(key)
+                .is_some_and(|payment| payment.pair.is_some())
+        })
+    }
+
+    /// Refuses what is new under a certificate that the deny-lists name; what is under way goes on.
+    pub(super) fn check_not_revoked(&self, own: &CertificateChain) -> Result<(), WalletError> {
+        match self.lists.denied().borrow().revoked(own.leaf.body()) {
+            Some(revoked) => Err(WalletError::Revoked(revoked)),
+            None => Ok(()),
+        }
+    }
+
     /// Returns the root, once this device is enrolled. Cancel safe.
     pub(super) async fn root(&self) -> PublicKey {
         let mut facts = self.journal.subscribe();

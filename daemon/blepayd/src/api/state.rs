@@ -14,6 +14,7 @@ use wallet::Wallet;
 
 use super::error::ApiError;
 use super::ongoing::OngoingPayments;
+use crate::scrub::Scrubbed;
 
 /// What the routes work with.
 #[derive(Debug)]
@@ -28,6 +29,8 @@ pub struct ApiState {
     pub sim: Option<Arc<SimRadio>>,
     /// Who owns tasks.
     pub shutdown: Shutdown,
+    /// What the last look at the whole journal found.
+    pub(super) scrubbed: watch::Receiver<Scrubbed>,
     /// Payments under way.
     pub(super) ongoing: OngoingPayments,
 }
@@ -48,8 +51,15 @@ impl ApiState {
             ta_use,
             sim,
             shutdown,
+            scrubbed: watch::channel(Scrubbed::NotYet).1,
             ongoing: OngoingPayments::default(),
         }
+    }
+
+    /// The same, with what looks at the whole journal now and then.
+    #[must_use]
+    pub fn scrubbed(self, scrubbed: watch::Receiver<Scrubbed>) -> Self {
+        Self { scrubbed, ..self }
     }
 
     /// Returns the wallet's currency.

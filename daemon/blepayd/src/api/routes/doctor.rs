@@ -9,6 +9,7 @@ use super::Api;
 use super::checks::{self, check};
 use crate::api::error::RADIO_HINT;
 use crate::api::views;
+use crate::scrub::Scrubbed;
 
 pub(super) async fn doctor(State(api): Api) -> Json<Doctor> {
     let status = views::status(&api).await;
@@ -25,7 +26,7 @@ pub(super) async fn doctor(State(api): Api) -> Json<Doctor> {
         clock,
         enrolment(&status),
         certificates,
-        journal(&contradictions),
+        journal(&contradictions, &api.scrubbed.borrow()),
         ta(&status),
         limits(&status),
         standing(&status),
@@ -67,14 +68,20 @@ fn unregistered(status: &Status) -> Option<&ErrorBody> {
     part.error.as_ref()
 }
 
-fn journal(contradictions: &[u64]) -> Check {
-    let found = if contradictions.is_empty() {
-        Ok("its facts fit together".to_owned())
-    } else {
-        Err((
+fn journal(contradictions: &[u64], scrubbed: &Scrubbed) -> Check {
+    let found = match scrubbed {
+        Scrubbed::Damaged(what) => Err((
+            what.clone(),
+            "keep a copy of the state directory; blepayd check tells more",
+        )),
+        Scrubbed::NotYet | Scrubbed::Sound { .. } if !contradictions.is_empty() => Err((
             format!("facts {contradictions:?} contradict earlier ones"),
             "keep the state directory as it is and ask the provider",
-        ))
+        )),
+        Scrubbed::NotYet => Ok("its facts fit together".to_owned()),
+        Scrubbed::Sound { facts, at } => Ok(format!(
+            "all {facts} facts were as they were written at {at}, and fit together"
+        )),
     };
 
     check("journal", found)
