@@ -12,6 +12,7 @@ use runtime::shutdown::Shutdown;
 use serde_json::Value;
 use sync::{Sync, connectivity};
 
+use crate::provider::Provider;
 use crate::{Bank, Device, Kind};
 
 /// A device with its API.
@@ -25,6 +26,18 @@ pub struct Till {
 impl Till {
     pub async fn open(bank: &Bank, world: &Path, name: &str, kind: Kind) -> Self {
         let device = Device::new(bank, world, name, kind).await;
+
+        Self::serve(device, world, name, kind)
+    }
+
+    /// As [`Self::open`], of a device that is registered with a server.
+    pub async fn registered(provider: &Provider, world: &Path, name: &str, kind: Kind) -> Self {
+        let device = provider.device(world, name, kind).await;
+
+        Self::serve(device, world, name, kind)
+    }
+
+    fn serve(device: Device, world: &Path, name: &str, kind: Kind) -> Self {
         let ta_use = TaUse::open(&world.join(name));
         if kind == Kind::WithoutTa {
             ta_use.renounce().expect("written");
