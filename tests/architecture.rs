@@ -51,7 +51,12 @@ const HOMES: [(&str, &[&str], &str); 7] = [
     ),
     (
         "hyper::client",
-        &["daemon/sync/src/", "daemon/api-types/", "server/src/bench/"],
+        &[
+            "daemon/sync/src/",
+            "daemon/api-types/",
+            "server/src/bench/",
+            "tests/kit/src/line.rs",
+        ],
         "the local API has one client",
     ),
     (

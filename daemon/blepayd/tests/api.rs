@@ -1,16 +1,14 @@
 //! What the local API promises whoever calls it.
 
 use std::os::unix::fs::PermissionsExt as _;
-use std::sync::Arc;
 
 use api_types::client::{Client, ClientError};
 use api_types::{
     EndState, Event, Payment, PaymentState, Request, RequestState, Retirement, Status, TaCondition,
     Withdrawal, WithdrawalState,
 };
-use journal::Fact;
-use kit::provider::{ONLINE, Provider};
-use kit::server::{Server, Tls};
+use kit::provider::{Provider, TOTAL};
+use kit::server::Tls;
 use kit::{Bank, Kind, Till, eventually};
 use ops_proto::certificate::Role;
 use ops_proto::enrolment::Enrolment;
@@ -223,10 +221,10 @@ async fn a_wallet_has_one_provider_and_enrolling_again_is_no_harm() {
     let world = tempfile::tempdir().expect("a directory");
     let (bank, other) = (Bank::new(2), Bank::new(3));
     let till = Till::open(&bank, world.path(), "till", Kind::WithoutTa).await;
-    let anchor = Server::start(&Tls::new(), 0, Arc::new(|_, _| (404, Vec::new()))).await;
+    let tls = Tls::new();
     let order = |bank: &Bank, url: &str, name: &str| {
         let provider = bank.enrolled().provider;
-        let anchor = anchor.anchor.clone();
+        let anchor = tls.anchor.clone();
         let enrolment = Enrolment::new(url.to_owned(), anchor, &bank.root(), &provider);
         json!({"enrolment": enrolment, "name": name, "with_ta": false})
     };
@@ -272,13 +270,8 @@ async fn the_socket_is_for_its_user_and_group_alone() {
 #[tokio::test(flavor = "multi_thread")]
 async fn money_is_withdrawn_and_a_ta_retires_with_its_requests_hidden() {
     let world = tempfile::tempdir().expect("a directory");
-    let bank = Arc::new(Bank::new(2));
-    let till = Till::open(&bank, world.path(), "till", Kind::WithTa).await;
-    let provider = Provider::new(&bank);
-    let server = provider.serve().await;
-    let enrolled = Fact::Enrolled(Box::new(server.enrolled(&bank)));
-    let journal = till.device.wallet.journal();
-    journal.append(vec![enrolled]).await.expect("appended");
+    let provider = Provider::new().await;
+    let till = Till::registered(&provider, world.path(), "till", Kind::WithTa).await;
     let order = json!({"amount": eur(1250)});
     let request: Request = till
         .client
@@ -307,7 +300,7 @@ async fn money_is_withdrawn_and_a_ta_retires_with_its_requests_hidden() {
     assert_eq!(hidden.state, RequestState::Cancelled);
     let status: Status = till.client.get("/v1/status").await.expect("status");
     assert_eq!(status.ta.state, TaCondition::Retired);
-    assert_eq!(provider.books().online, ONLINE + 10_000);
+    assert_eq!(provider.online(&till.device).await, TOTAL);
 }
 
 fn eur(minor_units: i64) -> Value {

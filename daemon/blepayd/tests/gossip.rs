@@ -1,11 +1,10 @@
 //! Deny-lists between devices: a revocation reaches who is never online, stops what is new, and
 //! touches nothing that is under way.
 
-use std::sync::Arc;
-
 use ble_proto::gossip::GossipItem;
 use kit::lists::{deny_list, directory, full_piece, tell};
-use kit::server::{Answer, Server, Tls};
+use kit::provider::enrol;
+use kit::server::{Server, Tls, told};
 use kit::{Bank, Device, Kind, amount, conserved, eventually, pay};
 use ops_proto::PublicKey;
 use ops_proto::list::List;
@@ -15,8 +14,6 @@ use radio::sockets::SimAir;
 use tempfile::TempDir;
 use wallet::{Asks, FailureClass, Mode, PaymentEvent, PaymentOrder, RequestOrder, Target};
 use wallet::{Wallet, WalletError};
-
-use crate::sync;
 
 const LIVE: &[(u8, ProviderStanding)] = &[(5, ProviderStanding::Live)];
 
@@ -161,9 +158,11 @@ async fn sync_asks_for_lists_until_there_are_no_more_and_believes_none_that_brea
     let world = TempDir::new().expect("a directory");
     let bank = Bank::new(5);
     let ada = Device::new(&bank, world.path(), "Ada", Kind::WithTa).await;
-    let server = Server::start(&Tls::new(), 0, Arc::new(lists)).await;
+    let server = Server::start(&Tls::new(), 0, told(lists)).await;
+    let online = enrol(&ada, server.enrolled(&bank)).await;
 
-    let status = sync::run(&ada, server.enrolled(&bank)).await;
+    let status = online.sync.run().await.expect("runs");
+    online.stop().await;
 
     let part = status.parts.iter().find(|part| part.part == "lists");
     let part = part.expect("it ran");
@@ -172,7 +171,7 @@ async fn sync_asks_for_lists_until_there_are_no_more_and_believes_none_that_brea
     assert_eq!(holding.directory.number, 1);
     assert_eq!(holding.lists.len(), 2);
 
-    let forged: Arc<Answer> = Arc::new(|path, body| match path {
+    let forged = told(|path, body| match path {
         "/v1/lists" => {
             let update = update(vec![directory(9, LIVE)], vec![deny_list(7, 1, &[])], false);
             (200, update)
@@ -180,7 +179,9 @@ async fn sync_asks_for_lists_until_there_are_no_more_and_believes_none_that_brea
         _ => lists(path, body),
     });
     let liar = Server::start(&Tls::new(), 0, forged).await;
-    let status = sync::run(&ada, liar.enrolled(&bank)).await;
+    let online = enrol(&ada, liar.enrolled(&bank)).await;
+    let status = online.sync.run().await.expect("runs");
+    online.stop().await;
     let part = status.parts.iter().find(|part| part.part == "lists");
     assert!(part.expect("it ran").outcome.is_err());
 }

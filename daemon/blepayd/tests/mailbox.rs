@@ -3,14 +3,14 @@
 #![expect(clippy::panic, reason = "a test fails by a panic")]
 
 use std::path::Path;
-use std::sync::Arc;
 
 use journal::Book;
-use kit::provider::{ONLINE, Provider, enrol, go_online};
-use kit::{Bank, Device, Kind, eventually};
-use ops_proto::PaymentPair;
+use kit::provider::{Loss, ON_TA, ONLINE, Provider, go_online};
+use kit::{Device, Kind, eventually};
 use ops_proto::contract::{Command, Output};
-use ops_proto::message::{ItemOutcome, SettlementState};
+use ops_proto::list::List;
+use ops_proto::message::{ItemOutcome, MailboxAnswer, SettlementState};
+use ops_proto::{PaymentPair, Signed};
 use radio::sockets::SimAir;
 use runtime::clock;
 use tempfile::TempDir;
@@ -18,20 +18,18 @@ use wallet::{Asks, Mode, OpenedRequest, PaymentEvent, PaymentOrder, PaymentState
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_the_payer_hands_in_for_a_payee_that_never_answered_is_collected_by_its_ta() {
-    let (bank, world) = (Arc::new(Bank::new(5)), TempDir::new().expect("a directory"));
-    let (payer, payee) = apart(&bank, world.path()).await;
-    let provider = Provider::new(&bank);
-    let server = provider.serve().await;
+    let (provider, world) = (Provider::new().await, TempDir::new().expect("a directory"));
+    let (payer, payee) = apart(&provider, world.path()).await;
     let request = payee.request(1250, Mode::Announced).await;
     let pair = pay_unheard(&payer, &payee, &request).await;
 
-    let handing_in = enrol(&payer, &server, &bank).await;
+    let handing_in = go_online(&payer);
     eventually("it is handed in", || async {
         let _status = handing_in.sync.run().await.expect("runs");
         !provider.asked("/v1/claims").is_empty()
     })
     .await;
-    let collecting = enrol(&payee, &server, &bank).await;
+    let collecting = go_online(&payee);
     eventually("it is collected", || async {
         payee.balance().await == 11_250
     })
@@ -44,7 +42,10 @@ async fn what_the_payer_hands_in_for_a_payee_that_never_answered_is_collected_by
     .await;
 
     assert_eq!(payer.balance().await + payee.balance().await, 20_000);
-    assert_eq!(provider.books().online, ONLINE, "in one place alone");
+    for device in [&payer, &payee] {
+        let online = provider.online(device).await;
+        assert_eq!(online, ONLINE, "in one place alone");
+    }
     let answer_key = payer
         .wallet
         .journal()
@@ -62,42 +63,52 @@ async fn what_the_payer_hands_in_for_a_payee_that_never_answered_is_collected_by
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_payment_for_a_request_that_was_closed_is_credited_online_and_not_in_the_ta() {
-    let (bank, world) = (Arc::new(Bank::new(5)), TempDir::new().expect("a directory"));
-    let (payer, payee) = apart(&bank, world.path()).await;
-    let provider = Provider::new(&bank);
-    let server = provider.serve().await;
+    let (provider, world) = (Provider::new().await, TempDir::new().expect("a directory"));
+    let (payer, payee) = apart(&provider, world.path()).await;
     let request = payee.request(1250, Mode::Announced).await;
-    let collecting = enrol(&payee, &server, &bank).await;
+    let collecting = go_online(&payee);
+    // the TA closes the request, and the server hears of it after the payment
+    provider.lose("/v1/statuses", Loss::Request);
+    provider.forget_what_was_asked();
     let cancelled = payee.wallet.cancel_request(request.request_id).await;
     cancelled.expect("cancelled");
-    let _closed = collecting.sync.run().await.expect("runs");
+    eventually("the TA has closed it", || async {
+        let _closed = collecting.sync.run().await.expect("runs");
+        !provider.asked("/v1/statuses").is_empty()
+    })
+    .await;
     let pair = pay_unheard(&payer, &payee, &request).await;
-    provider.hand_in(pair.clone());
-
-    eventually("it is credited online", || async {
+    provider.hand_in(std::slice::from_ref(&pair)).await;
+    eventually("the payee's TA has refused it", || async {
         let _read = collecting.sync.run().await.expect("runs");
-        provider.books().online == ONLINE + 1250
+        held(&payee, &pair) && !provider.asked("/v1/claims").is_empty()
+    })
+    .await;
+    assert_eq!(provider.online(&payee).await, ONLINE, "it may be collected");
+
+    provider.lose_nothing();
+    eventually("it is credited online", || async {
+        let _stated = collecting.sync.run().await.expect("runs");
+        provider.online(&payee).await == ONLINE + 1250
     })
     .await;
 
-    assert_eq!(payee.balance().await, 10_000);
+    assert_eq!(payee.balance().await, ON_TA);
     eventually("the payee hears so", || async {
         let _asked = collecting.sync.run().await.expect("runs");
         state(&payee, &pair) == Some(PaymentState::Settled)
     })
     .await;
-    assert_eq!(provider.books().online, ONLINE + 1250, "once");
+    assert_eq!(provider.online(&payee).await, ONLINE + 1250, "once");
     collecting.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_request_that_a_payer_holds_is_not_closed_though_it_was_cancelled() {
-    let (bank, world) = (Arc::new(Bank::new(5)), TempDir::new().expect("a directory"));
-    let payee = Device::new(&bank, world.path(), "Ferry", Kind::WithTa).await;
-    let payer = Device::new(&bank, world.path(), "Ada", Kind::WithTa).await;
-    let provider = Provider::new(&bank);
-    let server = provider.serve().await;
-    let online = enrol(&payee, &server, &bank).await;
+    let (provider, world) = (Provider::new().await, TempDir::new().expect("a directory"));
+    let payee = provider.device(world.path(), "Ferry", Kind::WithTa).await;
+    let payer = provider.device(world.path(), "Ada", Kind::WithTa).await;
+    let online = go_online(&payee);
     let request = payee.request(1250, Mode::Announced).await;
     let order = PaymentOrder {
         target: Target::Tag(request.tag),
@@ -127,24 +138,35 @@ async fn a_request_that_a_payer_holds_is_not_closed_though_it_was_cancelled() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_does_not_belong_into_a_mailbox_is_shown_and_keeps_nothing_else_back() {
-    let (bank, world) = (Arc::new(Bank::new(5)), TempDir::new().expect("a directory"));
-    let (payer, payee) = apart(&bank, world.path()).await;
+    let (provider, world) = (Provider::new().await, TempDir::new().expect("a directory"));
+    let (payer, payee) = apart(&provider, world.path()).await;
     let elsewhere = SimAir::new(world.path().join("yet elsewhere"));
-    let other = Device::in_air(&bank, elsewhere, world.path(), "Bert", Kind::WithTa).await;
-    let provider = Provider::new(&bank);
-    let server = provider.serve().await;
+    let other = provider
+        .device_in(elsewhere, world.path(), "Bert", Kind::WithTa)
+        .await;
     let strange = other.request(100, Mode::Announced).await;
     let strange = pay_unheard(&payer, &other, &strange).await;
-    provider.hand_in(strange.clone());
     let mut pairs = Vec::new();
-    for minor_units in [200, 300, 400] {
-        let request = payee.request(minor_units, Mode::Announced).await;
-        let pair = pay_unheard(&payer, &payee, &request).await;
-        provider.hand_in(pair.clone());
-        pairs.push(pair);
+    for _ in 0..MORE_THAN_AN_ANSWER {
+        let request = payee.request(1, Mode::Announced).await;
+        pairs.push(pay_unheard(&payer, &payee, &request).await);
+        // a till has only so many open at a time; a payment that comes is taken all the same
+        let cancelled = payee.wallet.cancel_request(request.request_id).await;
+        cancelled.expect("cancelled");
     }
+    provider.hand_in(&pairs).await;
+    let (answer_key, stray) = (provider.secret("answer"), strange.clone());
+    provider.forge("/v1/mailbox", move |answer| {
+        let answer = Signed::<MailboxAnswer>::decode(answer).expect("an answer");
+        let mut body = answer.body().clone();
+        let mut pairs = body.pairs.into_vec();
+        pairs.insert(0, stray.clone());
+        body.pairs = List::try_from(pairs).expect("one more than the server sends");
 
-    let online = enrol(&payee, &server, &bank).await;
+        Signed::sign(body, &answer_key).to_wire()
+    });
+
+    let online = go_online(&payee);
     let status = online.sync.run().await.expect("runs");
 
     for pair in &pairs {
@@ -156,11 +178,16 @@ async fn what_does_not_belong_into_a_mailbox_is_shown_and_keeps_nothing_else_bac
     online.stop().await;
 }
 
+/// More payments than the server has in one answer of a mailbox.
+const MORE_THAN_AN_ANSWER: usize = 33;
+
 /// Two devices that never hear each other.
-async fn apart(bank: &Bank, world: &Path) -> (Device, Device) {
-    let payee = Device::new(bank, world, "Ferry", Kind::WithTa).await;
+async fn apart(provider: &Provider, world: &Path) -> (Device, Device) {
+    let payee = provider.device(world, "Ferry", Kind::WithTa).await;
     let elsewhere = SimAir::new(world.join("elsewhere"));
-    let payer = Device::in_air(bank, elsewhere, world, "Ada", Kind::WithTa).await;
+    let payer = provider
+        .device_in(elsewhere, world, "Ada", Kind::WithTa)
+        .await;
 
     (payer, payee)
 }
@@ -202,14 +229,12 @@ fn state(device: &Device, pair: &PaymentPair) -> Option<PaymentState> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_mailbox_is_read_again_after_a_restart_without_crediting_twice() {
-    let (bank, world) = (Arc::new(Bank::new(5)), TempDir::new().expect("a directory"));
-    let (payer, payee) = apart(&bank, world.path()).await;
-    let provider = Provider::new(&bank);
-    let server = provider.serve().await;
+    let (provider, world) = (Provider::new().await, TempDir::new().expect("a directory"));
+    let (payer, payee) = apart(&provider, world.path()).await;
     let request = payee.request(1250, Mode::Announced).await;
     let pair = pay_unheard(&payer, &payee, &request).await;
-    provider.hand_in(pair);
-    let online = enrol(&payee, &server, &bank).await;
+    provider.hand_in(&[pair]).await;
+    let online = go_online(&payee);
     let _read = online.sync.run().await.expect("runs");
     online.stop().await;
 

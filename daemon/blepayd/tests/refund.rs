@@ -1,8 +1,6 @@
 //! Refunds: who paid asks, who received pays, never more than was paid, refused otherwise by name.
 
-use std::sync::Arc;
-
-use kit::provider::{Provider, enrol, go_online};
+use kit::provider::{Provider, go_online};
 use kit::{Bank, Device, Kind, amount, pay};
 use ops_proto::Digest;
 use tempfile::TempDir;
@@ -93,13 +91,11 @@ async fn a_refund_is_asked_for_by_who_paid_and_paid_by_who_received() {
 /// The key of the original sender asks; a new TA has another.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_refund_is_not_asked_for_by_a_later_ta_than_the_one_that_paid() {
-    let (bank, world) = (Arc::new(Bank::new(5)), TempDir::new().expect("a directory"));
-    let ferry = Device::new(&bank, world.path(), "Ferry", Kind::WithTa).await;
-    let ada = Device::new(&bank, world.path(), "Ada", Kind::WithTa).await;
+    let (provider, world) = (Provider::new().await, TempDir::new().expect("a directory"));
+    let ferry = provider.device(world.path(), "Ferry", Kind::WithTa).await;
+    let ada = provider.device(world.path(), "Ada", Kind::WithTa).await;
     let payment = pay_once(&ada, &ferry, 1250).await;
-    let provider = Provider::new(&bank);
-    let server = provider.serve().await;
-    let online = enrol(&ada, &server, &bank).await;
+    let online = go_online(&ada);
     online.sync.retire().await.expect("booked");
     online.stop().await;
 

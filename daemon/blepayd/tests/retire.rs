@@ -1,13 +1,11 @@
 //! The ends of TAs: retired or dead, what they held is in exactly one place, whatever is the last step.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use journal::PowerCut;
 use journal::book::TaEnd;
-use kit::provider::{Loss, ONLINE, Provider, enrol, go_online};
-use kit::server::Server;
-use kit::{Bank, Device, Faults, Kind, TaFault, amount, eventually, unless_power_goes};
+use kit::provider::{Loss, ON_TA, ONLINE, Provider, TOTAL, go_online};
+use kit::{Device, Faults, Kind, TaFault, amount, eventually, unless_power_goes};
 use ops_proto::PublicKey;
 use sync::SyncError;
 use tempfile::TempDir;
@@ -15,23 +13,21 @@ use wallet::ta::TaAccess;
 use wallet::ta::TaError;
 use wallet::{Registration, WalletError};
 
-const TOTAL: u64 = ONLINE + 10_000;
-
 /// More commits than the end of a TA takes.
 const COMMITS_MAX: u64 = 7;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn any_commit_may_be_the_last_and_a_ta_that_retires_is_paid_once_or_goes_on() {
-    let mut runs = Vec::new();
+    let mut faults = Vec::new();
     for commit in 1..=COMMITS_MAX {
         for cut in [PowerCut::Before(commit), PowerCut::After(commit)] {
-            runs.push(interrupted(Faults {
+            faults.push(Faults {
                 cut,
                 ..Faults::NONE
-            }));
+            });
         }
     }
-    let ended = futures::future::join_all(runs).await;
+    let ended = all_interrupted(faults).await;
 
     assert!(ended.contains(&false), "one was cut before the statement");
     assert!(ended.contains(&true), "one was cut after the statement");
@@ -42,25 +38,36 @@ const COMMANDS_MAX: u32 = 7;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_ta_whose_answer_is_lost_at_any_command_retires_once() {
-    let mut runs = Vec::new();
+    let mut faults = Vec::new();
     for command in 1..=COMMANDS_MAX {
         for ta in [TaFault::Before(command), TaFault::After(command)] {
-            runs.push(interrupted(Faults { ta, ..Faults::NONE }));
+            faults.push(Faults { ta, ..Faults::NONE });
         }
     }
-    let ended = futures::future::join_all(runs).await;
+    let ended = all_interrupted(faults).await;
 
     assert!(ended.into_iter().all(|ended| ended), "it is asked again");
 }
 
+/// Has a device for each of the faults, all of one provider, and returns of each whether the TA ended.
+async fn all_interrupted(faults: Vec<Faults>) -> Vec<bool> {
+    let (provider, dir) = (Provider::new().await, TempDir::new().expect("a directory"));
+    let (provider, world) = (&provider, dir.path());
+    let runs = faults
+        .into_iter()
+        .enumerate()
+        .map(async |(number, faults)| {
+            let name = format!("Ada {number}");
+            let device = provider.device(world, &name, Kind::WithTa).await;
+
+            interrupted(provider, device, faults).await
+        });
+
+    futures::future::join_all(runs).await
+}
+
 /// Retires the TA with faults, starts the device anew without, and returns whether the TA ended.
-async fn interrupted(faults: Faults) -> bool {
-    let World {
-        device,
-        provider,
-        _server,
-        _dir,
-    } = World::new().await;
+async fn interrupted(provider: &Provider, device: Device, faults: Faults) -> bool {
     let device = device.stop().await.start_with(faults).await;
     let online = go_online(&device);
     let last = unless_power_goes(&device, online.sync.retire()).await;
@@ -86,7 +93,7 @@ async fn interrupted(faults: Faults) -> bool {
             device.balance().await
         };
 
-        !is_open && provider.total(balance) == TOTAL
+        !is_open && balance.saturating_add(provider.outside(&device).await) == TOTAL
     })
     .await;
     online.stop().await;
@@ -114,7 +121,8 @@ async fn a_lost_last_statement_is_sent_again_and_the_ta_signs_nothing_meanwhile(
         );
         world.provider.lose_nothing();
         let _status = online.sync.run().await.expect("runs");
-        assert_eq!(world.provider.books().online, TOTAL, "{loss:?}");
+        let online_account = world.provider.online(&world.device).await;
+        assert_eq!(online_account, TOTAL, "{loss:?}");
         online.stop().await;
     }
 }
@@ -124,12 +132,11 @@ async fn after_retirement_a_new_ta_is_registered_by_itself_and_the_old_one_is_ne
     let World {
         device,
         provider,
-        _server,
         _dir,
     } = World::new().await;
     let online = go_online(&device);
     let ended = online.sync.retire().await.expect("booked");
-    assert_eq!(ended.held.map(|held| held.paid.minor_units()), Some(10_000));
+    assert_eq!(ended.held.map(|held| held.paid.minor_units()), Some(ON_TA));
     online.stop().await;
     eventually("the old TA is not asked", || async {
         access(&device) == TaAccess::Ended
@@ -148,7 +155,7 @@ async fn after_retirement_a_new_ta_is_registered_by_itself_and_the_old_one_is_ne
     assert_eq!(status.registration, Registration::Complete);
     let _granted = online.sync.deposit(amount(700)).await.expect("granted");
     assert_eq!(device.balance().await, 700, "its counters begin anew");
-    assert_eq!(provider.books().online, TOTAL - 700);
+    assert_eq!(provider.online(&device).await, TOTAL - 700);
     online.stop().await;
     assert_sound(&device);
 
@@ -166,7 +173,6 @@ async fn a_rolled_back_ta_is_reported_dead_and_what_it_held_waits_while_a_new_on
     let World {
         device,
         provider,
-        _server,
         _dir,
     } = World::new().await;
     let old = key(&device).expect("a TA");
@@ -194,11 +200,11 @@ async fn a_rolled_back_ta_is_reported_dead_and_what_it_held_waits_while_a_new_on
     assert_eq!(held.held.minor_units(), 9600);
     assert!(held.payable_from.is_some());
     assert_eq!(
-        provider.books().online,
+        provider.online(&device).await,
         ONLINE + 400,
         "what it signed before is booked"
     );
-    assert_eq!(provider.outside(), TOTAL);
+    assert_eq!(provider.outside(&device).await, TOTAL);
     online.stop().await;
     assert_sound(&device);
 
@@ -235,7 +241,6 @@ async fn a_death_that_the_server_did_not_hear_is_reported_until_it_does() {
     let World {
         device,
         provider,
-        _server,
         _dir,
     } = World::new().await;
     let stopped = device.stop().await;
@@ -263,33 +268,24 @@ async fn a_death_that_the_server_did_not_hear_is_reported_until_it_does() {
         held.map(|held| held.held.minor_units())
     });
     assert_eq!(held, Some(9600));
-    assert_eq!(provider.outside(), TOTAL);
+    assert_eq!(provider.outside(&device).await, TOTAL);
     online.stop().await;
 }
 
-/// An enrolled device that has synced once.
+/// A provider with one device.
 struct World {
     device: Device,
-    provider: Arc<Provider>,
-    _server: Server,
+    provider: Provider,
     _dir: TempDir,
 }
 
 impl World {
     async fn new() -> Self {
-        let dir = TempDir::new().expect("a directory");
-        let bank = Arc::new(Bank::new(5));
-        let device = Device::new(&bank, dir.path(), "Ada", Kind::WithTa).await;
-        let provider = Provider::new(&bank);
-        let server = provider.serve().await;
-        let online = enrol(&device, &server, &bank).await;
-        let _status = online.sync.run().await.expect("runs");
-        online.stop().await;
+        let (provider, dir) = (Provider::new().await, TempDir::new().expect("a directory"));
 
         Self {
-            device,
+            device: provider.device(dir.path(), "Ada", Kind::WithTa).await,
             provider,
-            _server: server,
             _dir: dir,
         }
     }

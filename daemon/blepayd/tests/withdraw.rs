@@ -1,35 +1,28 @@
 //! Withdrawals: the device is debited once and the account credited once, whatever is the last step.
 
-use std::sync::Arc;
-
 use journal::PowerCut;
 use journal::book::WithdrawStage;
-use kit::provider::{Loss, ONLINE, Online, Provider, enrol, go_online};
-use kit::server::Server;
-use kit::{Bank, Device, Faults, Kind, TaFault, amount, eventually, unless_power_goes};
+use kit::provider::{Loss, ON_TA, ONLINE, Provider, TOTAL, go_online};
+use kit::{Device, Faults, Kind, TaFault, amount, eventually, unless_power_goes};
 use ops_proto::contract::TaRefused;
 use sync::SyncError;
 use tempfile::TempDir;
-
-const TOTAL: u64 = ONLINE + 10_000;
 
 /// More commits than a withdrawal with the status after it takes.
 const COMMITS_MAX: u64 = 9;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn any_commit_may_be_the_last_and_a_withdrawal_moves_the_money_once_or_not_at_all() {
-    let mut runs = Vec::new();
+    let mut faults = Vec::new();
     for commit in 1..=COMMITS_MAX {
-        runs.push(interrupted(Faults {
-            cut: PowerCut::Before(commit),
-            ..Faults::NONE
-        }));
-        runs.push(interrupted(Faults {
-            cut: PowerCut::After(commit),
-            ..Faults::NONE
-        }));
+        for cut in [PowerCut::Before(commit), PowerCut::After(commit)] {
+            faults.push(Faults {
+                cut,
+                ..Faults::NONE
+            });
+        }
     }
-    let moved = futures::future::join_all(runs).await;
+    let moved = all_interrupted(faults).await;
 
     assert!(moved.contains(&false), "one was cut before the debit");
     assert!(moved.contains(&true), "one was cut after the debit");
@@ -40,25 +33,36 @@ const COMMANDS_MAX: u32 = 9;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_ta_whose_answer_is_lost_at_any_command_is_debited_once() {
-    let mut runs = Vec::new();
+    let mut faults = Vec::new();
     for command in 1..=COMMANDS_MAX {
         for ta in [TaFault::Before(command), TaFault::After(command)] {
-            runs.push(interrupted(Faults { ta, ..Faults::NONE }));
+            faults.push(Faults { ta, ..Faults::NONE });
         }
     }
-    let moved = futures::future::join_all(runs).await;
+    let moved = all_interrupted(faults).await;
 
     assert!(moved.into_iter().all(|moved| moved), "it is asked again");
 }
 
+/// Has a device for each of the faults, all of one provider, and returns of each whether the money moved.
+async fn all_interrupted(faults: Vec<Faults>) -> Vec<bool> {
+    let (provider, dir) = (Provider::new().await, TempDir::new().expect("a directory"));
+    let (provider, world) = (&provider, dir.path());
+    let runs = faults
+        .into_iter()
+        .enumerate()
+        .map(async |(number, faults)| {
+            let name = format!("Ada {number}");
+            let device = provider.device(world, &name, Kind::WithTa).await;
+
+            interrupted(provider, device, faults).await
+        });
+
+    futures::future::join_all(runs).await
+}
+
 /// Withdraws 4.00 with faults, starts the device anew without, and returns whether the money moved.
-async fn interrupted(faults: Faults) -> bool {
-    let World {
-        device,
-        provider,
-        server: _server,
-        _dir,
-    } = World::new().await;
+async fn interrupted(provider: &Provider, device: Device, faults: Faults) -> bool {
     let device = device.stop().await.start_with(faults).await;
     let online = go_online(&device);
     let last = unless_power_goes(&device, online.sync.withdraw(Some(amount(400)))).await;
@@ -69,12 +73,12 @@ async fn interrupted(faults: Faults) -> bool {
     let online = go_online(&device);
 
     eventually(&what, || async {
-        is_at_rest(&device) && provider.total(device.balance().await) == TOTAL
+        is_at_rest(&device) && provider.total(&device).await == TOTAL
     })
     .await;
     online.stop().await;
     let balance = device.balance().await;
-    assert!(balance == 10_000 || balance == 9600, "{what}");
+    assert!(balance == ON_TA || balance == 9600, "{what}");
     assert_sound(&device);
 
     balance == 9600
@@ -99,7 +103,7 @@ async fn a_lost_request_or_answer_is_sent_again_with_the_same_bytes_and_booked_o
         world.provider.lose_nothing();
         let _status = online.sync.run().await.expect("runs");
         eventually("it is booked", || async {
-            is_at_rest(&world.device) && world.provider.books().online == ONLINE + 400
+            is_at_rest(&world.device) && world.online().await == ONLINE + 400
         })
         .await;
         let sent = world.provider.asked("/v1/withdrawals");
@@ -133,7 +137,7 @@ async fn a_deposit_and_a_withdrawal_never_overlap() {
     world.provider.lose_nothing();
     let _granted = online.sync.deposit(amount(500)).await.expect("granted");
     assert_eq!(world.device.balance().await, 10_600);
-    assert_eq!(world.provider.books().online, ONLINE - 600);
+    assert_eq!(world.online().await, ONLINE - 600);
     assert_sound(&world.device);
     online.stop().await;
 }
@@ -143,10 +147,9 @@ async fn without_the_server_nothing_is_debited() {
     let World {
         device,
         provider,
-        server,
         _dir,
     } = World::new().await;
-    drop(server);
+    provider.go_away();
     let online = go_online(&device);
 
     let refused = online.sync.withdraw(Some(amount(400))).await;
@@ -179,43 +182,33 @@ async fn all_is_what_the_device_holds_and_more_is_refused() {
         WithdrawStage::Closed { .. }
     ));
     assert_eq!(world.device.balance().await, 0);
-    assert_eq!(world.provider.books().online, TOTAL);
+    assert_eq!(world.online().await, TOTAL);
     let nothing = online.sync.withdraw(None).await;
     assert!(matches!(nothing, Err(SyncError::NothingHeld)));
     online.stop().await;
 }
 
-/// An enrolled device that has synced once.
+/// A provider with one device.
 struct World {
     device: Device,
-    provider: Arc<Provider>,
-    server: Server,
+    provider: Provider,
     _dir: TempDir,
 }
 
 impl World {
     async fn new() -> Self {
-        let dir = TempDir::new().expect("a directory");
-        let bank = Arc::new(Bank::new(5));
-        let device = Device::new(&bank, dir.path(), "Ada", Kind::WithTa).await;
-        let provider = Provider::new(&bank);
-        let server = provider.serve().await;
-        let online: Online = enrol(&device, &server, &bank).await;
-        let status = online.sync.run().await.expect("runs");
-        let failed: Vec<_> = status
-            .parts
-            .iter()
-            .filter(|part| part.outcome.is_err())
-            .collect();
-        assert!(failed.is_empty(), "{failed:?}");
-        online.stop().await;
+        let (provider, dir) = (Provider::new().await, TempDir::new().expect("a directory"));
 
         Self {
-            device,
+            device: provider.device(dir.path(), "Ada", Kind::WithTa).await,
             provider,
-            server,
             _dir: dir,
         }
+    }
+
+    /// What the account holds.
+    async fn online(&self) -> u64 {
+        self.provider.online(&self.device).await
     }
 }
 

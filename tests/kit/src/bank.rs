@@ -1,11 +1,10 @@
-//! A provider, as far as devices need it: it certifies and grants. The real server is not under test.
+//! A provider without a server, for tests that need certificates and nothing else: it certifies, and grants once.
 
 use journal::Enrolled;
-use ops_proto::certificate::{Bound, Certificate, Kind, Limits, Role};
+use ops_proto::certificate::{Bound, Certificate, Limits, Role};
 use ops_proto::message::{
     AnswerStamp, CertificateChain, DepositAnswer, DepositOpen, DepositOutcome,
 };
-use ops_proto::signed::Body;
 use ops_proto::{ProviderId, PublicKey, SecretKey, Signed};
 use runtime::clock;
 
@@ -111,70 +110,18 @@ impl Bank {
         )
     }
 
-    /// Signs as the provider answers.
-    pub fn answer<T: Body>(&self, body: T) -> Signed<T> {
-        Signed::sign(body, &self.answer)
-    }
-
-    /// The same provider under new keys.
-    pub fn rolled_over(&self, seed: u8) -> Self {
-        let next = Self::new(seed);
-        let body = Certificate {
-            number: 2,
-            provider: self.certificate.body().provider,
-            name: self.certificate.body().name.clone(),
-            ..next.certificate.body().clone()
-        };
-
-        Self {
-            certificate: Signed::sign(body, &self.root),
-            ..next
-        }
-    }
-
-    /// Certifies a key again.
-    pub fn renew(&self, subject: PublicKey, kind: Kind, number: u64) -> CertificateChain {
-        let role = match kind {
-            Kind::Client => Role::Client,
-            Kind::Ta | Kind::Provider => Role::Ta { limits: limits() },
-        };
-
-        self.certify_as(subject, "Ada", role, number, YEAR_MS)
-    }
-
-    /// Certifies a client and a TA for so little longer that a renewal is due.
-    pub fn certify_briefly(&self, subject: PublicKey, kind: Kind) -> CertificateChain {
-        let role = match kind {
-            Kind::Client => Role::Client,
-            Kind::Ta | Kind::Provider => Role::Ta { limits: limits() },
-        };
-
-        self.certify_as(subject, "Ada", role, 2, YEAR_MS / 4)
-    }
-
     fn certify(&self, subject: PublicKey, name: &str, role: Role) -> CertificateChain {
-        self.certify_as(subject, name, role, 1, YEAR_MS)
-    }
-
-    fn certify_as(
-        &self,
-        subject: PublicKey,
-        name: &str,
-        role: Role,
-        number: u64,
-        for_ms: u64,
-    ) -> CertificateChain {
         let provider = self.certificate.body();
         let leaf = Signed::sign(
             Certificate {
-                number,
+                number: 1,
                 provider: provider.provider,
                 subject,
                 name: name.parse().expect("a name"),
                 currency: provider.currency,
                 issuer: self.certify.public_key().id(),
                 not_before: provider.not_before,
-                not_after: clock::now().saturating_add_ms(for_ms.min(YEAR_MS)),
+                not_after: clock::now().saturating_add_ms(YEAR_MS),
                 role,
             },
             &self.certify,

@@ -12,9 +12,11 @@
 mod bank;
 pub mod conformance;
 mod device;
+mod line;
 pub mod lists;
 pub mod provider;
 pub mod server;
+mod template;
 mod till;
 
 pub use bank::Bank;

@@ -1,13 +1,18 @@
 //! Deny-lists as the root and the kit's providers sign them.
 
 use ble_proto::gossip::GossipItem;
+use blepay_server::provider::ca::Root;
+use blepay_server::provider::limits_max_default;
 use ops_proto::message::{
-    DenyEntry, DenyListPiece, DirectoryEntry, ListVersion, ProviderDirectory, ProviderStanding,
+    DenyEntry, DenyListPiece, DirectoryEntry, ListVersion, ProviderDirectory, ProviderRequest,
+    ProviderStanding,
 };
 use ops_proto::{ProviderId, PublicKey, SecretKey, Signed, Time};
+use runtime::clock;
 use wallet::lists::Heard;
 
 use super::Device;
+use super::provider::certify;
 
 /// Returns the directory of the root's providers, by the seeds of their banks, ascending.
 pub fn directory(number: u32, banks: &[(u8, ProviderStanding)]) -> GossipItem {
@@ -80,9 +85,33 @@ pub fn deny_list(seed: u8, number: u32, keys: &[PublicKey]) -> GossipItem {
     GossipItem::Piece(Box::new(Signed::sign(body, &list_key(seed))))
 }
 
+/// Has a root certify a bank beside the providers that it has, and returns the directory of them all.
+pub fn directory_with(root: &mut Root, seed: u8) -> GossipItem {
+    let keys = [role_key(seed, 11), role_key(seed, 12), list_key(seed)];
+    let [certifies, answers, lists] = &keys;
+    let request = ProviderRequest {
+        provider: ProviderId([seed; 16]),
+        name: format!("Bank {seed}").parse().expect("a name"),
+        currency: "EUR".parse().expect("a currency"),
+        subject: certifies.public_key(),
+        answer_key: answers.public_key(),
+        list_key: lists.public_key(),
+        limits_max: limits_max_default(),
+        made: clock::now(),
+    };
+    let _certificate = certify(root, &Signed::sign(request, certifies));
+    let directory = root.sign_directory(clock::now()).expect("a directory");
+
+    GossipItem::Directory(Box::new(directory))
+}
+
 /// Has a device hear lists, as from its server.
 pub async fn tell(device: &Device, items: Vec<GossipItem>) {
-    let root = SecretKey::from_seed(&[1; 32]).public_key();
+    tell_under(SecretKey::from_seed(&[1; 32]).public_key(), device, items).await;
+}
+
+/// As [`tell`], of providers under another root than the kit's.
+pub async fn tell_under(root: PublicKey, device: &Device, items: Vec<GossipItem>) {
     for item in items {
         let heard = device.wallet.lists().hear(root, item).await;
         assert!(matches!(heard, Heard::Kept(_)), "{heard:?}");
@@ -90,7 +119,11 @@ pub async fn tell(device: &Device, items: Vec<GossipItem>) {
 }
 
 fn list_key(seed: u8) -> SecretKey {
+    role_key(seed, 13)
+}
+
+fn role_key(seed: u8, role: u8) -> SecretKey {
     let mut bytes = [seed; 32];
-    bytes[0] = 13;
+    bytes[0] = role;
     SecretKey::from_seed(&bytes)
 }

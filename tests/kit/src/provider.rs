@@ -1,584 +1,462 @@
-//! A provider with books and a desk that answers over HTTP: the world at the other end of sync, which
-//! can lose requests and answers, and be restored from a backup. The real server is not under test.
+//! A provider: the real server in this process, behind a line that can lose requests and answers.
+//!
+//! Devices reach it at the address of the line, which stays while the server stops, is restored and starts again.
 
-#![expect(
-    clippy::panic,
-    clippy::arithmetic_side_effects,
-    reason = "a test fails by a panic, and its sums are small"
-)]
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 
-use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard};
-
-use journal::Fact;
-use ops_proto::certificate::Kind;
+use blepay_server::admin::{self, AccountView, Force, Office, Standing};
+use blepay_server::provider::Layout;
+use blepay_server::provider::ca::{Holder, Root, Terms, Wanted};
+use blepay_server::store::StoreAddress;
+use blepay_server::{RunOptions, RunningServer};
+use hyper::Method;
+use journal::{Enrolled, Fact};
+use ops_proto::certificate::Certificate;
+use ops_proto::enrolment::Enrolment;
 use ops_proto::list::List;
-use ops_proto::message::{
-    AccountAnswer, AccountQuery, AnswerStamp, Batch, BatchAnswer, DeathAnswer, DepositAnswer,
-    DepositOrder, DepositOutcome, ItemOutcome, ListsUpdate, MailboxAnswer, MailboxQuery,
-    RegisterTa, Remembered, RememberedAnswer, RememberedItem, Renew, ReportDeath, RetireAnswer,
-    RetireOrder, SettlementState, StatusOrder, SyncToken, Withdraw, WithdrawAck,
-};
-use ops_proto::signed::{Body, decode_canonical, encode};
-use ops_proto::statement::Statement;
-use ops_proto::{Balance, Digest, PaymentPair, PublicKey, RequestId, Signed, Time};
+use ops_proto::message::{Batch, BatchAnswer, CertificateChain, ItemOutcome, ProviderRequest};
+use ops_proto::signed::{decode_canonical, encode};
+use ops_proto::{PaymentPair, PublicKey, SecretKey, Signed};
+use radio::sim::SimAir;
 use runtime::clock;
 use runtime::shutdown::Shutdown;
-use sync::Sync;
-use sync::connectivity;
+use sync::{SyncRuns, check_enrolment, connectivity};
+use tempfile::TempDir;
 use tokio::sync::watch;
 
-use super::server::{Answer, Server, Tls};
-use super::{Bank, Device};
+pub use super::line::Loss;
 
-/// What the online account holds at first.
+use super::line::Line;
+use super::server::{Asked, Server, Tls};
+use super::template::{Template, until_closed};
+use super::{Device, Faults, Kind, amount};
+
+/// What the online account of a new device holds.
 pub const ONLINE: u64 = 50_000;
 
-/// Pairs in one answer of the mailbox: few, so that devices have to go on asking.
-const MAILBOX_PAGE: usize = 2;
+/// What its TA holds, if it has one.
+pub const ON_TA: u64 = 10_000;
 
-const MONTH_MS: u64 = 30 * 24 * 3600 * 1000;
+/// What its owner has in all.
+pub const TOTAL: u64 = 60_000;
 
-/// What becomes of a request.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Loss {
-    /// It never arrives.
-    Request,
-    /// It is done, and nobody hears of it.
-    Answer,
-}
+/// For how long a certificate is issued whose renewal is due: a server cannot be told to issue one for less than a day.
+const BRIEF_MS: u64 = 3600 * 1000;
 
-/// What a backup holds.
-#[derive(Clone, Debug, Default)]
-pub struct Books {
-    pub online: u64,
-    pub shadow: u64,
-    pub held: BTreeMap<PublicKey, u64>,
-    pub states: BTreeMap<Digest, SettlementState>,
-    answers: BTreeMap<Vec<u8>, Vec<u8>>,
-    mailbox: Vec<PaymentPair>,
-    /// Below this, every request that is not open and was not collected is closed.
-    closed: BTreeMap<PublicKey, (RequestId, Vec<RequestId>)>,
-    /// Where each TA's chain is known to end, without gaps.
-    ends: BTreeMap<PublicKey, u64>,
-    incarnation: u32,
-    sequence: u64,
-}
-
-impl Books {
-    fn is_closed(&self, pair: &PaymentPair) -> bool {
-        let body = pair.payment.body();
-        let closed = self.closed.get(&body.receiver.key);
-
-        closed
-            .is_some_and(|(mark, open)| body.request_id < *mark && !open.contains(&body.request_id))
-    }
-}
+/// How long a provider's certificate is valid.
+const DAYS: u64 = 365;
 
 /// The provider.
 pub struct Provider {
-    bank: Mutex<Arc<Bank>>,
-    books: Mutex<Books>,
-    losses: Mutex<BTreeMap<String, Loss>>,
-    told: Mutex<Vec<RememberedItem>>,
-    client: Mutex<Option<PublicKey>>,
-    breaks_on_withdrawals: AtomicBool,
-    asked: Mutex<Vec<(String, Vec<u8>)>>,
+    dir: TempDir,
+    line: Arc<Line>,
+    tls: Tls,
+    port: u16,
+    front: Mutex<Option<Server>>,
+    running: tokio::sync::Mutex<Option<RunningServer>>,
+    backups: AtomicUsize,
+}
+
+/// The books as they were.
+pub struct Backup(PathBuf);
+
+/// Another server of the same provider, on a copy of its keys and books.
+pub struct Twin {
+    _dir: TempDir,
+    running: RunningServer,
 }
 
 impl Provider {
-    /// Opens the desk; the one device's TA was given 100.00 already.
-    pub fn new(bank: &Arc<Bank>) -> Arc<Self> {
-        Arc::new(Self {
-            bank: Mutex::new(Arc::clone(bank)),
-            books: Mutex::new(Books {
-                online: ONLINE,
-                shadow: 10_000,
-                incarnation: 1,
-                sequence: 100,
-                ..Books::default()
-            }),
-            losses: Mutex::default(),
-            told: Mutex::default(),
-            client: Mutex::default(),
-            breaks_on_withdrawals: AtomicBool::new(false),
-            asked: Mutex::default(),
-        })
+    /// Makes a provider whose server answers. All that are made so have the same keys, each with books of its own.
+    pub async fn new() -> Self {
+        let dir = TempDir::new().expect("a directory");
+        let data = dir.path().join("data");
+        Template::get().await.write(&data);
+        let running = start(&data).await;
+        let anchor = std::fs::read_to_string(Layout::new(&data).tls_anchor_path());
+        let line = Line::new(&anchor.expect("the server's anchor"), running.addr());
+        let (line, tls) = (Arc::new(line), Tls::new());
+        let front = Server::start(&tls, 0, line.answer()).await;
+
+        Self {
+            dir,
+            line,
+            tls,
+            port: front.address.port(),
+            front: Mutex::new(Some(front)),
+            running: tokio::sync::Mutex::new(Some(running)),
+            backups: AtomicUsize::new(0),
+        }
     }
 
-    pub async fn serve(self: &Arc<Self>) -> Server {
-        self.serve_at(&Tls::new(), 0).await
+    /// Makes a device in `world/name` that is registered here and has [`ONLINE`] in its account; its TA, if it has one,
+    /// holds [`ON_TA`]. It is offline.
+    pub async fn device(&self, world: &Path, name: &str, kind: Kind) -> Device {
+        self.device_in(SimAir::new(world.join("air")), world, name, kind)
+            .await
     }
 
-    pub async fn serve_at(self: &Arc<Self>, tls: &Tls, port: u16) -> Server {
-        let provider = Arc::clone(self);
-        let answer: Arc<Answer> = Arc::new(move |path, body| provider.answer(path, body));
+    /// As [`Self::device`], in another than the perfect air.
+    pub async fn device_in(&self, air: SimAir, world: &Path, name: &str, kind: Kind) -> Device {
+        let device = Device::start(world.join(name), air, kind, Faults::NONE).await;
+        let client = device.wallet.identity().public_key();
+        let facts = vec![
+            Fact::Enrolled(Box::new(self.enrolled().await)),
+            Fact::ClientKeyMade {
+                client,
+                name: name.parse().expect("a name"),
+            },
+        ];
+        let journal = device.wallet.journal();
+        journal.append(facts).await.expect("appended");
+        let online = go_online(&device);
+        online.runs().await;
+        self.credit(&device, ONLINE).await;
+        if kind == Kind::WithTa {
+            self.credit(&device, ON_TA).await;
+            let deposited = online.sync.deposit(amount(ON_TA)).await.expect("opened");
+            assert!(deposited.pending.is_none(), "granted: {deposited:?}");
+            // the books know that a grant is taken once the TA says so
+            online.runs().await;
+        }
+        online.stop().await;
 
-        Server::start(tls, port, answer).await
+        device
     }
 
+    /// Returns what devices enrol with.
+    pub async fn enrolment(&self) -> Enrolment {
+        let url = format!("https://127.0.0.1:{}", self.port);
+        let enrolment = self.office().await.enrolment(url).expect("an enrolment");
+
+        Enrolment {
+            tls_anchor: self.tls.anchor.clone(),
+            ..enrolment
+        }
+    }
+
+    /// Returns the enrolment as a device keeps it.
+    pub async fn enrolled(&self) -> Enrolled {
+        let enrolment = self.enrolment().await;
+
+        check_enrolment(&enrolment)
+            .expect("it can be used")
+            .into_enrolled()
+    }
+
+    /// The port at which devices look for the server.
+    pub const fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Leaves nobody at the server's address.
+    pub fn go_away(&self) {
+        drop(self.front().take());
+    }
+
+    /// Is at the server's address again.
+    pub async fn come_back(&self) {
+        let front = Server::start(&self.tls, self.port, self.line.answer()).await;
+        *self.front() = Some(front);
+    }
+
+    fn front(&self) -> std::sync::MutexGuard<'_, Option<Server>> {
+        self.front.lock().expect("not poisoned")
+    }
+}
+
+/// What goes wrong between devices and server.
+impl Provider {
     /// Loses every request at a path, or its answer, until [`Self::lose_nothing`].
     pub fn lose(&self, path: &str, loss: Loss) {
-        let mut losses = self.losses.lock().expect("not poisoned");
-        let _before = losses.insert(path.to_owned(), loss);
+        self.line.lose(path, loss);
     }
 
     pub fn lose_nothing(&self) {
-        self.losses.lock().expect("not poisoned").clear();
+        self.line.lose_nothing();
     }
 
-    pub fn books(&self) -> Books {
-        self.lock().clone()
+    /// Fails on requests at a path, as a server with a fault would, until [`Self::be_honest`].
+    pub fn break_on(&self, path: &str, breaks: impl Fn(&[u8]) -> bool + Send + Sync + 'static) {
+        self.line.break_on(path, Arc::new(breaks));
     }
 
-    /// What the owner of the one device has outside of it.
-    pub fn outside(&self) -> u64 {
-        let books = self.lock();
-
-        books.online + books.held.values().sum::<u64>()
+    /// Says other things at a path than the server does, until [`Self::be_honest`].
+    pub fn forge(&self, path: &str, forgery: impl Fn(&[u8]) -> Vec<u8> + Send + Sync + 'static) {
+        self.line.forge(path, Arc::new(forgery));
     }
 
-    /// What the owner of the one device has, wherever it is.
-    pub fn total(&self, on_device: u64) -> u64 {
-        on_device + self.outside()
+    /// Gives newcomers certificates that are to be renewed at once, until [`Self::be_honest`].
+    pub fn certify_briefly(&self) {
+        for path in ["/v1/clients", "/v1/tas"] {
+            let certify = self.secret("certify");
+            self.forge(path, move |answer| {
+                let chain: CertificateChain = decode_canonical(answer).expect("certificates");
+                let leaf = Certificate {
+                    not_after: clock::now().saturating_add_ms(BRIEF_MS),
+                    ..chain.leaf.body().clone()
+                };
+
+                encode(&CertificateChain {
+                    leaf: Signed::sign(leaf, &certify),
+                    ..chain
+                })
+            });
+        }
     }
 
-    /// Goes on from a backup, in a new life.
-    pub fn restore(&self, backup: &Books) {
-        let mut books = self.lock();
-        let incarnation = books.incarnation + 1;
-        *books = Books {
-            incarnation,
-            ..backup.clone()
-        };
-    }
-
-    /// Goes on as the server of this life, as one that should have been switched off would.
-    pub fn relapse(&self, incarnation: u32) {
-        self.lock().incarnation = incarnation;
-    }
-
-    /// Certifies under other keys from now on.
-    pub fn roll_over(&self, bank: Bank) {
-        *self.bank.lock().expect("not poisoned") = Arc::new(bank);
-    }
-
-    /// Whether a withdrawal that a device remembers makes it fail.
-    pub fn breaks_on_withdrawals(&self, breaks: bool) {
-        self.breaks_on_withdrawals.store(breaks, Ordering::SeqCst);
-    }
-
-    /// Says whose certificate is the client's among those that are renewed.
-    pub fn knows_client(&self, client: PublicKey) {
-        *self.client.lock().expect("not poisoned") = Some(client);
-    }
-
-    pub fn hand_in(&self, pair: PaymentPair) {
-        self.lock().mailbox.push(pair);
-    }
-
-    /// What a device handed in after a restore.
-    pub fn told(&self) -> Vec<RememberedItem> {
-        self.told.lock().expect("not poisoned").clone()
+    pub fn be_honest(&self) {
+        self.line.be_honest();
     }
 
     /// The bodies that were sent to a path.
     pub fn asked(&self, path: &str) -> Vec<Vec<u8>> {
-        let asked = self.asked.lock().expect("not poisoned");
-        let bodies = asked.iter().filter(|(at, _)| at == path);
+        let asked = self.line.asked().into_iter();
 
-        bodies.map(|(_, body)| body.clone()).collect()
+        asked
+            .filter(|(at, _)| at == path)
+            .map(|(_, body)| body)
+            .collect()
     }
 
-    fn lock(&self) -> MutexGuard<'_, Books> {
-        self.books.lock().expect("not poisoned")
+    /// The paths that were asked for, in order.
+    pub fn paths(&self) -> Vec<String> {
+        let asked = self.line.asked().into_iter();
+
+        asked.map(|(path, _)| path).collect()
     }
 
-    fn bank(&self) -> Arc<Bank> {
-        Arc::clone(&self.bank.lock().expect("not poisoned"))
+    /// Counts what is asked from here on.
+    pub fn forget_what_was_asked(&self) {
+        self.line.forget_what_was_asked();
     }
 
-    fn answer(&self, path: &str, body: &[u8]) -> (u16, Vec<u8>) {
-        let mut asked = self.asked.lock().expect("not poisoned");
-        asked.push((path.to_owned(), body.to_vec()));
-        drop(asked);
-        let losses = self.losses.lock().expect("not poisoned");
-        let loss = losses.get(path).copied();
-        drop(losses);
-        if loss == Some(Loss::Request) {
-            return (503, Vec::new());
-        }
-        if path == "/v1/remembered" && self.breaks_on(body) {
-            return (500, Vec::new());
-        }
-        let answer = self.desk(path, body);
-        match (loss, answer) {
-            (Some(Loss::Answer), _) => (503, Vec::new()),
-            (_, Some(bytes)) => (200, bytes),
-            (_, None) => (404, Vec::new()),
-        }
+    /// A secret key of the provider, by its use: certify, answer or list.
+    pub fn secret(&self, of: &str) -> SecretKey {
+        let keys = std::fs::read_to_string(self.data().join("provider.keys")).expect("the keys");
+        let named = |line: &str| line.strip_prefix(of)?.strip_prefix('=').map(str::to_owned);
+        let seed = keys.lines().find_map(named).expect("it has the key");
+        let seed = hex::decode(seed).expect("hex digits");
+
+        SecretKey::from_seed(&seed.try_into().expect("32 bytes"))
     }
 
-    fn breaks_on(&self, body: &[u8]) -> bool {
-        let told: Signed<Remembered> = signed(body);
-        let mut items = told.body().items.iter();
-        let withdraws = items.any(|item| matches!(item, RememberedItem::Withdraw(..)));
+    /// The root, which lies beside this provider as in trials.
+    pub fn root(&self) -> Root {
+        Root::open(&self.data()).expect("the root")
+    }
+}
 
-        withdraws && self.breaks_on_withdrawals.load(Ordering::SeqCst)
+/// The books.
+impl Provider {
+    /// Books what the owner of a device paid in.
+    pub async fn credit(&self, device: &Device, minor_units: u64) {
+        let client = client(device);
+        let reference = format!("{client}-{minor_units}");
+        let mut office = self.office().await;
+        let credited = office
+            .credit(&client, amount(minor_units), &reference)
+            .await;
+        credited.expect("credited");
     }
 
-    fn desk(&self, path: &str, body: &[u8]) -> Option<Vec<u8>> {
-        let answer = match path {
-            "/healthz" => Vec::new(),
-            "/v1/challenge" => vec![7; 32],
-            "/v1/provider" => self.bank().enrolled().provider.to_wire(),
-            "/v1/lists" => encode(&ListsUpdate {
-                directory: None,
-                pieces: List::default(),
-                more: false,
-            }),
-            "/v1/tas" => self.register_ta(&signed(body)),
-            "/v1/renewals" => self.renew(&signed(body)),
-            "/v1/reports" | "/v1/claims" => self.batch(body),
-            "/v1/account" => self.account(&signed(body)),
-            "/v1/deposits" => self.kept(body, Self::deposit),
-            "/v1/withdrawals" => self.kept(body, Self::withdraw),
-            "/v1/statuses" => self.kept(body, Self::status),
-            "/v1/retirements" => self.kept(body, Self::retire),
-            "/v1/deaths" => self.death(&signed(body)),
-            "/v1/mailbox" => self.mailbox(&signed(body)),
-            "/v1/remembered" => self.remember(&signed(body)),
-            _ => return None,
+    /// What the books say of the owner of a device.
+    pub async fn account(&self, device: &Device) -> AccountView {
+        let account = self.office().await.account(&client(device)).await;
+
+        account.expect("the client's account")
+    }
+
+    /// What the online account of a device's owner holds.
+    pub async fn online(&self, device: &Device) -> u64 {
+        self.account(device).await.online
+    }
+
+    /// What the owner of a device has outside of it.
+    pub async fn outside(&self, device: &Device) -> u64 {
+        let account = self.account(device).await;
+        let held: u64 = account.tas.iter().map(|ta| ta.held).sum();
+
+        account.online.saturating_add(held)
+    }
+
+    /// What the owner of a device has, wherever it is.
+    pub async fn total(&self, device: &Device) -> u64 {
+        let on_device = device.balance().await;
+
+        on_device.saturating_add(self.outside(device).await)
+    }
+
+    /// Revokes a TA.
+    pub async fn revoke(&self, ta: &PublicKey) {
+        let mut office = self.office().await;
+        let revoked = office.set_standing(ta, Standing::Revoked, "stolen").await;
+        revoked.expect("revoked");
+    }
+
+    /// Hands payments in, as anybody may who has them.
+    pub async fn hand_in(&self, pairs: &[PaymentPair]) {
+        let batch = Batch {
+            providers: List::default(),
+            pairs: List::try_from(pairs.to_vec()).expect("a batch"),
         };
-
-        Some(answer)
-    }
-
-    /// The same order again gets the same bytes again.
-    fn kept(&self, body: &[u8], decide: fn(&Self, &[u8]) -> Vec<u8>) -> Vec<u8> {
-        let held = self.lock().answers.get(body).cloned();
-        if let Some(answer) = held {
-            return answer;
-        }
-        let answer = decide(self, body);
-        let _before = self.lock().answers.insert(body.to_vec(), answer.clone());
-
-        answer
-    }
-
-    fn stamp(&self) -> AnswerStamp {
-        let mut books = self.lock();
-        books.sequence += 1;
-
-        AnswerStamp {
-            incarnation: books.incarnation,
-            sequence: books.sequence,
-        }
-    }
-
-    fn sign<T: Body>(&self, body: T) -> Vec<u8> {
-        self.bank().answer(body).to_wire()
-    }
-
-    fn register_ta(&self, order: &Signed<RegisterTa>) -> Vec<u8> {
-        let mut books = self.lock();
-        books.shadow = 0;
-        drop(books);
-
-        encode(&self.bank().certify_ta(order.body().ta, "Ada"))
-    }
-
-    fn renew(&self, order: &Signed<Renew>) -> Vec<u8> {
-        let body = order.body();
-        order.verify(&body.subject).expect("signed by the subject");
-        let client = *self.client.lock().expect("not poisoned");
-        let kind = if client == Some(body.subject) {
-            Kind::Client
-        } else {
-            Kind::Ta
+        let asked = Asked {
+            method: Method::POST,
+            path: "/v1/claims".to_owned(),
+            body: encode(&batch),
         };
-
-        encode(&self.bank().renew(body.subject, kind, body.number + 1))
-    }
-
-    fn batch(&self, body: &[u8]) -> Vec<u8> {
-        let batch: Batch = decode_canonical(body).expect("a batch");
-        let items: Vec<_> = batch.pairs.iter().map(|pair| self.settle(pair)).collect();
-        let stamp = self.stamp();
-
-        self.sign(BatchAnswer {
-            items: List::try_from(items).expect("not too many"),
-            stamp,
-        })
-    }
-
-    fn settle(&self, pair: &PaymentPair) -> (Digest, ItemOutcome) {
-        let mut books = self.lock();
-        let hash = pair.hash();
-        let state = match pair.payment.body().receiver.kind {
-            Kind::Client => SettlementState::Credited,
-            Kind::Ta | Kind::Provider => {
-                if !books.mailbox.contains(pair) {
-                    books.mailbox.push(pair.clone());
-                }
-                let known = books.states.get(&hash).copied();
-                match known.unwrap_or(SettlementState::Waiting) {
-                    SettlementState::Waiting if books.is_closed(pair) => {
-                        books.online += pair.payment.body().amount.minor_units();
-                        SettlementState::Credited
-                    }
-                    state @ (SettlementState::Waiting
-                    | SettlementState::Credited
-                    | SettlementState::Collected
-                    | SettlementState::Waived) => state,
-                }
-            }
-        };
-        let _before = books.states.insert(hash, state);
-
-        (hash, ItemOutcome::Held(state))
-    }
-
-    fn account(&self, query: &Signed<AccountQuery>) -> Vec<u8> {
-        let (online, shadow) = {
-            let books = self.lock();
-            (books.online, books.shadow)
-        };
-        let stamp = self.stamp();
-
-        self.sign(AccountAnswer {
-            client: query.body().client,
-            currency: "EUR".parse().expect("a currency"),
-            online: Balance::from_minor_units(online),
-            shadow: Some(Balance::from_minor_units(shadow)),
-            stamp,
-        })
-    }
-
-    fn deposit(&self, body: &[u8]) -> Vec<u8> {
-        let order: DepositOrder = decode_canonical(body).expect("an order");
-        let open = order.open.body();
-        self.move_in(open.amount.minor_units());
-        let stamp = self.stamp();
-
-        self.sign(DepositAnswer {
-            ta: open.ta,
-            i: open.position.i,
-            order: order.open.hash(),
-            outcome: DepositOutcome::Granted,
-            stamp,
-        })
-    }
-
-    fn move_in(&self, x: u64) {
-        let mut books = self.lock();
-        books.online -= x;
-        books.shadow += x;
-    }
-
-    fn move_out(&self, x: u64) {
-        let mut books = self.lock();
-        books.online += x;
-        // one whose TA was reported dead before is paid from what it held
-        if books.shadow >= x {
-            books.shadow -= x;
-            return;
-        }
-        for held in books.held.values_mut() {
-            if *held >= x {
-                *held -= x;
-                return;
-            }
-        }
-        panic!("more was withdrawn than the TA had");
-    }
-
-    fn withdraw(&self, body: &[u8]) -> Vec<u8> {
-        let withdraw: Signed<Withdraw> = signed(body);
-        let w = withdraw.body();
-        withdraw.verify(&w.ta).expect("signed by the TA");
-        self.move_out(w.amount.minor_units());
-        let stamp = self.stamp();
-
-        self.sign(WithdrawAck {
-            ta: w.ta,
-            i: w.position.i,
-            order: withdraw.hash(),
-            stamp,
-        })
-    }
-
-    /// Takes a chain only without gaps; `None` where it began before the books know.
-    fn check_chain(&self, chain: &[Statement], ta: PublicKey, last_n: u64) {
-        let mut books = self.lock();
-        let end = books.ends.get(&ta).copied();
-        let numbers = chain
-            .iter()
-            .map(|statement| statement.position().n)
-            .chain([last_n]);
-        let mut before = end;
-        for n in numbers {
-            if let Some(before) = before {
-                assert!(n <= before + 1, "a gap before n = {n}");
-            }
-            before = Some(before.map_or(n, |before| before.max(n)));
-        }
-        let _before = books.ends.insert(ta, last_n);
-    }
-
-    fn status(&self, body: &[u8]) -> Vec<u8> {
-        let order: StatusOrder = decode_canonical(body).expect("an order");
-        let status = order.status.body();
-        self.check_chain(&order.chain, status.ta, status.position.n);
-        let mut books = self.lock();
-        for (_, hash) in status.collected.iter() {
-            let _before = books.states.insert(*hash, SettlementState::Collected);
-        }
-        let open: Vec<RequestId> = status.open.iter().copied().collect();
-        let _before = books.closed.insert(status.ta, (status.mark, open));
-        drop(books);
-        let stamp = self.stamp();
-
-        self.sign(SyncToken {
-            ta: status.ta,
-            status: order.status.hash(),
-            nonce: status.nonce,
-            time: clock::now(),
-            stamp,
-        })
-    }
-
-    fn retire(&self, body: &[u8]) -> Vec<u8> {
-        let order: RetireOrder = decode_canonical(body).expect("an order");
-        let last = &order.retire.body().last;
-        order.retire.verify(&last.ta).expect("signed by the TA");
-        self.check_chain(&order.chain, last.ta, last.position.n);
-        let mut books = self.lock();
-        assert_eq!(books.shadow, last.balance.minor_units());
-        books.online += last.balance.minor_units();
-        books.shadow = 0;
-        drop(books);
-        let stamp = self.stamp();
-
-        self.sign(RetireAnswer {
-            ta: last.ta,
-            retire: order.retire.hash(),
-            paid: last.balance,
-            held: Balance::ZERO,
-            stamp,
-        })
-    }
-
-    fn death(&self, report: &Signed<ReportDeath>) -> Vec<u8> {
-        let body = report.body();
-        report.verify(&body.client).expect("signed by the client");
-        let mut books = self.lock();
-        let shadow = books.shadow;
-        let is_new = !books.held.contains_key(&body.ta);
-        if is_new {
-            books.shadow = 0;
-        }
-        let _held = books.held.entry(body.ta).or_insert(shadow);
-        let held = books.held.get(&body.ta).copied().unwrap_or(0);
-        drop(books);
-        let stamp = self.stamp();
-
-        self.sign(DeathAnswer {
-            client: body.client,
-            ta: body.ta,
-            held: Balance::from_minor_units(held),
-            paid: Balance::ZERO,
-            payable_from: later(),
-            stamp,
-        })
-    }
-
-    fn mailbox(&self, query: &Signed<MailboxQuery>) -> Vec<u8> {
-        let body = query.body();
-        query.verify(&body.client).expect("signed by the client");
-        let all = self.lock().mailbox.clone();
-        let after = usize::try_from(body.after).expect("a cursor");
-        let page: Vec<_> = all.iter().skip(after).take(MAILBOX_PAGE).cloned().collect();
-        let end = after + page.len();
-        let next = (end < all.len()).then(|| u64::try_from(end).expect("a cursor"));
-        let providers = vec![self.bank().enrolled().provider];
-        let stamp = self.stamp();
-
-        self.sign(MailboxAnswer {
-            ta: body.ta,
-            providers: List::try_from(providers).expect("one"),
-            pairs: List::try_from(page).expect("not too many"),
-            next,
-            stamp,
-        })
-    }
-
-    fn remember(&self, told: &Signed<Remembered>) -> Vec<u8> {
-        let body = told.body();
-        told.verify(&body.client).expect("signed by the client");
-        for item in body.items.iter() {
-            self.told.lock().expect("not poisoned").push(item.clone());
-            self.book_again(item);
-        }
-        let stamp = self.stamp();
-
-        self.sign(RememberedAnswer {
-            client: body.client,
-            known: u64::try_from(body.items.len()).expect("few"),
-            stamp,
-        })
-    }
-
-    fn book_again(&self, item: &RememberedItem) {
-        let (order, answer) = match item {
-            RememberedItem::Certificate(_) | RememberedItem::DenyList(_) => return,
-            RememberedItem::Deposit(order, answer) => (encode(order), answer.to_wire()),
-            RememberedItem::Withdraw(order, answer) => (order.to_wire(), answer.to_wire()),
-            RememberedItem::Token(status, token) => {
-                let n = status.body().position.n;
-                let _before = self.lock().ends.insert(status.body().ta, n);
-                (status.to_wire(), token.to_wire())
-            }
-            RememberedItem::Retire(order, answer) => (order.to_wire(), answer.to_wire()),
-        };
-        let known = self.lock().answers.insert(order, answer).is_some();
-        if known {
-            return;
-        }
-        match item {
-            RememberedItem::Deposit(order, _) => {
-                // the first one was given before this provider opened its desk
-                if order.open.body().position.i > 1 {
-                    self.move_in(order.open.body().amount.minor_units());
-                }
-            }
-            RememberedItem::Withdraw(withdraw, _) => {
-                self.move_out(withdraw.body().amount.minor_units());
-            }
-            RememberedItem::Certificate(_)
-            | RememberedItem::DenyList(_)
-            | RememberedItem::Token(..)
-            | RememberedItem::Retire(..) => {}
+        let (status, answer) = self.line.ask(asked).await.expect("the server is there");
+        assert_eq!(status, 200, "{}", String::from_utf8_lossy(&answer));
+        let answer = Signed::<BatchAnswer>::decode(&answer).expect("an answer");
+        let items = &answer.body().items;
+        assert_eq!(items.len(), pairs.len());
+        for (payment, outcome) in items.iter() {
+            assert!(
+                matches!(outcome, ItemOutcome::Held(_)),
+                "{payment}: {outcome:?}"
+            );
         }
     }
+
+    async fn office(&self) -> Office {
+        Office::open(&self.data()).await.expect("the office")
+    }
+
+    fn data(&self) -> PathBuf {
+        self.dir.path().join("data")
+    }
+
+    fn books(&self) -> StoreAddress {
+        StoreAddress::file(&Layout::new(&self.data()).books_path())
+    }
+}
+
+/// The lives of the server.
+impl Provider {
+    pub async fn backup(&self) -> Backup {
+        let number = self.backups.fetch_add(1, Ordering::SeqCst);
+        let file = self.dir.path().join(format!("books.backup-{number}"));
+        let written = admin::backup(&self.data(), &self.books(), &file).await;
+        written.expect("a backup");
+
+        Backup(file)
+    }
+
+    /// Loses the books and goes on from a backup, in a new life.
+    pub async fn restore(&self, backup: &Backup) {
+        self.stop().await;
+        let (data, books) = (self.data(), self.books());
+        let restored = admin::restore(&data, &books, &backup.0, Force::Yes).await;
+        assert!(restored.expect("restored").incarnation > 1);
+        self.start().await;
+    }
+
+    /// Starts a server on a copy of keys and books: one that is not switched off when a backup is restored.
+    pub async fn twin(&self) -> Twin {
+        let dir = TempDir::new().expect("a directory");
+        let data = dir.path().join("data");
+        let of_the_life = |name: &str| !name.starts_with("books.db") && name != "lock";
+        Template::read(&self.data(), of_the_life).write(&data);
+        let copy = Layout::new(&data).books_path();
+        let copied = admin::backup(&self.data(), &self.books(), &copy).await;
+        copied.expect("a copy");
+
+        Twin {
+            running: start(&data).await,
+            _dir: dir,
+        }
+    }
+
+    /// Has another server answer in this one's place, until [`Self::answer`].
+    pub fn relapse(&self, twin: &Twin) {
+        self.line.lead_to(twin.running.addr());
+    }
+
+    /// Answers itself again.
+    pub async fn answer(&self) {
+        let running = self.running.lock().await;
+        self.line.lead_to(running.as_ref().expect("it runs").addr());
+    }
+
+    /// Certifies and answers under new keys from here on.
+    pub async fn roll_over(&self) {
+        self.stop().await;
+        let (mut root, now) = (self.root(), clock::now());
+        let holder = Holder::open(&self.data()).expect("a provider");
+        let request = holder.rollover(&Wanted::default(), now).expect("new keys");
+        let certificate = certify(&mut root, &request);
+        let installed = holder.install(&certificate, now).await;
+        assert!(!installed.expect("installed").repeated);
+        let directory = root.sign_directory(now).expect("a directory");
+        holder.install_directory(&directory).expect("installed");
+        self.start().await;
+    }
+
+    async fn stop(&self) {
+        let running = self.running.lock().await.take();
+        running.expect("it runs").shutdown().await;
+        until_closed(&Layout::new(&self.data()).books_path()).await;
+    }
+
+    async fn start(&self) {
+        let running = start(&self.data()).await;
+        self.line.lead_to(running.addr());
+        *self.running.lock().await = Some(running);
+    }
+}
+
+async fn start(data: &Path) -> RunningServer {
+    let options = RunOptions::local(data);
+
+    blepay_server::Server::start(&options)
+        .await
+        .expect("a server")
+}
+
+/// Has a root certify what a provider asks for.
+pub(crate) fn certify(root: &mut Root, request: &Signed<ProviderRequest>) -> Signed<Certificate> {
+    let terms = Terms {
+        limits: request.body().limits_max,
+        days: DAYS,
+    };
+    let now = clock::now();
+    let proposal = root.propose(request, &terms, now).expect("a good request");
+
+    root.sign(proposal, now).expect("signed")
+}
+
+fn client(device: &Device) -> String {
+    device.wallet.identity().public_key().to_string()
 }
 
 /// A device's sync at work.
 pub struct Online {
-    pub sync: Sync,
+    pub sync: sync::Sync,
     shutdown: Shutdown,
 }
 
 impl Online {
+    /// Syncs once, with success in every part.
+    pub async fn runs(&self) -> SyncRuns {
+        let status = self.sync.run().await.expect("runs");
+        let parts = status.parts.iter();
+        let failed: Vec<_> = parts.filter(|part| part.outcome.is_err()).collect();
+        assert!(failed.is_empty(), "{failed:?}");
+        assert!(status.set_aside.is_empty(), "{:?}", status.set_aside);
+
+        status
+    }
+
     pub async fn stop(self) {
         self.shutdown.join().await.expect("stops");
     }
 }
 
-/// Enrols a device with the server and starts its sync.
-pub async fn enrol(device: &Device, server: &Server, bank: &Bank) -> Online {
-    let enrolled = Fact::Enrolled(Box::new(server.enrolled(bank)));
+/// Enrols a device with another server than before and starts its sync.
+pub async fn enrol(device: &Device, enrolled: Enrolled) -> Online {
+    let enrolled = Fact::Enrolled(Box::new(enrolled));
     let journal = device.wallet.journal();
     journal.append(vec![enrolled]).await.expect("appended");
 
@@ -590,15 +468,7 @@ pub fn go_online(device: &Device) -> Online {
     let shutdown = Shutdown::new();
     let (_, uses_ta) = watch::channel(true);
     let hints = connectivity::watch(&shutdown);
-    let sync = Sync::start(device.wallet.clone(), uses_ta, hints, &shutdown);
+    let sync = sync::Sync::start(device.wallet.clone(), uses_ta, hints, &shutdown);
 
     Online { sync, shutdown }
-}
-
-fn signed<T: Body>(body: &[u8]) -> Signed<T> {
-    Signed::decode(body).expect("a signed message")
-}
-
-fn later() -> Time {
-    clock::now().saturating_add_ms(MONTH_MS)
 }

@@ -1,12 +1,14 @@
-//! A server that answers as it is told to, over TLS: the world at the other end of sync.
+//! What stands at a server's address: TLS, and whatever a test has it answer.
 
+use std::future::Future;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex};
+use std::pin::Pin;
+use std::sync::Arc;
 
 use http_body_util::{BodyExt as _, Full};
-use hyper::body::Incoming;
+use hyper::body::{Bytes, Incoming};
 use hyper::service::service_fn;
-use hyper::{Request, Response};
+use hyper::{Method, Request, Response};
 use hyper_util::rt::TokioIo;
 use journal::Enrolled;
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
@@ -18,20 +20,39 @@ use tokio_rustls::TlsAcceptor;
 
 use super::Bank;
 
-/// What the server answers to a path and a body: status and bytes.
-pub type Answer = dyn Fn(&str, &[u8]) -> (u16, Vec<u8>) + Send + Sync;
+/// What a device asks.
+#[derive(Clone, Debug)]
+pub struct Asked {
+    pub method: Method,
+    pub path: String,
+    pub body: Vec<u8>,
+}
+
+/// Status and bytes.
+pub type Answered = (u16, Vec<u8>);
+
+/// What the server answers, once it does.
+pub type Answer = dyn Fn(Asked) -> Pin<Box<dyn Future<Output = Answered> + Send>> + Send + Sync;
+
+/// Answers at once, by path and body.
+pub fn told(answer: impl Fn(&str, &[u8]) -> Answered + Send + Sync + 'static) -> Arc<Answer> {
+    Arc::new(move |asked: Asked| {
+        let answered = answer(&asked.path, &asked.body);
+
+        Box::pin(std::future::ready(answered))
+    })
+}
 
 /// A running server; gone when dropped.
 pub struct Server {
     pub address: SocketAddr,
     pub anchor: String,
-    asked: Arc<Mutex<Vec<String>>>,
     _tasks: JoinSet<()>,
 }
 
 /// The keys of a server's TLS: an authority, and its certificate for this machine.
 pub struct Tls {
-    anchor: String,
+    pub anchor: String,
     config: Arc<ServerConfig>,
 }
 
@@ -73,19 +94,16 @@ impl Server {
         let listener = TcpListener::bind(("127.0.0.1", port)).await.expect("bound");
         let address = listener.local_addr().expect("an address");
         let acceptor = TlsAcceptor::from(Arc::clone(&tls.config));
-        let asked = Arc::new(Mutex::new(Vec::new()));
-        let seen = Arc::clone(&asked);
         let mut tasks = JoinSet::new();
         tasks.spawn(async move {
             let mut connections = JoinSet::new();
             while let Ok((stream, _)) = listener.accept().await {
-                let (acceptor, answer, seen) =
-                    (acceptor.clone(), Arc::clone(&answer), Arc::clone(&seen));
+                let (acceptor, answer) = (acceptor.clone(), Arc::clone(&answer));
                 connections.spawn(async move {
                     let Ok(stream) = acceptor.accept(stream).await else {
                         return;
                     };
-                    let service = service_fn(|request| handle(request, &*answer, &seen));
+                    let service = service_fn(|request| handle(request, &*answer));
                     let connection = hyper::server::conn::http1::Builder::new()
                         .serve_connection(TokioIo::new(stream), service);
                     let _ended = connection.await;
@@ -96,14 +114,8 @@ impl Server {
         Self {
             address,
             anchor: tls.anchor.clone(),
-            asked,
             _tasks: tasks,
         }
-    }
-
-    /// Returns the paths that were asked for, in order.
-    pub fn asked(&self) -> Vec<String> {
-        self.asked.lock().expect("not poisoned").clone()
     }
 
     /// Returns the enrolment with this server.
@@ -119,12 +131,14 @@ impl Server {
 async fn handle(
     request: Request<Incoming>,
     answer: &Answer,
-    seen: &Mutex<Vec<String>>,
-) -> Result<Response<Full<hyper::body::Bytes>>, hyper::Error> {
-    let path = request.uri().path().to_owned();
-    let body = request.into_body().collect().await?.to_bytes();
-    seen.lock().expect("not poisoned").push(path.clone());
-    let (status, bytes) = answer(&path, &body);
+) -> Result<Response<Full<Bytes>>, hyper::Error> {
+    let (head, body) = request.into_parts();
+    let asked = Asked {
+        method: head.method,
+        path: head.uri.path().to_owned(),
+        body: body.collect().await?.to_bytes().to_vec(),
+    };
+    let (status, bytes) = answer(asked).await;
     let response = Response::builder()
         .status(status)
         .body(Full::new(bytes.into()))

@@ -13,6 +13,7 @@ use runtime::shutdown::Shutdown;
 use serde_json::Value;
 use sync::{Sync, connectivity};
 
+use crate::provider::Provider;
 use crate::{Bank, Device, Faults, Kind};
 
 /// A device with its API.
@@ -26,12 +27,16 @@ pub struct Till {
 impl Till {
     /// Opens a device that is registered.
     pub async fn open(bank: &Bank, world: &Path, name: &str, kind: Kind) -> Self {
-        Self::over(
-            Device::new(bank, world, name, kind).await,
-            world,
-            name,
-            kind,
-        )
+        let device = Device::new(bank, world, name, kind).await;
+
+        Self::serve(device, world, name, kind)
+    }
+
+    /// As [`Self::open`], of a device that is registered with a server.
+    pub async fn registered(provider: &Provider, world: &Path, name: &str, kind: Kind) -> Self {
+        let device = provider.device(world, name, kind).await;
+
+        Self::serve(device, world, name, kind)
     }
 
     /// Opens a device that no provider knows.
@@ -39,10 +44,10 @@ impl Till {
         let air = SimAir::new(world.join("air"));
         let device = Device::start(world.join(name), air, kind, Faults::NONE).await;
 
-        Self::over(device, world, name, kind)
+        Self::serve(device, world, name, kind)
     }
 
-    fn over(device: Device, world: &Path, name: &str, kind: Kind) -> Self {
+    fn serve(device: Device, world: &Path, name: &str, kind: Kind) -> Self {
         let ta_use = TaUse::open(&world.join(name));
         if kind == Kind::WithoutTa {
             ta_use.renounce().expect("written");
