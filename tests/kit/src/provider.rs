@@ -19,7 +19,7 @@ use ops_proto::list::List;
 use ops_proto::message::{Batch, BatchAnswer, CertificateChain, ItemOutcome, ProviderRequest};
 use ops_proto::signed::{decode_canonical, encode};
 use ops_proto::{PaymentPair, PublicKey, SecretKey, Signed};
-use radio::sim::SimAir;
+use radio::sockets::SimAir;
 use runtime::clock;
 use runtime::shutdown::Shutdown;
 use sync::{SyncRuns, check_enrolment, connectivity};
