@@ -2,12 +2,11 @@
 
 use std::path::Path;
 use std::process::{Output, Stdio};
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use api_types::Doctor;
 use journal::book::RequestShown;
-use kit::server::{Answer, Server, Tls};
+use kit::server::{Server, Tls, told};
 use kit::{Bank, Device, Kind, Till, eventually, pay};
 use ops_proto::enrolment::Enrolment;
 use tempfile::TempDir;
@@ -357,7 +356,7 @@ async fn init_tells_a_refusal_of_the_provider_from_its_silence() {
     let provider = bank.enrolled().provider;
     let certificate = provider.to_wire();
     let taken = br#"{"code":"name-taken","message":"another client has this name","hint":"choose another"}"#;
-    let answer: Arc<Answer> = Arc::new(move |path, _| match path {
+    let answer = told(move |path, _| match path {
         "/healthz" => (200, Vec::new()),
         "/v1/provider" => (200, certificate.clone()),
         "/v1/challenge" => (200, vec![7; 32]),
