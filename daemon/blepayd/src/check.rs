@@ -2,11 +2,12 @@
 
 use std::io::{self, IsTerminal as _, Write as _};
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use journal::check::{Checked, check, forget_index};
 use serde_json::json;
+use tokio::time::Instant;
 
 /// How often a person is told how far it is.
 const TELL_INTERVAL: Duration = Duration::from_secs(1);

@@ -305,7 +305,9 @@ async fn a_payment_whose_outcome_cannot_be_written_is_not_told_as_a_refusal() {
         let mut arguments = vec!["pay", &uri, "--yes", "--amount", "1.00"];
         arguments.extend(form);
 
-        let ended = command(&till.socket, &arguments).stdout(full).output();
+        let mut paying = command(&till.socket, &arguments);
+        let paying = paying.stdout(full).stderr(Stdio::piped()).spawn();
+        let ended = paying.expect("started").wait_with_output();
         let ended = ended.await.expect("it runs");
 
         assert_eq!(ended.status.code(), Some(4), "{ended:?}");

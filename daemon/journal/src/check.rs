@@ -8,7 +8,8 @@ use rusqlite::Connection;
 
 use super::book::{self, Book, DiskIndex};
 use super::entry::Seq;
-use super::store::{self, open_error};
+use super::sqlite::open_error;
+use super::store;
 use super::{JOURNAL_FILE, JournalError, facts};
 
 /// The tables that follow from the facts.

@@ -9,7 +9,7 @@ use rusqlite::{Connection, OptionalExtension as _, Row, params};
 use super::JournalError;
 use super::entry::{Recorded, Seq};
 use super::fact::Fact;
-use super::store::{open_error, to_i64, write_error};
+use super::sqlite::{open_error, to_i64, write_error};
 
 pub(super) const TABLE: &str = "
     CREATE TABLE fact (

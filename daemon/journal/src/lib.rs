@@ -21,6 +21,7 @@ mod facts;
 mod head;
 mod operation;
 mod reserve;
+mod sqlite;
 mod store;
 pub mod unfinished;
 mod writer;

@@ -5,12 +5,12 @@ use std::fs::{File, OpenOptions};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use ops_proto::contract::Mark;
 use ops_proto::signed::{decode_canonical, encode};
 use ops_proto::{Digest, Time};
-use rusqlite::{Connection, ErrorCode, OptionalExtension as _, params};
+use rusqlite::{Connection, OptionalExtension as _, params};
 use rustix::fs::FlockOperation;
 
 use super::book::{self, Book, DiskIndex};
@@ -18,6 +18,7 @@ use super::entry::{Recorded, Seq};
 use super::fact::Fact;
 use super::head::Head;
 use super::reserve::Reserve;
+use super::sqlite::{open_error, to_i64, write_error};
 use super::{JOURNAL_FILE, JournalError, facts};
 
 /// The version of the tables, in SQLite's `user_version`. In version 1 there were facts alone; a file says so until all of
@@ -40,6 +41,9 @@ const SNAPSHOT_FACTS: u64 = if cfg!(test) { 5 } else { 256 };
 
 /// The file whose lock says that a journal is in use.
 const LOCK_FILE: &str = "journal.lock";
+
+/// Pages of facts between two words on how far the first fold is.
+const PAGES_TOLD: u32 = 20;
 
 /// How long a daemon that starts waits for one that is ending.
 const LOCK_WAIT: Duration = Duration::from_secs(5);
@@ -278,7 +282,7 @@ impl Store {
 
     /// A journal of a time when there were facts alone: it is folded once, page by page.
     fn fold_all(&mut self, newest: Seq) -> Result<(), JournalError> {
-        let mut told = Instant::now();
+        let mut pages = 0_u32;
         while self.book.newest() < newest {
             let after = self.book.newest();
             let page = facts::page_unchained(&self.connection(), after)?;
@@ -300,8 +304,8 @@ impl Store {
             })?;
             self.book = book;
             self.snapshot_at = self.book.newest();
-            if told.elapsed() > Duration::from_secs(1) {
-                told = Instant::now();
+            pages = pages.wrapping_add(1);
+            if pages.is_multiple_of(PAGES_TOLD) {
                 let (done, of) = (self.book.newest().0, newest.0);
                 tracing::info!(done, of, "Reading the journal, once, to make its index");
             }
@@ -394,13 +398,14 @@ fn lock(state_dir: &Path, wait: Duration) -> Result<File, JournalError> {
         .mode(0o600)
         .open(state_dir.join(LOCK_FILE))
         .map_err(|error| JournalError::Open(error.to_string()))?;
-    let begun = Instant::now();
+    let mut waited = Duration::ZERO;
     loop {
         match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => return Ok(file),
-            Err(_) if begun.elapsed() < wait => std::thread::sleep(LOCK_RETRY),
+            Err(_) if waited < wait => std::thread::sleep(LOCK_RETRY),
             Err(_) => return Err(JournalError::Open("another program uses it".to_owned())),
         }
+        waited = waited.saturating_add(LOCK_RETRY);
     }
 }
 
@@ -451,19 +456,4 @@ fn version(connection: &Connection) -> Result<i64, JournalError> {
     connection
         .query_row("PRAGMA user_version", [], |row| row.get(0))
         .map_err(|error| open_error(&error))
-}
-
-pub(super) fn to_i64(number: u64) -> Result<i64, JournalError> {
-    i64::try_from(number).map_err(|_| JournalError::Failed("a number beyond 2^63".to_owned()))
-}
-
-pub(super) fn open_error(error: &rusqlite::Error) -> JournalError {
-    JournalError::Open(error.to_string())
-}
-
-pub(super) fn write_error(error: &rusqlite::Error) -> JournalError {
-    match error.sqlite_error_code() {
-        Some(ErrorCode::DiskFull) => JournalError::Full,
-        Some(_) | None => JournalError::Failed(error.to_string()),
-    }
 }

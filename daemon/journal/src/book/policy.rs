@@ -4,7 +4,7 @@ use ops_proto::{Amount, Name, PublicKey, Time};
 use serde::{Deserialize, Serialize};
 
 use super::Book;
-use super::index::Sum;
+use super::index::{Sum, day};
 
 /// A payee that may be paid without confirmation.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -14,8 +14,6 @@ pub struct ApprovedPayee {
     /// The largest sum in one day (UTC).
     pub daily_max: Amount,
 }
-
-const DAY_MS: u64 = 24 * 3600 * 1000;
 
 impl Book {
     /// Returns the payees that may be paid without confirmation.
@@ -63,9 +61,4 @@ impl Book {
         };
         let _before = self.approved.insert(payee, approved);
     }
-}
-
-/// The day (UTC) of an instant.
-pub(super) fn day(at: Time) -> u64 {
-    at.as_ms().checked_div(DAY_MS).unwrap_or_default()
 }

@@ -18,7 +18,7 @@ use super::row::{self, Facts, ReceivedRow, RequestRow, SentRow};
 use crate::book::payment::{Incoming, Outgoing, PaymentKey, ServerWord};
 use crate::book::request::Request;
 use crate::entry::{Recorded, Seq};
-use crate::store::write_error;
+use crate::sqlite::write_error;
 use crate::{JournalError, facts};
 
 pub(crate) const TABLES: &str = "

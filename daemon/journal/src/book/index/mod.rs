@@ -20,7 +20,7 @@ pub(crate) use disk::{DiskIndex, TABLES};
 pub(super) use memory::MemoryIndex;
 use place::Marks;
 pub use place::PaymentRef;
-pub(super) use place::{IndexPlace, Sum};
+pub(super) use place::{IndexPlace, Sum, day};
 
 use super::payment::{Incoming, Outgoing, PaymentKey, ServerWord};
 use super::request::Request;

@@ -8,7 +8,6 @@ use ops_proto::message::{ItemOutcome, SettlementState};
 use ops_proto::{Digest, PublicKey, RequestId, Time};
 
 use crate::book::payment::{Incoming, IncomingStage, Outgoing, OutgoingStage, PaymentKey};
-use crate::book::policy::day;
 use crate::book::request::{Request, RequestShown};
 use crate::fact::ApprovedBy;
 
@@ -290,4 +289,11 @@ const fn is_waiting(outcome: ItemOutcome) -> bool {
 
 const fn is_refused(outcome: Option<ItemOutcome>) -> bool {
     matches!(outcome, Some(ItemOutcome::Refused(_)))
+}
+
+const DAY_MS: u64 = 24 * 3600 * 1000;
+
+/// The day (UTC) of an instant.
+pub(in crate::book) fn day(at: Time) -> u64 {
+    at.as_ms().checked_div(DAY_MS).unwrap_or_default()
 }

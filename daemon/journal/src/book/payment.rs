@@ -1,11 +1,5 @@
 //! Payments, both ways: P never stands without its R.
 
-mod due;
-mod find;
-mod fold;
-
-pub use find::EitherPayment;
-
 use ops_proto::certificate::{Certificate, Kind};
 use ops_proto::contract::TaRefused;
 use ops_proto::message::{
@@ -24,9 +18,6 @@ pub struct PaymentKey {
     /// The payee's number of the request.
     pub request_id: RequestId,
 }
-
-const KEY_FIRST: PaymentKey = PaymentKey::new(PublicKey([0; 32]), RequestId(0));
-const KEY_LAST: PaymentKey = PaymentKey::new(PublicKey([u8::MAX; 32]), RequestId(u64::MAX));
 
 /// A payment by this device.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -6,8 +6,8 @@ use ops_proto::message::{BatchAnswer, ItemOutcome, ReceivedPayment};
 use ops_proto::statement::Statement;
 use ops_proto::{Digest, PaymentPair, Signed, Time};
 
-use super::{Incoming, Outgoing, PaymentKey, ReceivedFacts, SentFacts, ServerWord};
 use crate::book::Book;
+use crate::book::payment::{Incoming, Outgoing, PaymentKey, ReceivedFacts, SentFacts, ServerWord};
 use crate::entry::Seq;
 use crate::fact::PayIntent;
 

@@ -6,9 +6,10 @@ use ble_proto::gatt::RequestTag;
 use ops_proto::message::{BatchAnswer, RequestPayment};
 use ops_proto::{Digest, PublicKey, RequestId, Signed, Time};
 
-use super::{Incoming, KEY_FIRST, KEY_LAST, Outgoing, PaymentKey};
+use super::{KEY_FIRST, KEY_LAST};
 use crate::book::Book;
 use crate::book::index::{IndexPlace, PaymentRef};
+use crate::book::payment::{Incoming, Outgoing, PaymentKey};
 
 /// A payment, either way.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -7,9 +7,10 @@ use ops_proto::limits::BATCH_PAIRS_MAX;
 use ops_proto::{Digest, PaymentPair, Time};
 
 use super::find::EitherPayment;
-use super::{Incoming, KEY_FIRST, KEY_LAST, Outgoing, PaymentKey};
+use super::{KEY_FIRST, KEY_LAST};
 use crate::book::Book;
 use crate::book::index::{IndexPlace, PaymentRef, Sum};
+use crate::book::payment::{Incoming, Outgoing, PaymentKey};
 
 impl Book {
     /// Returns the payments that were approved and that the TA has neither signed nor refused.
