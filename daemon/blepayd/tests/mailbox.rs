@@ -52,7 +52,7 @@ async fn what_the_payer_hands_in_for_a_payee_that_never_answered_is_collected_by
         .view(|book| book.answer_keys(clock::now()));
     let word = payer.wallet.journal().view(|book| {
         let word = book.settlement_of(&pair.hash());
-        word.expect("the server's signed word").clone()
+        word.expect("the server's signed word")
     });
     assert!(word.verify(&answer_key[0]).is_ok());
     let collected = ItemOutcome::Held(SettlementState::Collected);

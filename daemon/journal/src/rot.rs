@@ -1,5 +1,11 @@
 //! What a disk may do to the journal, drawn at random: no change of meaning stays unnoticed.
 
+#![expect(
+    clippy::arithmetic_side_effects,
+    clippy::print_stdout,
+    reason = "it tells what it counted, and the counts are small"
+)]
+
 use std::fs;
 use std::path::Path;
 

@@ -47,7 +47,7 @@ pub(crate) fn pay(board: &mut Board, payee: &str, amount: &str) -> Outcome<Payme
         let said = format!("{payment:?}");
 
         Ok(match payment.state.as_str() {
-            "received" if payment.is_over(minor_units) => Attempt::Paid(payment),
+            "received" if payment.is_over(minor_units) => Attempt::Paid(Box::new(payment)),
             "unconfirmed" => Attempt::Debited(said),
             _ if payment.moved_nothing() => Attempt::NothingMoved(said),
             _ => Attempt::Refused(said),
@@ -58,7 +58,7 @@ pub(crate) fn pay(board: &mut Board, payee: &str, amount: &str) -> Outcome<Payme
 /// How an attempt to pay ended.
 enum Attempt {
     /// With a receipt.
-    Paid(Payment),
+    Paid(Box<Payment>),
     /// The link broke after the debit: the daemon goes on by itself.
     Debited(String),
     /// The payee was not heard or had no time, or the link broke before the debit.
@@ -76,7 +76,7 @@ fn until_paid(
     let mut more = 1..ATTEMPTS_MAX;
     loop {
         match attempt(board)? {
-            Attempt::Paid(payment) => return Ok(payment),
+            Attempt::Paid(payment) => return Ok(*payment),
             Attempt::Debited(said) => {
                 say(&format!("the payer resumes: {said}"));
                 return wait_until_resumed(board);

@@ -63,17 +63,21 @@ impl SentRow {
 
     /// Puts the payment together; `None` when a fact is not what the row says.
     pub(super) fn payment(self, key: &PaymentKey, facts: &impl Facts) -> Option<Outgoing> {
-        let mut payment = match facts.fact(self.facts.order)?.fact {
-            Fact::PayIntent(intent) => Outgoing {
+        let order = facts.fact(self.facts.order)?.fact;
+        let mut payment = if let Fact::PayIntent(intent) = order {
+            Outgoing {
                 memo: intent.memo.as_str().to_owned(),
                 found: Some(intent.found.clone()),
                 ..Outgoing::unsigned(&intent.request, &intent.payee_provider, self.at, self.facts)
-            },
-            Fact::PaymentSigned {
-                pair,
-                payee_provider,
-            } => Outgoing::unsigned(&pair.request, &payee_provider, self.at, self.facts),
-            _other => return None,
+            }
+        } else if let Fact::PaymentSigned {
+            pair,
+            payee_provider,
+        } = order
+        {
+            Outgoing::unsigned(&pair.request, &payee_provider, self.at, self.facts)
+        } else {
+            return None;
         };
         if let Some(signed) = self.facts.signed {
             let Fact::PaymentSigned { pair, .. } = facts.fact(signed)?.fact else {

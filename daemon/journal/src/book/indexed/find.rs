@@ -185,9 +185,11 @@ impl Book {
             let came = self.index.first(came, limit);
             let left = self.index.first(left, limit).into_iter();
             // one that went from this device to itself is shown as it came
-            let is_new = |place: &IndexPlace| match place {
-                IndexPlace::SentHash(hash, _) => !came.contains(&IndexPlace::Received(*hash)),
-                _other => true,
+            let is_new = |place: &IndexPlace| {
+                let IndexPlace::SentHash(hash, _) = place else {
+                    return true;
+                };
+                !came.contains(&IndexPlace::Received(*hash))
             };
             let left: Vec<_> = left.filter(is_new).collect();
             [came, left].concat()
