@@ -126,7 +126,10 @@ async fn a_request_cancelled_while_a_payer_is_at_it_has_an_unknown_outcome() {
         .spawn()
         .expect("started");
     let wallet = &till.device.wallet;
-    eventually("it is open", || async { wallet.requests(usize::MAX).len() == 1 }).await;
+    eventually("it is open", || async {
+        wallet.requests(usize::MAX).len() == 1
+    })
+    .await;
     let order = PaymentOrder {
         target: Target::Tag(wallet.requests(usize::MAX)[0].tag),
         expected: None,

@@ -72,7 +72,10 @@ async fn open(cx: &mut Context, close: Vec<RequestId>) -> Result<(), SyncError> 
     let Output::StatusOpened(status) = cx.ta()?.invoke(command).await? else {
         return Err(TaError::OtherAnswer.into());
     };
-    tracing::debug!(n = status.body().position.n, "The TA states where it stands");
+    tracing::debug!(
+        n = status.body().position.n,
+        "The TA states where it stands"
+    );
 
     Ok(())
 }

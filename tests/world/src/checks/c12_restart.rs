@@ -60,12 +60,16 @@ async fn view(town: &Town, person: &Person) -> Vec<String> {
         return Vec::new();
     };
     let status = town.world.at(person.node, device.wallet.status()).await;
-    let requests = town.world.at_once(person.node, || device.wallet.requests(usize::MAX));
+    let requests = town
+        .world
+        .at_once(person.node, || device.wallet.requests(usize::MAX));
     let requests: Vec<_> = requests
         .iter()
         .map(|it| (it.request_id, it.shown))
         .collect();
-    let history = town.world.at_once(person.node, || device.wallet.history(None, usize::MAX));
+    let history = town
+        .world
+        .at_once(person.node, || device.wallet.history(None, usize::MAX));
     // what was approved and never signed is another shape
     let signed = history.iter().filter(|it| it.id.is_some());
     let history: Vec<_> = signed.map(|it| (it.amount, it.state, it.outcome)).collect();

@@ -45,7 +45,9 @@ pub(super) const CHECK: Check = Check {
 /// Returns what a device calls open and does not advertise.
 fn missing(town: &Town, person: &Person) -> Option<String> {
     let device = person.device()?;
-    let requests = town.world.at_once(person.node, || device.wallet.requests(usize::MAX));
+    let requests = town
+        .world
+        .at_once(person.node, || device.wallet.requests(usize::MAX));
     let open: Vec<_> = requests
         .iter()
         .filter(|it| it.shown == RequestShown::Open && !it.expired)

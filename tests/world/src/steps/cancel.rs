@@ -43,7 +43,9 @@ impl Step for Cancel {
             let Some((person, device)) = town.device(self.who) else {
                 return Ok("the device is off".to_owned());
             };
-            let requests = town.world.at_once(person.node, || device.wallet.requests(usize::MAX));
+            let requests = town
+                .world
+                .at_once(person.node, || device.wallet.requests(usize::MAX));
             let open = requests
                 .into_iter()
                 .filter(|it| it.shown == RequestShown::Open);
