@@ -2,11 +2,20 @@
 //!
 //! ```text
 //!  append(facts) ──► writer thread ──► one transaction, fsync ──► Book ──► subscribers
-//!                    (bounded queue)    (many appends at once)     └────► the caller's answer
+//!                    (bounded queue)    (facts, hashes, index)     └────► the caller's answer
 //! ```
 //!
 //! What [`Journal::append`] has answered is on disk, is in the [`Book`] and survives power loss. Read
 //! with [`Journal::view`]; nothing else holds state that matters.
+//!
+//! | in the file | what it is |
+//! | --- | --- |
+//! | `fact`, `fact_hash` | what happened, and the chain of its hashes: never changed, the truth |
+//! | `sent`, `received`, `request`, `server_word` | payments and requests: the numbers of their facts, and what those changed |
+//! | `place`, `sum` | where payments and requests are found, and what is counted of them |
+//! | `snapshot` | the rest of the book, as it was at a fact; later facts are folded on from there at a start |
+//!
+//! `journal.head` beside it says where the journal ends, so that a forgotten tail is found.
 
 #![allow(
     missing_docs,
