@@ -18,7 +18,7 @@
 use std::fmt;
 
 use ops_proto::certificate::Certificate;
-use ops_proto::id::{has_stacked_marks, is_hidden};
+use ops_proto::id::{has_stacked_marks, is_hidden, is_hidden_for_ever};
 use ops_proto::limits::{MARKS_MAX, MEMO_SIZE_MAX};
 use ops_proto::message::{
     DenyListPiece, Payment, ProviderDirectory, ReceivedPayment, RequestPayment,
@@ -257,6 +257,12 @@ impl Memo {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// Tells whether it shows as it is: a person decides by this text.
+    #[must_use]
+    pub fn is_plain(&self) -> bool {
+        !self.0.chars().any(is_hidden) && !has_stacked_marks(&self.0)
+    }
 }
 
 impl TryFrom<String> for Memo {
@@ -266,11 +272,8 @@ impl TryFrom<String> for Memo {
         if memo.len() > MEMO_SIZE_MAX {
             return Err(MemoRefused::TooLong);
         }
-        if memo.chars().any(is_hidden) {
+        if memo.chars().any(is_hidden_for_ever) {
             return Err(MemoRefused::HiddenCharacter);
-        }
-        if has_stacked_marks(&memo) {
-            return Err(MemoRefused::StackedMarks);
         }
 
         Ok(Self(memo))
@@ -281,6 +284,13 @@ impl std::str::FromStr for Memo {
     type Err = MemoRefused;
 
     fn from_str(memo: &str) -> Result<Self, MemoRefused> {
+        if memo.chars().any(is_hidden) {
+            return Err(MemoRefused::HiddenCharacter);
+        }
+        if has_stacked_marks(memo) {
+            return Err(MemoRefused::StackedMarks);
+        }
+
         Self::try_from(memo.to_owned())
     }
 }

@@ -76,8 +76,9 @@ impl fmt::Display for RequestId {
 
 /// A subject's name as people see it: 1 to 32 bytes of UTF-8 that show as they are.
 ///
-/// Control characters, and the invisible ones that turn or hide text, are refused: a payer decides
-/// by this name.
+/// A name that somebody makes ([`FromStr`](core::str::FromStr)) has no character that hides or turns text, as Unicode
+/// says today. One that is read from a wire or a disk is judged by a list that never changes, so that what was once signed
+/// and stored can be read for ever; whoever decides by it asks [`Self::is_plain`] first.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Name(String);
@@ -87,6 +88,12 @@ impl Name {
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// Tells whether it shows as it is: a person decides by this name.
+    #[must_use]
+    pub fn is_plain(&self) -> bool {
+        !self.0.chars().any(is_hidden) && !has_stacked_marks(&self.0)
     }
 }
 
@@ -100,11 +107,8 @@ impl TryFrom<String> for Name {
         if name.trim() != name {
             return Err(NameRefused::OuterSpace);
         }
-        if name.chars().any(is_hidden) {
+        if name.chars().any(is_hidden_for_ever) {
             return Err(NameRefused::HiddenCharacter);
-        }
-        if has_stacked_marks(&name) {
-            return Err(NameRefused::StackedMarks);
         }
 
         Ok(Self(name))
@@ -115,6 +119,13 @@ impl core::str::FromStr for Name {
     type Err = NameRefused;
 
     fn from_str(name: &str) -> Result<Self, NameRefused> {
+        if name.chars().any(is_hidden) {
+            return Err(NameRefused::HiddenCharacter);
+        }
+        if has_stacked_marks(name) {
+            return Err(NameRefused::StackedMarks);
+        }
+
         Self::try_from(name.to_owned())
     }
 }
@@ -146,6 +157,17 @@ pub enum NameRefused {
     /// More marks on a character than any script has, or one without a character.
     #[error("a name has at most {MARKS_MAX} marks on a character, and none before the first")]
     StackedMarks,
+}
+
+/// Tells whether a character is refused on wires and disks. This list is frozen with the protocol's version: a longer one
+/// would make what was signed and stored unreadable.
+#[must_use]
+pub fn is_hidden_for_ever(character: char) -> bool {
+    character.is_control()
+        || matches!(character,
+            '\u{00ad}' | '\u{061c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}' | '\u{180b}'..='\u{180f}'
+            | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{3164}' | '\u{fe00}'..='\u{fe0f}'
+            | '\u{feff}' | '\u{ffa0}' | '\u{fff0}'..='\u{fffb}' | '\u{e0000}'..='\u{e0fff}')
 }
 
 /// Tells whether a character shows as nothing or turns what people read: by its general category (control, format, private
@@ -210,6 +232,23 @@ mod tests {
         for name in ["Fer\u{202e}ry", "Fer\nry", "Fer\u{200b}ry", "Fer\u{0}ry"] {
             assert_eq!(name.parse::<Name>(), Err(NameRefused::HiddenCharacter));
         }
+    }
+
+    #[test]
+    fn what_was_once_signed_is_read_for_ever_and_is_not_decided_by() {
+        for text in [
+            "Fer\u{e000}ry",
+            "Fer\u{2800}ry",
+            "e\u{301}\u{301}\u{301}\u{301}\u{301}",
+        ] {
+            assert!(text.parse::<Name>().is_err(), "{text:?} is not made");
+
+            let bytes = crate::signed::encode(&text);
+            let stored: Name = crate::signed::decode_canonical(&bytes).expect("it is read");
+            assert!(!stored.is_plain());
+        }
+        let bytes = crate::signed::encode(&"Fer\u{202e}ry");
+        assert!(crate::signed::decode_canonical::<Name>(&bytes).is_err());
     }
 
     #[test]

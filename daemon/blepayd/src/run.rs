@@ -41,6 +41,8 @@ pub(crate) async fn run(config: Config) -> anyhow::Result<()> {
     let _lock = lock(&config.state_directory)?;
     let shutdown = Shutdown::new();
     let stopped = stop_on_signals(&shutdown)?;
+    // who is second at a socket touches neither radio nor server
+    let (listener, bound) = listen(&config)?;
     let journal = Journal::open(&config.state_directory).context("cannot open the journal")?;
     let identity = Identity::open(&config.state_directory).context("cannot use the client key")?;
     let ta_use = TaUse::open(&config.state_directory);
@@ -60,7 +62,6 @@ pub(crate) async fn run(config: Config) -> anyhow::Result<()> {
     .context("cannot start the wallet")?;
     let hints = connectivity::watch(&shutdown);
     let sync = Sync::start(wallet.clone(), ta_use.watch(), hints, &shutdown);
-    let (listener, bound) = listen(&config)?;
     let scrubbed = scrub::start(&config.state_directory, &shutdown);
     let state = ApiState::new(wallet, sync, ta_use, sim, shutdown.clone()).scrubbed(scrubbed);
     beat(&shutdown);

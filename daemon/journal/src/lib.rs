@@ -183,7 +183,7 @@ pub enum JournalError {
     Damaged(i64),
     /// It ends before where it ended once: the disk forgot what came last, or the file is an older copy.
     #[error(
-        "the journal ends at fact {ends}, and it had {had}: its newest facts are lost; restore them from the disk or the backup, or begin anew with blepay recover"
+        "the journal ends at fact {ends}, and it had {had}: its newest facts are lost. Put the whole journal back, from the disk or the backup; to go on without them, remove journal.head from the state directory, and see blepay doctor"
     )]
     Shortened {
         /// Its newest fact.

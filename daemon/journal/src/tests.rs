@@ -151,6 +151,47 @@ fn a_payment_needs_the_reserve_and_its_record_may_use_it() {
     assert!(reserve.hold());
 }
 
+#[tokio::test]
+async fn a_journal_that_lost_its_tail_and_one_of_another_device_are_told_from_a_sound_one() {
+    let dirs = [1, 2].map(|_| TempDir::new().expect("a directory"));
+    for (dir, facts) in dirs.iter().zip([3_u8, 5]) {
+        let journal = Journal::open(dir.path()).expect("opened");
+        for number in 0..facts {
+            let fact = approved(number.wrapping_add(facts));
+            journal.append(vec![fact]).await.expect("appended");
+        }
+        drop(journal);
+        let _closed = wait_for_connection(dir);
+    }
+    let [short, long] = &dirs;
+    let copy = |from: &TempDir, to: &TempDir, file: &str| {
+        std::fs::copy(from.path().join(file), to.path().join(file)).expect("copied");
+    };
+    copy(short, long, JOURNAL_FILE);
+
+    let shortened = JournalError::Shortened { ends: 3, had: 5 };
+    assert_eq!(Journal::open(long.path()).err(), Some(shortened));
+
+    copy(short, long, head::HEAD_FILE);
+    drop(Journal::open(long.path()).expect("both were put back"));
+
+    let other = TempDir::new().expect("a directory");
+    let journal = Journal::open(other.path()).expect("opened");
+    for number in 10..14 {
+        journal
+            .append(vec![approved(number)])
+            .await
+            .expect("appended");
+    }
+    drop(journal);
+    let _closed = wait_for_connection(&other);
+    copy(&other, short, JOURNAL_FILE);
+    assert_eq!(
+        Journal::open(short.path()).err(),
+        Some(JournalError::Exchanged(3))
+    );
+}
+
 fn approved(number: u8) -> Fact {
     let name: Name = "Ferry".parse().expect("a name");
 

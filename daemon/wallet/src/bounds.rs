@@ -94,6 +94,10 @@ pub(super) async fn order(
     if is_own {
         return Err(WalletError::OwnRequest);
     }
+    // what this device holds now says nothing about what it paid before
+    if shared.journal.view(|book| is_begun(book, &order.target)) {
+        return Ok(());
+    }
     let state = ta_state(shared).await?;
     // the TA goes by the later of the two clocks that it knows
     let floor = state.as_ref().map(|state| state.time_floor);
@@ -107,9 +111,6 @@ pub(super) async fn order(
             asked: currency,
             holds,
         });
-    }
-    if shared.journal.view(|book| is_begun(book, &order.target)) {
-        return Ok(());
     }
     match state.and_then(|state| limit::unpayable(&state, amount)) {
         Some((refused, sentence)) => Err(WalletError::Limit { refused, sentence }),
@@ -185,11 +186,13 @@ pub(super) fn is_own_key(book: &Book, key: &PublicKey) -> bool {
 
 /// Tells whether a payment of this request was begun before: what the TA then holds says nothing about it.
 fn is_begun(book: &Book, target: &Target) -> bool {
-    let Target::Uri(uri) = target else {
-        return false;
+    let tag = match target {
+        Target::Payee(_) => return false,
+        Target::Tag(tag) => *tag,
+        Target::Uri(uri) => uri.tag,
     };
 
-    book.outgoing_tagged(uri.tag)
+    book.outgoing_tagged(tag)
         .any(|payment| !payment.is_abandoned())
 }
 

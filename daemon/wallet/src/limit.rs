@@ -109,8 +109,11 @@ pub(super) fn unpayable(state: &TaState, amount: Amount) -> Option<(TaRefused, S
 /// Returns why a TA would not take an amount from the online account.
 pub(super) fn undepositable(state: &TaState, amount: Amount) -> Option<(TaRefused, String)> {
     let limits = state.limits.as_ref()?;
-    let deposit = state.deposit_open.map_or(0, Amount::minor_units);
-    let after = [state.reserved, deposit, amount.minor_units()]
+    // one that is open is finished first, or is the reason why there is no other
+    if state.deposit_open.is_some() {
+        return None;
+    }
+    let after = [state.reserved, amount.minor_units()]
         .into_iter()
         .fold(state.balance.minor_units(), u64::saturating_add);
     let refused = TaRefused::BalanceLimit;

@@ -88,6 +88,8 @@ async fn serve(
         Ok(registered) => registered,
         Err(error) => {
             adapters.visibility.set(refusals.add(error.to_string()));
+            // the next try would take our name for the owner's
+            alias.restore(&adapter.peripheral).await;
             return Served::Refused;
         }
     };

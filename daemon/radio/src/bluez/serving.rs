@@ -376,9 +376,11 @@ impl<'a> Serving<'a> {
                     }
                 }
             }
-            // it may have become a link meanwhile, or have come again
+            // it may have become a link meanwhile, have come again, or be dialled by this radio
             Chore::Unwelcome(address)
-                if self.links.contains_key(&address) || self.newcomers.contains(address) => {}
+                if self.links.contains_key(&address)
+                    || self.newcomers.contains(address)
+                    || self.devices.is_dialled(address) => {}
             Chore::Unwelcome(address) => {
                 tracing::debug!("Disconnecting a central that says nothing");
                 self.disconnect(address);

@@ -37,6 +37,9 @@ impl Question<'_> {
 
     fn distrust(&self, shared: &Shared) -> Option<String> {
         let (offered, request) = (self.offered, &self.offered.request);
+        if !offered.payee_name.is_plain() || !offered.provider_name.is_plain() {
+            return Some("the payee's name has characters that do not show as they are".to_owned());
+        }
         if shared.journal.view(|book| book.knows_otherwise(request)) {
             return Some("the payee used the number of this request for another one".to_owned());
         }
@@ -85,11 +88,12 @@ impl Question<'_> {
             return Some(OWN_REQUEST.to_owned());
         }
         let ta = self.ta?;
-        if ta.pin.is_set && ta.pin.tries_left == 0 {
-            return Some(TaRefused::PinBlocked.to_string());
-        }
+        // the TA gives what it signed before to whoever asks again
         if is_begun {
             return None;
+        }
+        if ta.pin.is_set && ta.pin.tries_left == 0 {
+            return Some(TaRefused::PinBlocked.to_string());
         }
 
         limit::unpayable(ta, offered.amount).map(|(_, sentence)| sentence)
