@@ -45,6 +45,9 @@ const PAYMENTS: [u64; 4] = [1_000, 10_000, 100_000, 1_000_000];
 /// Payments that are appended in one commit.
 const CHUNK: u64 = 100;
 
+/// The kind of the fact with which a payment by this device begins.
+const INTENT: u8 = 13;
+
 /// What a page shows.
 const PAGE: usize = 50;
 
@@ -281,9 +284,16 @@ async fn make(world: &Path, payments: u64) {
     let (mut told, mut done) = (Instant::now(), 0);
     while done < payments {
         let end = payments.min(done + CHUNK);
-        let mut facts: Vec<Fact> = (done..end)
-            .flat_map(|number| maker.payment(number))
-            .collect();
+        let mut facts = Vec::new();
+        for number in done..end {
+            let payment = maker.payment(number);
+            let has_intent = |facts: &[Fact]| facts.iter().any(|fact| fact.kind() == INTENT);
+            // one commit begins one payment
+            if has_intent(&facts) && has_intent(&payment) {
+                let _seq = journal.append(std::mem::take(&mut facts)).await;
+            }
+            facts.extend(payment);
+        }
         facts.extend(maker.token(end));
         let _seq = journal.append(facts).await.expect("appended");
         done = end;

@@ -16,12 +16,14 @@ const TELL_INTERVAL: Duration = Duration::from_secs(1);
 pub(crate) fn run(state_directory: &Path, is_json: bool, rebuild: bool) -> anyhow::Result<()> {
     let mut told = Instant::now();
     let shows_progress = io::stderr().is_terminal();
-    let checked = check(state_directory, state_directory, |done, of| {
+    let checked = check(state_directory, |done, of| {
         if shows_progress && told.elapsed() >= TELL_INTERVAL {
             told = Instant::now();
             // The error output may be gone; the check goes on.
             drop(writeln!(io::stderr(), "{done} of {of} facts are read"));
         }
+
+        true
     });
     if rebuild {
         forget_index(state_directory).context("the index stays as it is")?;

@@ -44,16 +44,13 @@ pub fn start(state_directory: &Path, shutdown: &Shutdown) -> watch::Receiver<Scr
                 () = tokio::time::sleep(pause) => {}
             }
             pause = INTERVAL;
-            let place = directory.clone();
-            let checking = host::task::blocking(move || check(&place, &place, |_, _| {}));
-            // a stop does not wait for the end of it
-            let outcome = tokio::select! {
-                biased;
-                () = stop.cancelled() => return,
-                outcome = checking => outcome,
-            };
-            if let Ok(outcome) = outcome {
-                tell.send_replace(found(outcome));
+            let (place, stopped) = (directory.clone(), stop.clone());
+            let goes_on = move |_, _| !stopped.is_cancelled();
+            let outcome = host::task::blocking(move || check(&place, goes_on)).await;
+            if let Ok(outcome) = outcome
+                && let Some(found) = found(outcome)
+            {
+                tell.send_replace(found);
             }
         }
     });
@@ -61,24 +58,29 @@ pub fn start(state_directory: &Path, shutdown: &Shutdown) -> watch::Receiver<Scr
     scrubbed
 }
 
-fn found(outcome: Result<Checked, JournalError>) -> Scrubbed {
+/// Returns what to tell; `None` when the journal could not be looked at, which says nothing about it.
+fn found(outcome: Result<Checked, JournalError>) -> Option<Scrubbed> {
     let wrong = match outcome {
         Ok(checked) if checked.differences.is_empty() => {
             tracing::debug!(facts = checked.facts, "The journal is as it was written");
-            return Scrubbed::Sound {
+            return Some(Scrubbed::Sound {
                 facts: checked.facts,
                 at: clock::now(),
-            };
+            });
         }
         Ok(checked) => format!(
             "what this daemon uses does not follow from the journal: {}",
             checked.differences.join(", ")
         ),
-        Err(error) => error.to_string(),
+        Err(error @ JournalError::Damaged(_)) => error.to_string(),
+        Err(error) => {
+            tracing::info!(%error, "The journal was not looked at as a whole");
+            return None;
+        }
     };
     tracing::error!(wrong, "The journal is not sound");
 
-    Scrubbed::Damaged(wrong)
+    Some(Scrubbed::Damaged(wrong))
 }
 
 #[cfg(test)]
@@ -91,16 +93,21 @@ mod tests {
             facts: 7,
             differences: Vec::new(),
         };
-        assert!(matches!(found(Ok(sound)), Scrubbed::Sound { facts: 7, .. }));
+        assert!(matches!(
+            found(Ok(sound)),
+            Some(Scrubbed::Sound { facts: 7, .. })
+        ));
 
         let differs = Checked {
             facts: 7,
             differences: vec!["1 rows of sent".to_owned()],
         };
         let told = found(Ok(differs));
-        assert!(matches!(&told, Scrubbed::Damaged(what) if what.contains("1 rows of sent")));
+        assert!(matches!(&told, Some(Scrubbed::Damaged(what)) if what.contains("1 rows of sent")));
 
         let told = found(Err(JournalError::Damaged(3)));
-        assert!(matches!(&told, Scrubbed::Damaged(what) if what.contains("fact 3")));
+        assert!(matches!(&told, Some(Scrubbed::Damaged(what)) if what.contains("fact 3")));
+
+        assert_eq!(found(Err(JournalError::Full)), None, "it says nothing");
     }
 }

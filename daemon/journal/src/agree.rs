@@ -330,7 +330,7 @@ fn look_at_everything(book: &Book) -> Result<(), TestCaseError> {
     for now in [0, DAY_MS, 2 * DAY_MS, 4 * DAY_MS].map(Time::from_ms) {
         let open = book
             .requests()
-            .filter(|it| it.shown == RequestShown::Open && !it.is_expired(now));
+            .filter(|it| it.shown == RequestShown::Open && !it.is_closed && !it.is_expired(now));
         prop_assert_eq!(book.requests_open_count(now), open.count());
         let spent = sent.iter().filter(|(_, it)| {
             it.approved_by == ApprovedBy::Policy

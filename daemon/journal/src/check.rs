@@ -12,17 +12,6 @@ use super::sqlite::open_error;
 use super::store;
 use super::{JOURNAL_FILE, JournalError, facts};
 
-/// The tables that follow from the facts.
-const TABLES: [&str; 7] = [
-    "sent",
-    "received",
-    "request",
-    "server_word",
-    "place",
-    "sum",
-    "contradiction",
-];
-
 /// What a check found.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Checked {
@@ -34,17 +23,16 @@ pub struct Checked {
 
 /// Reads every fact of a state directory's journal, and compares what the daemon uses with what follows from them.
 ///
-/// It works beside a daemon that runs, on the state as it is at the beginning, and blocks; `work_dir` is a directory for a
-/// file that holds the second fold and is gone afterwards. `progress` is told how many facts of how many are read.
+/// It works beside a daemon that runs, on the state as it is at the beginning, and blocks; the second fold is in a temporary
+/// file without a name. `progress` is told how many facts of how many are read, and says whether to go on.
 ///
 /// # Errors
 ///
 /// [`JournalError::Damaged`] names a fact that is not what was written, [`JournalError::Open`] says why the journal or the
-/// file cannot be read.
+/// file cannot be read, [`JournalError::Closed`] that it was not to go on.
 pub fn check(
     state_dir: &Path,
-    work_dir: &Path,
-    mut progress: impl FnMut(u64, u64),
+    mut progress: impl FnMut(u64, u64) -> bool,
 ) -> Result<Checked, JournalError> {
     let path = state_dir.join(JOURNAL_FILE);
     if !path.exists() {
@@ -53,13 +41,8 @@ pub fn check(
             path.display()
         )));
     }
-    let file = work_dir.join(format!("journal-check-{}.sqlite", std::process::id()));
-    let outcome = compare(&path, &file, &mut progress);
-    for end in ["", "-journal"] {
-        let _it_may_not_be_there = std::fs::remove_file(format!("{}{end}", file.display()));
-    }
 
-    outcome
+    compare(&path, &mut progress)
 }
 
 /// Forgets all that follows from the facts of a state directory's journal: the next start folds them again.
@@ -68,15 +51,15 @@ pub fn check(
 ///
 /// [`JournalError::Open`] while a daemon uses the journal, or when it cannot be written.
 pub fn forget_index(state_dir: &Path) -> Result<(), JournalError> {
-    store::forget_index(state_dir, &TABLES)
+    store::forget_index(state_dir)
 }
 
 fn compare(
     journal: &Path,
-    file: &Path,
-    progress: &mut impl FnMut(u64, u64),
+    progress: &mut impl FnMut(u64, u64) -> bool,
 ) -> Result<Checked, JournalError> {
-    let connection = Connection::open(file).map_err(|error| open_error(&error))?;
+    // SQLite's own temporary file
+    let connection = Connection::open("").map_err(|error| open_error(&error))?;
     let run = |sql: &str| {
         connection
             .execute_batch(sql)
@@ -113,7 +96,7 @@ fn compare(
         let text = "what the daemon knows of itself, its TA and its server";
         checked.differences.push(text.to_owned());
     }
-    for table in TABLES {
+    for table in book::TABLE_NAMES {
         let count = count_differences(&lock(&connection), table);
         let count = count.map_err(|error| open_error(&error))?;
         if count > 0 {
@@ -128,7 +111,7 @@ fn compare(
 fn fold(
     connection: &Mutex<Connection>,
     index: &DiskIndex,
-    progress: &mut impl FnMut(u64, u64),
+    progress: &mut impl FnMut(u64, u64) -> bool,
 ) -> Result<Book, JournalError> {
     let newest = facts::newest(&lock(connection))?;
     let mut book = Book::default().on(index.clone());
@@ -141,7 +124,9 @@ fn fold(
         for recorded in &page {
             book.apply(recorded);
         }
-        progress(book.newest().0, newest.0);
+        if !progress(book.newest().0, newest.0) {
+            return Err(JournalError::Closed);
+        }
     }
     if let Some(failure) = index.take_failure() {
         return Err(failure);

@@ -150,6 +150,12 @@ impl Journal {
         read(&self.shared.book())
     }
 
+    /// Returns what a read failed of since the start, if one has: then no payment is begun, and the disk is to be looked at.
+    #[must_use]
+    pub fn trouble(&self) -> Option<String> {
+        self.shared.reader.trouble().map(str::to_owned)
+    }
+
     /// Returns every fact from now on, as it reaches the disk; who lags behind
     /// [`SUBSCRIBER_FACTS_MAX`] loses the oldest.
     #[must_use]

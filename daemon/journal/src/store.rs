@@ -178,22 +178,25 @@ impl Store {
                 facts::insert(&store.connection(), recorded)?;
                 hash = facts::chain(&store.connection(), recorded, &hash)?;
             }
-            let book = store.folded(&recorded)?;
-            if is_due {
-                store.write_snapshot(&book)?;
-            }
-
-            Ok((book, hash))
+            Ok((store.folded(&recorded)?, hash))
         })?;
         let (book, hash) = book;
         self.book = book;
         self.hash = hash;
         self.head.set(seq, &hash);
         if is_due {
-            self.snapshot_at = seq;
+            self.snapshot();
         }
 
         Ok(recorded)
+    }
+
+    /// Writes the book as it is now, apart from what must be written: without it a start only folds more.
+    fn snapshot(&mut self) {
+        match self.transaction(|store| store.write_snapshot(&store.book)) {
+            Ok(()) => self.snapshot_at = self.book.newest(),
+            Err(error) => tracing::debug!(%error, "The book is written another time"),
+        }
     }
 
     /// Does work in one transaction: all of it is on disk when this returns, or nothing.
@@ -230,7 +233,7 @@ impl Store {
 
     fn write_snapshot(&self, book: &Book) -> Result<(), JournalError> {
         let bytes = encode(book);
-        let digest = Digest::of(&[&bytes]).0;
+        let digest = snapshot_digest(&bytes);
         let put = "INSERT INTO snapshot (id, fact, bytes, digest) VALUES (1, ?1, ?2, ?3)
             ON CONFLICT DO UPDATE SET
                 fact = excluded.fact, bytes = excluded.bytes, digest = excluded.digest";
@@ -244,13 +247,20 @@ impl Store {
     fn load(&mut self) -> Result<(), JournalError> {
         let version = version(&self.connection())?;
         let newest = facts::newest(&self.connection())?;
-        let held = read_snapshot(&self.connection())?.unwrap_or_default();
-        self.snapshot_at = held.newest();
+        let held = read_snapshot(&self.connection())?;
+        self.snapshot_at = held.as_ref().map_or(Seq(0), Book::newest);
         if version == VERSION_FACTS_ALONE {
-            self.book = held.on(self.index.clone());
+            if held.is_none() {
+                self.clear_index()?;
+            }
+            self.book = held.unwrap_or_default().on(self.index.clone());
             self.fold_all(newest)?;
+            self.book.know_contradictions(self.index.contradictions());
         } else {
             self.book = folded_on(&self.connection, self.index.clone(), newest)?;
+            if newest.0.saturating_sub(self.snapshot_at.0) > SNAPSHOT_FACTS {
+                self.snapshot();
+            }
         }
         if let Some(failure) = self.index.take_failure() {
             return Err(failure);
@@ -278,6 +288,17 @@ impl Store {
         self.head.set(newest, &self.hash.clone());
 
         Ok(())
+    }
+
+    /// Nothing is folded onto rows whose book is not known.
+    fn clear_index(&self) -> Result<(), JournalError> {
+        let clear: Vec<_> = book::TABLE_NAMES
+            .iter()
+            .map(|table| format!("DELETE FROM {table};"))
+            .collect();
+        let cleared = self.connection().execute_batch(&clear.concat());
+
+        cleared.map_err(|error| open_error(&error))
     }
 
     /// A journal of a time when there were facts alone: it is folded once, page by page.
@@ -358,7 +379,14 @@ fn read_snapshot(connection: &Connection) -> Result<Option<Book>, JournalError> 
     };
     let book = decode_canonical(&bytes).ok();
 
-    Ok(book.filter(|_: &Book| Digest::of(&[&bytes]).0.as_slice() == digest))
+    Ok(book.filter(|_: &Book| snapshot_digest(&bytes).as_slice() == digest))
+}
+
+/// The layout of a written book: raise it with every change of what is in it, and the next start folds all facts.
+const SNAPSHOT_LAYOUT: u8 = 1;
+
+fn snapshot_digest(bytes: &[u8]) -> [u8; 32] {
+    Digest::of(&[&[SNAPSHOT_LAYOUT], bytes]).0
 }
 
 /// Opens a index that only reads, with a connection of its own: it does not wait for what is being written.
@@ -368,14 +396,14 @@ pub(super) fn reader(state_dir: &Path) -> Result<DiskIndex, JournalError> {
         .execute_batch("PRAGMA query_only = ON;")
         .map_err(|error| open_error(&error))?;
 
-    Ok(DiskIndex::new(Arc::new(Mutex::new(connection))))
+    Ok(DiskIndex::for_reading(Arc::new(Mutex::new(connection))))
 }
 
 /// Forgets the tables that follow from the facts, and the book.
-pub(super) fn forget_index(state_dir: &Path, tables: &[&str]) -> Result<(), JournalError> {
+pub(super) fn forget_index(state_dir: &Path) -> Result<(), JournalError> {
     let _lock = lock(state_dir, Duration::ZERO)?;
     let connection = connect(state_dir)?;
-    let cleared: Vec<_> = tables
+    let cleared: Vec<_> = book::TABLE_NAMES
         .iter()
         .map(|table| format!("DROP TABLE {table};"))
         .collect();

@@ -152,6 +152,40 @@ fn a_payment_needs_the_reserve_and_its_record_may_use_it() {
 }
 
 #[tokio::test]
+async fn after_a_read_that_failed_no_payment_begins_and_all_else_is_recorded() {
+    let dir = TempDir::new().expect("a directory");
+    let journal = Journal::open(dir.path()).expect("opened");
+    let facts = agree::many_facts();
+    let came = |fact: &&Fact| matches!(fact, Fact::PaymentReceived { .. });
+    let Some(Fact::PaymentReceived { pair, .. }) = facts.iter().find(came) else {
+        panic!("one came");
+    };
+    let intent = facts.iter().find(|fact| fact.begins_debit());
+    let fact = Fact::PaymentReceived {
+        pair: pair.clone(),
+        sender_provider: pair.request.body().payee.clone(),
+    };
+    journal.append(vec![fact]).await.expect("appended");
+    let is_there = || journal.view(|book| book.incoming_by_hash(&pair.hash()).is_some());
+    assert!(is_there());
+    assert_eq!(journal.trouble(), None);
+
+    let other = rusqlite::Connection::open(dir.path().join(JOURNAL_FILE)).expect("opened");
+    other
+        .execute("UPDATE received SET row = x'00'", [])
+        .expect("changed by force");
+
+    assert!(!is_there(), "and nobody may rely on that");
+    assert!(journal.trouble().is_some());
+    let intent = intent.expect("one begins").clone();
+    for _ in 0..2 {
+        let begun = journal.append(vec![intent.clone()]).await;
+        assert!(matches!(begun, Err(JournalError::Failed(_))), "{begun:?}");
+        journal.append(vec![approved(1)]).await.expect("recorded");
+    }
+}
+
+#[tokio::test]
 async fn a_journal_that_lost_its_tail_and_one_of_another_device_are_told_from_a_sound_one() {
     let dirs = [1, 2].map(|_| TempDir::new().expect("a directory"));
     for (dir, facts) in dirs.iter().zip([3_u8, 5]) {

@@ -114,9 +114,10 @@ fn write(
         .flat_map(|append| append.entries.iter())
         .collect();
     check_intents(&entries, shared)?;
-    // what was decided with it may be wrong
-    if let Some(failure) = shared.reader.take_failure() {
-        return Err(failure);
+    // what was decided by what could not be read may be wrong: nothing is begun by it, and what was begun is recorded
+    let begins_debit = entries.iter().any(|(fact, _)| fact.begins_debit());
+    if begins_debit && let Some(trouble) = shared.reader.trouble() {
+        return Err(JournalError::Failed(trouble.to_owned()));
     }
 
     store.append(&entries, clock::now())

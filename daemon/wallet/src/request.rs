@@ -188,7 +188,8 @@ pub(super) fn view(
         memo: request.intent.memo.as_str().to_owned(),
         at: request.at,
         shown: request.shown,
-        expired: request.is_expired(clock::now()),
+        // its TA credits no payment for it any more, whatever the clock says
+        expired: request.is_closed || request.is_expired(clock::now()),
         tag: request.intent.tag,
         uri: uri(request),
         payments: request.payments.clone(),

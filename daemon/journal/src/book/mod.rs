@@ -36,7 +36,7 @@ pub use withdraw::{WithdrawStage, Withdrawal};
 use super::entry::{Recorded, Seq};
 use super::fact::Enrolled;
 use index::BookIndex;
-pub(crate) use index::{DiskIndex, TABLES};
+pub(crate) use index::{DiskIndex, TABLE_NAMES, TABLES};
 
 /// Everything that the journal says, folded. Only the journal makes it grow.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]

@@ -30,6 +30,9 @@ pub(super) enum ShownStanding {
 /// this device lost power finds its receipt.
 const PAID_JUST_NOW_MS: u64 = 10 * 60 * 1000;
 
+/// Payments that are looked at for it: with a clock that is behind, all that ever came came just now.
+const PAYMENTS_LOOKED_AT: usize = 1000;
+
 /// Returns every key of this device that payments may come for.
 pub(super) fn keys(book: &Book) -> Vec<OwnKey> {
     let chains = [
@@ -51,12 +54,15 @@ pub(super) fn keys(book: &Book) -> Vec<OwnKey> {
 pub(super) fn paid_just_now(book: &Book, room: usize) -> Vec<Reopened> {
     let now = clock::now();
     let mut paid: Vec<Arc<Request>> = Vec::new();
-    for payment in book.received_since(now.saturating_sub_ms(PAID_JUST_NOW_MS)) {
+    let just_now = now.saturating_sub_ms(PAID_JUST_NOW_MS);
+    for payment in book.received_since(just_now, PAYMENTS_LOOKED_AT) {
+        if paid.len() >= room {
+            break;
+        }
         let body = payment.pair.payment.body();
         let request = book.request(&body.receiver.key, body.request_id);
         let is_known = |command| paid.iter().any(|held| held.intent.command == command);
         if let Some(request) = request
-            && paid.len() < room
             && !is_known(request.intent.command)
             && stands(book, &request, now) == Some(ShownStanding::Paid)
         {

@@ -26,7 +26,11 @@ pub(super) async fn doctor(State(api): Api) -> Json<Doctor> {
         clock,
         enrolment(&status),
         certificates,
-        journal(&contradictions, &api.scrubbed.borrow()),
+        journal(
+            api.wallet.journal().trouble(),
+            &contradictions,
+            &api.scrubbed.borrow(),
+        ),
         ta(&status),
         limits(&status),
         standing(&status),
@@ -68,8 +72,15 @@ fn unregistered(status: &Status) -> Option<&ErrorBody> {
     part.error.as_ref()
 }
 
-fn journal(contradictions: &[u64], scrubbed: &Scrubbed) -> Check {
+fn journal(trouble: Option<String>, contradictions: &[u64], scrubbed: &Scrubbed) -> Check {
     let found = match scrubbed {
+        Scrubbed::NotYet | Scrubbed::Sound { .. } if trouble.is_some() => Err((
+            format!(
+                "it could not be read: {}; no payment begins",
+                trouble.unwrap_or_default()
+            ),
+            "keep a copy of the state directory, restart blepayd; blepayd check tells more",
+        )),
         Scrubbed::Damaged(what) => Err((
             what.clone(),
             "keep a copy of the state directory; blepayd check tells more",

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::ops::RangeInclusive;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use ops_proto::Digest;
 use ops_proto::id::CommandId;
@@ -20,6 +20,17 @@ use crate::book::request::Request;
 use crate::entry::{Recorded, Seq};
 use crate::sqlite::write_error;
 use crate::{JournalError, facts};
+
+/// The tables that follow from the facts.
+pub(crate) const TABLE_NAMES: [&str; 7] = [
+    "sent",
+    "received",
+    "request",
+    "server_word",
+    "place",
+    "sum",
+    "contradiction",
+];
 
 pub(crate) const TABLES: &str = "
     CREATE TABLE IF NOT EXISTS sent (
@@ -58,7 +69,11 @@ const DIGEST_SIZE: usize = 8;
 #[derive(Clone)]
 pub(crate) struct DiskIndex {
     connection: Arc<Mutex<Connection>>,
+    /// What the writer's transaction that is open failed of.
     failure: Arc<Mutex<Option<JournalError>>>,
+    /// What a reader failed of first; it stays.
+    trouble: Arc<OnceLock<String>>,
+    is_reader: bool,
     is_frozen: bool,
 }
 
@@ -67,8 +82,23 @@ impl DiskIndex {
         Self {
             connection,
             failure: Arc::default(),
+            trouble: Arc::default(),
+            is_reader: false,
             is_frozen: false,
         }
+    }
+
+    /// As [`Self::new`], for what only reads: a read that fails is not found out by a commit.
+    pub(crate) fn for_reading(connection: Arc<Mutex<Connection>>) -> Self {
+        Self {
+            is_reader: true,
+            ..Self::new(connection)
+        }
+    }
+
+    /// Returns what a read failed of, once one has: it answered "nothing", and something may have been decided by that.
+    pub(crate) fn trouble(&self) -> Option<&str> {
+        self.trouble.get().map(String::as_str)
     }
 
     /// As it is, but what is put is not written: the facts that are folded now are on it already.
@@ -295,7 +325,7 @@ impl DiskIndex {
         }
     }
 
-    /// Does nothing any more after a failure: the transaction that it belonged to may be over.
+    /// A writer does nothing any more after a failure: the transaction that it belonged to may be over. A reader goes on.
     fn run<T>(&self, work: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Option<T> {
         let mut failure = self.failure.lock().unwrap_or_else(PoisonError::into_inner);
         if failure.is_some() {
@@ -307,7 +337,11 @@ impl DiskIndex {
             Ok(value) => Some(value),
             Err(error) => {
                 tracing::error!(%error, "The journal's index cannot be read or written");
-                *failure = Some(write_error(&error));
+                if self.is_reader {
+                    let _first = self.trouble.set(error.to_string());
+                } else {
+                    *failure = Some(write_error(&error));
+                }
                 None
             }
         }
@@ -344,7 +378,8 @@ fn digest(place: &[&[u8]], bytes: &[u8]) -> Vec<u8> {
 }
 
 fn damaged(what: &str) -> rusqlite::Error {
-    let why = format!("a {what} of its index is damaged");
+    let why =
+        format!("a {what} of its index is damaged: stop blepayd, then blepayd check --rebuild");
 
     rusqlite::Error::ToSqlConversionFailure(why.into())
 }

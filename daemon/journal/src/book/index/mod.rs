@@ -16,7 +16,7 @@ use std::sync::Arc;
 use ops_proto::Digest;
 use ops_proto::id::CommandId;
 
-pub(crate) use disk::{DiskIndex, TABLES};
+pub(crate) use disk::{DiskIndex, TABLE_NAMES, TABLES};
 pub(super) use memory::MemoryIndex;
 use place::Marks;
 pub use place::PaymentRef;

@@ -258,7 +258,7 @@ impl Marks {
                 payee, replaced, request.at, command,
             ));
         }
-        let is_open = request.shown == RequestShown::Open;
+        let is_open = request.shown == RequestShown::Open && !request.is_closed;
         marks.place_if(
             is_open,
             IndexPlace::OpenUntil(request.valid_until(), command),

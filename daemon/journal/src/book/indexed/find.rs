@@ -52,11 +52,11 @@ impl Book {
             .collect()
     }
 
-    /// Returns the payments that came since an instant, newest first.
-    pub fn received_since(&self, since: Time) -> impl Iterator<Item = Arc<Incoming>> {
+    /// Returns the payments that came since an instant, newest first, of at most `limit` either way.
+    pub fn received_since(&self, since: Time, limit: usize) -> impl Iterator<Item = Arc<Incoming>> {
         let first = IndexPlace::Payment(since, PaymentRef::FIRST);
         let last = IndexPlace::Payment(Time::from_ms(u64::MAX), PaymentRef::LAST);
-        let places = self.index.last(first..=last, usize::MAX);
+        let places = self.index.last(first..=last, limit);
 
         places
             .into_iter()
