@@ -12,7 +12,7 @@ use rustix::fs::{FallocateFlags, fallocate};
 /// The file in the state directory; where it is missing no payment begins.
 pub const RESERVE_FILE: &str = "journal.reserve";
 
-/// Room for several hundred facts and the pages around them, in bytes.
+/// Room for some forty commits and the pages around them, in bytes: a payment takes four, and four are made at once.
 pub(super) const RESERVE_SIZE: u64 = 2 * 1024 * 1024;
 
 /// The space that stands by.

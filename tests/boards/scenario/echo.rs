@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::Found;
 use crate::bench::{Bench, needed};
-use crate::board::RUN_DISK;
+use crate::board::{ADAPTER_IS_ON, RUN_DISK};
 use crate::failure::{Failure, Outcome, expect_that};
 use crate::flights::{self, Flight};
 use crate::progress::say;
@@ -53,12 +53,25 @@ pub(super) fn fly(
     );
     for left in (0..TRIES).rev() {
         match fly_once(bench, &plan) {
-            Err(failure) if left > 0 => say(&format!("the echo is flown again: {failure}")),
+            Err(failure) if left > 0 => {
+                say(&format!("the echo is flown again: {failure}"));
+                hang_up(bench)?;
+            }
             flown => return flown,
         }
     }
 
     Err(Failure::Unexpected("the echo was never flown".to_owned()))
+}
+
+/// Ends what two programs that gave up left open: BlueZ keeps a link that nobody uses any more.
+fn hang_up(bench: &mut Bench) -> Outcome<()> {
+    for board in [&mut bench.payer, &mut bench.payee] {
+        board.must("bluetoothctl power off && sleep 1 && bluetoothctl power on")?;
+        board.wait_until("the adapter is on again", ADAPTER_IS_ON, WAIT)?;
+    }
+
+    Ok(())
 }
 
 fn fly_once(bench: &mut Bench, plan: &str) -> Outcome<(Value, Vec<Vec<Flight>>)> {
