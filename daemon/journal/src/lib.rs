@@ -224,4 +224,6 @@ mod full_disk;
 #[cfg(test)]
 mod rot;
 #[cfg(test)]
+mod small_world;
+#[cfg(test)]
 mod tests;

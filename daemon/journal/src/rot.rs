@@ -14,10 +14,11 @@ use ops_proto::contract::Mark;
 use tempfile::TempDir;
 
 use super::JOURNAL_FILE;
-use super::agree::{many_facts, picture};
+use super::agree::picture;
 use super::check::check;
 use super::fact::Fact;
 use super::head::HEAD_FILE;
+use super::small_world::many_facts;
 use super::store::{Store, reader};
 
 /// Bits that are flipped, and places where a file is cut: in the journal's file when its daemon stopped, and in the log of one that

@@ -155,7 +155,7 @@ fn a_payment_needs_the_reserve_and_its_record_may_use_it() {
 async fn after_a_read_that_failed_no_payment_begins_and_all_else_is_recorded() {
     let dir = TempDir::new().expect("a directory");
     let journal = Journal::open(dir.path()).expect("opened");
-    let facts = agree::many_facts();
+    let facts = small_world::many_facts();
     let came = |fact: &&Fact| matches!(fact, Fact::PaymentReceived { .. });
     let Some(Fact::PaymentReceived { pair, .. }) = facts.iter().find(came) else {
         panic!("one came");
