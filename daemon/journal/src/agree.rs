@@ -13,7 +13,7 @@ use proptest::prelude::*;
 use rusqlite::Connection;
 use tempfile::TempDir;
 
-use super::book::{Book, RequestShown};
+use super::book::{Book, DiskIndex, RequestShown};
 use super::fact::{ApprovedBy, Fact, Found};
 use super::small_world::{DAY_MS, Drawn, FEW, PAYEE, WAITING, fact, key, pair};
 use super::store::Store;
@@ -41,7 +41,7 @@ proptest! {
     fn the_book_on_disk_is_the_book_in_memory(events in prop::collection::vec(event(), 1..24)) {
         let dir = TempDir::new().expect("a directory");
         let mut oracle = Book::default();
-        let mut store = Store::open(dir.path()).expect("opened");
+        let (mut store, mut reader) = open(&dir);
         for event in events {
             match event {
                 Happening::Append(drawn) => append(&mut store, &mut oracle, &drawn),
@@ -51,20 +51,20 @@ proptest! {
                 }
                 Happening::Restart => {
                     drop(store);
-                    store = Store::open(dir.path()).expect("opened");
+                    (store, reader) = open(&dir);
                 }
                 Happening::FactsAlone => {
                     drop(store);
                     forget(&dir, FORGET_INDEX);
-                    store = Store::open(dir.path()).expect("opened");
+                    (store, reader) = open(&dir);
                 }
                 Happening::Rot => {
                     drop(store);
                     forget(&dir, "UPDATE snapshot SET digest = x'00'");
-                    store = Store::open(dir.path()).expect("opened");
+                    (store, reader) = open(&dir);
                 }
             }
-            let on_disk = store.book_for(&super::store::reader(dir.path()).expect("opened"));
+            let on_disk = store.book_for(&reader);
             prop_assert_eq!(picture(&on_disk), picture(&oracle));
             look_at_everything(&on_disk)?;
         }
@@ -73,6 +73,14 @@ proptest! {
 
 const FORGET_INDEX: &str = "DROP TABLE sent; DROP TABLE received; DROP TABLE request; DROP TABLE server_word;
     DROP TABLE place; DROP TABLE sum; DROP TABLE contradiction; DROP TABLE fact_hash; DROP TABLE snapshot; PRAGMA user_version = 1;";
+
+/// The reader stays, as a daemon's does: it remembers rows that it has read.
+fn open(dir: &TempDir) -> (Store, DiskIndex) {
+    let store = Store::open(dir.path()).expect("opened");
+    let reader = super::store::reader(dir.path()).expect("opened");
+
+    (store, reader)
+}
 
 fn forget(dir: &TempDir, sql: &str) {
     let connection = Connection::open(dir.path().join(JOURNAL_FILE)).expect("opened");

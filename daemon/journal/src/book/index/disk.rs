@@ -13,6 +13,7 @@ use serde::de::DeserializeOwned;
 
 use super::Moved;
 use super::bytes::{key, value};
+use super::kept::Kept;
 use super::place::{IndexPlace, Sum};
 use super::row::{self, Facts, ReceivedRow, RequestRow, SentRow};
 use crate::book::payment::{Incoming, Outgoing, PaymentKey, ServerWord};
@@ -73,8 +74,16 @@ pub(crate) struct DiskIndex {
     failure: Arc<Mutex<Option<JournalError>>>,
     /// What a reader failed of first; it stays.
     trouble: Arc<OnceLock<String>>,
-    is_reader: bool,
+    /// For what only reads.
+    kept: Option<Arc<KeptRows>>,
     is_frozen: bool,
+}
+
+#[derive(Default)]
+struct KeptRows {
+    sent: Mutex<Kept<Outgoing>>,
+    received: Mutex<Kept<Incoming>>,
+    requests: Mutex<Kept<Request>>,
 }
 
 impl DiskIndex {
@@ -83,7 +92,7 @@ impl DiskIndex {
             connection,
             failure: Arc::default(),
             trouble: Arc::default(),
-            is_reader: false,
+            kept: None,
             is_frozen: false,
         }
     }
@@ -91,7 +100,7 @@ impl DiskIndex {
     /// As [`Self::new`], for what only reads: a read that fails is not found out by a commit.
     pub(crate) fn for_reading(connection: Arc<Mutex<Connection>>) -> Self {
         Self {
-            is_reader: true,
+            kept: Some(Arc::default()),
             ..Self::new(connection)
         }
     }
@@ -123,14 +132,16 @@ impl DiskIndex {
     pub(super) fn sent(&self, key: &PaymentKey) -> Option<Arc<Outgoing>> {
         let select = "SELECT row, digest FROM sent WHERE payee = ?1 AND request_id = ?2";
         let place = [key.payee.0.as_slice(), &key.request_id.0.to_be_bytes()];
-        self.entry(select, &place, |row: SentRow, facts| {
+        let kept = self.kept.as_ref().map(|kept| &kept.sent);
+        self.entry(select, &place, kept, |row: SentRow, facts| {
             row.payment(key, facts)
         })
     }
 
     pub(super) fn received(&self, hash: &Digest) -> Option<Arc<Incoming>> {
         let select = "SELECT row, digest FROM received WHERE hash = ?1";
-        self.entry(select, &[&hash.0], |row: ReceivedRow, facts| {
+        let kept = self.kept.as_ref().map(|kept| &kept.received);
+        self.entry(select, &[&hash.0], kept, |row: ReceivedRow, facts| {
             row.payment(hash, facts)
         })
     }
@@ -138,7 +149,8 @@ impl DiskIndex {
     pub(super) fn request(&self, command: CommandId) -> Option<Arc<Request>> {
         let select = "SELECT row, digest FROM request WHERE command = ?1";
         let is_this = |request: &Request| request.intent.command == command;
-        self.entry(select, &[&command.0], |row: RequestRow, facts| {
+        let kept = self.kept.as_ref().map(|kept| &kept.requests);
+        self.entry(select, &[&command.0], kept, |row: RequestRow, facts| {
             row.request(facts).filter(is_this)
         })
     }
@@ -262,6 +274,7 @@ impl DiskIndex {
         &self,
         select: &str,
         place: &[&[u8]],
+        kept: Option<&Mutex<Kept<T>>>,
         assemble: impl FnOnce(R, &Connection) -> Option<T>,
     ) -> Option<Arc<T>> {
         self.run(|connection| {
@@ -277,10 +290,19 @@ impl DiskIndex {
             if digest(place, &bytes) != held {
                 return Err(damaged("row"));
             }
+            let kept = kept.map(|kept| kept.lock().unwrap_or_else(PoisonError::into_inner));
+            let place = place.concat();
+            if let Some(entry) = kept.as_ref().and_then(|kept| kept.get(&place, &bytes)) {
+                return Ok(Some(entry));
+            }
             let row = decode_canonical(&bytes).map_err(|_| damaged("row"))?;
             let entry = assemble(row, connection).ok_or_else(|| damaged("row's facts"))?;
+            let entry = Arc::new(entry);
+            if let Some(mut kept) = kept {
+                kept.keep(place, bytes, Arc::clone(&entry));
+            }
 
-            Ok(Some(Arc::new(entry)))
+            Ok(Some(entry))
         })
         .flatten()
     }
@@ -337,7 +359,7 @@ impl DiskIndex {
             Ok(value) => Some(value),
             Err(error) => {
                 tracing::error!(%error, "The journal's index cannot be read or written");
-                if self.is_reader {
+                if self.kept.is_some() {
                     let _first = self.trouble.set(error.to_string());
                 } else {
                     *failure = Some(write_error(&error));

@@ -6,6 +6,7 @@
 
 mod bytes;
 mod disk;
+mod kept;
 mod memory;
 mod place;
 mod row;
