@@ -161,7 +161,8 @@ fn write(dir: &Path, is_closed: bool) {
         }
     };
     if is_closed {
-        store.close();
+        assert!(store.settle());
+        drop(store);
         copied(None);
     } else {
         copied(Some(&store));

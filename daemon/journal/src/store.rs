@@ -18,7 +18,7 @@ use super::entry::{Recorded, Seq};
 use super::fact::Fact;
 use super::head::Head;
 use super::reserve::Reserve;
-use super::sqlite::{open_error, to_i64, write_error};
+use super::sqlite::{BUSY_WAIT, empty_log, open_error, to_i64, write_error};
 use super::{JOURNAL_FILE, JournalError, facts};
 
 /// The version of the tables, in SQLite's `user_version`. In version 1 there were facts alone; a file says so until all of
@@ -144,15 +144,21 @@ impl Store {
         answer.expect("a number")
     }
 
-    /// Writes what has not reached the file itself yet: at the end.
-    pub(super) fn close(self) {
-        let connection = self.connection();
-        if let Err(error) = connection.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)") {
-            tracing::debug!(%error, "The journal's log stays beside it");
+    /// Writes what has not reached the file itself yet, and the book: when nothing was appended for a while, and at the end.
+    /// Returns whether all of it is there; a reader that is at work keeps the log.
+    pub(super) fn settle(&mut self) -> bool {
+        if self.snapshot_at < self.book.newest() {
+            self.snapshot();
         }
         if let Err(error) = self.head.sync() {
             tracing::debug!(%error, "Where the journal ends may not be on the disk");
         }
+        let emptied = empty_log(&self.connection());
+        if let Err(error) = &emptied {
+            tracing::debug!(%error, "The journal's log stays beside it");
+        }
+
+        emptied.unwrap_or_default()
     }
 
     fn commit(
@@ -449,7 +455,7 @@ fn connect(state_dir: &Path) -> Result<Connection, JournalError> {
         .map_err(|error| JournalError::Open(error.to_string()))?;
     let connection = Connection::open(path).map_err(|error| open_error(&error))?;
     connection
-        .busy_timeout(LOCK_WAIT)
+        .busy_timeout(BUSY_WAIT)
         .map_err(|error| open_error(&error))?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
     connection

@@ -36,6 +36,30 @@ async fn the_book_knows_a_fact_as_soon_as_it_is_durable_and_tells_who_listens() 
 }
 
 #[tokio::test]
+async fn a_journal_that_is_idle_keeps_nothing_in_its_log_and_starts_from_its_newest_fact() {
+    let dir = TempDir::new().expect("a directory");
+    let journal = Journal::open(dir.path()).expect("opened");
+    journal.append(vec![approved(1)]).await.expect("appended");
+    let log = dir.path().join(format!("{JOURNAL_FILE}-wal"));
+
+    let is_empty = || std::fs::metadata(&log).is_ok_and(|log| log.len() == 0);
+    let emptied = async {
+        while !is_empty() {
+            tokio::task::yield_now().await;
+        }
+    };
+    let bound = std::time::Duration::from_secs(60);
+    tokio::time::timeout(bound, emptied).await.expect("emptied");
+
+    let connection = rusqlite::Connection::open(dir.path().join(JOURNAL_FILE)).expect("opened");
+    let written = "SELECT fact FROM snapshot";
+    let fact: i64 = connection
+        .query_row(written, [], |row| row.get(0))
+        .expect("written");
+    assert_eq!(fact, 1);
+}
+
+#[tokio::test]
 async fn the_highest_mark_survives() {
     let dir = TempDir::new().expect("a directory");
     let journal = Journal::open(dir.path()).expect("opened");
@@ -95,7 +119,7 @@ fn a_fact_is_never_changed_or_removed_and_damage_is_found() {
     assert!(connection.execute("UPDATE fact SET at_ms = 0", []).is_err());
     assert!(connection.execute("DELETE FROM fact", []).is_err());
     connection
-        .execute_batch("DROP TRIGGER fact_is_never_changed; UPDATE fact SET bytes = x'ff'")
+        .execute_batch("DROP TRIGGER fact_is_never_changed; UPDATE fact SET bytes = x'ff'; DELETE FROM snapshot")
         .expect("changed by force");
     drop(connection);
     assert!(matches!(
@@ -246,11 +270,12 @@ fn mark(o: u64) -> Mark {
 
 /// Waits until the writer's thread has ended, and leaves all in the file itself.
 fn close(dir: &TempDir) {
-    Store::open(dir.path()).expect("free again").close();
+    assert!(Store::open(dir.path()).expect("free again").settle());
 }
 
 /// The writer's thread gives the file back a moment after the last handle is dropped.
 fn wait_for_connection(dir: &TempDir) -> rusqlite::Connection {
+    drop(Store::open(dir.path()).expect("its writer has ended"));
     let connection = rusqlite::Connection::open(dir.path().join(JOURNAL_FILE)).expect("opened");
     connection
         .query_row("SELECT count(*) FROM fact", [], |row| row.get::<_, i64>(0))

@@ -1,6 +1,7 @@
 //! The one thread that writes: takes what waits, commits it together, folds it, answers.
 
 use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
 
 use host::task::Work;
 use ops_proto::contract::Mark;
@@ -12,6 +13,14 @@ use super::entry::{Recorded, Seq};
 use super::fact::Fact;
 use super::store::Store;
 use super::{APPENDS_QUEUED_MAX, JournalError, PowerCut};
+
+/// How long nothing is appended before what is in SQLite's log is moved to the file: a page that rots in the log is lost with all
+/// that came after it.
+const SETTLE_AFTER: Duration = if cfg!(test) {
+    Duration::from_millis(20)
+} else {
+    Duration::from_secs(60)
+};
 
 /// Facts to append, all or none, and who waits for them.
 #[derive(Debug)]
@@ -65,7 +74,22 @@ async fn run(
     cut: PowerCut,
 ) {
     let mut commits = 0_u64;
-    while let Some(first) = queue.recv().await {
+    let mut is_settled = false;
+    loop {
+        let next = if is_settled {
+            Ok(queue.recv().await)
+        } else {
+            tokio::time::timeout(SETTLE_AFTER, queue.recv()).await
+        };
+        let first = match next {
+            Ok(Some(first)) => first,
+            Ok(None) => break,
+            Err(_nothing_came) => {
+                is_settled = store.settle();
+                continue;
+            }
+        };
+        is_settled = false;
         commits = commits.saturating_add(1);
         if cut == PowerCut::Before(commits) {
             return;
@@ -89,7 +113,7 @@ async fn run(
                 .for_each(|append| write_alone(&mut store, append, &shared)),
         }
     }
-    store.close();
+    let _settled = store.settle();
 }
 
 fn write_alone(store: &mut Store, append: Append, shared: &SharedBook) {

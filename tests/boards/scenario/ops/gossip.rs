@@ -12,10 +12,13 @@ use crate::failure::{Outcome, expect_that};
 use crate::process::wait_at_leisure;
 use crate::wallet;
 
-const AMOUNT: &str = "1.00";
+/// What Ada pays, until Ben has heard of it: the link that brings a list after a receipt has seconds for it, and may break.
+const AMOUNTS: [&str; 4] = ["1.00", "1.10", "1.20", "1.30"];
 /// Another one, since a paid request stays on the air for a while.
 const OTHER_AMOUNT: &str = "1.50";
 const LIST_LIMIT: Duration = Duration::from_secs(300);
+/// After a payment: its link is over by then.
+const TOLD_LIMIT: Duration = Duration::from_secs(30);
 
 pub(super) fn run(bench: &mut Bench, people: &mut People) -> Outcome<Proved> {
     let (cleo, ben) = people.bring_online(bench, Who::Cleo, Who::Ben)?;
@@ -36,14 +39,7 @@ pub(super) fn run(bench: &mut Bench, people: &mut People) -> Outcome<Proved> {
     expect_that(not_yet == before, || {
         format!("Ben's lists named {before} and name {not_yet} before anybody told him")
     })?;
-    wallet::request(&mut bench.payee, AMOUNT)?;
-    let told = wallet::pay(&mut bench.payer, &ben.ta, AMOUNT)?;
-    expect_that(told.receipt_verified, || {
-        format!("no receipt of the payment that brings the list: {told:?}")
-    })?;
-    wait_at_leisure("Ben hears of it from Ada", LIST_LIMIT, || {
-        Ok((denied(&mut bench.payee)? > before).then_some(()))
-    })?;
+    tell(bench, &ben.ta, before)?;
 
     people.bring(bench, Who::Cleo)?;
     let held = wallet::balance(&mut bench.payer)?;
@@ -75,6 +71,26 @@ pub(super) fn run(bench: &mut Bench, people: &mut People) -> Outcome<Proved> {
         ),
         json!({ "refusal": said.message, "code": said.code, "standing": standing }),
     ))
+}
+
+/// Ada pays Ben until he has heard more than `before`.
+fn tell(bench: &mut Bench, ben: &str, before: u64) -> Outcome<()> {
+    let mut heard = Ok(());
+    for amount in AMOUNTS {
+        wallet::request(&mut bench.payee, amount)?;
+        let told = wallet::pay(&mut bench.payer, ben, amount)?;
+        expect_that(told.receipt_verified, || {
+            format!("no receipt of the payment that brings the list: {told:?}")
+        })?;
+        heard = wait_at_leisure("Ben hears of it from Ada", TOLD_LIMIT, || {
+            Ok((denied(&mut bench.payee)? > before).then_some(()))
+        });
+        if heard.is_ok() {
+            break;
+        }
+    }
+
+    heard
 }
 
 /// How many keys the deny-lists on a device name.
