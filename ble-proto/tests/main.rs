@@ -8,12 +8,15 @@
     reason = "a test that breaks its own set-up should stop, and looks only at what it is about"
 )]
 
+mod deadlines;
+mod floods;
 mod gossip;
 mod kit;
+mod locks;
 mod money;
 mod payee_refuses;
+mod payer_breaks_off;
 mod payer_refuses;
 mod session;
 mod strangers;
-mod turns;
 mod vectors_v1;

@@ -3,6 +3,7 @@
 pub(crate) mod messages;
 mod pair;
 pub(crate) mod puppet;
+pub(crate) mod till;
 pub(crate) mod world;
 
 pub(crate) use pair::{Air, Direction, Pair, Person};

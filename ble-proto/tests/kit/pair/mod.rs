@@ -4,6 +4,9 @@
 //! After every step the promises are checked that need no end: nothing leaves before it is on disk,
 //! one debit and one credit per request.
 
+mod effects;
+mod flight;
+
 use std::collections::BTreeMap;
 
 use ble_proto::code::Code;
@@ -11,15 +14,13 @@ use ble_proto::durable::RecordNumber;
 use ble_proto::frame::ChunkSize;
 use ble_proto::gossip::{GossipItem, Holding};
 use ble_proto::info::INFO_BYTES;
-use ble_proto::payment::payee::{
-    self, CreditId, LinkId, NotCredited, OwnKey, Payee, PayeeEffect, PayeeRecord,
-};
+use ble_proto::payment::payee::{self, CreditId, LinkId, OwnKey, Payee, PayeeEffect, PayeeRecord};
 use ble_proto::payment::payer::{
-    self, Approval, Approver, Offered, Outcome, Payer, PayerEffect, PayerRecord, Purpose, Reveals,
-    Unsettled, Visit,
+    self, Approval, Approver, Offered, Outcome, Payer, PayerRecord, Purpose, Reveals, Unsettled,
+    Visit,
 };
 use ble_proto::time::Instant;
-use ops_proto::message::{CertificateChain, Payment, ReceivedPayment, RequestPayment};
+use ops_proto::message::{CertificateChain, Payment, ReceivedPayment};
 use ops_proto::{Amount, Digest, PaymentPair, RequestId, Signed};
 
 use super::{Dice, World};
@@ -421,69 +422,6 @@ impl Pair {
         events.chain(payer).chain(self.payee.poll_timeout()).min()
     }
 
-    fn pop_due(&mut self) -> Option<Event> {
-        let (index, _) = self
-            .events
-            .iter()
-            .enumerate()
-            .filter(|(_, (at, _, _))| *at <= self.now)
-            .min_by_key(|(_, (at, order, _))| (*at, *order))?;
-        Some(self.events.remove(index).2)
-    }
-
-    fn push(&mut self, after_ms: u64, event: Event) {
-        self.order += 1;
-        self.events
-            .push((self.now.after_ms(after_ms), self.order, event));
-    }
-
-    fn happen(&mut self, event: Event) {
-        let now = self.now;
-        match event {
-            Event::ToPayee(id, frame) => self.payee.handle_frame(id, &frame, now),
-            Event::PayeeHearsDown(id) => self.payee.handle_link_down(id, now),
-            Event::Credited(id, receipt) => {
-                self.payee
-                    .handle_credited(id, receipt.ok_or(NotCredited), now);
-            }
-            Event::PayeeSynced(number) => {
-                let (synced, rest) = std::mem::take(&mut self.payee_written)
-                    .into_iter()
-                    .partition(|(written, _)| *written <= number);
-                self.payee_written = rest;
-                let synced: Vec<(RecordNumber, PayeeRecord)> = synced;
-                self.payee_disk
-                    .extend(synced.into_iter().map(|(_, record)| record));
-                self.payee.handle_synced(number, now);
-            }
-            Event::ToPayer(id, frame) if self.payer_link == Some(id) => {
-                self.with_payer(|payer, _| payer.handle_frame(&frame, now));
-            }
-            Event::PayerHearsDown(id) if self.payer_link == Some(id) => {
-                self.with_payer(|payer, _| payer.handle_link_down());
-            }
-            Event::PayerSynced(number) => {
-                let (synced, rest) = std::mem::take(&mut self.payer_written)
-                    .into_iter()
-                    .partition(|(written, _)| *written <= number);
-                self.payer_written = rest;
-                let synced: Vec<(RecordNumber, PayerRecord)> = synced;
-                self.payer_disk
-                    .extend(synced.into_iter().map(|(_, record)| record));
-                self.with_payer(|payer, _| payer.handle_synced(number, now));
-            }
-            Event::Paid(payment) => {
-                let answer = payment.ok_or(payer::PayRefused);
-                self.with_payer(|payer, _| payer.handle_paid(answer));
-            }
-            Event::Approve(approval) => {
-                self.approved_at_frame = Some(self.frames.len());
-                self.with_payer(|payer, _| payer.handle_approved(&approval, now));
-            }
-            Event::ToPayer(..) | Event::PayerHearsDown(_) => {}
-        }
-    }
-
     fn with_payer(&mut self, act: impl FnOnce(&mut Payer, &mut Reveals)) {
         if let Some(payer) = &mut self.payer {
             act(payer, &mut self.reveals);
@@ -499,219 +437,6 @@ impl Pair {
             } else {
                 return;
             }
-        }
-    }
-
-    fn do_payee(&mut self, effect: PayeeEffect) {
-        self.payee_log.push(effect.clone());
-        match effect {
-            PayeeEffect::Transmit { link, frame } if self.link == Some(link) => {
-                self.fly(Direction::ToPayer, link, frame);
-            }
-            PayeeEffect::Disconnect { link } if self.link == Some(link) => {
-                self.link = None;
-                // what was notified before still arrives
-                self.push(self.air.delay_ms + 1, Event::PayerHearsDown(link));
-            }
-            PayeeEffect::Append { number, record } => {
-                if let PayeeRecord::PaymentReceived { pair } = &record {
-                    assert!(
-                        self.signed_pairs().any(|signed| signed == &**pair),
-                        "a payment leaves only after its record is on disk"
-                    );
-                }
-                self.payee_written.push((number, record));
-                self.push(self.air.disk_ms, Event::PayeeSynced(number));
-            }
-            PayeeEffect::Credit { credit, pair } => {
-                let payment = pair.hash();
-                assert!(
-                    self.is_on_payee_disk(|record| matches!(record, PayeeRecord::PaymentReceived { pair } if pair.hash() == payment)),
-                    "a payment is credited only after its record is on disk"
-                );
-                let receipt = self.credit(payment);
-                self.push(self.air.ta_ms, Event::Credited(credit, receipt));
-            }
-            PayeeEffect::ShowCode { code, .. } => self.payee_codes.push(code),
-            PayeeEffect::GossipAsked { link, held } => {
-                self.payee_asked.push(*held);
-                let (items, own) = (self.payee_passes_on.clone(), self.payee_holding.clone());
-                self.payee.handle_gossip_answer(link, items, own, self.now);
-            }
-            PayeeEffect::GossipHeard { link, item } => {
-                self.payee_heard.push(item);
-                if self.refuses_gossip {
-                    self.payee.handle_gossip_refused(link);
-                }
-            }
-            _ => {}
-        }
-    }
-
-    fn credit(&mut self, payment: Digest) -> Option<Signed<ReceivedPayment>> {
-        if self.credit_refused || self.never_credit == Some(payment) {
-            return None;
-        }
-        let receipt = self.world.receipt(payment);
-        Some(self.credits.entry(payment).or_insert(receipt).clone())
-    }
-
-    fn do_payer(&mut self, effect: PayerEffect) {
-        match effect {
-            PayerEffect::Transmit(frame) => {
-                if let Some(link) = self.link {
-                    self.fly(Direction::ToPayee, link, frame);
-                }
-            }
-            PayerEffect::Offer(offer) => self.choose(*offer),
-            PayerEffect::ShowCode(code) => self.payer_codes.push(code),
-            PayerEffect::Locked(memo) => self.decide(memo.as_str()),
-            PayerEffect::Append { number, record } => self.append_payer(number, record),
-            PayerEffect::InvokePay { request, .. } => {
-                let payment = self.debit(&request);
-                self.push(self.air.ta_ms, Event::Paid(payment));
-            }
-            PayerEffect::ResumeNotSettled { payment } => self.not_settled.push(payment),
-            PayerEffect::Disconnect => {
-                if let Some(id) = self.link.take() {
-                    self.push(self.air.delay_ms + 1, Event::PayeeHearsDown(id));
-                }
-            }
-            PayerEffect::ReceiptHeld { .. } => {
-                self.receipt_at = Some((self.now, self.frames.len()));
-                self.air = self.air_after_receipt.unwrap_or(self.air);
-            }
-            PayerEffect::GossipAsked { .. } => {
-                let (items, now) = (self.payer_passes_on.clone(), self.now);
-                self.with_payer(|payer, _| payer.handle_gossip_answer(items, now));
-            }
-            PayerEffect::GossipHeard { item } => {
-                self.payer_heard.push(item);
-                if self.refuses_gossip {
-                    self.with_payer(|payer, _| payer.handle_gossip_refused());
-                }
-            }
-            PayerEffect::Done(outcome) => {
-                self.ended_at = Some(self.now);
-                self.outcomes.push(outcome);
-            }
-        }
-    }
-
-    fn append_payer(&mut self, number: RecordNumber, record: PayerRecord) {
-        if let PayerRecord::ReceiptReceived { payment, .. } = &record {
-            assert!(
-                self.is_on_payee_disk(|record| matches!(record, PayeeRecord::ReceiptSigned { payment: receipted, .. } if receipted == payment)),
-                "a receipt leaves only after its record is on disk"
-            );
-            assert!(
-                self.credits.contains_key(payment),
-                "a receipt means credited"
-            );
-        }
-        self.payer_written.push((number, record));
-        self.push(self.air.disk_ms, Event::PayerSynced(number));
-    }
-
-    fn is_on_payee_disk(&self, matches: impl Fn(&PayeeRecord) -> bool) -> bool {
-        self.payee_disk.iter().any(matches)
-    }
-
-    fn debit(&mut self, request: &Signed<RequestPayment>) -> Option<Signed<Payment>> {
-        assert!(
-            self.payer_disk.iter().any(|record| matches!(record, PayerRecord::Intent { request: intent, .. } if **intent == *request)),
-            "the TA is asked only after the intent is on disk"
-        );
-        assert!(
-            !self.debits.contains_key(&request.body().request_id),
-            "a request is paid once"
-        );
-        if self.ta_refuses {
-            return None;
-        }
-        let j = 1 + u64::try_from(self.debits.len()).expect("few");
-        let payment = self
-            .crooked_payment
-            .clone()
-            .unwrap_or_else(|| self.world.pay(request, &self.sender.leaf, j));
-        self.debits
-            .insert(request.body().request_id, payment.clone());
-        Some(payment)
-    }
-
-    fn choose(&mut self, offer: Offered) {
-        let now = self.now;
-        let approval = self.approval(&offer);
-        let (person, is_paying) = (
-            self.person,
-            !self.payer.as_ref().is_none_or(Payer::is_ended),
-        );
-        self.offers.push(offer);
-        if !is_paying {
-            return;
-        }
-        self.with_payer(|payer, reveals| payer.handle_chosen(reveals, now));
-        if let Person::Approves = person {
-            self.push(self.air.delay_ms / 2, Event::Approve(approval));
-        }
-    }
-
-    fn decide(&mut self, memo: &str) {
-        assert_eq!(memo, super::MEMO);
-        let Some(offer) = self.offers.last() else {
-            return;
-        };
-        let mut approval = self.approval(offer);
-        match self.person {
-            Person::ApprovesAfter(ms) => self.push(ms, Event::Approve(approval)),
-            Person::Misreads(amount) => {
-                approval.amount = amount;
-                self.push(1, Event::Approve(approval));
-            }
-            Person::Declines => self.with_payer(|payer, _| payer.handle_declined()),
-            Person::Approves | Person::Ponders => {}
-        }
-    }
-
-    fn approval(&self, offer: &Offered) -> Approval {
-        Approval {
-            payee: offer.payee,
-            request: offer.request_id,
-            amount: offer.amount,
-            by: self.approver,
-        }
-    }
-
-    fn fly(&mut self, direction: Direction, link: LinkId, mut frame: Vec<u8>) {
-        assert!(frame.len() <= self.air.chunk, "a frame fits the link");
-        if self
-            .air
-            .cut_after
-            .is_some_and(|count| self.frames.len() >= count)
-        {
-            return self.cut();
-        }
-        if let Some((which, at, bit)) = self.flip
-            && which == self.frames.len()
-        {
-            let at = at % frame.len();
-            frame[at] ^= 1 << bit;
-        }
-        self.frames.push((direction, frame.len()));
-        if self.dice.permille(self.air.loss_permille) {
-            return;
-        }
-        let copies = if self.dice.permille(self.air.repeat_permille) {
-            2
-        } else {
-            1
-        };
-        for _ in 0..copies {
-            let event = match direction {
-                Direction::ToPayee => Event::ToPayee(link, frame.clone()),
-                Direction::ToPayer => Event::ToPayer(link, frame.clone()),
-            };
-            self.push(self.air.delay_ms, event);
         }
     }
 }
