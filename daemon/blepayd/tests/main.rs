@@ -2,9 +2,11 @@
 
 mod flood;
 
+mod alone;
 mod api;
 mod cut;
 mod gossip;
+mod interrupted;
 mod kill;
 mod limits;
 mod mailbox;

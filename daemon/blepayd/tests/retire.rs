@@ -2,32 +2,24 @@
 
 use std::time::Duration;
 
-use journal::PowerCut;
 use journal::book::TaEnd;
 use kit::provider::{Loss, ON_TA, ONLINE, Provider, TOTAL, go_online};
-use kit::{Device, Faults, Kind, TaFault, amount, eventually, unless_power_goes};
+use kit::{Device, Faults, amount, eventually, unless_power_goes};
 use ops_proto::PublicKey;
 use sync::SyncError;
-use tempfile::TempDir;
 use wallet::ta::TaAccess;
 use wallet::ta::TaError;
 use wallet::{Registration, WalletError};
+
+use crate::alone::{Alone, assert_sound};
+use crate::interrupted::{self, at_commands, at_commits};
 
 /// More commits than the end of a TA takes.
 const COMMITS_MAX: u64 = 7;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn any_commit_may_be_the_last_and_a_ta_that_retires_is_paid_once_or_goes_on() {
-    let mut faults = Vec::new();
-    for commit in 1..=COMMITS_MAX {
-        for cut in [PowerCut::Before(commit), PowerCut::After(commit)] {
-            faults.push(Faults {
-                cut,
-                ..Faults::NONE
-            });
-        }
-    }
-    let ended = all_interrupted(faults).await;
+    let ended = interrupted::all(at_commits(COMMITS_MAX), interrupted).await;
 
     assert!(ended.contains(&false), "one was cut before the statement");
     assert!(ended.contains(&true), "one was cut after the statement");
@@ -38,32 +30,9 @@ const COMMANDS_MAX: u32 = 7;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_ta_whose_answer_is_lost_at_any_command_retires_once() {
-    let mut faults = Vec::new();
-    for command in 1..=COMMANDS_MAX {
-        for ta in [TaFault::Before(command), TaFault::After(command)] {
-            faults.push(Faults { ta, ..Faults::NONE });
-        }
-    }
-    let ended = all_interrupted(faults).await;
+    let ended = interrupted::all(at_commands(COMMANDS_MAX), interrupted).await;
 
     assert!(ended.into_iter().all(|ended| ended), "it is asked again");
-}
-
-/// Has a device for each of the faults, all of one provider, and returns of each whether the TA ended.
-async fn all_interrupted(faults: Vec<Faults>) -> Vec<bool> {
-    let (provider, dir) = (Provider::new().await, TempDir::new().expect("a directory"));
-    let (provider, world) = (&provider, dir.path());
-    let runs = faults
-        .into_iter()
-        .enumerate()
-        .map(async |(number, faults)| {
-            let name = format!("Ada {number}");
-            let device = provider.device(world, &name, Kind::WithTa).await;
-
-            interrupted(provider, device, faults).await
-        });
-
-    futures::future::join_all(runs).await
 }
 
 /// Retires the TA with faults, starts the device anew without, and returns whether the TA ended.
@@ -105,7 +74,7 @@ async fn interrupted(provider: &Provider, device: Device, faults: Faults) -> boo
 #[tokio::test(flavor = "multi_thread")]
 async fn a_lost_last_statement_is_sent_again_and_the_ta_signs_nothing_meanwhile() {
     for loss in [Loss::Request, Loss::Answer] {
-        let world = World::new().await;
+        let world = Alone::new().await;
         let online = go_online(&world.device);
         world.provider.lose("/v1/retirements", loss);
 
@@ -129,11 +98,11 @@ async fn a_lost_last_statement_is_sent_again_and_the_ta_signs_nothing_meanwhile(
 
 #[tokio::test(flavor = "multi_thread")]
 async fn after_retirement_a_new_ta_is_registered_by_itself_and_the_old_one_is_never_used_again() {
-    let World {
+    let Alone {
         device,
         provider,
         _dir,
-    } = World::new().await;
+    } = Alone::new().await;
     let online = go_online(&device);
     let ended = online.sync.retire().await.expect("booked");
     assert_eq!(ended.held.map(|held| held.paid.minor_units()), Some(ON_TA));
@@ -170,11 +139,11 @@ async fn after_retirement_a_new_ta_is_registered_by_itself_and_the_old_one_is_ne
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_rolled_back_ta_is_reported_dead_and_what_it_held_waits_while_a_new_one_pays() {
-    let World {
+    let Alone {
         device,
         provider,
         _dir,
-    } = World::new().await;
+    } = Alone::new().await;
     let old = key(&device).expect("a TA");
     let stopped = device.stop().await;
     stopped.copy_ta();
@@ -225,7 +194,7 @@ async fn a_rolled_back_ta_is_reported_dead_and_what_it_held_waits_while_a_new_on
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_ta_that_works_is_not_reported_dead() {
-    let world = World::new().await;
+    let world = Alone::new().await;
     let online = go_online(&world.device);
     let ta = key(&world.device).expect("a TA");
 
@@ -238,11 +207,11 @@ async fn a_ta_that_works_is_not_reported_dead() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_death_that_the_server_did_not_hear_is_reported_until_it_does() {
-    let World {
+    let Alone {
         device,
         provider,
         _dir,
-    } = World::new().await;
+    } = Alone::new().await;
     let stopped = device.stop().await;
     stopped.copy_ta();
     let device = stopped.start().await;
@@ -272,25 +241,6 @@ async fn a_death_that_the_server_did_not_hear_is_reported_until_it_does() {
     online.stop().await;
 }
 
-/// A provider with one device.
-struct World {
-    device: Device,
-    provider: Provider,
-    _dir: TempDir,
-}
-
-impl World {
-    async fn new() -> Self {
-        let (provider, dir) = (Provider::new().await, TempDir::new().expect("a directory"));
-
-        Self {
-            device: provider.device(dir.path(), "Ada", Kind::WithTa).await,
-            provider,
-            _dir: dir,
-        }
-    }
-}
-
 fn access(device: &Device) -> TaAccess {
     device.wallet.ta().expect("a TA").access().borrow().clone()
 }
@@ -300,12 +250,4 @@ fn key(device: &Device) -> Option<PublicKey> {
         .wallet
         .journal()
         .view(|book| book.ta().map(|ta| ta.key))
-}
-
-fn assert_sound(device: &Device) {
-    let contradictions = device
-        .wallet
-        .journal()
-        .view(|book| book.contradictions().to_vec());
-    assert_eq!(contradictions, Vec::<u64>::new());
 }

@@ -1,28 +1,20 @@
 //! Withdrawals: the device is debited once and the account credited once, whatever is the last step.
 
-use journal::PowerCut;
 use journal::book::WithdrawStage;
 use kit::provider::{Loss, ON_TA, ONLINE, Provider, TOTAL, go_online};
-use kit::{Device, Faults, Kind, TaFault, amount, eventually, unless_power_goes};
+use kit::{Device, Faults, amount, eventually, unless_power_goes};
 use ops_proto::contract::TaRefused;
 use sync::SyncError;
-use tempfile::TempDir;
+
+use crate::alone::{Alone, assert_sound};
+use crate::interrupted::{self, at_commands, at_commits};
 
 /// More commits than a withdrawal with the status after it takes.
 const COMMITS_MAX: u64 = 9;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn any_commit_may_be_the_last_and_a_withdrawal_moves_the_money_once_or_not_at_all() {
-    let mut faults = Vec::new();
-    for commit in 1..=COMMITS_MAX {
-        for cut in [PowerCut::Before(commit), PowerCut::After(commit)] {
-            faults.push(Faults {
-                cut,
-                ..Faults::NONE
-            });
-        }
-    }
-    let moved = all_interrupted(faults).await;
+    let moved = interrupted::all(at_commits(COMMITS_MAX), interrupted).await;
 
     assert!(moved.contains(&false), "one was cut before the debit");
     assert!(moved.contains(&true), "one was cut after the debit");
@@ -33,32 +25,9 @@ const COMMANDS_MAX: u32 = 9;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_ta_whose_answer_is_lost_at_any_command_is_debited_once() {
-    let mut faults = Vec::new();
-    for command in 1..=COMMANDS_MAX {
-        for ta in [TaFault::Before(command), TaFault::After(command)] {
-            faults.push(Faults { ta, ..Faults::NONE });
-        }
-    }
-    let moved = all_interrupted(faults).await;
+    let moved = interrupted::all(at_commands(COMMANDS_MAX), interrupted).await;
 
     assert!(moved.into_iter().all(|moved| moved), "it is asked again");
-}
-
-/// Has a device for each of the faults, all of one provider, and returns of each whether the money moved.
-async fn all_interrupted(faults: Vec<Faults>) -> Vec<bool> {
-    let (provider, dir) = (Provider::new().await, TempDir::new().expect("a directory"));
-    let (provider, world) = (&provider, dir.path());
-    let runs = faults
-        .into_iter()
-        .enumerate()
-        .map(async |(number, faults)| {
-            let name = format!("Ada {number}");
-            let device = provider.device(world, &name, Kind::WithTa).await;
-
-            interrupted(provider, device, faults).await
-        });
-
-    futures::future::join_all(runs).await
 }
 
 /// Withdraws 4.00 with faults, starts the device anew without, and returns whether the money moved.
@@ -87,7 +56,7 @@ async fn interrupted(provider: &Provider, device: Device, faults: Faults) -> boo
 #[tokio::test(flavor = "multi_thread")]
 async fn a_lost_request_or_answer_is_sent_again_with_the_same_bytes_and_booked_once() {
     for loss in [Loss::Request, Loss::Answer] {
-        let world = World::new().await;
+        let world = Alone::new().await;
         let online = go_online(&world.device);
         world.provider.lose("/v1/withdrawals", loss);
 
@@ -115,7 +84,7 @@ async fn a_lost_request_or_answer_is_sent_again_with_the_same_bytes_and_booked_o
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_deposit_and_a_withdrawal_never_overlap() {
-    let world = World::new().await;
+    let world = Alone::new().await;
     let online = go_online(&world.device);
     world.provider.lose("/v1/deposits", Loss::Answer);
     let _open = online.sync.deposit(amount(500)).await.expect("opened");
@@ -144,11 +113,11 @@ async fn a_deposit_and_a_withdrawal_never_overlap() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn without_the_server_nothing_is_debited() {
-    let World {
+    let Alone {
         device,
         provider,
         _dir,
-    } = World::new().await;
+    } = Alone::new().await;
     provider.go_away();
     let online = go_online(&device);
 
@@ -162,7 +131,7 @@ async fn without_the_server_nothing_is_debited() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn all_is_what_the_device_holds_and_more_is_refused() {
-    let world = World::new().await;
+    let world = Alone::new().await;
     let online = go_online(&world.device);
     let refused = online.sync.withdraw(Some(amount(10_001))).await;
     assert!(
@@ -188,41 +157,9 @@ async fn all_is_what_the_device_holds_and_more_is_refused() {
     online.stop().await;
 }
 
-/// A provider with one device.
-struct World {
-    device: Device,
-    provider: Provider,
-    _dir: TempDir,
-}
-
-impl World {
-    async fn new() -> Self {
-        let (provider, dir) = (Provider::new().await, TempDir::new().expect("a directory"));
-
-        Self {
-            device: provider.device(dir.path(), "Ada", Kind::WithTa).await,
-            provider,
-            _dir: dir,
-        }
-    }
-
-    /// What the account holds.
-    async fn online(&self) -> u64 {
-        self.provider.online(&self.device).await
-    }
-}
-
 fn is_at_rest(device: &Device) -> bool {
     device
         .wallet
         .journal()
         .view(|book| book.withdrawals_open().next().is_none() && book.deposit_open().is_none())
-}
-
-fn assert_sound(device: &Device) {
-    let contradictions = device
-        .wallet
-        .journal()
-        .view(|book| book.contradictions().to_vec());
-    assert_eq!(contradictions, Vec::<u64>::new());
 }
