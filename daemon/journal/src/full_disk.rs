@@ -6,12 +6,13 @@ use std::path::Path;
 use std::process::Command;
 
 use ble_proto::gatt::RequestTag;
-use ops_proto::certificate::{Certificate, Role};
+use ops_proto::certificate::Role;
 use ops_proto::message::{ListsHeld, NoiseKey, RequestPayment};
 use ops_proto::time::Validity;
-use ops_proto::{Amount, Digest, ProviderId, RequestId, SecretKey, Signed, Time};
+use ops_proto::{Digest, RequestId, Signed, Time};
 use tempfile::TempDir;
 
+use super::small_world::{amount, certificate, key};
 use super::*;
 
 #[test]
@@ -96,26 +97,12 @@ fn fill(dir: &Path) {
 }
 
 fn intent(number: u64) -> Fact {
-    let key = SecretKey::from_seed(&[1; 32]);
-    let certificate = Signed::sign(
-        Certificate {
-            number: 1,
-            provider: ProviderId([1; 16]),
-            subject: key.public_key(),
-            name: "Ferry".parse().expect("a name"),
-            currency: "EUR".parse().expect("a currency"),
-            issuer: key.public_key().id(),
-            not_before: Time::from_ms(0),
-            not_after: Time::from_ms(u64::MAX),
-            role: Role::Client,
-        },
-        &key,
-    );
+    let payee = certificate(1, Role::Client);
     let request = Signed::sign(
         RequestPayment {
-            payee: certificate.clone(),
+            payee: payee.clone(),
             request_id: RequestId(number),
-            amount: Amount::try_from(1250).expect("an amount"),
+            amount: amount(0),
             currency: "EUR".parse().expect("a currency"),
             noise_key: NoiseKey([1; 32]),
             memo_hash: Digest::ZERO,
@@ -125,12 +112,12 @@ fn intent(number: u64) -> Fact {
             replaces: None,
             refund_of: None,
         },
-        &key,
+        &key(1),
     );
 
     Fact::PayIntent(Box::new(PayIntent {
         request,
-        payee_provider: certificate,
+        payee_provider: payee,
         memo: "coffee".parse().expect("a memo"),
         approved_by: ApprovedBy::Person,
         found: Found::Heard(RequestTag([1; 6])),

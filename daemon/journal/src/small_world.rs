@@ -258,11 +258,11 @@ fn settled(payment: Digest, incarnation: u32) -> Signed<BatchAnswer> {
     Signed::sign(answer, &key(PROVIDER))
 }
 
-fn receipt(payment: Digest) -> Signed<ReceivedPayment> {
+pub(super) fn receipt(payment: Digest) -> Signed<ReceivedPayment> {
     Signed::sign(ReceivedPayment { payment }, &key(PAYEE))
 }
 
-fn provider(number: u8) -> Signed<Certificate> {
+pub(super) fn provider(number: u8) -> Signed<Certificate> {
     let role = Role::Provider {
         answer_key: key(4_u8.saturating_add(number)).public_key(),
         list_key: key(6).public_key(),
@@ -272,7 +272,7 @@ fn provider(number: u8) -> Signed<Certificate> {
     certificate(PROVIDER, role)
 }
 
-fn certificate(subject: u8, role: Role) -> Signed<Certificate> {
+pub(super) fn certificate(subject: u8, role: Role) -> Signed<Certificate> {
     Signed::sign(
         Certificate {
             number: 1,
@@ -289,7 +289,7 @@ fn certificate(subject: u8, role: Role) -> Signed<Certificate> {
     )
 }
 
-fn limits() -> Limits {
+pub(super) fn limits() -> Limits {
     let bound = Bound {
         warn: 10,
         refuse: 10,
@@ -309,7 +309,7 @@ pub(super) fn key(seed: u8) -> SecretKey {
     SecretKey::from_seed(&[seed; 32])
 }
 
-fn amount(more: u8) -> Amount {
+pub(super) fn amount(more: u8) -> Amount {
     Amount::try_from(1250 + u64::from(more)).expect("an amount")
 }
 

@@ -1,19 +1,18 @@
-use ops_proto::certificate::{Bound, Certificate, Kind, Limits, Role};
+use ops_proto::certificate::{Kind, Role};
 use ops_proto::contract::TaRefused;
 use ops_proto::id::CommandId;
 use ops_proto::message::{
-    DepositOpen, ItemOutcome, ItemRefused, ListsHeld, NoiseKey, Payment, ReceivedPayment, Receiver,
-    RequestPayment, SettlementState, Status,
+    DepositOpen, ItemOutcome, ItemRefused, ListsHeld, NoiseKey, Payment, Receiver, RequestPayment,
+    SettlementState, Status,
 };
 use ops_proto::statement::{ChainEnd, ChainPosition, Moves, Statement};
 use ops_proto::time::Validity;
-use ops_proto::{
-    Amount, Balance, Digest, PaymentPair, ProviderId, RequestId, SecretKey, Signed, Time,
-};
+use ops_proto::{Balance, Digest, PaymentPair, RequestId, Signed, Time};
 
 use super::*;
 use crate::entry::Seq;
 use crate::fact::{ApprovedBy, Fact};
+use crate::small_world::{amount, certificate, key, limits, provider, receipt};
 
 #[test]
 fn the_order_for_a_token_has_every_statement_since_the_last_one() {
@@ -47,7 +46,7 @@ fn the_order_for_a_token_has_every_statement_since_the_last_one() {
 fn what_contradicts_is_remembered_and_changes_nothing() {
     let before = fold(&[Fact::PaymentReceived {
         pair: Box::new(pair(Kind::Client)),
-        sender_provider: provider(),
+        sender_provider: provider(0),
     }]);
     let odd = [
         Fact::ReceiptReceived(receipt(Digest::ZERO)),
@@ -87,11 +86,11 @@ fn a_fact_that_is_told_again_after_a_restart_changes_nothing() {
         opened(1, &deposit(1, 1)),
         Fact::PaymentSigned {
             pair: Box::new(paid.clone()),
-            payee_provider: provider(),
+            payee_provider: provider(0),
         },
         Fact::PaymentReceived {
             pair: Box::new(paid.clone()),
-            sender_provider: provider(),
+            sender_provider: provider(0),
         },
         Fact::Collected {
             payment: paid.hash(),
@@ -128,7 +127,7 @@ fn a_payment_is_sent_again_exactly_while_it_is_signed_and_nobody_has_answered() 
             held: has(2),
             report: is_settled.then_some(seen),
             abandoned: has(4).then_some(refused),
-            ..Outgoing::unsigned(&signed.request, &provider(), Time::from_ms(1), facts)
+            ..Outgoing::unsigned(&signed.request, &provider(0), Time::from_ms(1), facts)
         };
 
         let is_unfinished = is_signed && !is_answered && !is_settled;
@@ -145,7 +144,7 @@ fn a_payment_is_reported_and_claimed_until_the_server_says_where_the_money_is() 
     let payment = client.hash();
     let mut book = fold(&[Fact::PaymentReceived {
         pair: Box::new(client.clone()),
-        sender_provider: provider(),
+        sender_provider: provider(0),
     }]);
     assert_eq!(book.reports_due(), [client.clone()].as_slice());
     assert_eq!(book.claims_due(), [client].as_slice());
@@ -181,7 +180,7 @@ fn one_refused_pair_is_not_asked_about_for_ever() {
     let book = fold(&[
         Fact::PaymentReceived {
             pair: Box::new(pair(Kind::Client)),
-            sender_provider: provider(),
+            sender_provider: provider(0),
         },
         Fact::Reported { payment, outcome },
         Fact::Claimed { payment, outcome },
@@ -198,7 +197,7 @@ fn a_payment_to_the_ta_is_claimed_online_only_when_the_ta_refused_it() {
     let payment = to_ta.hash();
     let mut book = fold(&[Fact::PaymentReceived {
         pair: Box::new(to_ta.clone()),
-        sender_provider: provider(),
+        sender_provider: provider(0),
     }]);
     assert_eq!(book.claims_due(), []);
 
@@ -214,7 +213,7 @@ fn an_unacknowledged_payment_is_resumed_until_receipt_word_or_settlement() {
     let payment = paid.hash();
     let signed = Fact::PaymentSigned {
         pair: Box::new(paid),
-        payee_provider: provider(),
+        payee_provider: provider(0),
     };
     let outcome = ItemOutcome::Held(SettlementState::Collected);
     assert_eq!(fold(std::slice::from_ref(&signed)).to_resume().count(), 1);
@@ -268,7 +267,7 @@ fn deposit(i: u64, n: u64) -> Signed<DepositOpen> {
         DepositOpen {
             ta: key(2).public_key(),
             position,
-            amount: amount(),
+            amount: amount(0),
         },
         &key(2),
     )
@@ -300,10 +299,6 @@ fn status(n: u64, previous: Digest) -> Signed<Status> {
     )
 }
 
-fn receipt(payment: Digest) -> Signed<ReceivedPayment> {
-    Signed::sign(ReceivedPayment { payment }, &key(3))
-}
-
 /// A payment of TA 2 to the client or TA 3.
 fn pair(receiver: Kind) -> PaymentPair {
     let payee = match receiver {
@@ -314,7 +309,7 @@ fn pair(receiver: Kind) -> PaymentPair {
         RequestPayment {
             payee,
             request_id: RequestId(1),
-            amount: amount(),
+            amount: amount(0),
             currency: "EUR".parse().expect("a currency"),
             noise_key: NoiseKey([1; 32]),
             memo_hash: Digest::ZERO,
@@ -330,7 +325,7 @@ fn pair(receiver: Kind) -> PaymentPair {
         Payment {
             sender: certificate(2, Role::Ta { limits: limits() }),
             position: ChainEnd::START.next(Moves::J),
-            amount: amount(),
+            amount: amount(0),
             currency: "EUR".parse().expect("a currency"),
             receiver: Receiver::of(request.body()),
             request_id: RequestId(1),
@@ -341,55 +336,4 @@ fn pair(receiver: Kind) -> PaymentPair {
     );
 
     PaymentPair { payment, request }
-}
-
-fn provider() -> Signed<Certificate> {
-    let role = Role::Provider {
-        answer_key: key(4).public_key(),
-        list_key: key(5).public_key(),
-        limits_max: limits(),
-    };
-
-    certificate(1, role)
-}
-
-fn certificate(subject: u8, role: Role) -> Signed<Certificate> {
-    Signed::sign(
-        Certificate {
-            number: 1,
-            provider: ProviderId([1; 16]),
-            subject: key(subject).public_key(),
-            name: "Ferry".parse().expect("a name"),
-            currency: "EUR".parse().expect("a currency"),
-            issuer: key(1).public_key().id(),
-            not_before: Time::from_ms(0),
-            not_after: Time::from_ms(u64::MAX),
-            role,
-        },
-        &key(1),
-    )
-}
-
-fn limits() -> Limits {
-    let bound = Bound {
-        warn: 10,
-        refuse: 10,
-    };
-
-    Limits {
-        balance_max: amount(),
-        payment_max: amount(),
-        paid_count: bound,
-        paid_total: bound,
-        collected_count: bound,
-        collected_total: bound,
-    }
-}
-
-fn key(seed: u8) -> SecretKey {
-    SecretKey::from_seed(&[seed; 32])
-}
-
-fn amount() -> Amount {
-    Amount::try_from(1250).expect("an amount")
 }
