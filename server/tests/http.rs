@@ -6,7 +6,7 @@ use blepay_server::limits::ADMIN_WRONG_TOKENS_PER_SECOND;
 use reqwest::{Method, Response, StatusCode};
 use serde_json::{Value, json};
 
-use super::providers::eventually;
+use super::realm::eventually;
 use super::world::{Device, World};
 
 /// Asks the admin listener with the right token.

@@ -11,7 +11,7 @@ use ops_proto::message::{
 use ops_proto::signed::encode;
 use ops_proto::{PublicKey, SecretKey, Signed, Time};
 
-use super::providers::{Realm, install, secret};
+use super::realm::{Realm, install, secret};
 use super::world::{Device, World, batch, device, now};
 
 /// The identity, a point of small order, no point at all, and a good key with a torsion part beside it.

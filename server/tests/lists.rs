@@ -10,7 +10,7 @@ use ops_proto::message::{
 };
 use ops_proto::{PublicKey, Signed};
 
-use super::providers::{Realm, eventually};
+use super::realm::{Realm, eventually};
 use super::restore::remember;
 use super::world::{Device, World, decode};
 

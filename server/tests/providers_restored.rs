@@ -12,7 +12,7 @@ use ops_proto::message::{
 use ops_proto::signed::Signed;
 use tempfile::TempDir;
 
-use super::providers::{Realm, eventually, position, receive};
+use super::realm::{Realm, eventually, position, receive};
 use super::restore::back_up;
 use super::world::{Device, World, amount};
 

@@ -27,7 +27,7 @@ const ELSEWHERE: [&str; 8] = [
     "timeout",          // the same
     "tool",             // a_backup_that_a_missing_tool_prevents_is_refused_and_leaves_no_file
     "too-many",         // hostile::an_address_that_floods_is_told_when_to_come_back
-    "under-way",        // providers::a_settlement_sent_again_is_answered_with_the_same_bytes…
+    "under-way",        // settlements::a_settlement_sent_again_is_answered_with_the_same_bytes…
     "outcome-unknown",  // answers::a_commit_whose_outcome_is_not_known_says_so_and_is_asked_again
     "internal",         // answers::a_message_that_the_books_refuse_stops_none_beside_it
     "client-ambiguous", // a_name_of_two_clients_is_ambiguous_and_moves_nothing

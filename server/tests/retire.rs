@@ -3,7 +3,7 @@
 use ops_proto::message::{ItemOutcome, ListsQuery, SettlementState};
 use ops_proto::signed::encode;
 
-use super::providers::eventually;
+use super::realm::eventually;
 use super::withdraw::suspend;
 use super::world::{Device, World, now};
 

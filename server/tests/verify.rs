@@ -10,7 +10,7 @@ use ops_proto::message::{
 use ops_proto::signed::encode;
 use ops_proto::{Digest, PaymentPair, SecretKey, Signed, Time};
 
-use super::providers::{Realm, secret};
+use super::realm::{Realm, secret};
 use super::world::{Device, World, amount, now};
 
 const CREDITED: ItemOutcome = ItemOutcome::Held(SettlementState::Credited);

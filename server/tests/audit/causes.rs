@@ -14,7 +14,7 @@ use ops_proto::message::{
 use ops_proto::signed::{Signed, encode};
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection, Row as _, SqliteConnection};
 
-use super::super::providers::{Realm, eventually, receive};
+use super::super::realm::{Realm, eventually, receive};
 use super::super::world::{Device, World, amount};
 use super::{ENGINE, unlock};
 use crate::Engine;
@@ -449,7 +449,7 @@ async fn no_entry_between_providers_is_made_up_removed_or_changed_unseen() {
     realm.shop.sync(&mut bob).await;
     let mut bank = Office::open(realm.bank.data.path()).await.unwrap();
     eventually("accepted", async || {
-        super::super::providers::position(&realm.shop)
+        super::super::realm::position(&realm.shop)
             .await
             .not_accepted
             == 0
