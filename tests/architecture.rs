@@ -67,7 +67,7 @@ const HOMES: [(&str, &[&str], &str); 7] = [
     ("sqlx", &["server/"], "the server's store is the server's"),
 ];
 
-/// What only the host takes from the system, where else all the same, and what to use instead.
+/// What only `host` may take from the system, the folders exempt from that, and what to use instead.
 const HOSTED: [(&str, &[&str], &str); 8] = [
     (
         "SystemTime",

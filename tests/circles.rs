@@ -10,7 +10,7 @@ use crate::sources::{below, crates_of_the_device, is_test};
 type Module = Vec<String>;
 
 #[test]
-fn modules_of_the_device_that_lie_side_by_side_know_each_other_in_no_circle() {
+fn modules_of_the_daemon_that_lie_side_by_side_know_each_other_in_no_circle() {
     let (mut circles, mut known) = (Vec::new(), 0);
     let crates = crates_of_the_device().into_iter();
     for home in crates.filter(|home| home.starts_with("daemon/")) {

@@ -48,6 +48,7 @@ impl<T> Pending<T> {
 
 /// A value whose record is on disk.
 ///
+/// A driver may say so at once where another thread has written the record already, as the one of the TA does.
 /// Only [`Pending::synced`] makes one, so what must not leave before its record does not compile
 /// without it.
 #[derive(Debug)]

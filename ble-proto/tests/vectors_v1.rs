@@ -120,6 +120,16 @@ fn every_number_of_a_kind_reason_and_standing_is_frozen() {
     {
         assert_eq!(usize::from(byte_of(Message::Abort(code))), index);
     }
+    for (last, mut message) in [
+        (4, Message::Refuse(RefuseReason::Revoked).encode()),
+        (4, Message::Abort(AbortCode::TimedOut).encode()),
+    ] {
+        for byte in last + 1..=u8::MAX {
+            *message.last_mut().expect("not empty") = byte;
+            let decoded = Message::decode(&message);
+            assert!(decoded.is_err(), "{byte} is a number of a later version");
+        }
+    }
     let vectors = Vectors::read();
     for (index, standing) in [Standing::Open, Standing::Locked, Standing::Paid]
         .into_iter()

@@ -265,7 +265,7 @@ pub enum ClientError {
     /// The order was sent and no answer came.
     #[error("the daemon did not answer: {0}")]
     Lost(String),
-    /// What came is no answer, to a question that changes nothing.
+    /// A call that changes nothing got an answer that cannot be used.
     #[error("{0}")]
     Broken(String),
 }

@@ -215,7 +215,7 @@ pub struct Retirement {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RecoveryOrder {
-    /// The key of the TA, as `GET /v1/status` shows it: nobody means another one.
+    /// The key of the TA, as `GET /v1/status` shows it, so that the wrong TA is never reported.
     pub ta: String,
 }
 

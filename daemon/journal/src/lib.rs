@@ -150,7 +150,7 @@ impl Journal {
         read(&self.shared.book())
     }
 
-    /// Returns what a read failed of since the start, if one has: then no payment is begun, and the disk is to be looked at.
+    /// Returns the first error of a read since the start, if there was one. While there is one, no payment begins; check the disk.
     #[must_use]
     pub fn trouble(&self) -> Option<String> {
         self.shared.reader.trouble().map(str::to_owned)

@@ -138,7 +138,7 @@ fn write(
         .flat_map(|append| append.entries.iter())
         .collect();
     check_intents(&entries, shared)?;
-    // what was decided by what could not be read may be wrong: nothing is begun by it, and what was begun is recorded
+    // a read that failed may have led to a wrong decision: no payment is begun, and those that were begun are still recorded
     let begins_debit = entries.iter().any(|(fact, _)| fact.begins_debit());
     if begins_debit && let Some(trouble) = shared.reader.trouble() {
         return Err(JournalError::Failed(trouble.to_owned()));

@@ -1,6 +1,6 @@
 //! The radio: a payee serves and advertises, a payer scans and connects.
 //!
-//! [`Radio`] is what the daemon knows of Bluetooth; `bluez` and `sockets` implement it, and `memory` for the world of tests. It moves opaque
+//! [`Radio`] is what the daemon knows of Bluetooth; `bluez` and `sockets` implement it, and `memory` does for the world of tests. It moves opaque
 //! frames over links and knows nothing of sessions. A payee's use:
 //!
 //! ```text
@@ -31,7 +31,7 @@
 //! `bluez::BluezRadio::start(config, &tasks, stop)` or `sockets::SimRadio::start(air, &tasks, stop)`; both
 //! return at once and never fail, since what is missing is a state.
 //!
-//! What holds for both implementations:
+//! What holds for every implementation:
 //!
 //! - A frame arrives whole, in order and at most once, or not at all; a flood beyond the named limits
 //!   of [`limits`] loses frames. The session above ends by the gap.
@@ -64,7 +64,7 @@ pub use peripheral::{LinkId, Peripheral, PeripheralEvent, PeripheralHandle};
 pub use scan::{Scan, Seen};
 use tokio::sync::watch;
 
-/// The way to other devices: BlueZ, or the simulated air.
+/// The way to other devices: BlueZ, or a simulated air.
 ///
 /// All futures may be dropped at any time; what they had begun is then undone by the radio itself.
 pub trait Radio: Send + Sync + 'static {

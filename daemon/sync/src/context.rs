@@ -19,8 +19,9 @@ pub(super) struct Context {
     pub(super) server: Server,
     pub(super) uses_ta: bool,
     /// Pairs that fail alone in this run; the rest goes on without them.
-    pub(super) set_aside: BTreeSet<Digest>,
-    pub(super) poisoned: Vec<SetAside>,
+    pub(super) left_out: BTreeSet<Digest>,
+    /// What is told of them and of other items that the server refuses.
+    pub(super) set_aside: Vec<SetAside>,
 }
 
 impl Context {
@@ -77,14 +78,14 @@ impl Context {
     }
 
     /// Sets anything else aside that fails alone.
-    pub(super) fn note_poisoned(&mut self, item: String, error: &SyncError) {
+    pub(super) fn note_set_aside(&mut self, item: String, error: &SyncError) {
         tracing::warn!(item, %error, "Set aside an item that the server refuses");
         let item = SetAside {
             item,
             reason: error.to_string(),
         };
-        if !self.poisoned.contains(&item) {
-            self.poisoned.push(item);
+        if !self.set_aside.contains(&item) {
+            self.set_aside.push(item);
         }
     }
 
@@ -95,15 +96,15 @@ impl Context {
     }
 
     /// Sets a pair aside that fails alone.
-    pub(super) fn poison(&mut self, payment: Digest, error: &SyncError) {
+    pub(super) fn set_pair_aside(&mut self, payment: Digest, error: &SyncError) {
         tracing::warn!(%payment, %error, "Set aside a payment that the server refuses");
-        let _new = self.set_aside.insert(payment);
+        let _new = self.left_out.insert(payment);
         let item = SetAside {
             item: payment.to_string(),
             reason: error.to_string(),
         };
-        if !self.poisoned.contains(&item) {
-            self.poisoned.push(item);
+        if !self.set_aside.contains(&item) {
+            self.set_aside.push(item);
         }
     }
 }

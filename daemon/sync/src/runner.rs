@@ -64,7 +64,7 @@ enum Reason {
 pub(super) struct Runner {
     pub(super) wallet: Wallet,
     uses_ta: watch::Receiver<bool>,
-    status: watch::Sender<SyncRuns>,
+    runs: watch::Sender<SyncRuns>,
     schedule: Schedule,
     next: Instant,
     server: Option<Server>,
@@ -74,12 +74,12 @@ impl Runner {
     pub(super) fn new(
         wallet: Wallet,
         uses_ta: watch::Receiver<bool>,
-        status: watch::Sender<SyncRuns>,
+        runs: watch::Sender<SyncRuns>,
     ) -> Self {
         Self {
             wallet,
             uses_ta,
-            status,
+            runs,
             schedule: Schedule::new(),
             next: Instant::now(),
             server: None,
@@ -147,7 +147,7 @@ impl Runner {
             Reason::Timer => self.run_once().await,
             Reason::Order(Order::Run { done }) => {
                 self.run_once().await;
-                let _nobody_waits = done.send(self.status.borrow().clone());
+                let _nobody_waits = done.send(self.runs.borrow().clone());
             }
             Reason::Order(order) => {
                 self.carry_out(order).await;
@@ -174,8 +174,8 @@ impl Runner {
             wallet: self.wallet.clone(),
             server,
             uses_ta: *self.uses_ta.borrow() && self.wallet.ta().is_some(),
-            set_aside: std::collections::BTreeSet::new(),
-            poisoned: Vec::new(),
+            left_out: std::collections::BTreeSet::new(),
+            set_aside: Vec::new(),
         };
         cx.know(self.wallet.journal().view(life));
 
@@ -183,29 +183,29 @@ impl Runner {
     }
 
     pub(super) async fn run_once(&mut self) {
-        self.status.send_modify(|status| status.running = true);
+        self.runs.send_modify(|runs| runs.running = true);
         let mut log = SyncLog::default();
-        let mut poisoned = Vec::new();
+        let mut set_aside = Vec::new();
         match self.context() {
             Ok(Some(mut cx)) => {
                 all_parts(&mut cx, &mut log).await;
-                poisoned = cx.poisoned;
+                set_aside = cx.set_aside;
             }
             Ok(None) => {
                 self.next = Instant::now()
                     .checked_add(self.schedule.after(Left::Nothing))
                     .unwrap_or(self.next);
-                self.status.send_modify(|status| status.running = false);
+                self.runs.send_modify(|runs| runs.running = false);
                 return;
             }
             Err(error) => log.note("enrolment", Err(error)),
         }
-        poisoned.extend(self.wallet.journal().view(refused));
-        self.ended(log, poisoned);
+        set_aside.extend(self.wallet.journal().view(refused));
+        self.ended(log, set_aside);
     }
 
-    fn ended(&mut self, log: SyncLog, poisoned: Vec<SetAside>) {
-        let left = if log.failed() || !poisoned_only_for_ever(&poisoned, &self.wallet) {
+    fn ended(&mut self, log: SyncLog, set_aside: Vec<SetAside>) {
+        let left = if log.failed() || !set_aside_only_for_ever(&set_aside, &self.wallet) {
             Left::Failed
         } else if self.wallet.journal().view(waits) {
             Left::Settlements
@@ -216,7 +216,7 @@ impl Runner {
         self.next = Instant::now().checked_add(delay).unwrap_or(self.next);
         let now = clock::now();
         let delay_ms = u64::try_from(delay.as_millis()).unwrap_or(u64::MAX);
-        let was_reachable = self.status.borrow().reachable;
+        let was_reachable = self.runs.borrow().reachable;
         if was_reachable != Some(log.reachable) {
             match log.reachable {
                 true => tracing::info!("The server answers"),
@@ -224,17 +224,17 @@ impl Runner {
             }
         }
         let clocks = self.server.as_ref().and_then(Server::clocks);
-        self.status.send_modify(|status| {
-            status.running = false;
-            status.clocks = clocks.or(status.clocks);
-            status.reachable = Some(log.reachable);
-            status.ended_at = Some(now);
+        self.runs.send_modify(|runs| {
+            runs.running = false;
+            runs.clocks = clocks.or(runs.clocks);
+            runs.reachable = Some(log.reachable);
+            runs.ended_at = Some(now);
             if !log.failed() {
-                status.succeeded_at = Some(now);
+                runs.succeeded_at = Some(now);
             }
-            status.next_at = Some(now.saturating_add_ms(delay_ms));
-            status.parts = log.parts;
-            status.set_aside = poisoned;
+            runs.next_at = Some(now.saturating_add_ms(delay_ms));
+            runs.parts = log.parts;
+            runs.set_aside = set_aside;
         });
     }
 }
@@ -343,11 +343,11 @@ fn refused(book: &Book) -> Vec<SetAside> {
         .collect()
 }
 
-/// Whether every poisoned item was refused for good, so that no early retry is due.
-fn poisoned_only_for_ever(poisoned: &[SetAside], wallet: &Wallet) -> bool {
+/// Whether every item that was set aside was refused for good, so that no early retry is due.
+fn set_aside_only_for_ever(set_aside: &[SetAside], wallet: &Wallet) -> bool {
     let for_ever = wallet.journal().view(refused);
 
-    poisoned.iter().all(|item| for_ever.contains(item))
+    set_aside.iter().all(|item| for_ever.contains(item))
 }
 
 /// Whether a payment has no final state yet.

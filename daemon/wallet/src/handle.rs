@@ -35,7 +35,7 @@ pub(super) enum Decision {
     Decline,
 }
 
-/// Events of one payment that may wait for who follows it.
+/// How many events of one payment may wait for the holder of its handle.
 pub(super) const PAYMENT_EVENTS_MAX: usize = 32;
 
 impl PaymentHandle {

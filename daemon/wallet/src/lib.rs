@@ -110,7 +110,7 @@ struct Shared {
 const PAYMENTS_MAX: usize = 4;
 
 impl Wallet {
-    /// Starts the wallet: takes what the TA is ahead into the journal, finishes or undoes what was
+    /// Starts the wallet: records the operations of the TA that the journal lacks, finishes or undoes what was
     /// begun, advertises open requests again and looks for payees of unacknowledged payments.
     ///
     /// Does not wait for the radio, and for the TA not long: what is missing is a state that heals.
@@ -234,7 +234,7 @@ impl Wallet {
     ///
     /// # Errors
     ///
-    /// [`WalletError::RadioAbsent`], and as [`Self::start_payment`] without a TA that can pay: who only looks shows who it is.
+    /// [`WalletError::RadioAbsent`], and as [`Self::start_payment`] without a TA that can pay: a payer that only looks shows its certificate too.
     pub async fn nearby(&self, duration: Duration) -> Result<Vec<Offer>, WalletError> {
         let _certified = bounds::sender(&self.shared)?;
         bounds::radio(&self.shared).await?;

@@ -23,7 +23,7 @@ pub struct Offer {
     pub tag: RequestTag,
     /// Whether another payer holds it at present.
     pub busy: bool,
-    /// Whether it is paid, and shown for nobody but who paid it and has no receipt.
+    /// Whether it is paid; it is still shown so that its payer can fetch the receipt.
     pub paid: bool,
     /// Signal strength in dBm, where known.
     pub rssi: Option<i16>,

@@ -38,7 +38,7 @@ pub enum PaymentStage {
     Paying,
     /// The link broke after the debit; P is sent again.
     Resuming,
-    /// Debited; who followed it heard no answer.
+    /// Debited, and no answer came while somebody followed the payment.
     Unconfirmed,
     /// The receipt is here and verified.
     Received,

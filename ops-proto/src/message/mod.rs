@@ -36,8 +36,8 @@ pub use receipt::ReceivedPayment;
 pub use register::{CertificateChain, RegisterClient, RegisterTa, Renew};
 pub use remembered::{Remembered, RememberedAnswer, RememberedItem};
 pub use request::{ListVersion, ListsHeld, NoiseKey, ProviderList, RequestPayment, memo_hash};
-pub use retire::{DeathAnswer, ReportDeath, RetireAnswer, RetireOrder};
-pub use sync::{Retire, Status, StatusOrder, SyncToken};
+pub use retire::{DeathAnswer, ReportDeath, Retire, RetireAnswer, RetireOrder};
+pub use sync::{Status, StatusOrder, SyncToken};
 pub use withdraw::{Withdraw, WithdrawAck};
 
 /// What names an answer of a server: a restore raises the incarnation, and in one life no number is used

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{AnswerStamp, Retire};
+use super::{AnswerStamp, Status};
 use crate::amount::Balance;
 use crate::id::Digest;
 use crate::key::PublicKey;
@@ -11,6 +11,18 @@ use crate::list::List;
 use crate::signed::{Body, Signed};
 use crate::statement::Statement;
 use crate::time::Time;
+
+/// A TA's last statement: what it held is paid to its owner at once.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Retire {
+    /// The final status, in the same terms; every id is closed.
+    pub last: Status,
+}
+
+impl Body for Retire {
+    const DOMAIN: &'static [u8] = b"blepay/ops/retire\0";
+    const SIZE_MAX: usize = 64 * 1024;
+}
 
 /// What the device sends when a working TA retires: the last statement, and the chain before it.
 ///

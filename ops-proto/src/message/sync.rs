@@ -1,4 +1,4 @@
-//! Status, Sync and Retire: the TA states where it stands, the server takes note.
+//! Status and Sync: the TA states where it stands, the server takes note.
 
 use serde::{Deserialize, Serialize};
 
@@ -71,16 +71,4 @@ pub struct SyncToken {
 impl Body for SyncToken {
     const DOMAIN: &'static [u8] = b"blepay/ops/sync-token\0";
     const SIZE_MAX: usize = 256;
-}
-
-/// A TA's last statement: what it held is paid to its owner at once.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Retire {
-    /// The final status, in the same terms; every id is closed.
-    pub last: Status,
-}
-
-impl Body for Retire {
-    const DOMAIN: &'static [u8] = b"blepay/ops/retire\0";
-    const SIZE_MAX: usize = 64 * 1024;
 }

@@ -146,7 +146,7 @@ impl Collections {
             return None;
         };
         let verified = answer.ok().filter(|receipt| {
-            // a receipt that a third party would refuse is none
+            // a receipt that a third party would refuse does not count
             ops_proto::message::receipt::verify_receipt(receipt, &pair.payment).is_ok()
         });
         let Some(receipt) = verified else {

@@ -108,7 +108,7 @@ impl Payee {
         message: Message,
         now: Instant,
     ) -> Result<LinkState, Failure> {
-        match (message, &state.standing) {
+        match (message, &state.chooser) {
             (Message::Resume(resume), _) => self.handle_resume(id, state, *resume, now),
             (
                 Message::Reveal(reveal),
@@ -208,7 +208,7 @@ impl Payee {
         }))
     }
 
-    /// Everyone who came to flight ② has this device's own certificate.
+    /// Rejects this device's own certificate, which flight ② shows to everyone.
     fn check_not_own(&self, leaf: &Signed<Certificate>) -> Result<(), Misbehaviour> {
         let subject = leaf.body().subject;
         if self.own_keys.iter().any(|own| own.key == subject) {
@@ -336,7 +336,7 @@ impl Payee {
         Ok(LinkState::ExpectCollection(after))
     }
 
-    /// Refuses by name here and by class there; the lock ends.
+    /// Names the exact reason to this device and only its class to the payer, and ends the lock.
     fn refuse(
         &mut self,
         id: LinkId,

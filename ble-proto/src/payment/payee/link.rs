@@ -55,7 +55,7 @@ pub(super) struct ExpectTurn {
 #[derive(Debug)]
 pub(super) struct ExpectPayerChoice {
     pub(super) offered: ShownOffer,
-    pub(super) standing: Chooser,
+    pub(super) chooser: Chooser,
     pub(super) resumes: u8,
     pub(super) deadline: Instant,
 }
@@ -194,7 +194,7 @@ impl PayeeLink {
     pub(super) const fn room(&self) -> Room {
         match &self.state {
             LinkState::ExpectPayment(_) | LinkState::ExpectCollection(_) => Room::Never,
-            LinkState::ExpectPayerChoice(state) => match state.standing {
+            LinkState::ExpectPayerChoice(state) => match state.chooser {
                 Chooser::Committed { .. } => Room::Committed,
                 Chooser::Scanner => Room::Scanner,
                 Chooser::Browser => Room::Stranger,

@@ -15,12 +15,12 @@
 //! is. A valid payment is never refused: not after the lock has ended, not for a request that is
 //! closed, paid or unknown to this machine, as long as R is signed by a key of this device.
 
-mod answer;
 mod bucket;
 mod collection;
 mod effect;
 mod flights;
 mod gossip;
+mod hello;
 mod link;
 mod request;
 
@@ -155,7 +155,7 @@ impl Payee {
         Ok(())
     }
 
-    /// Stops showing a request. Who has locked it may still pay it; its payment is never refused.
+    /// Stops showing a request. A payer that holds its lock may still pay it; that payment is never refused.
     pub fn close_request(&mut self, tag: RequestTag) {
         if self.requests.remove(&tag).is_some() {
             self.advertise();
@@ -165,7 +165,7 @@ impl Payee {
     /// Takes note of a new link whose central has subscribed to `S2C`.
     ///
     /// `entropy` is fresh randomness for this link alone. With eight links, the one that is worth
-    /// least makes room; who is about to pay never does.
+    /// least makes room; a link that is about to pay never does.
     pub fn handle_link_up(
         &mut self,
         id: LinkId,

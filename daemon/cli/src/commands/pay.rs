@@ -385,8 +385,12 @@ fn what_next(failure: Option<&str>) -> &'static str {
         Some("not_as_expected") => "nothing has moved; ask the payee which sum is right",
         Some("untrusted") => "nothing has moved; do not pay this payee before you know why",
         Some("refused_by_payee") => "nothing has moved; ask the payee to open another request",
-        Some("refused_by_ta" | "forbidden") => "nothing has moved",
-        Some(_) | None => "nothing has moved; it is safe to try again",
+        Some("refused_by_ta" | "forbidden" | "declined") => "nothing has moved",
+        Some(NOT_FOUND | RADIO_ABSENT | "internal") | None => {
+            "nothing has moved; it is safe to try again"
+        }
+        // of a daemon that is newer than this program
+        Some(_) => "nothing has moved; look at blepay history before you try again",
     }
 }
 

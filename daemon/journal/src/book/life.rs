@@ -1,4 +1,4 @@
-//! The server's lives: what it answered in one that it may have lost is handed in again in the next.
+//! The server's lives: answers that a restored server may have lost are handed in again to its next life.
 
 use ops_proto::message::{AnswerStamp, DepositOrder, Endorsement, RememberedItem};
 use ops_proto::{Digest, Signed, Time};

@@ -71,7 +71,7 @@ impl Book {
         {
             self.mark = Some(mark);
         }
-        // a index that is ahead knows already what did not fit
+        // an index that is ahead already knows which facts did not fit
         if self.fold(recorded).is_none() && !self.index.is_frozen() {
             self.contradictions.push(recorded.seq.0);
             self.index.put_contradiction(recorded.seq.0);

@@ -54,7 +54,7 @@ pub struct Outgoing {
 /// The facts that a payment by this device is made of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(in crate::book) struct SentFacts {
-    /// What was approved; what the TA signed, where that is another request or the only thing known.
+    /// The fact of the approval; the TA's signature instead, where it signed another request or nothing else is known.
     pub(in crate::book) order: Seq,
     pub(in crate::book) signed: Option<Seq>,
     pub(in crate::book) receipt: Option<Seq>,

@@ -1,4 +1,4 @@
-//! What is unfinished: what is to be done with everything that was begun and not finished.
+//! Decides how everything that was begun is finished or undone.
 //!
 //! One function for each kind of thing, over the stage that the journal knows and the session of the TA, with every row
 //! written out. They are asked at each start and each time the TA comes back; doing a row twice does nothing new.

@@ -1,8 +1,7 @@
 //! The devices that have come by themselves.
 //!
-//! BlueZ tells that a device has connected, and not who dialled. But it dials only devices that it knows: one that it
-//! heard of by its connection has come by itself, and so it may have whenever it connects again, for as long as BlueZ
-//! remembers it (30 s, when it is not paired).
+//! BlueZ reports a connection, and not who dialled. It dials only devices that it knows, so a device that was first seen by
+//! connecting has dialled us. It may do so again for as long as BlueZ remembers it (30 s if it is not paired).
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};

@@ -54,7 +54,7 @@ impl Newcomers {
         self.take(address)
     }
 
-    /// Takes the one that makes room for another: before those that have read `INFO` the others, and of them who came first.
+    /// Takes the newcomer that makes room for another: first those that have not read `INFO`, the earliest of them first.
     pub(super) fn take_least(&mut self) -> Option<(bluer::Address, Errand)> {
         let worth = |newcomer: &Newcomer| (newcomer.errand == Errand::Asked, newcomer.until);
         let least = self.0.iter().min_by_key(|(_, newcomer)| worth(newcomer));

@@ -394,7 +394,7 @@ impl<'a> Serving<'a> {
             .push(disconnecting.map(|()| Chore::Done).boxed());
     }
 
-    /// Ends every link and reports it: nobody is left whom a central could wait for.
+    /// Ends and reports every link, so that no central waits for a payee that has gone.
     pub(super) async fn end(&mut self) {
         let mut leaving = Vec::new();
         while let Some((address, link)) = self.links.pop_first() {

@@ -56,7 +56,7 @@ pub(super) async fn carry(
         match send(cx, purpose, &pairs).await {
             Ok(count) => carried = carried.saturating_add(count),
             Err(error) if error.is_of_items() => match pairs.as_slice() {
-                [only] => cx.poison(only.hash(), &error),
+                [only] => cx.set_pair_aside(only.hash(), &error),
                 more => {
                     let (first, second) = more.split_at(more.len() / 2);
                     left.extend([second.to_vec(), first.to_vec()]);

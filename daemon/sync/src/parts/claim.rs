@@ -7,7 +7,7 @@ use crate::error::SyncError;
 /// Claims every payment to a key without a TA, and every one that the TA could not credit.
 pub(crate) async fn due(cx: &mut Context) -> Result<u64, SyncError> {
     // What could not be reported can be claimed all the same.
-    cx.set_aside.clear();
+    cx.left_out.clear();
     let pairs = cx.journal().view(|book| book.claims_due());
     if pairs.is_empty() {
         return Ok(0);

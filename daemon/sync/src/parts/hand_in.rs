@@ -12,7 +12,7 @@ const ANSWER_MS: u64 = 10 * 1000;
 /// Hands in what was paid and never answered, once in each life of the server. It is credited at once
 /// to a payee without a TA, and waits in the mailbox of one with a TA.
 pub(crate) async fn undelivered(cx: &mut Context) -> Result<u64, SyncError> {
-    cx.set_aside.clear();
+    cx.left_out.clear();
     let pairs = cx
         .journal()
         .view(|book| book.undelivered(clock::now(), ANSWER_MS));

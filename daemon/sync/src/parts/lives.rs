@@ -84,7 +84,7 @@ async fn tell(cx: &mut Context, incarnation: u32) -> Result<u64, SyncError> {
             Ok(count) => carried = carried.saturating_add(count),
             Err(error) if error.is_of_items() => match items.as_slice() {
                 [only] => {
-                    cx.note_poisoned(name(only), &error);
+                    cx.note_set_aside(name(only), &error);
                     failed = Some(error);
                 }
                 more => {

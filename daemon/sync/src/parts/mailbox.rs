@@ -66,7 +66,7 @@ async fn read_once(cx: &mut Context, ta: PublicKey) -> Result<(u64, bool), SyncE
                     carried = carried.saturating_add(1);
                 }
             }
-            Err(error) => cx.poison(pair.hash(), &error),
+            Err(error) => cx.set_pair_aside(pair.hash(), &error),
         }
     }
     let next = answer.body().next;

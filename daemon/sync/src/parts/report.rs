@@ -37,7 +37,7 @@ pub(crate) async fn waiting(cx: &mut Context) -> Result<u64, SyncError> {
 fn due(cx: &Context, wanted: impl Fn(&Book, &PaymentPair) -> bool) -> Vec<PaymentPair> {
     cx.journal().view(|book| {
         let mut pairs = book.reports_due();
-        pairs.retain(|pair| wanted(book, pair) && !cx.set_aside.contains(&pair.hash()));
+        pairs.retain(|pair| wanted(book, pair) && !cx.left_out.contains(&pair.hash()));
 
         pairs
     })

@@ -117,7 +117,7 @@ struct ShownRequest {
     standing: ShownStanding,
 }
 
-/// When the book was followed, and as long as what that holds.
+/// The state of the book when it was last compared with the air, and how long that comparison holds.
 #[derive(Clone, Copy, Debug)]
 struct Followed {
     /// The newest fact.

@@ -30,7 +30,7 @@ pub(super) enum ShownStanding {
 /// this device lost power finds its receipt.
 const PAID_JUST_NOW_MS: u64 = 10 * 60 * 1000;
 
-/// Payments that are looked at for it: with a clock that is behind, all that ever came came just now.
+/// How many payments are looked at for it: to a clock that is behind, every payment ever received looks recent.
 const PAYMENTS_LOOKED_AT: usize = 1000;
 
 /// Returns every key of this device that payments may come for.

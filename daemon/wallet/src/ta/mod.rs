@@ -35,8 +35,8 @@ pub struct TaHandle {
 }
 
 impl TaHandle {
-    /// Starts the TA's thread, which opens a session at once and takes what the TA is ahead into the
-    /// journal.
+    /// Starts the TA's thread, which opens a session at once and records the operations of the TA
+    /// that the journal lacks.
     ///
     /// # Errors
     ///

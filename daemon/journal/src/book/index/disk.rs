@@ -70,9 +70,9 @@ const DIGEST_SIZE: usize = 8;
 #[derive(Clone)]
 pub(crate) struct DiskIndex {
     connection: Arc<Mutex<Connection>>,
-    /// What the writer's transaction that is open failed of.
+    /// The error of the writer's open transaction.
     failure: Arc<Mutex<Option<JournalError>>>,
-    /// What a reader failed of first; it stays.
+    /// The reader's first error; it is never cleared.
     trouble: Arc<OnceLock<String>>,
     /// For what only reads.
     kept: Option<Arc<KeptRows>>,

@@ -74,7 +74,7 @@ impl Payee {
             .map(|turn| turn.max(self.handshakes.ready_at()))
     }
 
-    /// Returns the link to answer next: who has a URI before who heard, then who waits longest.
+    /// Returns the link to answer next: payers with a URI first, then those that wait longest.
     fn whose_turn(&self, now: Instant) -> Option<LinkId> {
         self.links
             .iter()
@@ -136,7 +136,7 @@ impl Payee {
         let frames = splitter.split(&accepted.flight)?;
         link.talk = Some(Talk::new(accepted.channel, splitter));
 
-        let standing = match turn.opening {
+        let chooser = match turn.opening {
             Opening::Browsing => Chooser::Browser,
             Opening::Scanned => Chooser::Scanner,
             Opening::Committed(commitment) => Chooser::Committed {
@@ -145,7 +145,7 @@ impl Payee {
                 nonce,
             },
         };
-        link.state = LinkState::ExpectPayerChoice(ExpectPayerChoice::new(offered, standing, now));
+        link.state = LinkState::ExpectPayerChoice(ExpectPayerChoice::new(offered, chooser, now));
         self.transmit(id, frames);
 
         Ok(())
@@ -153,10 +153,10 @@ impl Payee {
 }
 
 impl ExpectPayerChoice {
-    fn new(offered: ShownOffer, standing: Chooser, now: Instant) -> Self {
+    fn new(offered: ShownOffer, chooser: Chooser, now: Instant) -> Self {
         Self {
             offered,
-            standing,
+            chooser,
             resumes: 0,
             deadline: now,
         }
@@ -165,7 +165,7 @@ impl ExpectPayerChoice {
 
     /// Gives the payer its time, from the message that was sent last.
     pub(super) fn renewed(self, now: Instant) -> Self {
-        let wait_ms = match self.standing {
+        let wait_ms = match self.chooser {
             Chooser::Browser => BROWSER_MS_MAX,
             Chooser::Committed { .. } | Chooser::Scanner => CHOICE_MS_MAX,
         };
