@@ -17,6 +17,8 @@ use crate::{command, say, sim, target, workspace};
 
 /// In how many seeds a planted fault has to be found.
 const SEEDS: u64 = 500;
+/// Under how many schedules of its story.
+const SCHEDULES: u32 = 20;
 
 const FOLDER: &str = "tests/world/planted";
 const STORIES: &str = "tests/world/stories";
@@ -168,20 +170,29 @@ impl Planted {
         bail!("{} finds nothing that is not there without it", self.check)
     }
 
+    /// Plays the story under one schedule after the other: a moment that has to be met is met under some.
     fn look_in_story(&self, story: &str, bad: &Path, good: &Path) -> anyhow::Result<String> {
         let file = workspace()?.join(STORIES).join(format!("{story}.story"));
         let file = file.to_string_lossy();
-        let (is_good, said) = ask(bad, &["--story", &file, "--seed", "1"])?;
-        let found = said.lines().find(|line| is_of(line, &self.check));
-        let Some(found) = found.filter(|_| !is_good) else {
-            bail!("{} does not find it in {story}: {said}", self.check);
-        };
-        let (_, said) = ask(good, &["--story", &file, "--seed", "1"])?;
-        ensure!(!said.is_empty(), "{story} cannot be played without it");
-        let is_always_found = said.lines().any(|line| is_of(line, &self.check));
-        ensure!(!is_always_found, "{story} is not good without it: {said}");
+        for schedule in 1..=SCHEDULES {
+            let schedule = schedule.to_string();
+            let play = |world| ask(world, &["--story", &file, "--seed", &schedule]);
+            let (is_good, said) = play(bad)?;
+            let found = said.lines().find(|line| is_of(line, &self.check));
+            let Some(found) = found.filter(|_| !is_good) else {
+                continue;
+            };
+            let (_, said) = play(good)?;
+            ensure!(!said.is_empty(), "{story} cannot be played without it");
+            let is_always_found = said.lines().any(|line| is_of(line, &self.check));
+            ensure!(!is_always_found, "{story} is not good without it: {said}");
+            return Ok(format!("{story}, schedule {schedule}: {found}"));
+        }
 
-        Ok(format!("{story}: {found}"))
+        bail!(
+            "{} does not find it in {story} under {SCHEDULES} schedules",
+            self.check
+        )
     }
 }
 
