@@ -35,6 +35,7 @@ mod sqlite {
     mod claims;
     mod client_standing;
     mod deposits;
+    mod ends;
     mod hostile;
     mod http;
     mod keys;
@@ -71,6 +72,7 @@ mod postgres {
     mod claims;
     mod client_standing;
     mod deposits;
+    mod ends;
     mod hostile;
     mod http;
     mod keys;

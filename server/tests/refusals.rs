@@ -35,7 +35,7 @@ const ELSEWHERE: [&str; 8] = [
 
 /// Tables of which a refused message leaves every row alone. Not among them: who is suspended and listed,
 /// and the statements that show why.
-const TABLES: [&str; 17] = [
+const TABLES: [&str; 18] = [
     "subjects",
     "clients",
     "tas",
@@ -52,6 +52,7 @@ const TABLES: [&str; 17] = [
     "requests_open",
     "retirements",
     "deaths",
+    "ends",
     "settlements",
 ];
 

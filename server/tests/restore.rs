@@ -110,7 +110,7 @@ pub(super) async fn back_up(world: &World) -> PathBuf {
     file
 }
 
-async fn restored(world: World, file: &Path) -> World {
+pub(super) async fn restored(world: World, file: &Path) -> World {
     let address = Layout::new(world.data.path()).store_address().unwrap();
     let World { data, server, .. } = world;
     server.shutdown().await;

@@ -95,6 +95,10 @@ pub enum Reason {
     PayDebt,
     /// After a restore: what the provider bore for a TA is paid back (23).
     RepayRestored,
+    /// After a restore: what waits for an older TA pays for a newer one of its owner (24).
+    FromOlder,
+    /// After a restore: what comes to a TA that ended goes on to its owner, or waits for it (25).
+    PassOn,
     /// A payment of another provider's TA is presented to that provider (30).
     Present,
     /// That provider does not honour it (31).
@@ -137,6 +141,8 @@ impl Reason {
             Self::CoverListed => 21,
             Self::PayDebt => 22,
             Self::RepayRestored => 23,
+            Self::FromOlder => 24,
+            Self::PassOn => 25,
             Self::Present => 30,
             Self::TakeBack => 31,
             Self::Accept => 32,
@@ -152,7 +158,7 @@ impl Reason {
         Self::ALL.into_iter().find(|reason| reason.code() == code)
     }
 
-    const ALL: [Self; 29] = [
+    const ALL: [Self; 31] = [
         Self::Issue,
         Self::Grant,
         Self::TakeGrant,
@@ -176,6 +182,8 @@ impl Reason {
         Self::CoverListed,
         Self::PayDebt,
         Self::RepayRestored,
+        Self::FromOlder,
+        Self::PassOn,
         Self::Present,
         Self::TakeBack,
         Self::Accept,

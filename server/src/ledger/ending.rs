@@ -4,6 +4,25 @@ use ops_proto::{Amount, Balance, PublicKey};
 
 use super::account::{Account, Reason, Transfer};
 
+/// What the owner of a TA was paid at its end, by whatever way. Amounts are minor units.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct End {
+    /// All that reached the owner, or was put onto a newer TA for it.
+    pub paid: u64,
+    /// What the owner gave back of it: it stood in for payments of the TA, or paid debts for it.
+    pub returned: u64,
+    /// What the provider paid of it after a restore and did not get back.
+    pub borne: u64,
+}
+
+impl End {
+    /// Returns what the owner still lacks of what is due to it for this end.
+    #[must_use]
+    pub const fn lacks(&self, due: u64) -> u64 {
+        due.saturating_add(self.returned).saturating_sub(self.paid)
+    }
+}
+
 /// What the books say of a TA that gives money back, or ends.
 #[derive(Clone, Copy, Debug)]
 pub struct TaBooks {

@@ -24,6 +24,9 @@ pub struct SenderBooks {
     pub shadow: Balance,
     /// Grants that T is not known to have taken.
     pub grants: Vec<Grant>,
+    /// What the provider took from T after a restore, because T had less than the books, if T has ended:
+    /// payments that turn up explain it. In minor units.
+    pub taken: u64,
     /// held(T), when T has ended or is suspended: its payments are paid from it first; zero while T
     /// is live.
     pub held: Balance,
@@ -105,21 +108,31 @@ pub fn back(books: &SenderBooks, amount: Amount, to: Account, reason: Reason) ->
     transfers
 }
 
-/// Returns how the grants and what waits in held(T) reach the shadow, as far as a payment needs them, and
-/// what it needs beyond.
+/// Returns how the grants, what was taken after a restore and what waits in held(T) reach the shadow, as far as
+/// a payment needs them, and what it needs beyond.
 fn known_money(books: &SenderBooks, amount: Amount) -> (Vec<Transfer>, u64) {
-    let (mut transfers, missing) = grants_taken(books, amount);
-    let from_held = missing.min(books.held.minor_units());
-    if let Ok(amount) = Amount::try_from(from_held) {
-        transfers.push(Transfer {
-            from: Account::Held(books.ta),
-            to: Account::Shadow(books.ta),
-            amount,
-            reason: Reason::FromHeld,
-        });
+    let (mut transfers, mut missing) = grants_taken(books, amount);
+    for (from, most, reason) in [
+        (Account::Loss, books.taken, Reason::RestoredShort),
+        (
+            Account::Held(books.ta),
+            books.held.minor_units(),
+            Reason::FromHeld,
+        ),
+    ] {
+        let moved = missing.min(most);
+        missing = missing.saturating_sub(moved);
+        if let Ok(amount) = Amount::try_from(moved) {
+            transfers.push(Transfer {
+                from,
+                to: Account::Shadow(books.ta),
+                amount,
+                reason,
+            });
+        }
     }
 
-    (transfers, missing.saturating_sub(from_held))
+    (transfers, missing)
 }
 
 /// Returns the grants that a payment shows to be taken, and what it needs beyond them.

@@ -27,8 +27,11 @@
 //! | the dead TA's certificate has ended, and the claim window | held(T) → loss (advances), then online(owner) | `RepayLoss`, `Release` |
 //! | P of a TA that the request's own deny-list named was collected all the same | online(owner of R), then loss → shadow(R) | `CoverListed` |
 //! | after a restore, a status differs from the books | loss → shadow(T), or back | `RestoredShort`, `RestoredSurplus` |
+//! | after a restore, a grant or a retirement of before, while an older TA's money waits | held(older) → open(T, i), held(older) → shadow(T) → online(owner) | `FromOlder`, `Retire` |
 //! | after a restore, a grant or a retirement of before that cannot be paid again | loss → open(T, i), loss → shadow(T) → online(owner) | `GrantByLoss`, `RetireByLoss`, `Retire` |
-//! | anything reaches the owner afterwards, or a P is collected onto a TA that retired | online(owner) → shadow(T) → loss | `PayDebt`, `RepayRestored` |
+//! | anything reaches the owner afterwards, or a P is collected onto a TA that ended | online(owner) → shadow(T) → loss | `PayDebt`, `RepayRestored` |
+//! | after a restore, a P comes for a TA that ended, or a grant of before | shadow(T) → online(owner), held(T) | `PassOn` |
+//! | P of a TA that ended with less than the books had | loss → shadow(T), before what waits and the owner | `RestoredShort` |
 //! | anything reaches the owner of a TA that ended and whose P the provider paid | online(owner) → shadow(T) → loss | `PayDebt`, `RepayLoss` |
 //!
 //! An honest TA may spend what it collected before anybody reported it. Such a P is honoured at once by
@@ -53,8 +56,8 @@ mod redeem;
 mod tests;
 
 pub use account::{Account, Reason, Transfer};
-pub use debt::{Debt, repay};
-pub use ending::{TaBooks, Trust, Withdrawn, hold, release, retire, withdraw};
+pub use debt::{Debt, EndRepaid, Repaid, repay};
+pub use ending::{End, TaBooks, Trust, Withdrawn, hold, release, retire, withdraw};
 pub use honour::{Grant, Honour, SenderBooks, back, grant, honour};
 pub use judge::{BooksDiffer, GrantPlace, Judged, LastGrant, StatusBooks, judge};
 pub use redeem::{IdState, Receiver, Redeem, redeem};

@@ -293,6 +293,7 @@ fn sender(shadow: u64, online: u64, grants: &[(u64, u64)]) -> SenderBooks {
         owner: OWNER,
         shadow: Balance::from_minor_units(shadow),
         grants: grants.collect(),
+        taken: 0,
         held: Balance::ZERO,
         online: Balance::from_minor_units(online),
         advanced: 0,

@@ -430,6 +430,7 @@ fn honoured(
             owner: ta.owner,
             shadow,
             grants: grants.iter().map(|open| open.grant).collect(),
+            taken: 0,
             held: Balance::ZERO,
             online: Balance::ZERO,
             advanced: 0,

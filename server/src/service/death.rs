@@ -39,8 +39,9 @@ impl DeathReport {
         let Some(ta) = ta else {
             return Err(refuse(Code::TaUnknown, "the client has no such TA"));
         };
-        let (payable_from, paid) = self.state(at, &ta).await?;
+        let payable_from = self.state(at, &ta).await?;
         let held = ending::books(at, &ta).await?.held;
+        let paid = at.unit.end(&ta.key).await?.map_or(0, |end| end.paid);
         let stamp = at.unit.next_stamp().await?;
         let body = DeathAnswer {
             client: *client,
@@ -58,23 +59,23 @@ impl DeathReport {
         Ok(answer.to_wire())
     }
 
-    /// Books the death unless the TA has ended before; returns when its owner is paid, and what was.
-    async fn state(&self, at: &mut Desk<'_, '_>, ta: &TaRow) -> Result<(Time, u64), Stop> {
-        let mut death = match ta.standing {
+    /// Books the death unless the TA has ended before; returns when its owner is paid.
+    async fn state(&self, at: &mut Desk<'_, '_>, ta: &TaRow) -> Result<Time, Stop> {
+        let death = match ta.standing {
             TaStanding::Live | TaStanding::Suspended => ending::bury(at, ta, &self.hash).await?,
             TaStanding::Retired => {
                 let retired = at.unit.retirement(&ta.key).await?;
                 let row = retired
                     .ok_or_else(|| refuse(Code::Internal, "the books lack how the TA retired"))?;
-                return Ok((row.at, row.paid));
+                return Ok(row.at);
             }
             TaStanding::Dead => {
                 let death = at.unit.death(&ta.key).await?;
                 death.ok_or_else(|| refuse(Code::Internal, "the books lack how the TA died"))?
             }
         };
-        ending::pay_out(at, &ta.key, &mut death).await?;
+        ending::pay_out(at, &ta.key, &death).await?;
 
-        Ok((death.payable_from, death.paid))
+        Ok(death.payable_from)
     }
 }

@@ -6,7 +6,7 @@ use ops_proto::statement::Statement;
 use ops_proto::{Amount, Balance, Digest, PaymentPair, PublicKey};
 
 use super::verify::PayVerify;
-use super::{Conviction, Desk, Stop, forward, restored};
+use super::{Conviction, Desk, Stop, ending, forward, restored};
 use crate::ledger::{
     self, Account, Honour, IdState, Reason, Receiver, Redeem, SenderBooks, Transfer, redeem,
 };
@@ -146,21 +146,25 @@ pub(super) async fn receiver_here(
                 .id_state(&ta.key, row.request_id, ta.mark, &row.hash)
                 .await?;
 
-            Ok(Some(match (ta.standing, id) {
-                (TaStanding::Dead, IdState::Open | IdState::CollectedThis) => {
-                    Receiver::DeadTa { ta: ta.key }
+            let id = match (ta.standing, id) {
+                (TaStanding::Dead, IdState::Open) => {
+                    return Ok(Some(Receiver::DeadTa { ta: ta.key }));
                 }
+                // It signed nothing after its end, and that closed every id.
+                (TaStanding::Retired, IdState::Open) => IdState::Closed,
                 (
                     TaStanding::Live
                     | TaStanding::Suspended
                     | TaStanding::Retired
                     | TaStanding::Dead,
                     id,
-                ) => Receiver::Ta {
-                    ta: ta.key,
-                    owner: ta.owner,
-                    id,
-                },
+                ) => id,
+            };
+
+            Ok(Some(Receiver::Ta {
+                ta: ta.key,
+                owner: ta.owner,
+                id,
             }))
         }
     }
@@ -215,7 +219,10 @@ async fn honour(
     let (to, reason) = place.target(row.sender, row.j);
     match ledger::honour(&books, row.amount, to, reason) {
         Honour::Honoured(transfers) => {
-            at.unit.post(&transfers, &row.hash.0, at.now).await?;
+            post(at, sender, &transfers, row).await?;
+            if let (Redeem::Collect(_), Receiver::Ta { ta, .. }) = (place, receiver) {
+                ending::pass_on_collected(at, ta, &row.hash).await?;
+            }
             row.standing = Standing::Honoured;
             row.state = match place {
                 Redeem::Credit(_) | Redeem::Hold(_) => PaymentState::Credited,
@@ -248,6 +255,7 @@ async fn sender_books(at: &mut Desk<'_, '_>, sender: &TaRow) -> Result<SenderBoo
         owner: sender.owner,
         shadow: at.unit.balance(&Account::Shadow(sender.key)).await?,
         grants: at.unit.grants(&sender.key).await?,
+        taken: taken(sender),
         held,
         online: at.unit.balance(&Account::Online(sender.owner)).await?,
         advanced: sender
@@ -255,6 +263,35 @@ async fn sender_books(at: &mut Desk<'_, '_>, sender: &TaRow) -> Result<SenderBoo
             .saturating_add(sender.advanced_by_loss),
         advanced_max: sender.advanced_max(),
     })
+}
+
+/// Returns what the provider took from a TA after a restore, and what payments that turn up after its end explain.
+/// While it works, its next status says it.
+fn taken(sender: &TaRow) -> u64 {
+    match sender.standing {
+        TaStanding::Live | TaStanding::Suspended => 0,
+        TaStanding::Retired | TaStanding::Dead => {
+            u64::try_from(sender.corrected.saturating_neg()).unwrap_or(0)
+        }
+    }
+}
+
+/// Posts what pays for a payment, and notes what of it was taken from its sender before.
+async fn post(
+    at: &mut Desk<'_, '_>,
+    sender: &TaRow,
+    transfers: &[Transfer],
+    row: &PaymentRow,
+) -> Result<(), Stop> {
+    at.unit.post(transfers, &row.hash.0, at.now).await?;
+    for transfer in transfers {
+        if transfer.reason == Reason::RestoredShort {
+            let by = i64::try_from(transfer.amount.minor_units()).unwrap_or(i64::MAX);
+            at.unit.add_corrected(&sender.key, by).await?;
+        }
+    }
+
+    Ok(())
 }
 
 /// Honours what was beyond the limit of a TA before a status brought the money.
@@ -285,7 +322,7 @@ async fn honour_collected(
     let books = sender_books(at, sender).await?;
     let position = Account::Position(row.provider);
     let transfers = ledger::back(&books, row.amount, position, Reason::Collect);
-    at.unit.post(&transfers, &row.hash.0, at.now).await?;
+    post(at, sender, &transfers, row).await?;
     row.standing = Standing::Honoured;
 
     Ok(())
@@ -325,6 +362,9 @@ pub(super) async fn redeem_waiting(
         };
         at.unit.post(&[transfer], &row.hash.0, at.now).await?;
         at.unit.update_payment(&row).await?;
+        if let Redeem::Collect(_) = place {
+            ending::pass_on_collected(at, &row.receiver, &row.hash).await?;
+        }
     }
 
     Ok(())
@@ -334,24 +374,24 @@ pub(super) async fn redeem_waiting(
 /// its limit: the receiver is honest, and the loss lies with the provider of the sender.
 pub(super) async fn back(at: &mut Desk<'_, '_>, row: &mut PaymentRow) -> Result<(), Stop> {
     let to = Account::Shadow(row.receiver);
-    let transfers = match at.unit.ta(&row.sender).await? {
+    match at.unit.ta(&row.sender).await? {
         Some(sender) => {
             let books = sender_books(at, &sender).await?;
             tracing::warn!(ta = %sender.key.id(), payment = %row.hash, "Backed a payment that its sender did not");
-
-            ledger::back(&books, row.amount, to, Reason::Collect)
+            let transfers = ledger::back(&books, row.amount, to, Reason::Collect);
+            post(at, &sender, &transfers, row).await?;
         }
         None => {
             let (from, reason) = forward::collect(at, row).await?;
-            vec![Transfer {
+            let transfer = Transfer {
                 from,
                 to,
                 amount: row.amount,
                 reason,
-            }]
+            };
+            at.unit.post(&[transfer], &row.hash.0, at.now).await?;
         }
-    };
-    at.unit.post(&transfers, &row.hash.0, at.now).await?;
+    }
     if row.standing == Standing::BeyondLimit {
         row.standing = Standing::Honoured;
     }

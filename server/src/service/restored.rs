@@ -1,6 +1,7 @@
 //! After a restore: what the books lost comes back from the devices, and what does not is put right.
 
 use std::collections::BTreeSet;
+use std::iter;
 
 use ops_proto::certificate::Role;
 use ops_proto::message::Status;
@@ -128,6 +129,28 @@ async fn demand_proof(
     }
 
     Ok(())
+}
+
+/// Returns what a retirement of an earlier life may have brought that the books lack: payments that the TA
+/// collected, as our own answers prove, and that nobody has handed in; less what was given for them before. In
+/// minor units. Nothing once the claim window has closed.
+pub(super) async fn provable(
+    at: &mut Desk<'_, '_>,
+    ta: &TaRow,
+    last: &Status,
+) -> Result<u64, Stop> {
+    if !may_lack(at).await? {
+        return Ok(0);
+    }
+    let earlier = at
+        .unit
+        .statuses_of_earlier_lives(&ta.key, last.position.n)
+        .await?;
+    let statuses: Vec<Status> = iter::once(last.clone()).chain(earlier).collect();
+    let unfilled = unfilled(at, &statuses).await?;
+    let given = ta.corrected.max(0);
+
+    Ok(u64::try_from(unfilled.saturating_sub(given)).unwrap_or(0))
 }
 
 /// Returns the sum of the payments that statuses name as collected and that nobody has handed in, in minor

@@ -50,6 +50,7 @@ impl RetireOrder {
     async fn retire(&self, at: &mut Desk<'_, '_>, ta: &TaRow) -> Result<Vec<u8>, Stop> {
         let Self(chain) = self;
         let ta = chain.settle(at, ta).await?;
+        at.unit.put_end(&ta.key).await?;
         let books = ending::books(at, &ta).await?;
         let transfer = ledger::retire(&books);
         at.unit

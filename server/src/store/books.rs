@@ -54,8 +54,12 @@ impl Unit<'_> {
         for transfer in transfers {
             self.post_one(transfer, cause, now).await?;
             // Who gets something pays what it owes first.
-            for repayment in self.repayments(transfer, now).await? {
-                self.post_one(&repayment, cause, now).await?;
+            let repaid = self.repayments(transfer, now).await?;
+            for repayment in &repaid.transfers {
+                self.post_one(repayment, cause, now).await?;
+            }
+            for end in &repaid.ends {
+                self.note_repaid(end).await?;
             }
         }
 
@@ -90,6 +94,7 @@ impl Unit<'_> {
         if let (Reason::TakeGrant, Account::Open { ta, i }) = (transfer.reason, &transfer.from) {
             self.take_grant(ta, *i).await?;
         }
+        self.note_ends(transfer).await?;
         let Some(ta) = ta else { return Ok(()) };
 
         self.move_advance(&ta, transfer.reason, amount).await
@@ -222,6 +227,8 @@ const fn advance_of(reason: Reason, amount: i64) -> (i64, i64, i64) {
         | Reason::RestoredSurplus
         | Reason::CoverListed
         | Reason::PayDebt
+        | Reason::FromOlder
+        | Reason::PassOn
         | Reason::Present
         | Reason::TakeBack
         | Reason::Accept

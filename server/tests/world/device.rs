@@ -327,11 +327,7 @@ impl Device {
         let chain = self.since_token.clone();
         let mut nonce = [0; 16];
         getrandom::fill(&mut nonce).unwrap();
-        let collected_total = self
-            .collected
-            .iter()
-            .map(|(_, hash)| self.amounts.get(hash).copied().unwrap_or_default())
-            .sum();
+        let collected_total = self.collected_total();
         let statement = self.state(Moves::Neither, |device, position| {
             let body = Status {
                 ta: device.ta_key(),
@@ -357,6 +353,14 @@ impl Device {
             chain: List::try_from(chain).unwrap(),
             status,
         }
+    }
+
+    /// What the ids brought that were collected since the last token, in minor units.
+    fn collected_total(&self) -> u64 {
+        self.collected
+            .iter()
+            .map(|(_, hash)| self.amounts.get(hash).copied().unwrap_or_default())
+            .sum()
     }
 
     /// Takes the token for the open status, once.

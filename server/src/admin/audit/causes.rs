@@ -44,6 +44,8 @@ pub(super) fn check(entry: &Entry<'_>, facts: &Facts, here: Here) -> Verdict {
             _ => wrong(NOT_BETWEEN),
         },
         Reason::Grant | Reason::GrantByLoss | Reason::TakeGrant => grant(entry, facts, here),
+        Reason::FromOlder => from_older(entry, facts, here),
+        Reason::PassOn => passed_on(entry, facts, here),
         Reason::Hold if payment_of(entry, facts).is_none() => held(entry, facts),
         Reason::Credit
         | Reason::Transit
@@ -103,7 +105,11 @@ fn grant(entry: &Entry<'_>, facts: &Facts, here: Here) -> Verdict {
                     demand(payment.is_from(ta), NO_CAUSE)?;
                     demand(entry.row.at_ms >= payment.received_ms, OTHER_INSTANT)
                 }
-                Cause::PayOut(_) => wrong(NO_CAUSE),
+                // A grant of before that came when the TA was dead.
+                Cause::PayOut(ta) => {
+                    demand(here.was_restored, NO_RESTORE)?;
+                    demand(is_after(entry, ta.died_ms), OTHER_INSTANT)
+                }
                 // A payment that is credited at once may be it: the order of entries says so.
                 Cause::Nothing => Ok(()),
                 cause @ (Cause::Status(_)
@@ -114,6 +120,54 @@ fn grant(entry: &Entry<'_>, facts: &Facts, here: Here) -> Verdict {
         }
         _ => wrong(NOT_BETWEEN),
     }
+}
+
+/// Checks what waits for an older TA and pays for a newer one of the same owner.
+fn from_older(entry: &Entry<'_>, facts: &Facts, here: Here) -> Verdict {
+    let (Account::Held(older), Account::Open { ta, .. } | Account::Shadow(ta)) =
+        (&entry.from, &entry.to)
+    else {
+        return wrong(NOT_BETWEEN);
+    };
+    demand(here.was_restored, NO_RESTORE)?;
+    let owner = facts.ta(older).map(|ta| &ta.owner);
+    let is_one_owners = older != ta && owner == facts.ta(ta).map(|ta| &ta.owner);
+    demand(owner.is_some() && is_one_owners, NOT_BETWEEN)?;
+    if matches!(entry.to, Account::Open { .. }) {
+        return Ok(());
+    }
+
+    of_retirement(entry, facts, ta)
+}
+
+/// Checks what came to a TA that ended and goes on.
+fn passed_on(entry: &Entry<'_>, facts: &Facts, here: Here) -> Verdict {
+    let ta = match (&entry.from, &entry.to) {
+        (Account::Shadow(ta), Account::Online(owner)) if facts.owns(owner, ta) => ta,
+        (Account::Shadow(ta), Account::Held(to)) if ta == to => ta,
+        _ => return wrong(NOT_BETWEEN),
+    };
+    demand(here.was_restored, NO_RESTORE)?;
+    let found = facts.ta(ta).ok_or(NOT_BETWEEN)?;
+    let has_ended = match entry.to {
+        Account::Held(_) => found.died_ms.is_some(),
+        _ => found.retire.is_some(),
+    };
+    demand(has_ended, NOT_BETWEEN)?;
+    match facts.cause(entry.row, ta) {
+        Cause::Payment(payment) => {
+            demand(payment.is_for(ta) && payment.is_collected(), NO_CAUSE)?;
+            demand(entry.row.at_ms >= payment.received_ms, OTHER_INSTANT)
+        }
+        Cause::PayOut(ta) => demand(is_after(entry, ta.died_ms), OTHER_INSTANT),
+        cause @ Cause::Retirement(_) => instant(entry, cause),
+        Cause::Status(_) | Cause::Withdrawal(_) | Cause::Death | Cause::Nothing => wrong(NO_CAUSE),
+    }
+}
+
+/// Whether an entry was not made before an instant.
+fn is_after(entry: &Entry<'_>, at_ms: Option<i64>) -> bool {
+    at_ms.is_some_and(|at| at <= entry.row.at_ms)
 }
 
 /// Demands the instant of the cause, where it has one.
@@ -299,6 +353,12 @@ fn retirement(entry: &Entry<'_>, facts: &Facts, here: Here) -> Verdict {
     };
     let is_kept = entry.reason == Reason::Retire || here.was_restored;
     demand(is_kept, NO_RESTORE)?;
+
+    of_retirement(entry, facts, ta)
+}
+
+/// Demands the Retire of a TA.
+fn of_retirement(entry: &Entry<'_>, facts: &Facts, ta: &PublicKey) -> Verdict {
     match facts.cause(entry.row, ta) {
         cause @ Cause::Retirement(_) => instant(entry, cause),
         Cause::Payment(_)
@@ -318,6 +378,16 @@ fn restored(entry: &Entry<'_>, facts: &Facts, here: Here) -> Verdict {
         return wrong(NOT_BETWEEN);
     };
     demand(here.was_restored, NO_RESTORE)?;
+    if let Some(payment) = facts.payment(&entry.row.cause) {
+        // It explains why the TA had another sum than the books.
+        let is_it = match entry.reason {
+            Reason::RestoredShort => payment.is_from(ta) && payment.may_be_stood_in_for(here),
+            _ => payment.is_for(ta) && payment.is_collected(),
+        };
+        demand(is_it, NO_CAUSE)?;
+        demand(entry.row.amount <= payment.amount, OTHER_AMOUNT)?;
+        return demand(entry.row.at_ms >= payment.received_ms, OTHER_INSTANT);
+    }
 
     of_status(entry, facts, ta)
 }
@@ -339,7 +409,8 @@ pub(super) fn note(entry: &Entry<'_>, facts: &Facts, here: Here, tally: &mut Tal
     }
     match (entry.reason, &entry.from, &entry.to) {
         (Reason::Issue, _, to) => tally.note(Group::Credit, cause, What::Account(*to), amount),
-        (Reason::Grant | Reason::GrantByLoss, _, to) => {
+        (Reason::Grant | Reason::GrantByLoss, _, to)
+        | (Reason::FromOlder, _, to @ Account::Open { .. }) => {
             tally.note(Group::Deposit, cause, What::Account(*to), amount);
         }
         (Reason::TakeGrant, Account::Open { ta, i }, _) => {

@@ -300,6 +300,7 @@ fn follow(
             }
             true
         }
+        (Reason::PassOn, Account::Shadow(_)) => matches!(entry.to, Account::Held(_)),
         // What a restore forgot is paid from as much of it as is needed.
         (Reason::Release | Reason::Retire, Account::Shadow(ta) | Account::Held(ta)) => {
             !was_restored || !matches!(facts.cause(row, ta), Cause::Retirement(_))
@@ -377,7 +378,9 @@ fn open(window: &mut Window, entry: &Entry<'_>, facts: &Facts) -> Result<(), Str
         (Reason::AdvanceByOwner | Reason::AdvanceByLoss, _) => {
             Some(Pending::Payment(row.cause.clone()))
         }
-        (Reason::FromHeld, _) if is_for_payment => Some(Pending::Payment(row.cause.clone())),
+        (Reason::FromHeld | Reason::RestoredShort, _) if is_for_payment => {
+            Some(Pending::Payment(row.cause.clone()))
+        }
         (Reason::FromHeld, _) => Some(on(Reason::RepayLoss)),
         (Reason::PayDebt, _) => {
             let hash = window.causes.hash_one(&row.cause);

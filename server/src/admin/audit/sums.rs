@@ -23,7 +23,10 @@ struct OfTa {
     retired: i128,
     /// With its Retire as the cause, from what waited.
     released: i128,
+    /// When it was payable, after it came late, or for a newer TA of the owner.
     paid_out: i128,
+    /// What its owner gave for it.
+    given: i128,
 }
 
 /// What entries make of TAs.
@@ -35,6 +38,7 @@ impl Sums {
     pub(super) fn add(&mut self, entry: &Entry<'_>, facts: &Facts) {
         let amount = i128::from(entry.row.amount);
         let minus = amount.saturating_neg();
+        self.add_given(entry, amount);
         let Some(ta) = entry.ta() else { return };
         let by: fn(&mut OfTa) -> &mut i128 = match (entry.reason, &entry.from) {
             (Reason::AdvanceByOwner | Reason::RepayOwner, _) => |of| &mut of.advanced_by_owner,
@@ -47,6 +51,8 @@ impl Sums {
             }
             (Reason::RestoredShort | Reason::RestoredSurplus, _) => |of| &mut of.corrected,
             (Reason::Withdraw, _) => |of| &mut of.withdrawn,
+            (Reason::FromOlder, _) => |of| &mut of.paid_out,
+            (Reason::PassOn, _) if matches!(entry.to, Account::Online(_)) => |of| &mut of.paid_out,
             (Reason::Release, _) => match facts.cause(entry.row, &ta) {
                 Cause::PayOut(_) => |of| &mut of.paid_out,
                 Cause::Retirement(_) => |of| &mut of.released,
@@ -67,6 +73,17 @@ impl Sums {
         );
         let sum = by(self.0.entry(ta).or_default());
         *sum = sum.saturating_add(if is_back { minus } else { amount });
+    }
+
+    /// Adds what an owner gives for its TA.
+    fn add_given(&mut self, entry: &Entry<'_>, amount: i128) {
+        let (Reason::AdvanceByOwner | Reason::PayDebt | Reason::FromOlder, Account::Shadow(ta)) =
+            (entry.reason, &entry.to)
+        else {
+            return;
+        };
+        let of = self.0.entry(*ta).or_default();
+        of.given = of.given.saturating_add(amount);
     }
 
     /// Returns what is still owed, after an entry that pays some of it back.
@@ -149,33 +166,42 @@ impl Auditor<'_, '_> {
         let ta = hex::encode(&row.key);
         let retired = i128::from(row.retired_paid.unwrap_or(0));
         let with_held = made.retired.saturating_add(made.released);
-        let is_retired =
-            retired == made.retired || (self.here.was_restored && retired == with_held);
+        let returned = i128::from(row.returned.unwrap_or(0));
+        // After a restore only what was missing to it is paid.
+        let is_retired = retired == made.retired
+            || (self.here.was_restored && with_held <= retired.saturating_add(returned));
         if !is_retired {
             self.fault(format!(
                 "TA {ta}: its owner got {retired} when it retired, its entries make {}",
                 made.retired
             ));
         }
-        let paid = i128::from(row.death_paid.unwrap_or(0));
-        if paid != made.paid_out {
+        // What was released with its Retire may have waited for the live TA's next word.
+        let paid = i128::from(row.paid.unwrap_or(0));
+        let without = made.retired.saturating_add(made.paid_out);
+        if paid != without && paid != without.saturating_add(made.released) {
             self.fault(format!(
-                "TA {ta}: its owner got {paid} since it died, its entries make {}",
-                made.paid_out
+                "TA {ta}: its owner got {paid} at its end, its entries make {without}"
+            ));
+        }
+        let borne = row.borne.unwrap_or(0);
+        if returned > made.given || borne > row.restored_by_loss || returned < 0 || borne < 0 {
+            self.fault(format!(
+                "TA {ta}: its owner returned {returned} and the provider bears {borne} of its end, and its entries make less"
             ));
         }
         let has_ended = match row.standing {
-            2 => row.retired_paid.is_some() && row.death_paid.is_none(),
-            3 => row.death_paid.is_some(),
-            _ => row.retired_paid.is_none() && row.death_paid.is_none(),
+            2 => row.retired_paid.is_some() && row.died_ms.is_none(),
+            3 => row.died_ms.is_some(),
+            _ => row.retired_paid.is_none() && row.died_ms.is_none(),
         };
-        if !has_ended {
+        if !has_ended || (row.standing >= 2) != row.paid.is_some() {
             self.fault(format!("TA {ta}: its standing is not how it ended"));
         }
         let is_told = row.retired_paid.is_some()
             || self.here.was_restored
             || key(&row.key).is_some_and(|ta| self.told_dead.contains(&ta));
-        if row.death_paid.is_some() && !is_told {
+        if row.died_ms.is_some() && !is_told {
             self.fault(format!(
                 "TA {ta}: it is buried, and no answer of ours says that anybody reported it"
             ));

@@ -5,7 +5,7 @@ use ops_proto::statement::Statement;
 use ops_proto::{Amount, Digest, PublicKey, RequestId};
 
 use super::super::verify::PayVerify;
-use super::super::{Conviction, Desk, Stop, forward, payment, refuse};
+use super::super::{Conviction, Desk, Stop, ending, forward, payment, refuse};
 use super::known;
 use crate::ledger::{self, Account, GrantPlace, Reason, StatusBooks, Transfer};
 use crate::refusal::{Code, Refusal};
@@ -101,8 +101,9 @@ pub(in crate::service) async fn take_collected(
     }
     row.state = PaymentState::Collected;
     at.unit.take_mail(&row.hash).await?;
+    at.unit.update_payment(&row).await?;
 
-    Ok(at.unit.update_payment(&row).await?)
+    ending::pass_on_collected(at, &ta.key, &row.hash).await
 }
 
 /// Books the payments of a chain, and returns those of its withdrawals that were not booked before.

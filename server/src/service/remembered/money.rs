@@ -1,12 +1,15 @@
 //! Deposits and withdrawals of an earlier life.
 
+use std::iter;
+
 use ops_proto::message::{DepositAnswer, DepositOrder, DepositOutcome, Withdraw, WithdrawAck};
 use ops_proto::signed::Signed;
 use ops_proto::statement::Statement;
+use ops_proto::{Amount, PublicKey};
 
 use super::super::withdraw::WithdrawOrder;
 use super::super::{Conviction, Desk, Stop, ending, restored};
-use crate::ledger::{Account, Reason, Transfer};
+use crate::ledger::{Account, Reason};
 use crate::store::{AnswerKind, DepositRow, TaRow};
 
 /// Returns whether the books have every deposit and withdrawal of a TA up to counter `i`: only then do they
@@ -56,6 +59,15 @@ pub(super) async fn deposit(
     if body.stamp.incarnation >= incarnation || !is_next(at, &ta, &statement).await? {
         return Ok(false);
     }
+    let amount = order.open.body().amount;
+    let sources = match body.outcome {
+        DepositOutcome::Granted => Some(sources(at, &ta, amount).await?),
+        DepositOutcome::Refused(_) => None,
+    };
+    let by_loss = sources.as_ref().map_or(0, |sources| sources.by_loss);
+    if by_loss > 0 && !restored::may_lack(at).await? {
+        return Ok(false);
+    }
     let Some(id) = at
         .unit
         .put_earlier_answer(AnswerKind::Deposit, body.stamp, answer)
@@ -68,12 +80,11 @@ pub(super) async fn deposit(
         hash: body.order,
         answer: id,
     };
-    let amount = order.open.body().amount;
     at.unit
         .put_deposit(&ta.key, body.i, amount, &row, body.outcome)
         .await?;
-    if body.outcome == DepositOutcome::Granted {
-        grant(at, &ta, order).await?;
+    if let Some(sources) = sources {
+        grant(at, &ta, order, &sources).await?;
     }
     ta.i = ta.i.max(body.i);
     at.unit.update_ta(&ta).await?;
@@ -81,42 +92,68 @@ pub(super) async fn deposit(
     Ok(true)
 }
 
-/// Grants again: the device has the money, whatever the owner's account has.
-async fn grant(at: &mut Desk<'_, '_>, ta: &TaRow, order: &DepositOrder) -> Result<(), Stop> {
-    let body = order.open.body();
-    let open = Account::Open {
-        ta: ta.key,
-        i: body.position.i,
-    };
-    let owner = Account::Online(ta.owner);
-    let asked = body.amount.minor_units();
-    let by_owner = asked.min(at.unit.balance(&owner).await?.minor_units());
-    let by_loss = asked.saturating_sub(by_owner);
-    let moves = [
-        (owner, by_owner, Reason::Grant),
-        (Account::Loss, by_loss, Reason::GrantByLoss),
-    ];
-    for (from, minor_units, reason) in moves {
-        let Some(amount) = ending::some(minor_units) else {
-            continue;
-        };
-        let transfer = Transfer {
-            from,
-            to: open,
-            amount,
-            reason,
-        };
-        let cause = order.open.hash();
-        at.unit.post(&[transfer], &cause.0, at.now).await?;
+/// What pays for a grant of an earlier life.
+#[derive(Debug)]
+struct Sources {
+    by_owner: u64,
+    /// From what waits for older TAs of the owner.
+    by_older: Vec<(PublicKey, u64)>,
+    by_loss: u64,
+}
+
+async fn sources(at: &mut Desk<'_, '_>, ta: &TaRow, asked: Amount) -> Result<Sources, Stop> {
+    let online = at.unit.balance(&Account::Online(ta.owner)).await?;
+    let by_owner = asked.minor_units().min(online.minor_units());
+    let mut rest = asked.minor_units().saturating_sub(by_owner);
+    let mut by_older = Vec::new();
+    if rest > 0 {
+        for (older, held) in at.unit.older_held(&ta.key, &ta.owner).await? {
+            let taken = rest.min(held.minor_units());
+            rest = rest.saturating_sub(taken);
+            by_older.push((older, taken));
+        }
     }
-    if by_loss > 0 {
+
+    Ok(Sources {
+        by_owner,
+        by_older,
+        by_loss: rest,
+    })
+}
+
+/// Grants again: the device has the money, whatever the owner's account has. On a TA that ended it waits for the
+/// owner at once, for the TA will never say that it took it.
+async fn grant(
+    at: &mut Desk<'_, '_>,
+    ta: &TaRow,
+    order: &DepositOrder,
+    sources: &Sources,
+) -> Result<(), Stop> {
+    let i = order.open.body().position.i;
+    let open = Account::Open { ta: ta.key, i };
+    let cause = order.open.hash();
+    let by_owner = (Account::Online(ta.owner), sources.by_owner, Reason::Grant);
+    let by_older = sources
+        .by_older
+        .iter()
+        .map(|(older, taken)| (Account::Held(*older), *taken, Reason::FromOlder));
+    let by_loss = (Account::Loss, sources.by_loss, Reason::GrantByLoss);
+    for (from, minor_units, reason) in iter::once(by_owner).chain(by_older).chain([by_loss]) {
+        ending::post(at, (from, open), minor_units, reason, &cause).await?;
+    }
+    if sources.by_loss > 0 {
         let until = restored::until(at).await?;
         at.unit.set_restored_until(&ta.key, until).await?;
         let reason = format!(
-            "the restore lost what was paid in: of deposit {} the provider bears {by_loss}",
-            body.position.i
+            "the restore lost what was paid in: of deposit {i} the provider bears {}",
+            sources.by_loss
         );
         at.unit.put_finding(&ta.key, &reason, None, at.now).await?;
+    }
+    if at.unit.end(&ta.key).await?.is_some() {
+        let cause = ending::cause_of_death(&ta.key);
+        ending::take_grants(at, &ta.key, u64::MAX, &cause).await?;
+        ending::pass_on(at, &ta.key, &cause).await?;
     }
 
     Ok(())

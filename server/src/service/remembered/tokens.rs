@@ -1,5 +1,6 @@
 //! Tokens and retirements of an earlier life: where a TA stood, and that it ended.
 
+use ops_proto::Digest;
 use ops_proto::message::{Retire, RetireAnswer, Status, SyncToken};
 use ops_proto::signed::Signed;
 use ops_proto::statement::Statement;
@@ -7,7 +8,7 @@ use ops_proto::statement::Statement;
 use super::super::chain::Chain;
 use super::super::{Desk, Stop, ending, restored};
 use super::money;
-use crate::ledger::{Account, Reason, Transfer};
+use crate::ledger::{Account, Reason};
 use crate::store::{AnswerKind, RetirementRow, TaRow, TaStanding};
 
 /// Notes that a TA stood where its token says: its chain goes on from there.
@@ -37,13 +38,11 @@ pub(super) async fn status(
     at.unit.put_token(&ta.key, &body.status, id).await?;
     let statement = Statement::Status(status.clone());
     at.unit.put_statement(&statement).await?;
-    if ta.standing == TaStanding::Live {
-        let end = Chain::end(&statement, status.body());
-        if ta.chain.n < status.body().position.n {
-            end.take_up(at, &ta).await?;
-        } else {
-            end.note_collected(at, &ta).await?;
-        }
+    let end = Chain::end(&statement, status.body());
+    if ta.standing == TaStanding::Live && ta.chain.n < status.body().position.n {
+        end.take_up(at, &ta).await?;
+    } else {
+        end.note_collected(at, &ta).await?;
     }
 
     Ok(true)
@@ -81,87 +80,105 @@ pub(super) async fn retire(
             .take_up(at, &ta)
             .await?;
     }
-    end(at, &ta, answer).await?;
+    end(at, &ta, retire, answer).await?;
     let row = RetirementRow {
         hash: body.retire,
         paid: body.paid.minor_units(),
         at: at.now,
         answer: id,
     };
+    at.unit.put_retirement(&ta.key, &row).await?;
+    ending::pass_on(at, &ta.key, &body.retire).await?;
 
-    Ok(at.unit.put_retirement(&ta.key, &row).await.map(|()| true)?)
+    Ok(true)
 }
 
-async fn end(at: &mut Desk<'_, '_>, ta: &TaRow, answer: &Signed<RetireAnswer>) -> Result<(), Stop> {
+/// Ends the TA, unless the books know of its end, and pays its owner what that lacks of what the answer says.
+async fn end(
+    at: &mut Desk<'_, '_>,
+    ta: &TaRow,
+    retire: &Signed<Retire>,
+    answer: &Signed<RetireAnswer>,
+) -> Result<(), Stop> {
     let body = answer.body();
     ending::take_grants(at, &ta.key, u64::MAX, &body.retire).await?;
-    pay_again(at, ta, answer).await?;
     match ta.standing {
         TaStanding::Live | TaStanding::Suspended if body.held.minor_units() > 0 => {
             ending::bury(at, ta, &body.retire).await?;
         }
         TaStanding::Live | TaStanding::Suspended => {
+            at.unit.put_end(&ta.key).await?;
             at.unit.set_standing(&ta.key, TaStanding::Retired).await?;
         }
         TaStanding::Retired | TaStanding::Dead => {}
     }
+    let due = body.paid.minor_units();
+    let end = at.unit.end(&ta.key).await?.unwrap_or_default();
+    let rest = pay_from_its_own(at, ta, end.lacks(due), &body.retire).await?;
+    let provable = restored::provable(at, ta, &retire.body().last).await?;
+    let missing = rest.min(provable);
+    let rest = pay_from_older(at, ta, missing, &body.retire).await?;
 
-    Ok(())
+    pay_from_loss(at, ta, rest, &body.retire).await
 }
 
-/// Pays the owner what it was paid: from what the books have on the TA, or waiting for it, and the rest
-/// from the loss account, which payments of the TA that come later leave in its shadow.
-async fn pay_again(
+/// Pays an owner from what the books have on its TA, or waiting for it; returns what is missing.
+async fn pay_from_its_own(
     at: &mut Desk<'_, '_>,
     ta: &TaRow,
-    answer: &Signed<RetireAnswer>,
-) -> Result<(), Stop> {
+    mut rest: u64,
+    cause: &Digest,
+) -> Result<u64, Stop> {
     let books = ending::books(at, ta).await?;
-    let mut rest = answer.body().paid.minor_units();
-    let sources = [
-        (
-            Account::Shadow(ta.key),
-            books.shadow.minor_units(),
-            Reason::Retire,
-        ),
-        (
-            Account::Held(ta.key),
-            books.held.minor_units(),
-            Reason::Release,
-        ),
-        (Account::Shadow(ta.key), u64::MAX, Reason::RetireByLoss),
-    ];
-    for (from, most, reason) in sources {
-        let paid = rest.min(most);
+    for (from, most, reason) in [
+        (Account::Shadow(ta.key), books.shadow, Reason::Retire),
+        (Account::Held(ta.key), books.held, Reason::Release),
+    ] {
+        let paid = rest.min(most.minor_units());
         rest = rest.saturating_sub(paid);
-        let Some(amount) = ending::some(paid) else {
-            continue;
-        };
-        let cause = answer.body().retire;
-        if reason == Reason::RetireByLoss {
-            let borne = Transfer {
-                from: Account::Loss,
-                to: from,
-                amount,
-                reason,
-            };
-            at.unit.post(&[borne], &cause.0, at.now).await?;
-        }
-        let transfer = Transfer {
-            from,
-            to: Account::Online(ta.owner),
-            amount,
-            reason,
-        };
-        at.unit.post(&[transfer], &cause.0, at.now).await?;
-        if reason == Reason::RetireByLoss {
-            let until = restored::until(at).await?;
-            at.unit.set_restored_until(&ta.key, until).await?;
-            let reason =
-                format!("the restore lost what a retired TA held: the provider bears {paid}");
-            at.unit.put_finding(&ta.key, &reason, None, at.now).await?;
-        }
+        let to = Account::Online(ta.owner);
+        ending::post(at, (from, to), paid, reason, cause).await?;
     }
 
-    Ok(())
+    Ok(rest)
+}
+
+/// Pays an owner from what waits for its older TAs; returns what is missing.
+async fn pay_from_older(
+    at: &mut Desk<'_, '_>,
+    ta: &TaRow,
+    mut rest: u64,
+    cause: &Digest,
+) -> Result<u64, Stop> {
+    let (shadow, owner) = (Account::Shadow(ta.key), Account::Online(ta.owner));
+    for (older, held) in at.unit.older_held(&ta.key, &ta.owner).await? {
+        let paid = rest.min(held.minor_units());
+        rest = rest.saturating_sub(paid);
+        let from = (Account::Held(older), shadow);
+        ending::post(at, from, paid, Reason::FromOlder, cause).await?;
+        ending::post(at, (shadow, owner), paid, Reason::Retire, cause).await?;
+    }
+
+    Ok(rest)
+}
+
+/// Pays an owner from the loss account, which payments to the TA that come later pay back.
+async fn pay_from_loss(
+    at: &mut Desk<'_, '_>,
+    ta: &TaRow,
+    borne: u64,
+    cause: &Digest,
+) -> Result<(), Stop> {
+    if borne == 0 {
+        return Ok(());
+    }
+    let (shadow, owner) = (Account::Shadow(ta.key), Account::Online(ta.owner));
+    for between in [(Account::Loss, shadow), (shadow, owner)] {
+        ending::post(at, between, borne, Reason::RetireByLoss, cause).await?;
+    }
+    let until = restored::until(at).await?;
+    at.unit.set_restored_until(&ta.key, until).await?;
+    let reason = format!("the restore lost what a retired TA held: the provider bears {borne}");
+
+    Ok(at.unit.put_finding(&ta.key, &reason, None, at.now).await?)
 }

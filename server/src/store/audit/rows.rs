@@ -127,15 +127,16 @@ rows_as_they_stand! {
     /// A TA with what it withdrew and how it ended.
     TaAsItStands = "SELECT tas.key, tas.standing, tas.advanced_by_owner, tas.advanced_by_loss,
              tas.restored_by_loss, tas.unbacked, tas.corrected,
-             retirements.paid AS retired_paid, deaths.paid AS death_paid,
+             retirements.paid AS retired_paid, deaths.at_ms AS died_ms,
+             ends.paid, ends.returned, ends.borne,
              (SELECT CAST(sum(withdrawals.amount) AS BIGINT) FROM withdrawals
               WHERE withdrawals.ta = tas.key) AS withdrawn
          FROM tas LEFT JOIN retirements ON retirements.ta = tas.key
-         LEFT JOIN deaths ON deaths.ta = tas.key
+         LEFT JOIN deaths ON deaths.ta = tas.key LEFT JOIN ends ON ends.ta = tas.key
          WHERE tas.key > $1 ORDER BY tas.key LIMIT $2"; {
         key: Vec<u8>, standing: i64, advanced_by_owner: i64, advanced_by_loss: i64, restored_by_loss: i64,
-        unbacked: i64, corrected: i64, retired_paid: Option<i64>, death_paid: Option<i64>,
-        withdrawn: Option<i64>,
+        unbacked: i64, corrected: i64, retired_paid: Option<i64>, died_ms: Option<i64>,
+        paid: Option<i64>, returned: Option<i64>, borne: Option<i64>, withdrawn: Option<i64>,
     }
 
     /// Whose a TA is, its owner's online account, and how it ended.

@@ -25,6 +25,7 @@ impl Device {
 
     pub(crate) fn retire_with_balance(&mut self, balance: u64) -> RetireOrder {
         let chain = self.since_token.clone();
+        let collected_total = self.collected_total();
         let statement = self.state(Moves::Neither, |device, position| {
             let last = Status {
                 ta: device.ta_key(),
@@ -32,8 +33,8 @@ impl Device {
                 balance: Balance::from_minor_units(balance),
                 paid_count: 0,
                 paid_total: 0,
-                collected_count: 0,
-                collected_total: 0,
+                collected_count: device.collected.len().try_into().unwrap(),
+                collected_total,
                 collected: List::try_from(device.collected.clone()).unwrap(),
                 open: List::empty(),
                 mark: RequestId(device.next_id),
