@@ -18,6 +18,7 @@ mod meter;
 pub mod oem;
 mod pay_out;
 pub mod provider;
+mod readiness;
 pub mod refusal;
 pub mod run;
 mod service;

@@ -22,7 +22,8 @@ use crate::limits::{
 use crate::lock::{DataLock, NotLocked};
 use crate::meter;
 use crate::pay_out::PayOuts;
-use crate::provider::{Config, FileError, Layout, Provider, TlsError, server_config};
+use crate::provider::{Config, Ends, FileError, Layout, Provider, TlsError, server_config};
+use crate::readiness::Readiness;
 use crate::store::{Store, StoreAddress, StoreError};
 use crate::writer::{Writer, WriterWatch, writer};
 
@@ -181,19 +182,21 @@ impl Server {
         let (admin_listener, admin_address) = Listener::bind_admin(&admin_listen, &tls)
             .await
             .map_err(|source| StartError::BindAdmin(admin_listen, source))?;
+        let readiness = Readiness::new(writer.watch(), Ends::of(&provider, &layout));
         let admin = AdminShared::new(
             options.data.clone(),
             books.clone(),
             token,
-            writer.watch(),
+            readiness.clone(),
             tasks.clone(),
             stop.clone(),
         );
         let interval = options.outbox_interval;
         spawn_by_the_clock(&tasks, &books, &provider, &writer, &stop, interval);
+        host::task::spawn(&tasks, readiness.clone().warn(stop.clone()));
         let acceptor = Acceptor::new(
             Listener::Tls(listener, tls),
-            router(Shared::new(provider, writer, tasks.clone())),
+            router(Shared::new(provider, writer, readiness, tasks.clone())),
             CONNECTIONS_MAX,
             CONNECTIONS_PER_HOST_MAX,
             &tasks,
@@ -239,7 +242,9 @@ impl Server {
         host::task::spawn(&tasks, PayOuts::new(writer.clone(), stop).run());
         host::task::spawn(&tasks, writer_task.run());
 
-        Ok(router(Shared::new(provider, writer, tasks)))
+        let readiness = Readiness::new(writer.watch(), Ends::of(&provider, &layout));
+
+        Ok(router(Shared::new(provider, writer, readiness, tasks)))
     }
 }
 

@@ -44,6 +44,7 @@ mod sqlite {
     mod process;
     mod providers;
     mod providers_restored;
+    mod ready;
     mod refusals;
     mod registration;
     mod renew;
@@ -77,6 +78,7 @@ mod postgres {
     mod processes;
     mod providers;
     mod providers_restored;
+    mod ready;
     mod refusals;
     mod registration;
     mod renew;

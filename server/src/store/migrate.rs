@@ -18,7 +18,7 @@ struct Migration {
 }
 
 /// In the order in which they run.
-const MIGRATIONS: [Migration; 9] = [
+const MIGRATIONS: [Migration; 10] = [
     migration(1, include_str!("../../migrations/0001_books.sql")),
     migration(2, include_str!("../../migrations/0002_names.sql")),
     migration(10, include_str!("../../migrations/0010_endings.sql")),
@@ -28,6 +28,7 @@ const MIGRATIONS: [Migration; 9] = [
     migration(40, include_str!("../../migrations/0040_debts.sql")),
     migration(60, include_str!("../../migrations/0060_lives_of_peers.sql")),
     migration(61, include_str!("../../migrations/0061_clients.sql")),
+    migration(80, include_str!("../../migrations/0080_probe.sql")),
 ];
 
 const fn migration(version: i64, sql: &'static str) -> Migration {
@@ -110,7 +111,8 @@ impl Store {
 }
 
 impl Unit<'_> {
-    async fn migrate(&mut self, dialect: Dialect) -> Result<(), StoreError> {
+    /// Checks that no newer program has changed the schema.
+    pub(super) async fn check_schema(&mut self) -> Result<(), StoreError> {
         let newest: Option<i64> = sql::query_scalar("SELECT max(version) FROM migrations_done")
             .fetch_one(self.sql())
             .await?;
@@ -118,6 +120,12 @@ impl Unit<'_> {
         if newest.is_some_and(|newest| !is_known(newest)) {
             return Err(StoreError::Newer);
         }
+
+        Ok(())
+    }
+
+    async fn migrate(&mut self, dialect: Dialect) -> Result<(), StoreError> {
+        self.check_schema().await?;
         for migration in &MIGRATIONS {
             let checksum = migration.checksum();
             let done: Option<String> =

@@ -29,6 +29,7 @@ mod peer_lives;
 mod peer_papers;
 mod plain_file;
 mod positions;
+mod probe;
 mod rows;
 mod sql;
 mod statements;
@@ -103,10 +104,12 @@ impl Store {
         host::task::pause(Work::Books).await;
         let connection = match address {
             StoreAddress::File(path) => {
-                Connection::Sqlite(host::task::outside(connect::sqlite(path, to)).await?)
+                let connected = host::task::outside(connect::sqlite(path, to)).await;
+                Connection::Sqlite(connected.map_err(StoreError::Away)?)
             }
             StoreAddress::Postgres(options) => {
-                Connection::Postgres(Box::new(connect::postgres(options).await?))
+                let connected = connect::postgres(options).await;
+                Connection::Postgres(Box::new(connected.map_err(StoreError::Away)?))
             }
         };
         let mut store = Self {
