@@ -7,6 +7,7 @@ mod accept;
 pub mod admin;
 pub mod bench;
 pub mod cli;
+mod clock;
 mod forward;
 mod http;
 mod idle;
@@ -26,5 +27,6 @@ pub mod store;
 mod writer;
 
 pub use accept::{AdminListen, NoAdminListen};
+pub use clock::ClockTrust;
 pub use provider::{InitOptions, init};
 pub use run::{Durability, RunOptions, RunningServer, Server};

@@ -77,6 +77,10 @@ pub const CERTIFICATES_SEEN_MAX: usize = 256 * 1024;
 /// Keys that are kept prepared; about 300 bytes each.
 pub const KEYS_SEEN_MAX: usize = 32 * 1024;
 
+/// How far a server's clock may lie before what the books know, in milliseconds. It is as far as entries'
+/// instants may fall.
+pub const CLOCK_BEHIND_MS_MAX: u64 = 10 * 60 * 1000;
+
 /// How long the books may take to answer a probe before they count as hung.
 pub const PROBE_TIMEOUT: Duration = Duration::from_secs(3);
 

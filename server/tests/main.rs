@@ -34,6 +34,7 @@ mod sqlite {
     mod ca;
     mod claims;
     mod client_standing;
+    mod clock;
     mod deposits;
     mod hostile;
     mod http;
@@ -68,6 +69,7 @@ mod postgres {
     mod ca;
     mod claims;
     mod client_standing;
+    mod clock;
     mod deposits;
     mod hostile;
     mod http;

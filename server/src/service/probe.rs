@@ -13,6 +13,15 @@ pub(crate) struct Probe {
 
 impl Probe {
     pub(super) async fn apply(&self, at: &mut Desk<'_, '_>) -> Result<Vec<u8>, Stop> {
+        if let Some(newest) = at.unit.written_after(at.now).await? {
+            return Err(refuse(
+                Code::Busy,
+                format!(
+                    "the clock says {}, and the books were last written to at {newest}: a clock is wrong",
+                    at.now
+                ),
+            ));
+        }
         match at.unit.probe(&self.filler).await {
             Ok(()) => Ok(Vec::new()),
             Err(StoreError::Newer) => Err(refuse(

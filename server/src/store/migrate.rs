@@ -18,7 +18,7 @@ struct Migration {
 }
 
 /// In the order in which they run.
-const MIGRATIONS: [Migration; 10] = [
+const MIGRATIONS: [Migration; 11] = [
     migration(1, include_str!("../../migrations/0001_books.sql")),
     migration(2, include_str!("../../migrations/0002_names.sql")),
     migration(10, include_str!("../../migrations/0010_endings.sql")),
@@ -29,6 +29,10 @@ const MIGRATIONS: [Migration; 10] = [
     migration(60, include_str!("../../migrations/0060_lives_of_peers.sql")),
     migration(61, include_str!("../../migrations/0061_clients.sql")),
     migration(80, include_str!("../../migrations/0080_probe.sql")),
+    migration(
+        81,
+        include_str!("../../migrations/0081_clocks_accepted.sql"),
+    ),
 ];
 
 const fn migration(version: i64, sql: &'static str) -> Migration {

@@ -12,6 +12,7 @@ mod bulk;
 mod certificates;
 mod challenges;
 mod client_standing;
+mod clock;
 mod column;
 mod connect;
 mod debts;
@@ -45,6 +46,7 @@ pub use books::Totals;
 pub(crate) use bulk::{
     KnownPayment, LiveTa, Neighbours, Numbers, OpenGrant, PlainPayment, StoredNear, StoredPosition,
 };
+pub(crate) use clock::AcceptedClock;
 pub use deposits::DepositRow;
 pub use ends::{DeathRow, RetirementRow};
 pub use error::StoreError;
