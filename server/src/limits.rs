@@ -77,6 +77,28 @@ pub const CERTIFICATES_SEEN_MAX: usize = 256 * 1024;
 /// Keys that are kept prepared; about 300 bytes each.
 pub const KEYS_SEEN_MAX: usize = 32 * 1024;
 
+/// How far a server's clock may lie before what the books know, in milliseconds. It is as far as entries'
+/// instants may fall.
+pub const CLOCK_BEHIND_MS_MAX: u64 = 10 * 60 * 1000;
+
+/// How long the books may take to answer a probe before they count as hung.
+pub const PROBE_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// How long the outcome of a probe counts; nobody has the books written to more often by asking.
+pub const PROBE_AGE_MAX: Duration = Duration::from_secs(1);
+
+/// What a probe writes, in bytes; and what it writes after messages were not booked, so that a disk that is full
+/// is not taken for one that has room.
+pub const PROBE_SIZE: usize = 64;
+/// See [`PROBE_SIZE`].
+pub const PROBE_SIZE_AFTER_FAILURE: usize = 1024 * 1024;
+
+/// How long before its end a certificate is warned of, in days.
+pub const CERTIFICATE_WARNING_DAYS: u64 = 90;
+
+/// How often such a warning is logged.
+pub const CERTIFICATE_WARNING_INTERVAL: Duration = Duration::from_secs(24 * 3600);
+
 /// How often a transaction is tried that others beside it keep from taking effect.
 pub const ATTEMPTS_MAX: u32 = 10;
 
@@ -150,6 +172,7 @@ const _: () = {
     assert!(LARGE_BODIES_KIB_MAX <= 64 * 1024);
     assert!(STATUS_SIZE_MAX <= LARGE_BODIES_KIB_PER_HOST_MAX * 1024);
     assert!(GROUP_MAX <= QUEUE_MAX);
+    assert!(PROBE_TIMEOUT.as_secs() < REQUEST_TIMEOUT.as_secs());
     assert!(PEER_PAIRS_MAX <= BATCH_PAIRS_MAX);
     assert!(PEER_PAIRS_MAX * PAIR_SIZE_MAX <= FORWARD_SIZE_MAX);
     assert!(CONNECTIONS_PER_HOST_MAX <= CONNECTIONS_MAX / 8);

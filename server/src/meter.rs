@@ -9,6 +9,7 @@ use metrics::{
     Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram,
 };
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
+use ops_proto::Time;
 
 const REQUESTS: &str = "blepay_requests_total";
 const REQUEST_TIME: &str = "blepay_request_seconds";
@@ -19,6 +20,7 @@ const GROUP_SIZE: &str = "blepay_group_messages";
 const COMMIT_TIME: &str = "blepay_commit_seconds";
 const QUEUE_DEPTH: &str = "blepay_queue_messages";
 const STORE_ERRORS: &str = "blepay_store_errors_total";
+const CERTIFICATE_ENDS: &str = "blepay_certificate_ends_seconds";
 
 /// Upper bounds of the buckets of times, in seconds.
 const TIMES: [f64; 12] = [
@@ -72,6 +74,11 @@ fn describe() {
     describe_histogram!(COMMIT_TIME, Unit::Seconds, "Making one transaction durable");
     describe_gauge!(QUEUE_DEPTH, "Messages that wait for the writer");
     describe_counter!(STORE_ERRORS, "Transactions that the books did not take");
+    describe_gauge!(
+        CERTIFICATE_ENDS,
+        Unit::Seconds,
+        "When a certificate of the server ends, since 1970"
+    );
 }
 
 /// Counts a request. `path` is the route's, not the peer's.
@@ -110,6 +117,13 @@ pub(crate) fn queued(messages: usize) {
 /// Counts a transaction that failed.
 pub(crate) fn store_failed() {
     counter!(STORE_ERRORS).increment(1);
+}
+
+/// Says when a certificate ends.
+pub(crate) fn certificate_ends(certificate: &'static str, end: Time) {
+    let seconds = end.as_ms().checked_div(1000).unwrap_or(0);
+    let seconds = u32::try_from(seconds).unwrap_or(u32::MAX);
+    gauge!(CERTIFICATE_ENDS, "certificate" => certificate).set(f64::from(seconds));
 }
 
 fn size(count: usize) -> f64 {

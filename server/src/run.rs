@@ -6,12 +6,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use ops_proto::Time;
 use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::accept::{Acceptor, AdminListen, Listener, NoAdminListen};
+use crate::clock::{self, ClockTrust};
 use crate::forward::{ListFetcher, Outbox};
 use crate::http::admin::{AdminShared, AdminToken};
 use crate::http::{Shared, admin, router};
@@ -22,9 +24,10 @@ use crate::limits::{
 use crate::lock::{DataLock, NotLocked};
 use crate::meter;
 use crate::pay_out::PayOuts;
-use crate::provider::{Config, FileError, Layout, Provider, TlsError, server_config};
+use crate::provider::{Config, Ends, FileError, Layout, Provider, TlsError, server_config};
+use crate::readiness::Readiness;
 use crate::store::{Store, StoreAddress, StoreError};
-use crate::writer::{Writer, WriterWatch, writer};
+use crate::writer::{Writer, WriterWatch, now, writer};
 
 /// What a server is started with.
 #[derive(Clone, Debug)]
@@ -41,6 +44,8 @@ pub struct RunOptions {
     pub durability: Durability,
     /// How often to look for something to say to other providers.
     pub outbox_interval: Duration,
+    /// What becomes of a clock that lies before what the books know.
+    pub clock: ClockTrust,
 }
 
 /// What a server demands of its database.
@@ -63,6 +68,7 @@ impl RunOptions {
             store: None,
             durability: Durability::Demanded,
             outbox_interval: OUTBOX_INTERVAL,
+            clock: ClockTrust::Checked,
         }
     }
 }
@@ -92,6 +98,7 @@ impl RunOptions {
         }
         let in_books = store.begin_reading().await?.begun(&provider.id()).await?;
         lives.check(in_books)?;
+        clock::check(&mut store, self.clock, now()).await?;
 
         Ok(store)
     }
@@ -181,19 +188,21 @@ impl Server {
         let (admin_listener, admin_address) = Listener::bind_admin(&admin_listen, &tls)
             .await
             .map_err(|source| StartError::BindAdmin(admin_listen, source))?;
+        let readiness = Readiness::new(writer.watch(), Ends::of(&provider, &layout));
         let admin = AdminShared::new(
             options.data.clone(),
             books.clone(),
             token,
-            writer.watch(),
+            readiness.clone(),
             tasks.clone(),
             stop.clone(),
         );
         let interval = options.outbox_interval;
         spawn_by_the_clock(&tasks, &books, &provider, &writer, &stop, interval);
+        host::task::spawn(&tasks, readiness.clone().warn(stop.clone()));
         let acceptor = Acceptor::new(
             Listener::Tls(listener, tls),
-            router(Shared::new(provider, writer, tasks.clone())),
+            router(Shared::new(provider, writer, readiness, tasks.clone())),
             CONNECTIONS_MAX,
             CONNECTIONS_PER_HOST_MAX,
             &tasks,
@@ -239,7 +248,9 @@ impl Server {
         host::task::spawn(&tasks, PayOuts::new(writer.clone(), stop).run());
         host::task::spawn(&tasks, writer_task.run());
 
-        Ok(router(Shared::new(provider, writer, tasks)))
+        let readiness = Readiness::new(writer.watch(), Ends::of(&provider, &layout));
+
+        Ok(router(Shared::new(provider, writer, readiness, tasks)))
     }
 }
 
@@ -302,6 +313,17 @@ pub enum StartError {
     /// The books are not those to answer from.
     #[error(transparent)]
     Life(#[from] LifeError),
+    /// The clock is wrong, or it was when the books were last written to.
+    #[error(
+        "the clock says {now}, and the books were last written to at {newest}: set the clock right and start again. If \
+         it is right, it was wrong then: start once with --accept-clock, which is noted in the books"
+    )]
+    ClockBehind {
+        /// What the clock says.
+        now: Time,
+        /// The newest instant that the books know.
+        newest: Time,
+    },
     /// Another server runs on the same file of books.
     #[error(
         "another blepay-server runs on these books, and a file has one: stop that one, or keep the books \

@@ -106,6 +106,20 @@ async fn a_changed_entry_is_found_and_named() {
     .await;
 }
 
+/// Money was paid in by a clock that was forty days ahead, and set right before what follows.
+#[tokio::test]
+async fn a_clock_that_was_wrong_is_named_beside_balanced_and_not_instead_of_it() {
+    let audit = faults_after(
+        "UPDATE entries SET at_ms = at_ms + 3456000000 WHERE id = (SELECT min(id) FROM entries)",
+    )
+    .await;
+
+    assert!(audit.balanced && audit.faults.is_empty(), "{audit:?}");
+    let named = |what| audit.clock_faults.iter().any(|fault| fault.contains(what));
+    assert!(named("has not been yet"), "{audit:?}");
+    assert!(named("before that of the entry before it"), "{audit:?}");
+}
+
 #[tokio::test]
 async fn a_removed_entry_is_found() {
     is_found("DELETE FROM entries WHERE id = (SELECT max(id) FROM entries)").await;

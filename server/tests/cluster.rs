@@ -59,9 +59,38 @@ pub(crate) async fn copy(url: &str) -> String {
     create(path.rsplit('/').next().unwrap()).await
 }
 
-async fn create(template: &str) -> String {
+/// Ends who is in a database and lets nobody in.
+pub(crate) async fn shut(name: &str) {
+    let shut = format!("ALTER DATABASE {name} WITH ALLOW_CONNECTIONS false");
+    let end =
+        format!("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'");
+    order(&[shut, end]).await;
+}
+
+/// Lets everybody in again.
+pub(crate) async fn open(name: &str) {
+    order(&[format!("ALTER DATABASE {name} WITH ALLOW_CONNECTIONS true")]).await;
+}
+
+async fn order(statements: &[String]) {
+    let mut connection = cluster().connect().await;
+    for statement in statements {
+        sqlx::raw_sql(AssertSqlSafe(statement.clone()))
+            .execute(&mut connection)
+            .await
+            .unwrap();
+    }
+    connection.close().await.unwrap();
+}
+
+fn cluster() -> &'static Cluster {
     static CLUSTER: OnceLock<Cluster> = OnceLock::new();
-    let cluster = CLUSTER.get_or_init(Cluster::start);
+
+    CLUSTER.get_or_init(Cluster::start)
+}
+
+async fn create(template: &str) -> String {
+    let cluster = cluster();
     let number = cluster.databases.fetch_add(1, Ordering::Relaxed);
     let name = format!("world_{number}");
     let create = format!("CREATE DATABASE {name} TEMPLATE {template}");

@@ -34,6 +34,7 @@ mod sqlite {
     mod ca;
     mod claims;
     mod client_standing;
+    mod clock;
     mod deposits;
     mod ends;
     mod hostile;
@@ -46,6 +47,7 @@ mod sqlite {
     mod providers;
     mod providers_keys;
     mod providers_restored;
+    mod ready;
     mod realm;
     mod refusals;
     mod registration;
@@ -71,6 +73,7 @@ mod postgres {
     mod ca;
     mod claims;
     mod client_standing;
+    mod clock;
     mod deposits;
     mod ends;
     mod hostile;
@@ -83,6 +86,7 @@ mod postgres {
     mod providers;
     mod providers_keys;
     mod providers_restored;
+    mod ready;
     mod realm;
     mod refusals;
     mod registration;

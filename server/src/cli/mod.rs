@@ -90,6 +90,10 @@ BLEPAY_LOG sets what is logged to the error output, such as info or blepay_serve
         /// Run although PostgreSQL may lose payments that were answered when it crashes or is promoted
         #[arg(long)]
         allow_loss_of_answers: bool,
+        /// Say that the clock is right although the books were last written to later by more than ten minutes: it
+        /// was wrong then. Noted in the books
+        #[arg(long)]
+        accept_clock: bool,
     },
     /// Write the file with which devices enrol
     #[command(after_help = "Example:

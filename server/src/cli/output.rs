@@ -122,6 +122,12 @@ pub(super) fn audit(audit: &Audit) -> io::Result<()> {
     if audit.more_faults > 0 {
         line(&format!("and {} more", audit.more_faults))?;
     }
+    for fault in &audit.clock_faults {
+        line(&format!("clock: {fault}"))?;
+    }
+    if audit.more_clock_faults > 0 {
+        line(&format!("clock: and {} more", audit.more_clock_faults))?;
+    }
     for ta in &audit.overspent {
         line(&format!(
             "TA {} overspent: granted {} + collected {} - paid {} - withdrawn {} leaves {}, and its status {} states {} (minor units)",

@@ -16,6 +16,7 @@ use super::{
     AccountCommand, Command, Init, bench, ca, command, evidence, lists, office, output, positions,
 };
 use crate::admin::{Office, Progress, Standing, audit_with, exponent_of};
+use crate::clock::ClockTrust;
 use crate::http::admin::token_file;
 use crate::limits::OUTBOX_INTERVAL;
 use crate::provider::{Config, InitOptions, Layout, init};
@@ -42,6 +43,7 @@ pub async fn execute(command: Command) -> anyhow::Result<ExitCode> {
             admin_listen,
             store,
             allow_loss_of_answers,
+            accept_clock,
         } => {
             let options = RunOptions {
                 data: data.data,
@@ -50,6 +52,7 @@ pub async fn execute(command: Command) -> anyhow::Result<ExitCode> {
                 store,
                 durability: durability(allow_loss_of_answers),
                 outbox_interval: OUTBOX_INTERVAL,
+                clock: trust(accept_clock),
             };
             serve(options).await?;
         }
@@ -104,6 +107,14 @@ const fn durability(allow_loss_of_answers: bool) -> Durability {
         Durability::Waived
     } else {
         Durability::Demanded
+    }
+}
+
+const fn trust(accept_clock: bool) -> ClockTrust {
+    if accept_clock {
+        ClockTrust::Accepted
+    } else {
+        ClockTrust::Checked
     }
 }
 

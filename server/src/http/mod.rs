@@ -30,6 +30,7 @@ use crate::limits::{
 };
 use crate::meter;
 use crate::provider::Provider;
+use crate::readiness::Readiness;
 use crate::refusal::{Code, Refusal};
 use crate::service::{Announced, ChainKind, MessageKind, Order};
 use crate::writer::{Writer, now};
@@ -44,6 +45,7 @@ pub(crate) use guests::{Guest, Guests, Host};
 pub(crate) struct Shared {
     provider: Arc<Provider>,
     writer: Writer,
+    readiness: Readiness,
     tasks: TaskTracker,
     rates: Arc<Rates<Host>>,
     rates_of_keys: Arc<Rates<PublicKey>>,
@@ -54,13 +56,19 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
-    pub(crate) fn new(provider: Arc<Provider>, writer: Writer, tasks: TaskTracker) -> Self {
+    pub(crate) fn new(
+        provider: Arc<Provider>,
+        writer: Writer,
+        readiness: Readiness,
+        tasks: TaskTracker,
+    ) -> Self {
         let per_second = provider.config().requests_per_second;
         let of_a_key = per_second.checked_div(KEYS_PER_HOST).unwrap_or(0).max(1);
 
         Self {
             provider,
             writer,
+            readiness,
             tasks,
             rates: Arc::new(Rates::new(per_second)),
             rates_of_keys: Arc::new(Rates::new(of_a_key)),
@@ -255,9 +263,7 @@ async fn provider_certificate(State(shared): State<Shared>) -> Response {
 
 /// Ready means that messages would be booked.
 async fn ready(State(shared): State<Shared>) -> Result<&'static str, Refusal> {
-    if !shared.writer.is_open() {
-        return Err(Refusal::new(Code::Busy, "the writer has stopped"));
-    }
+    shared.readiness.check().await?;
 
     Ok("ready\n")
 }

@@ -2,10 +2,12 @@
 
 pub mod ca;
 mod config;
+mod ends;
 mod files;
 mod init;
 mod keys;
 mod tls;
+mod tls_end;
 
 use std::path::Path;
 
@@ -19,6 +21,7 @@ use keys::{ANSWER, CERTIFY, KeyRing, LIST};
 
 pub use ca::CaError;
 pub use config::{Config, HexDigest, HexKey, NotHex, limits_max_default};
+pub(crate) use ends::Ends;
 pub(crate) use files::{Access, make_file, replace_file, settle_name};
 pub use files::{FileError, Layout};
 pub use init::{InitError, InitOptions, Initialised, init};

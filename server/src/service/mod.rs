@@ -19,6 +19,7 @@ mod lists_in;
 mod mailbox;
 mod payment;
 mod peer_life;
+mod probe;
 mod register;
 mod remembered;
 mod renew;
@@ -50,6 +51,7 @@ pub(crate) use forward::{Answered, Delivered, PeerDue, release};
 pub(crate) use lists::Query as ListsOut;
 pub(crate) use lists_in::ListsIn;
 pub(crate) use peer_life::Recalled;
+pub(crate) use probe::Probe;
 pub(crate) use settlement::{Acknowledged, receive};
 
 /// A message whose form and signatures were checked.
@@ -80,6 +82,7 @@ pub(crate) enum Order {
     Recalled(Recalled),
     PeerDue(PeerDue),
     Account(account::Query),
+    Probe(Probe),
 }
 
 /// What bodies a message can be.
@@ -212,6 +215,7 @@ impl Order {
             Self::Recalled(order) => order.apply(at).await,
             Self::PeerDue(order) => order.apply(at).await,
             Self::Account(order) => order.apply(at).await,
+            Self::Probe(order) => order.apply(at).await,
         }
     }
 }

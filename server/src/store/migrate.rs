@@ -18,7 +18,7 @@ struct Migration {
 }
 
 /// In the order in which they run.
-const MIGRATIONS: [Migration; 10] = [
+const MIGRATIONS: [Migration; 12] = [
     migration(1, include_str!("../../migrations/0001_books.sql")),
     migration(2, include_str!("../../migrations/0002_names.sql")),
     migration(10, include_str!("../../migrations/0010_endings.sql")),
@@ -29,6 +29,11 @@ const MIGRATIONS: [Migration; 10] = [
     migration(60, include_str!("../../migrations/0060_lives_of_peers.sql")),
     migration(61, include_str!("../../migrations/0061_clients.sql")),
     migration(70, include_str!("../../migrations/0070_ends.sql")),
+    migration(80, include_str!("../../migrations/0080_probe.sql")),
+    migration(
+        81,
+        include_str!("../../migrations/0081_clocks_accepted.sql"),
+    ),
 ];
 
 const fn migration(version: i64, sql: &'static str) -> Migration {
@@ -111,7 +116,8 @@ impl Store {
 }
 
 impl Unit<'_> {
-    async fn migrate(&mut self, dialect: Dialect) -> Result<(), StoreError> {
+    /// Checks that no newer program has changed the schema.
+    pub(super) async fn check_schema(&mut self) -> Result<(), StoreError> {
         let newest: Option<i64> = sql::query_scalar("SELECT max(version) FROM migrations_done")
             .fetch_one(self.sql())
             .await?;
@@ -119,6 +125,12 @@ impl Unit<'_> {
         if newest.is_some_and(|newest| !is_known(newest)) {
             return Err(StoreError::Newer);
         }
+
+        Ok(())
+    }
+
+    async fn migrate(&mut self, dialect: Dialect) -> Result<(), StoreError> {
+        self.check_schema().await?;
         for migration in &MIGRATIONS {
             let checksum = migration.checksum();
             let done: Option<String> =

@@ -12,6 +12,7 @@ mod bulk;
 mod certificates;
 mod challenges;
 mod client_standing;
+mod clock;
 mod column;
 mod connect;
 mod debts;
@@ -29,6 +30,7 @@ mod peer_lives;
 mod peer_papers;
 mod plain_file;
 mod positions;
+mod probe;
 mod rows;
 mod sql;
 mod statements;
@@ -44,6 +46,7 @@ pub use books::Totals;
 pub(crate) use bulk::{
     KnownPayment, LiveTa, Neighbours, Numbers, OpenGrant, PlainPayment, StoredNear, StoredPosition,
 };
+pub(crate) use clock::AcceptedClock;
 pub use deposits::DepositRow;
 pub use ends::{DeathRow, RetirementRow};
 pub use error::StoreError;
@@ -103,10 +106,12 @@ impl Store {
         host::task::pause(Work::Books).await;
         let connection = match address {
             StoreAddress::File(path) => {
-                Connection::Sqlite(host::task::outside(connect::sqlite(path, to)).await?)
+                let connected = host::task::outside(connect::sqlite(path, to)).await;
+                Connection::Sqlite(connected.map_err(StoreError::Away)?)
             }
             StoreAddress::Postgres(options) => {
-                Connection::Postgres(Box::new(connect::postgres(options).await?))
+                let connected = connect::postgres(options).await;
+                Connection::Postgres(Box::new(connected.map_err(StoreError::Away)?))
             }
         };
         let mut store = Self {

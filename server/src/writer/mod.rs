@@ -4,6 +4,7 @@
 //! refused undoes only itself; one commit makes all of them durable, and only then do answers leave.
 
 mod lane;
+mod watch;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,29 +20,23 @@ use crate::refusal::{Code, Refusal};
 use crate::service::{Batch, Desk, Order, PlainBooked, Stop, bulk};
 use crate::store::{Store, StoreError, Unit};
 use lane::{Lane, Overtaken};
+use watch::NewestGroup;
 
-type Answer = Result<Vec<u8>, Refusal>;
+pub(crate) use watch::WriterWatch;
+
+pub(crate) type Answer = Result<Vec<u8>, Refusal>;
 
 /// Hands messages to the writer.
 #[derive(Clone, Debug)]
 pub(crate) struct Writer {
     queue: mpsc::Sender<Job>,
+    newest: NewestGroup,
 }
 
 #[derive(Debug)]
 struct Job {
     order: Order,
     reply: oneshot::Sender<Answer>,
-}
-
-/// Tells whether the writer runs, without keeping it running.
-#[derive(Clone, Debug)]
-pub(crate) struct WriterWatch(mpsc::WeakSender<Job>);
-
-impl WriterWatch {
-    pub(crate) fn is_open(&self) -> bool {
-        self.0.upgrade().is_some_and(|queue| !queue.is_closed())
-    }
 }
 
 /// The writer itself: run it until every [`Writer`] is gone.
@@ -55,11 +50,13 @@ pub(crate) struct WriterTask {
     is_lost: bool,
     /// The books refused the plain claims of the present group: they are judged one by one.
     is_plain_refused: bool,
+    newest: NewestGroup,
 }
 
 /// Makes a writer and its task.
 pub(crate) fn writer(store: Store, provider: Arc<Provider>) -> (Writer, WriterTask) {
     let (sender, queue) = mpsc::channel(QUEUE_MAX);
+    let newest = NewestGroup::default();
     let task = WriterTask {
         lane: Lane::of(&store),
         store,
@@ -67,9 +64,11 @@ pub(crate) fn writer(store: Store, provider: Arc<Provider>) -> (Writer, WriterTa
         queue,
         is_lost: false,
         is_plain_refused: false,
+        newest: newest.clone(),
     };
+    let queue = sender;
 
-    (Writer { queue: sender }, task)
+    (Writer { queue, newest }, task)
 }
 
 impl Writer {
@@ -78,19 +77,14 @@ impl Writer {
         let (reply, answer) = oneshot::channel();
         self.queue
             .try_send(Job { order, reply })
-            .map_err(|_| Refusal::new(Code::Busy, "the server has too much to do"))?;
+            .map_err(|_| busy())?;
 
         answer.await.unwrap_or_else(|_| Err(unknown()))
     }
 
-    /// Returns what tells whether the writer runs.
+    /// Returns what tells how the writer is.
     pub(crate) fn watch(&self) -> WriterWatch {
-        WriterWatch(self.queue.downgrade())
-    }
-
-    /// Returns whether messages are still taken.
-    pub(crate) fn is_open(&self) -> bool {
-        !self.queue.is_closed()
+        WriterWatch::new(self.queue.downgrade(), self.newest.clone())
     }
 }
 
@@ -113,6 +107,9 @@ impl WriterTask {
     async fn book_rest(&mut self, overtaken: Overtaken) {
         let Overtaken { jobs, plain, ready } = overtaken;
         let mut rest = Vec::new();
+        if ready.iter().any(Option::is_some) {
+            self.newest.booked();
+        }
         for (job, ready) in jobs.into_iter().zip(ready) {
             match ready {
                 // Who does not wait any more asks again.
@@ -159,7 +156,10 @@ impl WriterTask {
                 tokio::time::sleep(pause(attempt)).await;
             }
             let error = match self.try_book(jobs, plain).await {
-                Ok(answers) => return Booked::Answers(answers),
+                Ok(answers) => {
+                    self.newest.booked();
+                    return Booked::Answers(answers);
+                }
                 Err(error) => error,
             };
             let source = std::error::Error::source(&error).map(ToString::to_string);
@@ -167,14 +167,17 @@ impl WriterTask {
             self.is_lost |= error.is_connection_lost();
             if error.is_unknown() {
                 tracing::warn!(%error, source, "Whether messages were booked is not known");
+                self.newest.failed();
                 return Booked::Unknown;
             }
             if error.may_be_repeated() {
                 tracing::debug!(attempt, "A group of messages gives way to another process");
             } else {
                 tracing::warn!(%error, source, attempt, "A group of messages was not booked");
+                self.newest.failed();
             }
         }
+        self.newest.failed();
 
         Booked::No
     }
@@ -328,6 +331,10 @@ async fn book_one(
 fn trouble(error: &StoreError, what: &str) {
     let source = std::error::Error::source(error).map(ToString::to_string);
     tracing::warn!(%error, source, "{what}");
+}
+
+fn busy() -> Refusal {
+    Refusal::new(Code::Busy, "the server has too much to do")
 }
 
 fn not_now() -> Refusal {

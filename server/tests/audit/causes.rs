@@ -234,7 +234,7 @@ impl Books {
     /// Returns what an audit says of causes: that a balance differs anybody finds.
     async fn faults(&self) -> Vec<String> {
         let audit = audit(&self.0).await.unwrap();
-        let mut faults = audit.faults;
+        let mut faults = [audit.faults, audit.clock_faults].concat();
         faults.retain(|fault| !fault.contains("its balance is") && !fault.contains("below zero"));
 
         faults

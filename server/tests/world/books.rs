@@ -7,6 +7,21 @@ use sqlx::{Connection as _, PgConnection, SqliteConnection};
 
 use super::{World, decode};
 
+/// Keeps everybody else from writing until it is let go.
+pub(crate) enum Hold {
+    Sqlite(SqliteConnection),
+    Postgres(PgConnection),
+}
+
+impl Hold {
+    pub(crate) async fn let_go(self) {
+        match self {
+            Self::Sqlite(books) => books.close().await.unwrap(),
+            Self::Postgres(books) => books.close().await.unwrap(),
+        }
+    }
+}
+
 impl World {
     /// Returns the evidence that is stored, as a third party would get it.
     pub(crate) async fn evidence(&self) -> Vec<Evidence> {
@@ -45,6 +60,33 @@ impl World {
                 let mut books = PgConnection::connect_with(&options).await.unwrap();
                 sqlx::raw_sql(statement).execute(&mut books).await.map(drop)
             }
+        }
+    }
+
+    /// Takes the books for itself.
+    pub(crate) async fn hold(&self) -> Hold {
+        match self.store_address() {
+            StoreAddress::File(path) => {
+                let url = format!("sqlite://{}", path.display());
+                let mut books = SqliteConnection::connect(&url).await.unwrap();
+                let begin = sqlx::raw_sql("BEGIN IMMEDIATE");
+                begin.execute(&mut books).await.unwrap();
+                Hold::Sqlite(books)
+            }
+            StoreAddress::Postgres(options) => {
+                let mut books = PgConnection::connect_with(&options).await.unwrap();
+                let begin = sqlx::raw_sql("BEGIN; LOCK TABLE probe IN ACCESS EXCLUSIVE MODE");
+                begin.execute(&mut books).await.unwrap();
+                Hold::Postgres(books)
+            }
+        }
+    }
+
+    /// Returns the name of the database; none for a file.
+    pub(crate) fn database(&self) -> Option<String> {
+        match self.store_address() {
+            StoreAddress::File(_) => None,
+            StoreAddress::Postgres(options) => options.get_database().map(str::to_owned),
         }
     }
 

@@ -23,7 +23,7 @@ use serde::Serialize;
 
 use super::AdminError;
 use crate::provider::{Layout, Provider};
-use crate::store::{Store, Unit};
+use crate::store::{AcceptedClock, Store, Unit};
 use crate::writer::now;
 
 use payments::Here;
@@ -34,6 +34,9 @@ type AuditResult<T> = Result<T, AdminError>;
 
 /// Faults that are kept; the others are counted.
 const FAULTS_MAX: usize = 10_000;
+
+/// Faults of clocks that are kept: each entry of a day may be one.
+const CLOCK_FAULTS_MAX: usize = 100;
 
 /// What an audit found.
 #[derive(Clone, Debug, Default, Serialize)]
@@ -56,6 +59,10 @@ pub struct Audit {
     pub faults: Vec<String>,
     /// Faults beyond those that are listed.
     pub more_faults: u64,
+    /// Where a clock was wrong, and which ones the operator accepted. Nothing is out of balance by it.
+    pub clock_faults: Vec<String>,
+    /// Faults of clocks beyond those that are listed.
+    pub more_clock_faults: u64,
     /// TAs that hold or spent more than they can have had, on a chain without gaps.
     pub overspent: Vec<Overspent>,
 }
@@ -146,6 +153,7 @@ struct Auditor<'a, 's> {
 impl Auditor<'_, '_> {
     async fn run(&mut self) -> AuditResult<()> {
         let mut tally = Tally::new();
+        self.name_accepted_clocks().await?;
         let sums = self.replay_entries(&mut tally).await?;
         self.note_payments(&mut tally).await?;
         self.note_messages(&mut tally).await?;
@@ -164,6 +172,24 @@ impl Auditor<'_, '_> {
             return;
         }
         self.audit.faults.push(fault);
+    }
+
+    fn clock_fault(&mut self, fault: String) {
+        if self.audit.clock_faults.len() >= CLOCK_FAULTS_MAX {
+            self.audit.more_clock_faults = self.audit.more_clock_faults.saturating_add(1);
+            return;
+        }
+        self.audit.clock_faults.push(fault);
+    }
+
+    async fn name_accepted_clocks(&mut self) -> AuditResult<()> {
+        for AcceptedClock { at, newest } in self.unit.accepted_clocks().await? {
+            self.clock_fault(format!(
+                "at {at} the operator accepted the clock, when the books were last written to at {newest}"
+            ));
+        }
+
+        Ok(())
     }
 
     fn report(&mut self, part: &'static str, done: u64) {

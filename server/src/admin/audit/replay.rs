@@ -15,6 +15,7 @@ use super::sums::Sums;
 use super::tally::Tally;
 use super::{AuditResult, Auditor, causes};
 use crate::ledger::{Account, Reason};
+use crate::limits::CLOCK_BEHIND_MS_MAX;
 use crate::store::audit::{AccountAsItStands, EntryAsItStands, Pages};
 
 /// Accounts whose entries are summed up at a time. Entries are read once for each so many accounts.
@@ -23,6 +24,8 @@ const WINDOW: i64 = 1 << 20;
 /// By how much the clocks of processes that write beside each other, or one that is set, may differ: entries'
 /// instants fall by no more.
 const INSTANTS_FALL_MS_MAX: i64 = 600_000;
+
+const _: () = assert!(INSTANTS_FALL_MS_MAX.unsigned_abs() == CLOCK_BEHIND_MS_MAX);
 
 /// An account as far as its entries were read.
 #[derive(Clone, Copy, Default)]
@@ -199,13 +202,19 @@ impl Auditor<'_, '_> {
     fn check_instant(&mut self, window: &mut Window, row: &EntryAsItStands) {
         let earliest = window.last_ms.unwrap_or(row.at_ms);
         if row.at_ms < earliest.saturating_sub(INSTANTS_FALL_MS_MAX) {
-            self.fault(format!(
+            self.clock_fault(format!(
                 "entry {}: its instant {} is before that of the entry before it, {earliest}",
                 row.id, row.at_ms
             ));
         }
         let latest = self.now_ms.saturating_add(INSTANTS_FALL_MS_MAX);
-        if row.at_ms > latest || row.at_ms < 0 {
+        if row.at_ms > latest {
+            self.clock_fault(format!(
+                "entry {}: its instant {} has not been yet",
+                row.id, row.at_ms
+            ));
+        }
+        if row.at_ms < 0 {
             self.fault(format!(
                 "entry {}: its instant {} is none that has been",
                 row.id, row.at_ms

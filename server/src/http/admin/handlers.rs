@@ -18,6 +18,7 @@ use crate::admin::{
     ACCOUNTS_PAGE_MAX, AccountPage, AccountView, BackupView, Credited, FINDINGS_PAGE_MAX,
     FindingPage, LedgerView, PositionView, Standing, TaView, backup,
 };
+use crate::limits::PROBE_TIMEOUT;
 use crate::refusal::{Code, Refusal, RefusalBody};
 use crate::writer::now;
 
@@ -30,8 +31,12 @@ pub(super) struct HealthView {
     ready: bool,
     /// The version of the program.
     version: &'static str,
-    /// Whether everything that was issued is somewhere.
-    balanced: bool,
+    /// Why they are not, while they are not.
+    trouble: Option<String>,
+    /// Whether everything that was issued is somewhere; nothing while the books cannot be read.
+    balanced: Option<bool>,
+    /// What to do something about in time.
+    warnings: Vec<String>,
 }
 
 /// Says how the server is
@@ -45,12 +50,16 @@ pub(super) struct HealthView {
     )
 )]
 pub(super) async fn health(State(shared): State<AdminShared>) -> Answer<HealthView> {
-    let ledger = shared.office().await?.ledger().await?;
+    let trouble = shared.readiness.check().await.err();
+    let ledger = async { shared.office().await?.ledger().await.map_err(Refusal::from) };
+    let ledger = tokio::time::timeout(PROBE_TIMEOUT, ledger).await;
 
     Ok(Json(HealthView {
-        ready: shared.writer.is_open(),
+        ready: trouble.is_none(),
         version: env!("CARGO_PKG_VERSION"),
-        balanced: ledger.balanced,
+        trouble: trouble.map(|refusal| refusal.message),
+        balanced: ledger.ok().and_then(Result::ok).map(|it| it.balanced),
+        warnings: shared.readiness.warnings(now()),
     }))
 }
 

@@ -44,6 +44,8 @@ pub(super) struct AuditView {
     replayed: Option<Replayed>,
     /// What is wrong and where: at most 100 of the faults. The command `audit` shows all.
     faults: Vec<String>,
+    /// Where a clock was wrong, beside whatever the state is: at most 100.
+    clock_faults: Vec<String>,
 }
 
 /// What an audit replayed.
@@ -109,6 +111,12 @@ impl Audits {
 
 impl Job {
     fn view(&self) -> AuditView {
+        let clock_faults = match &self.end {
+            Some(End {
+                audit: Ok(audit), ..
+            }) => shown(&audit.clock_faults),
+            Some(End { audit: Err(_), .. }) | None => Vec::new(),
+        };
         let (state, seconds, replayed, faults) = match &self.end {
             None => ("running", self.begun.elapsed().as_secs(), None, Vec::new()),
             Some(End { seconds, audit }) => match audit {
@@ -125,12 +133,7 @@ impl Job {
                         answers: audit.answers,
                         statements: audit.statements,
                     }),
-                    audit
-                        .faults
-                        .iter()
-                        .take(AUDIT_FAULTS_SHOWN_MAX)
-                        .cloned()
-                        .collect(),
+                    shown(&audit.faults),
                 ),
                 Err(error) => ("failed", *seconds, None, vec![error.clone()]),
             },
@@ -143,6 +146,13 @@ impl Job {
             seconds,
             replayed,
             faults,
+            clock_faults,
         }
     }
+}
+
+fn shown(faults: &[String]) -> Vec<String> {
+    let shown = faults.iter().take(AUDIT_FAULTS_SHOWN_MAX);
+
+    shown.cloned().collect()
 }

@@ -32,9 +32,9 @@ use super::{Host, openapi, route};
 use crate::admin::{AdminError, Office};
 use crate::limits::{ADMIN_REQUESTS_MAX, ADMIN_WRONG_TOKENS_PER_SECOND, REQUEST_TIMEOUT};
 use crate::meter;
+use crate::readiness::Readiness;
 use crate::refusal::{Code, Refusal};
 use crate::store::StoreAddress;
-use crate::writer::WriterWatch;
 use jobs::Audits;
 
 pub(crate) use token::{AdminToken, own_file as token_file};
@@ -45,7 +45,7 @@ pub(crate) struct AdminShared {
     data: Arc<PathBuf>,
     address: StoreAddress,
     token: AdminToken,
-    writer: WriterWatch,
+    readiness: Readiness,
     tasks: TaskTracker,
     stop: CancellationToken,
     works: Arc<Semaphore>,
@@ -60,7 +60,7 @@ impl AdminShared {
         data: PathBuf,
         address: StoreAddress,
         token: AdminToken,
-        writer: WriterWatch,
+        readiness: Readiness,
         tasks: TaskTracker,
         stop: CancellationToken,
     ) -> Self {
@@ -68,7 +68,7 @@ impl AdminShared {
             data: Arc::new(data),
             address,
             token,
-            writer,
+            readiness,
             tasks,
             stop,
             works: Arc::new(Semaphore::new(ADMIN_REQUESTS_MAX)),
@@ -149,9 +149,7 @@ async fn metrics() -> Response {
 }
 
 async fn ready(State(shared): State<AdminShared>) -> Result<&'static str, Refusal> {
-    if !shared.writer.is_open() {
-        return Err(Refusal::new(Code::Busy, "the writer has stopped"));
-    }
+    shared.readiness.check().await?;
 
     Ok("ready\n")
 }
@@ -219,7 +217,7 @@ impl From<AdminError> for Refusal {
             | AdminError::Convicted => Code::Standing,
             AdminError::Tool(_) => Code::Tool,
             AdminError::InUse => Code::UnderWay,
-            AdminError::Store(error) if error.may_be_repeated() => Code::Busy,
+            AdminError::Store(error) if error.may_pass() => Code::Busy,
             AdminError::Life(_)
             | AdminError::File(_)
             | AdminError::Store(_)
