@@ -4,7 +4,7 @@ use ops_proto::message::{DeathAnswer, ReportDeath};
 use ops_proto::signed::Signed;
 use ops_proto::{Balance, Digest, Time};
 
-use super::{Desk, Stop, challenge, ending, malformed, refuse};
+use super::{Desk, News, Stop, challenge, ending, malformed, refuse};
 use crate::refusal::{Code, Refusal};
 use crate::store::{AnswerKind, TaRow, TaStanding};
 
@@ -13,6 +13,13 @@ use crate::store::{AnswerKind, TaRow, TaStanding};
 pub(crate) struct DeathReport {
     body: ReportDeath,
     hash: Digest,
+}
+
+/// How a TA ended.
+struct Ended {
+    payable_from: Time,
+    paid: u64,
+    news: News,
 }
 
 pub(super) fn prepare(body: &[u8]) -> Result<DeathReport, Refusal> {
@@ -39,7 +46,11 @@ impl DeathReport {
         let Some(ta) = ta else {
             return Err(refuse(Code::TaUnknown, "the client has no such TA"));
         };
-        let (payable_from, paid) = self.state(at, &ta).await?;
+        let Ended {
+            payable_from,
+            paid,
+            news,
+        } = self.end(at, &ta).await?;
         let held = ending::books(at, &ta).await?.held;
         let stamp = at.unit.next_stamp().await?;
         let body = DeathAnswer {
@@ -51,30 +62,48 @@ impl DeathReport {
             stamp,
         };
         let answer = at.provider.sign_for(ta.certificate.body(), body);
-        at.unit
-            .put_answer(AnswerKind::Death, stamp, &answer)
-            .await?;
+        if news == News::Some {
+            at.unit
+                .put_answer(AnswerKind::Death, stamp, &answer)
+                .await?;
+        }
 
         Ok(answer.to_wire())
     }
 
     /// Books the death unless the TA has ended before; returns when its owner is paid, and what was.
-    async fn state(&self, at: &mut Desk<'_, '_>, ta: &TaRow) -> Result<(Time, u64), Stop> {
+    async fn end(&self, at: &mut Desk<'_, '_>, ta: &TaRow) -> Result<Ended, Stop> {
+        let mut news = News::None;
         let mut death = match ta.standing {
-            TaStanding::Live | TaStanding::Suspended => ending::bury(at, ta, &self.hash).await?,
+            TaStanding::Live | TaStanding::Suspended => {
+                news = News::Some;
+                ending::bury(at, ta, &self.hash).await?
+            }
             TaStanding::Retired => {
                 let retired = at.unit.retirement(&ta.key).await?;
                 let row = retired
                     .ok_or_else(|| refuse(Code::Internal, "the books lack how the TA retired"))?;
-                return Ok((row.at, row.paid));
+                return Ok(Ended {
+                    payable_from: row.at,
+                    paid: row.paid,
+                    news,
+                });
             }
             TaStanding::Dead => {
                 let death = at.unit.death(&ta.key).await?;
                 death.ok_or_else(|| refuse(Code::Internal, "the books lack how the TA died"))?
             }
         };
+        let paid_before = death.paid;
         ending::pay_out(at, &ta.key, &mut death).await?;
+        if death.paid != paid_before {
+            news = News::Some;
+        }
 
-        Ok((death.payable_from, death.paid))
+        Ok(Ended {
+            payable_from: death.payable_from,
+            paid: death.paid,
+            news,
+        })
     }
 }

@@ -2,7 +2,8 @@
 //!
 //! Every message goes the same way: `prepare` decodes it and checks its signatures, on any thread and
 //! before the transaction; `apply` reads and writes the books inside it. What is signed in answer is
-//! computed from the rows of that transaction, stored in it, and leaves after the commit.
+//! computed from the rows of that transaction and leaves after the commit. It is stored in it where it is the
+//! first to say what was booked; what repeats, or only reads the books, leaves no row.
 
 mod account;
 mod batch;
@@ -184,7 +185,7 @@ impl Order {
     pub(crate) async fn apply(
         &self,
         at: &mut Desk<'_, '_>,
-        booked: &PlainBooked,
+        booked: &mut PlainBooked,
     ) -> Result<Vec<u8>, Stop> {
         match self {
             Self::Challenge(order) => order.apply(at).await,
@@ -274,6 +275,13 @@ impl Desk<'_, '_> {
 
         self.unit.mark().await
     }
+}
+
+/// Whether a message changed what its answer says: only then is the answer stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum News {
+    Some,
+    None,
 }
 
 /// Why a TA is suspended.

@@ -259,11 +259,13 @@ async fn book_each(
     plain: &PlainBooked,
     mut ready: Vec<Option<Vec<u8>>>,
 ) -> Result<Vec<Answer>, StoreError> {
+    // A group that is tried again begins with what was not answered at first.
+    let mut plain = plain.clone();
     let mut answers = Vec::with_capacity(jobs.len());
     for (number, job) in jobs.iter().enumerate() {
         let answer = match ready.get_mut(number).and_then(Option::take) {
             Some(bytes) => Ok(bytes),
-            None => book_one(unit, provider, &job.order, plain).await?,
+            None => book_one(unit, provider, &job.order, &mut plain).await?,
         };
         answers.push(answer);
     }
@@ -291,7 +293,7 @@ async fn book_one(
     unit: &mut Unit<'_>,
     provider: &Provider,
     order: &Order,
-    plain: &PlainBooked,
+    plain: &mut PlainBooked,
 ) -> Result<Answer, StoreError> {
     unit.mark().await?;
     let mut desk = Desk {

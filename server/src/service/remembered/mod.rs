@@ -15,7 +15,6 @@ use ops_proto::{PublicKey, Time};
 use super::{Desk, Stop, challenge, malformed, payment, refuse};
 use crate::provider::Provider;
 use crate::refusal::{Code, Refusal};
-use crate::store::AnswerKind;
 
 /// What a device kept; of each item, whether this server signed it.
 #[derive(Debug)]
@@ -119,10 +118,9 @@ impl RememberedOrder {
             known,
             stamp: now,
         };
+        // What it brought stands in the books with its own answers, so this one leaves no row: what is known
+        // already is handed in again for nothing.
         let answer = at.provider.sign_for(client.certificate.body(), body);
-        at.unit
-            .put_answer(AnswerKind::Remembered, now, &answer)
-            .await?;
         tracing::info!(client = %self.client.id(), known, "Took note of what a device remembers");
 
         Ok(answer.to_wire())
