@@ -180,6 +180,37 @@ impl Order {
         None
     }
 
+    /// Returns how many statements, pairs or other items have to be booked.
+    pub(crate) fn weight(&self) -> usize {
+        match self {
+            Self::Batch(order) => order.items().len(),
+            Self::Status(order) => order.0.weight(),
+            Self::Retire(order) => order.0.weight(),
+            Self::Remembered(order) => order.weight(),
+            Self::Forward(order) => order.weight(),
+            Self::ListsIn(order) => order.weight(),
+            Self::Challenge(_)
+            | Self::RegisterClient(_)
+            | Self::RegisterTa(_)
+            | Self::Deposit(_)
+            | Self::Withdraw(_)
+            | Self::Knock(_)
+            | Self::Death(_)
+            | Self::Renew(_)
+            | Self::Mailbox(_)
+            | Self::Lists(_)
+            | Self::PayOut(_)
+            | Self::Settlement(_)
+            | Self::Settlements(_)
+            | Self::Answered(_)
+            | Self::Delivered(_)
+            | Self::Acknowledged(_)
+            | Self::Recalled(_)
+            | Self::PeerDue(_)
+            | Self::Account(_) => 1,
+        }
+    }
+
     /// Books the message and returns the bytes of the answer.
     /// What was booked together with other messages is not booked again.
     pub(crate) async fn apply(

@@ -60,6 +60,10 @@ pub(in crate::service) async fn prepare(
 }
 
 impl Presented {
+    pub(in crate::service) const fn weight(&self) -> usize {
+        self.items.len()
+    }
+
     pub(in crate::service) async fn apply(&self, at: &mut Desk<'_, '_>) -> Result<Vec<u8>, Stop> {
         let forward = self.signed.body();
         note_providers(at, &forward.providers).await?;

@@ -97,6 +97,10 @@ fn is_signed<T: Body>(answer: &Signed<T>, keys: &[PublicKey]) -> bool {
 }
 
 impl RememberedOrder {
+    pub(super) const fn weight(&self) -> usize {
+        self.items.len()
+    }
+
     pub(super) async fn apply(&self, at: &mut Desk<'_, '_>) -> Result<Vec<u8>, Stop> {
         challenge::use_up(at, &self.challenge, &self.client).await?;
         let now = at.unit.next_stamp().await?;
