@@ -71,6 +71,15 @@ pub const QUEUE_MAX: usize = 512;
 /// Messages in one transaction.
 pub const GROUP_MAX: usize = 64;
 
+/// Statements, pairs and other items in one transaction of messages that are not heavy.
+pub const GROUP_WEIGHT_MAX: usize = 1024;
+
+/// Items from which on a message is heavy, and is booked alone after a group of others: chains alone are so long.
+pub const HEAVY_WEIGHT_MIN: usize = 512;
+
+/// Heavy messages that wait for the writer; more are told to come back.
+pub const HEAVY_WAITING_MAX: usize = 32;
+
 /// Certificates whose signatures are remembered to fit; 32 bytes each.
 pub const CERTIFICATES_SEEN_MAX: usize = 256 * 1024;
 
@@ -173,6 +182,7 @@ const _: () = {
     assert!(STATUS_SIZE_MAX <= LARGE_BODIES_KIB_PER_HOST_MAX * 1024);
     assert!(GROUP_MAX <= QUEUE_MAX);
     assert!(PROBE_TIMEOUT.as_secs() < REQUEST_TIMEOUT.as_secs());
+    assert!(BATCH_PAIRS_MAX < HEAVY_WEIGHT_MIN && HEAVY_WEIGHT_MIN <= GROUP_WEIGHT_MAX);
     assert!(PEER_PAIRS_MAX <= BATCH_PAIRS_MAX);
     assert!(PEER_PAIRS_MAX * PAIR_SIZE_MAX <= FORWARD_SIZE_MAX);
     assert!(CONNECTIONS_PER_HOST_MAX <= CONNECTIONS_MAX / 8);

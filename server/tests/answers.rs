@@ -306,3 +306,91 @@ async fn a_deposit_is_signed_by_its_ta_and_endorsed_for_itself_alone() {
     assert_eq!(answer.body().outcome, DepositOutcome::Granted);
     world.check().await;
 }
+
+/// How many answers the books keep, and of how many bytes.
+async fn kept(world: &World) -> (i64, i64) {
+    (
+        world.number("SELECT count(*) FROM answers").await,
+        world
+            .number("SELECT CAST(COALESCE(sum(length(bytes)), 0) AS BIGINT) FROM answers")
+            .await,
+    )
+}
+
+#[tokio::test]
+async fn what_the_books_know_is_answered_again_and_costs_no_disk() {
+    let world = World::new().await;
+    let mut alice = world.device("Alice", 1_000).await;
+    let bob = world.device("Bob", 0).await;
+    let shop = world.client("Shop").await;
+    world.load(&mut alice, 1_000).await;
+    let plain = vec![
+        alice.pay(&shop.client_request(10)),
+        alice.pay(&shop.client_request(20)),
+    ];
+    // A payment for a TA goes the long way.
+    let judged = vec![alice.pay(&bob.clone().request(30))];
+    let mixed = [plain.as_slice(), judged.as_slice()].concat();
+    let (before, _) = kept(&world).await;
+
+    let first = world.batch("/v1/claims", &plain).await;
+    let first_judged = world.batch("/v1/claims", &judged).await;
+    let (told, bytes) = kept(&world).await;
+    for batch in [&plain, &judged, &mixed] {
+        let (world, repeats) = (&world, 0..6);
+        futures::future::join_all(repeats.map(|_| world.batch("/v1/claims", batch))).await;
+        world.report(&batch[0]).await;
+    }
+    world.account(&alice).await;
+    world.mailbox(&alice, 0).await.unwrap();
+
+    assert_eq!(told, before + 2);
+    assert_eq!(kept(&world).await, (told, bytes));
+    let known = [first, first_judged].concat();
+    assert_eq!(world.batch("/v1/claims", &mixed).await, known);
+    world.check().await;
+}
+
+#[tokio::test]
+async fn of_answers_that_say_at_once_that_one_payment_is_booked_one_is_kept() {
+    let world = World::new().await;
+    let mut alice = world.device("Alice", 1_000).await;
+    let bob = world.device("Bob", 0).await;
+    let shop = world.client("Shop").await;
+    world.load(&mut alice, 1_000).await;
+    let known = alice.pay(&bob.clone().request(30));
+    world.claim(&known).await;
+    let pair = alice.pay(&shop.client_request(10));
+    let (before, _) = kept(&world).await;
+
+    // Of half of them all is plain; the others are judged one by one.
+    let alone = [pair.clone()];
+    let beside = [pair, known];
+    let outcomes = futures::future::join_all((0..24).map(|number| {
+        let pairs = if number % 2 == 0 { &alone[..] } else { &beside };
+        world.batch("/v1/claims", pairs)
+    }))
+    .await;
+
+    assert!(outcomes.iter().all(|outcome| outcome[0] == CREDITED));
+    assert_eq!(kept(&world).await.0, before + 1);
+}
+
+#[tokio::test]
+async fn a_death_that_is_reported_again_is_answered_and_not_kept_again() {
+    let world = World::new().await;
+    let alice = world.device("Alice", 1_000).await;
+    let (before, _) = kept(&world).await;
+
+    let first = world.report_death(&alice, alice.ta_key()).await.unwrap();
+    let (told, _) = kept(&world).await;
+    let again = world.report_death(&alice, alice.ta_key()).await.unwrap();
+
+    assert_eq!(told, before + 1);
+    assert_eq!(kept(&world).await.0, told);
+    assert_eq!(
+        (again.held, again.payable_from),
+        (first.held, first.payable_from)
+    );
+    world.check().await;
+}

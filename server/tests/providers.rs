@@ -158,6 +158,8 @@ async fn a_payment_is_accepted_once_however_often_it_is_presented_and_reported()
     assert_eq!(realm.present(&pair).await, ForwardOutcome::Accepted);
 
     assert_eq!(realm.shop.online(&cafe).await, 300);
+    let kept = "SELECT count(*) FROM answers WHERE kind = 8";
+    assert_eq!(realm.bank.number(kept).await, 1);
     realm.check(300).await;
 }
 

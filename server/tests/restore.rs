@@ -551,7 +551,12 @@ async fn an_answer_that_nothing_was_booked_for_is_signed_and_not_kept() {
     assert_eq!(kept().await, before);
 
     let before = audit(other.data.path()).await.unwrap().answers;
+    other
+        .batch("/v1/reports", std::slice::from_ref(&pair))
+        .await;
+    assert_eq!(audit(other.data.path()).await.unwrap().answers, before + 1);
     other.batch("/v1/reports", &[pair]).await;
+    alice.tell(&other, &alice.certificates).await.unwrap();
     assert_eq!(audit(other.data.path()).await.unwrap().answers, before + 1);
 }
 

@@ -73,6 +73,29 @@ async fn a_chain_is_not_checked_before_its_ta_is_known() {
 }
 
 #[tokio::test]
+async fn a_chain_with_a_gap_is_refused_before_anything_is_looked_up() {
+    let world = World::new().await;
+    let mut stranger = Device::new("Stranger");
+    for amount in 1..4 {
+        stranger.deposit_open(amount);
+    }
+    let order = stranger.status_open();
+    let mut codes = Vec::new();
+    for missing in [1, order.chain.len() - 1] {
+        let mut chain = order.chain.to_vec();
+        chain.remove(missing);
+        let gap = StatusOrder {
+            chain: List::try_from(chain).unwrap(),
+            status: order.status.clone(),
+        };
+        codes.push(world.status(&gap).await.unwrap_err().code);
+    }
+    codes.push(world.status(&order).await.unwrap_err().code);
+
+    assert_eq!(codes, ["chain-gap", "chain-gap", "ta-unknown"]);
+}
+
+#[tokio::test]
 async fn a_lost_token_and_a_newer_status_are_no_fault() {
     let world = World::new().await;
     let mut alice = world.device("Alice", 1_000).await;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use ops_proto::certificate::Certificate;
 use ops_proto::limits::{BATCH_PAIRS_MAX, LISTS_HELD_MAX};
 use ops_proto::list::List;
-use ops_proto::message::{BatchAnswer, ItemOutcome, ItemRefused};
+use ops_proto::message::BatchAnswer;
 use ops_proto::signed::{Malformed, Signed, decode_canonical, encode};
 use ops_proto::statement::Statement;
 use ops_proto::{Digest, PaymentPair};
@@ -86,24 +86,29 @@ impl Batch {
     pub(super) async fn apply(
         &self,
         at: &mut Desk<'_, '_>,
-        booked: &PlainBooked,
+        booked: &mut PlainBooked,
     ) -> Result<Vec<u8>, Stop> {
         forward::note_providers(at, &self.providers).await?;
         let mut items = Vec::with_capacity(self.items.len());
+        let mut is_noted = false;
         for item in &self.items {
             let outcome = match booked.outcome(&item.hash) {
                 Some(outcome) => outcome,
-                None => payment::book(at, &item.pair, item.verified).await?,
+                None => {
+                    let booked = payment::book(at, &item.pair, item.verified).await?;
+                    is_noted |= booked.is_noted();
+                    booked.outcome()
+                }
             };
             items.push((item.hash, outcome));
         }
-        let is_noted = items.iter().any(|(_, outcome)| is_noted(outcome));
+        is_noted |= booked.answer_first(&items);
         let items = List::try_from(items).map_err(|error| refuse(Code::Malformed, error))?;
         let stamp = at.unit.next_stamp().await?;
         let answer = at
             .provider
             .sign_among(&self.providers, BatchAnswer { items, stamp });
-        // What changed nothing costs no disk: anybody may ask.
+        // What tells nothing new costs no disk: anybody may ask.
         if is_noted {
             at.unit
                 .put_answer(AnswerKind::Batch, stamp, &answer)
@@ -111,19 +116,6 @@ impl Batch {
         }
 
         Ok(answer.to_wire())
-    }
-}
-
-/// Returns whether the books have a payment with this outcome.
-const fn is_noted(outcome: &ItemOutcome) -> bool {
-    match outcome {
-        ItemOutcome::Held(_) => true,
-        ItemOutcome::Refused(why) => match why {
-            ItemRefused::PayVerify | ItemRefused::SenderUnknown | ItemRefused::ReceiverUnknown => {
-                false
-            }
-            ItemRefused::Evidence | ItemRefused::Revoked => true,
-        },
     }
 }
 

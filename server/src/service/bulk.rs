@@ -7,13 +7,13 @@
 //!
 //! [`payment::book`]: super::payment::book
 
+mod answers;
+
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use ops_proto::certificate::Kind;
-use ops_proto::limits::BATCH_PAIRS_MAX;
 use ops_proto::list::List;
-use ops_proto::message::{AnswerStamp, BatchAnswer, ItemOutcome};
-use ops_proto::signed::Signed;
+use ops_proto::message::ItemOutcome;
 use ops_proto::statement::ChainPosition;
 use ops_proto::{Balance, Digest, PaymentPair, PublicKey, Time};
 
@@ -26,11 +26,14 @@ use crate::store::{
     KnownPayment, LiveTa, Neighbours, Numbers, OpenGrant, PaymentState, PlainPayment, PlainUnit,
     Standing, StoreError, StoredNear, StoredPosition, Unit,
 };
+use answers::{Whole, sign};
 
 /// What was booked of a group, before its messages are taken one by one.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct PlainBooked {
     outcomes: HashMap<Digest, ItemOutcome>,
+    /// Payments that were booked now, and of which no answer that is stored says so yet.
+    unanswered: BTreeSet<Digest>,
 }
 
 impl PlainBooked {
@@ -39,9 +42,20 @@ impl PlainBooked {
         self.outcomes.get(payment).copied()
     }
 
+    /// Returns whether an answer with these outcomes is the first to say what was booked now: it is to be
+    /// stored, and no other after it for the same.
+    pub(super) fn answer_first(&mut self, items: &[(Digest, ItemOutcome)]) -> bool {
+        let before = self.unanswered.len();
+        for (payment, _) in items {
+            self.unanswered.remove(payment);
+        }
+
+        self.unanswered.len() < before
+    }
+
     /// Returns the batches of which all was plain. Devices name this provider in each; one that names
     /// another, or this one's earlier key, brings what is to be noted, and may want another key's signature.
-    fn whole(&self, batches: &[Option<&Batch>], provider: &Provider) -> Vec<Whole> {
+    fn whole(&mut self, batches: &[Option<&Batch>], provider: &Provider) -> Vec<Whole> {
         let here = provider.certificate();
         batches
             .iter()
@@ -57,7 +71,13 @@ impl PlainBooked {
                     .map(|item| Some((item.hash, self.outcome(&item.hash)?)))
                     .collect();
 
-                Some((number, List::try_from(items?).ok()?))
+                let items = items?;
+
+                Some(Whole {
+                    number,
+                    is_first: self.answer_first(&items),
+                    items: List::try_from(items).ok()?,
+                })
             })
             .collect()
     }
@@ -83,7 +103,7 @@ pub(crate) async fn book(
         accounts: unit.online_accounts(&group.receivers()).await?,
         neighbours: unit.neighbours(&group.numbers()).await?,
     };
-    let (booked, plain) = group.judge(&facts);
+    let (mut booked, plain) = group.judge(&facts);
     unit.put_plain_payments(plain, now).await?;
     let whole = booked.whole(batches, provider);
     let mut stamps = Vec::with_capacity(whole.len());
@@ -91,7 +111,7 @@ pub(crate) async fn book(
         stamps.push(unit.next_stamp().await?);
     }
     let answers = sign(provider, whole, stamps);
-    unit.put_batch_answers(&answers.stored).await?;
+    unit.put_batch_answers(&answers.stored()).await?;
 
     Ok((booked, answers.of_batches(batches.len())))
 }
@@ -113,7 +133,7 @@ pub(crate) fn book_in_file(
         accounts: unit.online_accounts(&group.receivers())?,
         neighbours: unit.neighbours(&group.numbers())?,
     };
-    let (booked, plain) = group.judge(&facts);
+    let (mut booked, plain) = group.judge(&facts);
     unit.put_plain_payments(&plain, now)?;
     let whole = booked.whole(batches, provider);
     let mut stamps = Vec::with_capacity(whole.len());
@@ -121,48 +141,9 @@ pub(crate) fn book_in_file(
         stamps.push(unit.next_stamp()?);
     }
     let answers = sign(provider, whole, stamps);
-    unit.put_batch_answers(&answers.stored)?;
+    unit.put_batch_answers(&answers.stored())?;
 
     Ok((booked, answers.of_batches(batches.len())))
-}
-
-/// Outcomes of a batch of which all was plain, and its number in the group.
-type Whole = (usize, List<(Digest, ItemOutcome), BATCH_PAIRS_MAX>);
-
-/// Signed answers to batches.
-struct Answers {
-    numbers: Vec<usize>,
-    /// As they are stored.
-    stored: Vec<(AnswerStamp, Vec<u8>)>,
-}
-
-impl Answers {
-    /// Returns the answer of each of so many batches, where there is one.
-    fn of_batches(self, count: usize) -> Vec<Option<Vec<u8>>> {
-        let mut answers = vec![None; count];
-        for (number, (_, bytes)) in self.numbers.into_iter().zip(self.stored) {
-            if let Some(answer) = answers.get_mut(number) {
-                *answer = Some(bytes);
-            }
-        }
-
-        answers
-    }
-}
-
-/// Signs answers, each with a stamp of its own.
-fn sign(provider: &Provider, whole: Vec<Whole>, stamps: Vec<AnswerStamp>) -> Answers {
-    let mut answers = Answers {
-        numbers: Vec::with_capacity(whole.len()),
-        stored: Vec::with_capacity(whole.len()),
-    };
-    for ((number, items), stamp) in whole.into_iter().zip(stamps) {
-        let answer: Signed<BatchAnswer> = provider.sign(BatchAnswer { items, stamp });
-        answers.numbers.push(number);
-        answers.stored.push((stamp, answer.to_wire()));
-    }
-
-    answers
 }
 
 /// What the books say of those who take part in a group.
@@ -344,6 +325,7 @@ impl<'b> Group<'b> {
         for payment in &plain {
             let became = outcome_of(&payment.row);
             booked.outcomes.insert(payment.row.hash, became);
+            booked.unanswered.insert(payment.row.hash);
         }
         if !plain.is_empty() {
             tracing::info!(count = plain.len(), "Credited payments");

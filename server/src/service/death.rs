@@ -2,9 +2,9 @@
 
 use ops_proto::message::{DeathAnswer, ReportDeath};
 use ops_proto::signed::Signed;
-use ops_proto::{Balance, Digest, Time};
+use ops_proto::{Balance, Digest, PublicKey, Time};
 
-use super::{Desk, Stop, challenge, ending, malformed, refuse};
+use super::{Desk, News, Stop, challenge, ending, malformed, refuse};
 use crate::refusal::{Code, Refusal};
 use crate::store::{AnswerKind, TaRow, TaStanding};
 
@@ -39,9 +39,9 @@ impl DeathReport {
         let Some(ta) = ta else {
             return Err(refuse(Code::TaUnknown, "the client has no such TA"));
         };
-        let payable_from = self.state(at, &ta).await?;
+        let (payable_from, news) = self.end(at, &ta).await?;
         let held = ending::books(at, &ta).await?.held;
-        let paid = at.unit.end(&ta.key).await?.map_or(0, |end| end.paid);
+        let paid = paid(at, &ta.key).await?;
         let stamp = at.unit.next_stamp().await?;
         let body = DeathAnswer {
             client: *client,
@@ -52,30 +52,45 @@ impl DeathReport {
             stamp,
         };
         let answer = at.provider.sign_for(ta.certificate.body(), body);
-        at.unit
-            .put_answer(AnswerKind::Death, stamp, &answer)
-            .await?;
+        if news == News::Some {
+            at.unit
+                .put_answer(AnswerKind::Death, stamp, &answer)
+                .await?;
+        }
 
         Ok(answer.to_wire())
     }
 
-    /// Books the death unless the TA has ended before; returns when its owner is paid.
-    async fn state(&self, at: &mut Desk<'_, '_>, ta: &TaRow) -> Result<Time, Stop> {
+    /// Books the death unless the TA has ended before; returns when its owner is paid, and whether anything is new.
+    async fn end(&self, at: &mut Desk<'_, '_>, ta: &TaRow) -> Result<(Time, News), Stop> {
+        let mut news = News::None;
         let death = match ta.standing {
-            TaStanding::Live | TaStanding::Suspended => ending::bury(at, ta, &self.hash).await?,
+            TaStanding::Live | TaStanding::Suspended => {
+                news = News::Some;
+                ending::bury(at, ta, &self.hash).await?
+            }
             TaStanding::Retired => {
                 let retired = at.unit.retirement(&ta.key).await?;
                 let row = retired
                     .ok_or_else(|| refuse(Code::Internal, "the books lack how the TA retired"))?;
-                return Ok(row.at);
+                return Ok((row.at, news));
             }
             TaStanding::Dead => {
                 let death = at.unit.death(&ta.key).await?;
                 death.ok_or_else(|| refuse(Code::Internal, "the books lack how the TA died"))?
             }
         };
+        let before = paid(at, &ta.key).await?;
         ending::pay_out(at, &ta.key, &death).await?;
+        if paid(at, &ta.key).await? != before {
+            news = News::Some;
+        }
 
-        Ok(death.payable_from)
+        Ok((death.payable_from, news))
     }
+}
+
+/// Returns what the owner of a TA was paid at its end.
+async fn paid(at: &mut Desk<'_, '_>, ta: &PublicKey) -> Result<u64, Stop> {
+    Ok(at.unit.end(ta).await?.map_or(0, |end| end.paid))
 }

@@ -18,6 +18,10 @@ pub(crate) struct ListsIn {
 }
 
 impl ListsIn {
+    pub(super) const fn weight(&self) -> usize {
+        self.pieces.len()
+    }
+
     /// Keeps what the list key in our directory signed, in its epoch; our own list is ours to make.
     pub(crate) fn check(update: ListsUpdate, provider: &Provider) -> Self {
         let all = update.pieces.into_vec();

@@ -2,7 +2,8 @@
 //!
 //! Every message goes the same way: `prepare` decodes it and checks its signatures, on any thread and
 //! before the transaction; `apply` reads and writes the books inside it. What is signed in answer is
-//! computed from the rows of that transaction, stored in it, and leaves after the commit.
+//! computed from the rows of that transaction and leaves after the commit. It is stored in it where it is the
+//! first to say what was booked; what repeats, or only reads the books, leaves no row.
 
 mod account;
 mod batch;
@@ -182,12 +183,43 @@ impl Order {
         None
     }
 
+    /// Returns how many statements, pairs or other items have to be booked.
+    pub(crate) fn weight(&self) -> usize {
+        match self {
+            Self::Batch(order) => order.items().len(),
+            Self::Status(order) => order.0.weight(),
+            Self::Retire(order) => order.0.weight(),
+            Self::Remembered(order) => order.weight(),
+            Self::Forward(order) => order.weight(),
+            Self::ListsIn(order) => order.weight(),
+            Self::Challenge(_)
+            | Self::RegisterClient(_)
+            | Self::RegisterTa(_)
+            | Self::Deposit(_)
+            | Self::Withdraw(_)
+            | Self::Knock(_)
+            | Self::Death(_)
+            | Self::Renew(_)
+            | Self::Mailbox(_)
+            | Self::Lists(_)
+            | Self::PayOut(_)
+            | Self::Settlement(_)
+            | Self::Settlements(_)
+            | Self::Answered(_)
+            | Self::Delivered(_)
+            | Self::Acknowledged(_)
+            | Self::Recalled(_)
+            | Self::PeerDue(_)
+            | Self::Account(_) => 1,
+        }
+    }
+
     /// Books the message and returns the bytes of the answer.
     /// What was booked together with other messages is not booked again.
     pub(crate) async fn apply(
         &self,
         at: &mut Desk<'_, '_>,
-        booked: &PlainBooked,
+        booked: &mut PlainBooked,
     ) -> Result<Vec<u8>, Stop> {
         match self {
             Self::Challenge(order) => order.apply(at).await,
@@ -278,6 +310,13 @@ impl Desk<'_, '_> {
 
         self.unit.mark().await
     }
+}
+
+/// Whether a message changed what its answer says: only then is the answer stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum News {
+    Some,
+    None,
 }
 
 /// Why a TA is suspended.

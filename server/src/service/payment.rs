@@ -12,20 +12,60 @@ use crate::ledger::{
 };
 use crate::store::{PaymentRow, PaymentState, Standing, TaRow, TaStanding};
 
+/// What became of a pair, and whether the books learnt it by being asked.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Booked {
+    /// They took note of the payment.
+    Noted(ItemOutcome),
+    /// They knew it, or do not take it.
+    Unchanged(ItemOutcome),
+}
+
+impl Booked {
+    pub(super) const fn outcome(self) -> ItemOutcome {
+        match self {
+            Self::Noted(outcome) | Self::Unchanged(outcome) => outcome,
+        }
+    }
+
+    pub(super) const fn is_noted(self) -> bool {
+        matches!(self, Self::Noted(_))
+    }
+}
+
 /// Books a pair, or tells what became of it before. A repeat is recognised before anything else.
 pub(super) async fn book(
     at: &mut Desk<'_, '_>,
     pair: &PaymentPair,
     verified: PayVerify,
-) -> Result<ItemOutcome, Stop> {
+) -> Result<Booked, Stop> {
     let (sender, j) = (pair.sender_key(), pair.payment.body().position.j);
     if let Some(known) = at.unit.payment_of(&sender, j, &pair.hash()).await? {
-        return if known.standing == Standing::Foreign {
-            forward::outcome(at, &known).await
+        return Ok(Booked::Unchanged(if known.standing == Standing::Foreign {
+            forward::outcome(at, &known).await?
         } else {
-            Ok(outcome_of(&known))
-        };
+            outcome_of(&known)
+        }));
     }
+    let outcome = judge(at, pair, verified).await?;
+
+    Ok(match outcome {
+        ItemOutcome::Held(_)
+        | ItemOutcome::Refused(ItemRefused::Evidence | ItemRefused::Revoked) => {
+            Booked::Noted(outcome)
+        }
+        ItemOutcome::Refused(
+            ItemRefused::PayVerify | ItemRefused::SenderUnknown | ItemRefused::ReceiverUnknown,
+        ) => Booked::Unchanged(outcome),
+    })
+}
+
+/// Takes note of a pair that the books do not have, unless nobody here has to do with it.
+async fn judge(
+    at: &mut Desk<'_, '_>,
+    pair: &PaymentPair,
+    verified: PayVerify,
+) -> Result<ItemOutcome, Stop> {
     if verified == PayVerify::Failed {
         return Ok(ItemOutcome::Refused(ItemRefused::PayVerify));
     }

@@ -1,4 +1,4 @@
-//! Answers: signed over (incarnation, sequence), stored, sent after the commit.
+//! Answers: signed over (incarnation, sequence), stored where they say something new, sent after the commit.
 
 use ops_proto::message::{AnswerStamp, DepositAnswer, SyncToken};
 use ops_proto::signed::{Body, Signed};
@@ -8,17 +8,16 @@ use super::column::signed_back;
 use super::sql::{self, Row};
 use super::{Store, StoreError, Unit};
 
-/// What an answer answers. The numbers stand in the rows and never change.
+/// What an answer answers. The numbers stand in the rows and never change; 3 and 7 were answers about accounts
+/// and about what a device remembers, which books of before may hold.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum AnswerKind {
     Deposit,
     Batch,
     Token,
-    Account,
     Withdraw,
     Retire,
     Death,
-    Remembered,
     Forward,
     Settlement,
 }
@@ -29,11 +28,9 @@ impl AnswerKind {
             Self::Deposit => 0,
             Self::Batch => 1,
             Self::Token => 2,
-            Self::Account => 3,
             Self::Withdraw => 4,
             Self::Retire => 5,
             Self::Death => 6,
-            Self::Remembered => 7,
             Self::Forward => 8,
             Self::Settlement => 9,
         }

@@ -521,7 +521,7 @@ impl Unit<'_> {
     /// Stores answers to batches.
     pub(crate) async fn put_batch_answers(
         &mut self,
-        answers: &[(AnswerStamp, Vec<u8>)],
+        answers: &[(AnswerStamp, &[u8])],
     ) -> Result<(), StoreError> {
         let mut rows = Rows::new(&[
             Column::Integer,
@@ -534,7 +534,7 @@ impl Unit<'_> {
                 i64::from(stamp.incarnation).into(),
                 units(stamp.sequence)?.into(),
                 AnswerKind::Batch.code().into(),
-                bytes.as_slice().into(),
+                (*bytes).into(),
             ]);
         }
         let put = self

@@ -406,7 +406,7 @@ impl PlainUnit<'_> {
     /// Stores answers to batches.
     pub(crate) fn put_batch_answers(
         &self,
-        answers: &[(AnswerStamp, Vec<u8>)],
+        answers: &[(AnswerStamp, &[u8])],
     ) -> Result<(), StoreError> {
         let mut statement = self.prepare(
             "INSERT INTO answers (incarnation, sequence, kind, bytes) VALUES (?1, ?2, ?3, ?4)",

@@ -4,6 +4,7 @@
 //! refused undoes only itself; one commit makes all of them durable, and only then do answers leave.
 
 mod lane;
+mod waiting;
 mod watch;
 
 use std::sync::Arc;
@@ -20,6 +21,7 @@ use crate::refusal::{Code, Refusal};
 use crate::service::{Batch, Desk, Order, PlainBooked, Stop, bulk};
 use crate::store::{Store, StoreError, Unit};
 use lane::{Lane, Overtaken};
+use waiting::{Waiting, Weigh};
 use watch::NewestGroup;
 
 pub(crate) use watch::WriterWatch;
@@ -37,6 +39,12 @@ pub(crate) struct Writer {
 struct Job {
     order: Order,
     reply: oneshot::Sender<Answer>,
+}
+
+impl Weigh for Job {
+    fn weight(&self) -> usize {
+        self.order.weight()
+    }
 }
 
 /// The writer itself: run it until every [`Writer`] is gone.
@@ -91,16 +99,49 @@ impl Writer {
 impl WriterTask {
     /// Books messages until nobody can send any more, and closes the books.
     pub(crate) async fn run(mut self) {
-        let mut jobs = Vec::with_capacity(GROUP_MAX);
-        while self.queue.recv_many(&mut jobs, GROUP_MAX).await > 0 {
-            meter::queued(self.queue.len());
-            let group = std::mem::take(&mut jobs);
-            let overtaken = self.lane.book(group, &self.store, &self.provider).await;
-            self.book_rest(overtaken).await;
+        let mut waiting = Waiting::default();
+        while self.receive(&mut waiting).await {
+            let group = waiting.group();
+            meter::queued(self.queue.len().saturating_add(waiting.len()));
+            self.book(group).await;
+            // One at a time: whoever came meanwhile goes before the next.
+            if let Some(heavy) = waiting.heavy() {
+                self.book(vec![heavy]).await;
+            }
         }
         if let Err(error) = self.store.close().await {
             tracing::warn!(%error, "The books were not closed in order");
         }
+    }
+
+    /// Takes what has come, and waits for it when there is nothing else to book; returns whether there is.
+    async fn receive(&mut self, waiting: &mut Waiting<Job>) -> bool {
+        let mut arrived = Vec::new();
+        if waiting.is_empty() {
+            self.queue.recv_many(&mut arrived, GROUP_MAX).await;
+        } else {
+            while arrived.len() < waiting.room()
+                && let Ok(job) = self.queue.try_recv()
+            {
+                arrived.push(job);
+            }
+        }
+        for job in arrived {
+            if let Err(job) = waiting.put(job) {
+                let message = "too many messages as large as this one wait";
+                drop(job.reply.send(Err(Refusal::new(Code::Busy, message))));
+            }
+        }
+
+        !waiting.is_empty()
+    }
+
+    async fn book(&mut self, group: Vec<Job>) {
+        if group.is_empty() {
+            return;
+        }
+        let overtaken = self.lane.book(group, &self.store, &self.provider).await;
+        self.book_rest(overtaken).await;
     }
 
     /// Answers the messages that are booked, and books the others.
@@ -262,11 +303,13 @@ async fn book_each(
     plain: &PlainBooked,
     mut ready: Vec<Option<Vec<u8>>>,
 ) -> Result<Vec<Answer>, StoreError> {
+    // A group that is tried again begins with what was not answered at first.
+    let mut plain = plain.clone();
     let mut answers = Vec::with_capacity(jobs.len());
     for (number, job) in jobs.iter().enumerate() {
         let answer = match ready.get_mut(number).and_then(Option::take) {
             Some(bytes) => Ok(bytes),
-            None => book_one(unit, provider, &job.order, plain).await?,
+            None => book_one(unit, provider, &job.order, &mut plain).await?,
         };
         answers.push(answer);
     }
@@ -294,7 +337,7 @@ async fn book_one(
     unit: &mut Unit<'_>,
     provider: &Provider,
     order: &Order,
-    plain: &PlainBooked,
+    plain: &mut PlainBooked,
 ) -> Result<Answer, StoreError> {
     unit.mark().await?;
     let mut desk = Desk {

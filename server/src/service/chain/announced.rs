@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use ops_proto::message::{RetireOrder, Status, StatusOrder};
 use ops_proto::signed::{Malformed, decode_canonical};
-use ops_proto::statement::Statement;
+use ops_proto::statement::{ChainEnd, Evidence, Statement};
 use ops_proto::{Digest, PublicKey};
 
 use super::super::verify::{Issuers, StatementCheck, check_all, check_statement, off_the_loop};
@@ -56,6 +56,7 @@ impl Announced {
             return Err(Refusal::new(Code::Malformed, message));
         }
         statements.push(last.clone());
+        demand_no_gap(&statements)?;
 
         Ok(Self {
             kind,
@@ -116,6 +117,46 @@ impl Announced {
             ChainKind::Status => Order::Status(status::StatusOrder(chain)),
             ChainKind::Retire => Order::Retire(retire::RetireOrder(chain)),
         })
+    }
+}
+
+/// Refuses a chain that leaves something out: whoever may hand it in, no books make it whole, and it would
+/// keep the writer until its last statement. One that contradicts itself goes on: it convicts its TA.
+fn demand_no_gap(statements: &[Statement]) -> Result<(), Refusal> {
+    let mut statements = statements.iter();
+    let Some(mut before) = statements.next() else {
+        return Ok(());
+    };
+    let mut end = end_at(before);
+    for statement in statements {
+        end = match end.follow(statement) {
+            Ok(end) => end,
+            Err(broken) => {
+                let evidence = Evidence {
+                    first: before.clone(),
+                    second: statement.clone(),
+                };
+                if evidence.contradiction().is_none() {
+                    return Err(Refusal::new(Code::ChainGap, broken));
+                }
+                end_at(statement)
+            }
+        };
+        before = statement;
+    }
+
+    Ok(())
+}
+
+/// Returns the end of a chain whose last statement this is.
+fn end_at(statement: &Statement) -> ChainEnd {
+    let position = statement.position();
+
+    ChainEnd {
+        n: position.n,
+        i: position.i,
+        j: position.j,
+        hash: statement.hash(),
     }
 }
 

@@ -114,7 +114,7 @@ pub(super) async fn book_chain(
     let mut withdrawals = Vec::new();
     for (statement, verified) in new {
         match statement {
-            Statement::Payment(pair) => match payment::book(at, pair, *verified).await? {
+            Statement::Payment(pair) => match payment::book(at, pair, *verified).await?.outcome() {
                 ItemOutcome::Held(_) => {}
                 ItemOutcome::Refused(why) => {
                     let message = format!("a payment of the chain is not booked: {why}");

@@ -49,6 +49,10 @@ pub(crate) struct Chain {
 }
 
 impl Chain {
+    pub(in crate::service) const fn weight(&self) -> usize {
+        self.statements.len()
+    }
+
     /// Books all that the chain says of a live TA, and notes where the TA stands.
     pub(in crate::service) async fn settle(
         &self,

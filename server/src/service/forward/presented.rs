@@ -11,7 +11,7 @@ use ops_proto::signed::Signed;
 use ops_proto::{Digest, PaymentPair, ProviderId};
 
 use super::super::verify::{Issuers, PayVerify, check_all, off_the_loop};
-use super::super::{Desk, Stop, malformed, payment, refuse};
+use super::super::{Desk, News, Stop, malformed, payment, refuse};
 use super::transit;
 use crate::ledger::{Account, Reason, Transfer};
 use crate::provider::{Provider, provider_keys};
@@ -60,13 +60,19 @@ pub(in crate::service) async fn prepare(
 }
 
 impl Presented {
+    pub(in crate::service) const fn weight(&self) -> usize {
+        self.items.len()
+    }
+
     pub(in crate::service) async fn apply(&self, at: &mut Desk<'_, '_>) -> Result<Vec<u8>, Stop> {
         let forward = self.signed.body();
         note_providers(at, &forward.providers).await?;
         check_signer(at, &self.signed, &forward.from, &forward.providers).await?;
         let mut items = Vec::with_capacity(self.items.len());
+        let mut is_noted = false;
         for (pair, verified) in &self.items {
-            let outcome = present_alone(at, pair, *verified, &forward.from).await?;
+            let (outcome, news) = present_alone(at, pair, *verified, &forward.from).await?;
+            is_noted |= news == News::Some;
             items.push((pair.hash(), outcome));
         }
         let items = List::try_from(items).map_err(|error| refuse(Code::Malformed, error))?;
@@ -77,9 +83,11 @@ impl Presented {
             items,
             stamp,
         });
-        at.unit
-            .put_answer(AnswerKind::Forward, stamp, &answer)
-            .await?;
+        if is_noted {
+            at.unit
+                .put_answer(AnswerKind::Forward, stamp, &answer)
+                .await?;
+        }
 
         Ok(answer.to_wire())
     }
@@ -138,12 +146,12 @@ async fn present_alone(
     pair: &PaymentPair,
     verified: PayVerify,
     creditor: &ProviderId,
-) -> Result<ForwardOutcome, Stop> {
+) -> Result<(ForwardOutcome, News), Stop> {
     at.unit.mark().await?;
     let error = match present(at, pair, verified, creditor).await {
-        Ok(outcome) => {
+        Ok(presented) => {
             at.unit.keep().await?;
-            return Ok(outcome);
+            return Ok(presented);
         }
         Err(Stop::Store(error)) if !error.ends_transaction() => error,
         Err(stop) => return Err(stop),
@@ -152,7 +160,7 @@ async fn present_alone(
     let source = std::error::Error::source(&error).map(ToString::to_string);
     tracing::error!(payment = %pair.hash(), %error, source, "A payment that was presented could not be booked");
 
-    Ok(ForwardOutcome::Waiting)
+    Ok((ForwardOutcome::Waiting, News::None))
 }
 
 /// Accepts one pair, or refuses it. A repeat is recognised before anything else.
@@ -161,15 +169,27 @@ async fn present(
     pair: &PaymentPair,
     verified: PayVerify,
     creditor: &ProviderId,
-) -> Result<ForwardOutcome, Stop> {
+) -> Result<(ForwardOutcome, News), Stop> {
     let hash = pair.hash();
     if at.unit.presented(&hash).await?.is_some() {
-        return Ok(ForwardOutcome::Accepted);
+        return Ok((ForwardOutcome::Accepted, News::None));
     }
-    let refused = match payment::book(at, pair, verified).await? {
-        ItemOutcome::Held(_) => return accept_or_wait(at, &hash, creditor).await,
-        ItemOutcome::Refused(refused) => refused,
+    let booked = payment::book(at, pair, verified).await?;
+    let outcome = match booked.outcome() {
+        ItemOutcome::Held(_) => accept_or_wait(at, &hash, creditor).await?,
+        ItemOutcome::Refused(refused) => refuse_pair(at, pair, refused).await?,
     };
+    let is_new = booked.is_noted() || outcome == ForwardOutcome::Accepted;
+
+    Ok((outcome, if is_new { News::Some } else { News::None }))
+}
+
+/// Tells the presenter why a pair is not taken.
+async fn refuse_pair(
+    at: &mut Desk<'_, '_>,
+    pair: &PaymentPair,
+    refused: ItemRefused,
+) -> Result<ForwardOutcome, Stop> {
     let why = match refused {
         ItemRefused::PayVerify => ForwardRefused::PayVerify,
         ItemRefused::SenderUnknown | ItemRefused::ReceiverUnknown => ForwardRefused::SenderUnknown,
@@ -179,7 +199,7 @@ async fn present(
             None => return Ok(ForwardOutcome::Waiting),
         },
     };
-    tracing::info!(payment = %hash, %why, "Refused a payment that was presented");
+    tracing::info!(payment = %pair.hash(), %why, "Refused a payment that was presented");
 
     Ok(ForwardOutcome::Refused(why))
 }

@@ -15,7 +15,6 @@ use ops_proto::{PublicKey, Time};
 use super::{Desk, Stop, challenge, malformed, payment, refuse};
 use crate::provider::Provider;
 use crate::refusal::{Code, Refusal};
-use crate::store::AnswerKind;
 
 /// What a device kept; of each item, whether this server signed it.
 #[derive(Debug)]
@@ -98,6 +97,10 @@ fn is_signed<T: Body>(answer: &Signed<T>, keys: &[PublicKey]) -> bool {
 }
 
 impl RememberedOrder {
+    pub(super) const fn weight(&self) -> usize {
+        self.items.len()
+    }
+
     pub(super) async fn apply(&self, at: &mut Desk<'_, '_>) -> Result<Vec<u8>, Stop> {
         challenge::use_up(at, &self.challenge, &self.client).await?;
         let now = at.unit.next_stamp().await?;
@@ -119,10 +122,9 @@ impl RememberedOrder {
             known,
             stamp: now,
         };
+        // What it brought stands in the books with its own answers, so this one leaves no row: what is known
+        // already is handed in again for nothing.
         let answer = at.provider.sign_for(client.certificate.body(), body);
-        at.unit
-            .put_answer(AnswerKind::Remembered, now, &answer)
-            .await?;
         tracing::info!(client = %self.client.id(), known, "Took note of what a device remembers");
 
         Ok(answer.to_wire())
