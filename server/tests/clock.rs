@@ -4,7 +4,7 @@ use blepay_server::admin::audit;
 use blepay_server::{ClockTrust, RunOptions, Server};
 use tempfile::TempDir;
 
-use super::providers::eventually;
+use super::realm::eventually;
 use super::world::{Device, World};
 
 /// Returns a stopped server's data, whose books were last written to at an instant that lies ahead.

@@ -9,7 +9,7 @@ use blepay_server::{InitOptions, init};
 use serde_json::Value;
 
 use super::ENGINE;
-use super::providers::eventually;
+use super::realm::eventually;
 use super::world::{Device, World, client, device, now, store_url};
 use crate::{Engine, cluster};
 

@@ -74,9 +74,10 @@ pub async fn seed(data: &Path, store: Option<&str>, claims: u64) -> anyhow::Resu
 
 async fn put_answers(unit: &mut Unit<'_>, claims: usize) -> anyhow::Result<()> {
     let count = u64::try_from(claims)?.div_ceil(CLAIMS_IN_ANSWER);
+    let bytes = [0xab; ANSWER_SIZE];
     let mut answers = Vec::new();
     for _ in 0..count {
-        answers.push((unit.next_stamp().await?, vec![0xab; ANSWER_SIZE]));
+        answers.push((unit.next_stamp().await?, bytes.as_slice()));
     }
     unit.put_batch_answers(&answers).await?;
 

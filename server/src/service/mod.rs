@@ -210,6 +210,7 @@ impl Order {
             | Self::Acknowledged(_)
             | Self::Recalled(_)
             | Self::PeerDue(_)
+            | Self::Probe(_)
             | Self::Account(_) => 1,
         }
     }

@@ -149,9 +149,10 @@ fn passed_on(entry: &Entry<'_>, facts: &Facts, here: Here) -> Verdict {
     };
     demand(here.was_restored, NO_RESTORE)?;
     let found = facts.ta(ta).ok_or(NOT_BETWEEN)?;
-    let has_ended = match entry.to {
-        Account::Held(_) => found.died_ms.is_some(),
-        _ => found.retire.is_some(),
+    let has_ended = if matches!(entry.to, Account::Held(_)) {
+        found.died_ms.is_some()
+    } else {
+        found.retire.is_some()
     };
     demand(has_ended, NOT_BETWEEN)?;
     match facts.cause(entry.row, ta) {
@@ -380,9 +381,10 @@ fn restored(entry: &Entry<'_>, facts: &Facts, here: Here) -> Verdict {
     demand(here.was_restored, NO_RESTORE)?;
     if let Some(payment) = facts.payment(&entry.row.cause) {
         // It explains why the TA had another sum than the books.
-        let is_it = match entry.reason {
-            Reason::RestoredShort => payment.is_from(ta) && payment.may_be_stood_in_for(here),
-            _ => payment.is_for(ta) && payment.is_collected(),
+        let is_it = if entry.reason == Reason::RestoredShort {
+            payment.is_from(ta) && payment.may_be_stood_in_for(here)
+        } else {
+            payment.is_for(ta) && payment.is_collected()
         };
         demand(is_it, NO_CAUSE)?;
         demand(entry.row.amount <= payment.amount, OTHER_AMOUNT)?;
