@@ -34,6 +34,7 @@ mod sqlite {
     mod ca;
     mod claims;
     mod client_standing;
+    mod credited;
     mod deposits;
     mod hostile;
     mod http;
@@ -67,6 +68,7 @@ mod postgres {
     mod ca;
     mod claims;
     mod client_standing;
+    mod credited;
     mod deposits;
     mod hostile;
     mod http;

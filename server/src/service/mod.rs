@@ -10,6 +10,7 @@ pub(crate) mod bulk;
 mod chain;
 mod challenge;
 mod check;
+mod credited;
 mod death;
 mod deposit;
 mod ending;
@@ -67,6 +68,7 @@ pub(crate) enum Order {
     Death(death::DeathReport),
     Renew(renew::RenewOrder),
     Mailbox(mailbox::Query),
+    Credited(credited::Query),
     Lists(lists::Query),
     Remembered(remembered::RememberedOrder),
     PayOut(PayOut),
@@ -96,6 +98,7 @@ pub(crate) enum MessageKind {
     Death,
     Renew,
     Mailbox,
+    Credited,
     Lists,
     Remembered,
     Forward,
@@ -129,6 +132,7 @@ impl Order {
             | MessageKind::Death
             | MessageKind::Renew
             | MessageKind::Mailbox
+            | MessageKind::Credited
             | MessageKind::Lists
             | MessageKind::Remembered
             | MessageKind::Account => {}
@@ -155,6 +159,7 @@ impl Order {
             MessageKind::Death => death::prepare(body).map(Self::Death),
             MessageKind::Renew => renew::prepare(body).map(Self::Renew),
             MessageKind::Mailbox => mailbox::prepare(body).map(Self::Mailbox),
+            MessageKind::Credited => credited::prepare(body).map(Self::Credited),
             MessageKind::Lists => lists::prepare(body).map(Self::Lists),
             MessageKind::Remembered => remembered::prepare(body, provider).map(Self::Remembered),
             MessageKind::Settlement => settlement::prepare(body, provider).map(Self::Settlement),
@@ -199,6 +204,7 @@ impl Order {
             Self::Death(order) => order.apply(at).await,
             Self::Renew(order) => order.apply(at).await,
             Self::Mailbox(order) => order.apply(at).await,
+            Self::Credited(order) => order.apply(at).await,
             Self::Lists(order) => order.apply(at).await,
             Self::Remembered(order) => order.apply(at).await,
             Self::PayOut(order) => order.apply(at).await,

@@ -18,7 +18,7 @@ struct Migration {
 }
 
 /// In the order in which they run.
-const MIGRATIONS: [Migration; 9] = [
+const MIGRATIONS: [Migration; 10] = [
     migration(1, include_str!("../../migrations/0001_books.sql")),
     migration(2, include_str!("../../migrations/0002_names.sql")),
     migration(10, include_str!("../../migrations/0010_endings.sql")),
@@ -28,6 +28,7 @@ const MIGRATIONS: [Migration; 9] = [
     migration(40, include_str!("../../migrations/0040_debts.sql")),
     migration(60, include_str!("../../migrations/0060_lives_of_peers.sql")),
     migration(61, include_str!("../../migrations/0061_clients.sql")),
+    migration(83, include_str!("../../migrations/0083_credited.sql")),
 ];
 
 const fn migration(version: i64, sql: &'static str) -> Migration {

@@ -14,6 +14,7 @@ mod challenges;
 mod client_standing;
 mod column;
 mod connect;
+mod credited;
 mod debts;
 mod deposits;
 mod ends;
