@@ -3,6 +3,7 @@
 mod flood;
 
 mod api;
+mod credited;
 mod cut;
 mod gossip;
 mod kill;

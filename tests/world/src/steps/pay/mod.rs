@@ -290,6 +290,7 @@ pub(super) async fn pay(wallet: &Wallet, target: Target, asks: Asks) -> String {
             }
             PaymentEvent::Paid { .. } => outcome = "paid".to_owned(),
             PaymentEvent::Held { .. } => outcome = "held".to_owned(),
+            PaymentEvent::Arrived { .. } => outcome = "arrived".to_owned(),
             PaymentEvent::Interrupted { .. } => outcome = "interrupted".to_owned(),
             PaymentEvent::Failed { message, .. } => outcome = format!("failed: {message}"),
             PaymentEvent::Waiting
