@@ -31,6 +31,12 @@ pub const CHAIN_STATEMENTS_MAX: usize = 4096;
 /// Pairs in one answer of a mailbox.
 pub const MAILBOX_PAIRS_MAX: usize = 64;
 
+/// Payments in one answer on what was credited.
+pub const CREDITED_PAYMENTS_MAX: usize = 256;
+
+/// Payments of those that are wanted whole at a time.
+pub const CREDITED_PAIRS_MAX: usize = 32;
+
 /// Answers that one device hands in at a time after a restore of the server.
 pub const REMEMBERED_ITEMS_MAX: usize = 64;
 
@@ -67,4 +73,5 @@ pub const ISSUED_BEFORE_TOKEN_MS_MAX: u64 = 24 * 3600 * 1000;
 const _: () = {
     assert!(AMOUNT_MAX < u64::MAX / 10_000);
     assert!(MEMO_SIZE_MAX < MESSAGE_SIZE_MAX);
+    assert!(CREDITED_PAIRS_MAX <= CREDITED_PAYMENTS_MAX);
 };

@@ -75,6 +75,8 @@ fn the_end_of_a_ta_and_the_mailbox_are_frozen() {
     assert_frozen("death_answer", &world.death_answer());
     assert_frozen("mailbox_query", &world.mailbox_query());
     assert_frozen("mailbox_answer", &world.mailbox_answer());
+    assert_frozen("credited_query", &world.credited_query());
+    assert_frozen("credited_answer", &world.credited_answer());
     assert_frozen("remembered", &world.remembered());
     assert_frozen("remembered_answer", &world.remembered_answer());
     assert_frozen("remembered_lists", &world.remembered_lists());

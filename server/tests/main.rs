@@ -35,6 +35,7 @@ mod sqlite {
     mod claims;
     mod client_standing;
     mod clock;
+    mod credited;
     mod deposits;
     mod ends;
     mod hostile;
@@ -74,6 +75,7 @@ mod postgres {
     mod claims;
     mod client_standing;
     mod clock;
+    mod credited;
     mod deposits;
     mod ends;
     mod hostile;

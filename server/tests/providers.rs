@@ -295,6 +295,24 @@ async fn a_mailbox_names_the_provider_of_a_payer_from_elsewhere() {
 }
 
 #[tokio::test]
+async fn a_client_is_told_of_a_payment_of_a_payer_from_elsewhere_once_its_provider_accepted_it() {
+    let realm = Realm::new(10_000).await;
+    let mut alice = realm.payer(1_000).await;
+    let cafe = realm.shop.client("Cafe").await;
+    let pair = alice.pay(&cafe.client_request(300));
+    realm.claim(&pair).await;
+    realm.settled(&pair, CREDITED).await;
+
+    let wanted = [pair.hash()];
+    let told = realm.shop.credited(&cafe, 0, &wanted).await.unwrap();
+
+    assert_eq!(told.payments.to_vec(), wanted);
+    assert_eq!(told.pairs.to_vec(), [pair]);
+    assert!(told.providers.contains(&realm.bank.provider));
+    assert!(told.providers.contains(&realm.shop.provider));
+}
+
+#[tokio::test]
 async fn only_the_provider_of_the_receiver_may_present_a_payment() {
     let mut realm = Realm::new(10_000).await;
     let thief = provider(&mut realm.root, "Thief").await;

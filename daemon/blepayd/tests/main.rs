@@ -4,6 +4,7 @@ mod flood;
 
 mod alone;
 mod api;
+mod credited;
 mod cut;
 mod gossip;
 mod interrupted;

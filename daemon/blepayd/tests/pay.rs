@@ -51,6 +51,7 @@ async fn a_heard_request_is_paid_with_the_same_code_on_both_screens() {
             | PaymentEvent::Paying
             | PaymentEvent::Signed { .. } => {}
             other @ (PaymentEvent::Held { .. }
+            | PaymentEvent::Arrived { .. }
             | PaymentEvent::Interrupted { .. }
             | PaymentEvent::Failed { .. }) => panic!("{other:?}"),
         }
@@ -334,6 +335,7 @@ async fn radio_silence_ends_and_the_next_payment_works_without_a_restart() {
             | PaymentEvent::Signed { .. }
             | PaymentEvent::Paid { .. }
             | PaymentEvent::Held { .. }
+            | PaymentEvent::Arrived { .. }
             | PaymentEvent::Failed { .. } => {}
         }
     }

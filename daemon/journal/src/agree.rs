@@ -140,7 +140,7 @@ fn event() -> impl Strategy<Value = Happening> {
 }
 
 fn drawn() -> impl Strategy<Value = Drawn> {
-    drawn_of(0..22_u8)
+    drawn_of(0..23_u8)
 }
 
 fn drawn_of(kind: impl Strategy<Value = u8>) -> impl Strategy<Value = Drawn> {
@@ -162,6 +162,12 @@ pub(super) fn picture(book: &Book) -> Vec<String> {
         format!("due {:?}", hashes(&book.reports_due())),
         format!("claims {:?}", hashes(&book.claims_due())),
         format!("approved {:?}", book.approved()),
+        format!(
+            "credited {:?}",
+            (0..8)
+                .map(|life| book.credited_next(life))
+                .collect::<Vec<_>>()
+        ),
         format!(
             "counts {:?}",
             [

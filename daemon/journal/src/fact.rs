@@ -192,6 +192,12 @@ pub enum Fact {
     LifeRemembered { incarnation: u32 } = 43,
     /// The server's signed word on where payments are; it stands in for a receipt that never came.
     Settled(Box<Signed<BatchAnswer>>) = 44,
+    /// Every payment that the server credited up to here, in this life of it, is in the journal.
+    CreditedRead {
+        incarnation: u32,
+        /// Where to go on asking.
+        next: u64,
+    } = 45,
 }
 
 /// What an enrolment file says.
@@ -355,6 +361,7 @@ impl Fact {
             Self::LifeSeen { .. } => 42,
             Self::LifeRemembered { .. } => 43,
             Self::Settled(_) => 44,
+            Self::CreditedRead { .. } => 45,
         }
     }
 }
@@ -433,6 +440,10 @@ mod tests {
                 ta: PublicKey([1; 32]),
             },
             Fact::LifeRemembered { incarnation: 2 },
+            Fact::CreditedRead {
+                incarnation: 2,
+                next: 3,
+            },
         ];
         for fact in facts {
             let bytes = ops_proto::signed::encode(&fact);

@@ -108,6 +108,10 @@ pub(super) fn fact(drawn: Drawn) -> Fact {
             name: "Ferry".parse().expect("a name"),
             daily_max: amount(what),
         },
+        21 => Fact::CreditedRead {
+            incarnation: u32::from(what),
+            next: drawn.at,
+        },
         _ => match what {
             0 => Fact::TaInitialised {
                 ta: key(TA).public_key(),
@@ -123,7 +127,7 @@ pub(super) fn fact(drawn: Drawn) -> Fact {
 /// Facts of all kinds, as they may follow each other.
 pub(super) fn many_facts() -> Vec<Fact> {
     let kinds = [
-        14, 15, 18, 4, 7, 9, 0, 3, 5, 6, 8, 10, 11, 12, 13, 16, 17, 20, 21,
+        14, 15, 18, 4, 7, 9, 0, 3, 5, 6, 8, 10, 11, 12, 13, 16, 17, 20, 21, 22,
     ];
     let drawn = kinds.into_iter().flat_map(|kind| {
         (0..FEW).flat_map(move |which| {

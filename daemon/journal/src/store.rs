@@ -389,7 +389,7 @@ fn read_snapshot(connection: &Connection) -> Result<Option<Book>, JournalError> 
 }
 
 /// The layout of a written book: raise it with every change of what is in it, and the next start folds all facts.
-const SNAPSHOT_LAYOUT: u8 = 1;
+const SNAPSHOT_LAYOUT: u8 = 2;
 
 fn snapshot_digest(bytes: &[u8]) -> [u8; 32] {
     Digest::of(&[&[SNAPSHOT_LAYOUT], bytes]).0

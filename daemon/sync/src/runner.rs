@@ -18,8 +18,8 @@ use super::context::Context;
 use super::error::SyncError;
 use super::outcome::{PartOutcome, SetAside, SyncRuns};
 use super::parts::{
-    account, claim, death, deposit, hand_in, lists, lives, mailbox, register, renew, report,
-    retire, status, withdraw,
+    account, claim, credited, death, deposit, hand_in, lists, lives, mailbox, register, renew,
+    report, retire, status, withdraw,
 };
 use super::schedule::{Left, Schedule};
 use super::server::{Life, Server};
@@ -290,6 +290,7 @@ async fn all_parts(cx: &mut Context, log: &mut SyncLog) {
         log.note("death", death::finish(cx).await);
     }
     log.note("mailbox", mailbox::read(cx).await);
+    log.note("credited", credited::read(cx).await);
     log.note("hand_in", hand_in::undelivered(cx).await);
     log.note("claim", claim::due(cx).await);
     if is_told {

@@ -1,8 +1,8 @@
 //! When in the server's life an answer was given.
 
 use ops_proto::message::{
-    AccountAnswer, AnswerStamp, BatchAnswer, DeathAnswer, DepositAnswer, MailboxAnswer,
-    RememberedAnswer, RetireAnswer, SyncToken, WithdrawAck,
+    AccountAnswer, AnswerStamp, BatchAnswer, CreditedAnswer, DeathAnswer, DepositAnswer,
+    MailboxAnswer, RememberedAnswer, RetireAnswer, SyncToken, WithdrawAck,
 };
 use ops_proto::signed::Body;
 
@@ -30,6 +30,7 @@ macro_rules! stamped {
 stamped! {
     AccountAnswer: false,
     BatchAnswer: false,
+    CreditedAnswer: false,
     MailboxAnswer: false,
     RememberedAnswer: false,
     DepositAnswer: true,

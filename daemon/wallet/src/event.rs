@@ -131,6 +131,7 @@ fn of_fact(shared: &Shared, recorded: &Recorded) {
         | Fact::TokenReceived(_)
         | Fact::RetireIntent { .. }
         | Fact::MailboxRead { .. }
+        | Fact::CreditedRead { .. }
         | Fact::ProviderSeen(_)
         | Fact::LifeSeen { .. }
         | Fact::LifeRemembered { .. }

@@ -90,8 +90,12 @@ pub enum PaymentEvent {
     Held {
         payment: Digest,
     },
-    /// The link broke after the debit; the payment resumes by itself. `Paid` or `Held` may follow while
-    /// the handle is held, for a minute.
+    /// The server says that the money is where it belongs; the payee has not confirmed. The last event.
+    Arrived {
+        payment: Digest,
+    },
+    /// The link broke after the debit; the payment resumes by itself. `Paid`, `Held` or `Arrived` may follow
+    /// while the handle is held, for a minute.
     Interrupted {
         payment: Digest,
     },

@@ -44,6 +44,8 @@ pub enum PaymentStage {
     Received,
     /// The payee holds the payment and settles it online.
     Held,
+    /// The server says that the money is where it belongs; the payee has not confirmed.
+    Arrived,
     /// Nothing left this device (but see [`FailureClass::Unknown`]).
     Failed {
         /// The class of the failure.
@@ -96,6 +98,7 @@ impl Progress {
             PaymentEvent::Signed { payment } => self.payment = Some(*payment),
             PaymentEvent::Paid { payment, .. } => self.reach(*payment, PaymentStage::Received),
             PaymentEvent::Held { payment } => self.reach(*payment, PaymentStage::Held),
+            PaymentEvent::Arrived { payment } => self.reach(*payment, PaymentStage::Arrived),
             PaymentEvent::Interrupted { payment } => {
                 self.was_interrupted = true;
                 self.reach(*payment, PaymentStage::Resuming);
@@ -116,6 +119,7 @@ impl Progress {
             PaymentStage::Unconfirmed
             | PaymentStage::Received
             | PaymentStage::Held
+            | PaymentStage::Arrived
             | PaymentStage::Failed { .. }
             | PaymentStage::GivenUp => {}
         }

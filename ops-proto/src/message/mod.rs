@@ -2,6 +2,7 @@
 
 pub mod account;
 pub mod claim;
+pub mod credited;
 pub mod deny_list;
 pub mod deposit;
 pub mod forward;
@@ -19,6 +20,7 @@ use serde::{Deserialize, Serialize};
 
 pub use account::{AccountAnswer, AccountQuery};
 pub use claim::{Batch, BatchAnswer, ItemOutcome, ItemRefused, SettlementState};
+pub use credited::{CreditedAnswer, CreditedQuery};
 pub use deny_list::{
     DenyEntry, DenyListPiece, DirectoryEntry, ListsQuery, ListsUpdate, PieceId, ProviderDirectory,
     ProviderStanding,

@@ -1,10 +1,11 @@
 //! What a provider answers and exchanges with others, in the same small world.
 
 use ops_proto::message::{
-    DeathAnswer, DenyEntry, DenyListPiece, DirectoryEntry, Forward, ForwardAnswer, ForwardOutcome,
-    ForwardRefused, ListVersion, MailboxAnswer, MailboxQuery, Payment, ProviderDirectory,
-    ProviderRequest, ProviderStanding, Remembered, RememberedAnswer, RememberedItem, ReportDeath,
-    RetireAnswer, Settlement, SettlementAck, SettlementsAnswer, SettlementsQuery,
+    CreditedAnswer, CreditedQuery, DeathAnswer, DenyEntry, DenyListPiece, DirectoryEntry, Forward,
+    ForwardAnswer, ForwardOutcome, ForwardRefused, ListVersion, MailboxAnswer, MailboxQuery,
+    Payment, ProviderDirectory, ProviderRequest, ProviderStanding, Remembered, RememberedAnswer,
+    RememberedItem, ReportDeath, RetireAnswer, Settlement, SettlementAck, SettlementsAnswer,
+    SettlementsQuery,
 };
 use ops_proto::statement::{Evidence, Statement};
 use ops_proto::{Balance, ProviderId, SecretKey, Signed};
@@ -80,6 +81,31 @@ impl World {
             providers: vec![self.provider.clone()].try_into().expect("one item"),
             pairs: vec![self.pair()].try_into().expect("one item"),
             next: Some(17),
+            stamp: STAMP,
+        };
+
+        Signed::sign(body, &self.answer)
+    }
+
+    pub(crate) fn credited_query(&self) -> Signed<CreditedQuery> {
+        let body = CreditedQuery {
+            client: self.client.public_key(),
+            after: 17,
+            wanted: vec![self.pair().hash()].try_into().expect("one item"),
+            challenge: [0x44; 32],
+        };
+
+        Signed::sign(body, &self.client)
+    }
+
+    pub(crate) fn credited_answer(&self) -> Signed<CreditedAnswer> {
+        let body = CreditedAnswer {
+            client: self.client.public_key(),
+            payments: vec![self.pair().hash()].try_into().expect("one item"),
+            next: 18,
+            more: true,
+            providers: vec![self.provider.clone()].try_into().expect("one item"),
+            pairs: vec![self.pair()].try_into().expect("one item"),
             stamp: STAMP,
         };
 

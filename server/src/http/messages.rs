@@ -121,6 +121,13 @@ pub(super) const MESSAGES: &[MessagePath] = &[
         "Signed<MailboxAnswer>",
     ),
     message(
+        "/v1/credited",
+        MessageKind::Credited,
+        "Asks which payments were credited to the client's account, and for those that it lacks",
+        "Signed<CreditedQuery>, signed by the client key over a challenge",
+        "Signed<CreditedAnswer>",
+    ),
+    message(
         "/v1/lists",
         MessageKind::Lists,
         "Asks for the provider directory and the deny-lists that are newer than those held",
@@ -179,6 +186,7 @@ pub(super) const fn size_max(kind: MessageKind) -> usize {
         | MessageKind::Death
         | MessageKind::Renew
         | MessageKind::Mailbox
+        | MessageKind::Credited
         | MessageKind::Lists
         | MessageKind::Settlement
         | MessageKind::Settlements

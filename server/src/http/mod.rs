@@ -161,6 +161,7 @@ async fn book(kind: MessageKind, body: Vec<u8>, shared: &Shared) -> Result<Vec<u
         | MessageKind::Death
         | MessageKind::Renew
         | MessageKind::Mailbox
+        | MessageKind::Credited
         | MessageKind::Lists
         | MessageKind::Remembered
         | MessageKind::Forward

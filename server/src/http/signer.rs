@@ -2,8 +2,8 @@
 
 use ops_proto::PublicKey;
 use ops_proto::message::{
-    AccountQuery, DepositOrder, MailboxQuery, RegisterClient, RegisterTa, Renew, ReportDeath,
-    Withdraw,
+    AccountQuery, CreditedQuery, DepositOrder, MailboxQuery, RegisterClient, RegisterTa, Renew,
+    ReportDeath, Withdraw,
 };
 use ops_proto::signed::{Body, Signed, decode_canonical};
 
@@ -19,6 +19,7 @@ pub(super) fn signer_of(kind: MessageKind, body: &[u8]) -> Option<PublicKey> {
         MessageKind::Death => signer(body, |body: &ReportDeath| body.client),
         MessageKind::Renew => signer(body, |body: &Renew| body.subject),
         MessageKind::Mailbox => signer(body, |body: &MailboxQuery| body.client),
+        MessageKind::Credited => signer(body, |body: &CreditedQuery| body.client),
         MessageKind::Account => signer(body, |body: &AccountQuery| body.client),
         MessageKind::Deposit => {
             let order: DepositOrder = decode_canonical(body).ok()?;

@@ -64,7 +64,7 @@ impl Query {
 
 /// Returns the certificates of the providers that issued those of the pairs: ours, and those of others whose
 /// TAs paid.
-async fn providers<const MAX: usize>(
+pub(super) async fn providers<const MAX: usize>(
     at: &mut Desk<'_, '_>,
     pairs: &[PaymentPair],
 ) -> Result<List<Signed<Certificate>, MAX>, Stop> {
@@ -92,6 +92,6 @@ async fn providers<const MAX: usize>(
     too_long(named.try_into())
 }
 
-fn too_long<T>(list: Result<T, ops_proto::list::ListTooLong>) -> Result<T, Stop> {
+pub(super) fn too_long<T>(list: Result<T, ops_proto::list::ListTooLong>) -> Result<T, Stop> {
     list.map_err(|error| refuse(Code::Internal, error))
 }

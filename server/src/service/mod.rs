@@ -11,6 +11,7 @@ pub(crate) mod bulk;
 mod chain;
 mod challenge;
 mod check;
+mod credited;
 mod death;
 mod deposit;
 mod ending;
@@ -70,6 +71,7 @@ pub(crate) enum Order {
     Death(death::DeathReport),
     Renew(renew::RenewOrder),
     Mailbox(mailbox::Query),
+    Credited(credited::Query),
     Lists(lists::Query),
     Remembered(remembered::RememberedOrder),
     PayOut(PayOut),
@@ -100,6 +102,7 @@ pub(crate) enum MessageKind {
     Death,
     Renew,
     Mailbox,
+    Credited,
     Lists,
     Remembered,
     Forward,
@@ -133,6 +136,7 @@ impl Order {
             | MessageKind::Death
             | MessageKind::Renew
             | MessageKind::Mailbox
+            | MessageKind::Credited
             | MessageKind::Lists
             | MessageKind::Remembered
             | MessageKind::Account => {}
@@ -159,6 +163,7 @@ impl Order {
             MessageKind::Death => death::prepare(body).map(Self::Death),
             MessageKind::Renew => renew::prepare(body).map(Self::Renew),
             MessageKind::Mailbox => mailbox::prepare(body).map(Self::Mailbox),
+            MessageKind::Credited => credited::prepare(body).map(Self::Credited),
             MessageKind::Lists => lists::prepare(body).map(Self::Lists),
             MessageKind::Remembered => remembered::prepare(body, provider).map(Self::Remembered),
             MessageKind::Settlement => settlement::prepare(body, provider).map(Self::Settlement),
@@ -235,6 +240,7 @@ impl Order {
             Self::Death(order) => order.apply(at).await,
             Self::Renew(order) => order.apply(at).await,
             Self::Mailbox(order) => order.apply(at).await,
+            Self::Credited(order) => order.apply(at).await,
             Self::Lists(order) => order.apply(at).await,
             Self::Remembered(order) => order.apply(at).await,
             Self::PayOut(order) => order.apply(at).await,

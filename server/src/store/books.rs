@@ -253,7 +253,7 @@ const fn advanced_ta(transfer: &Transfer) -> Option<PublicKey> {
     }
 }
 
-fn columns(account: &Account) -> (i64, Vec<u8>, Vec<u8>) {
+pub(super) fn columns(account: &Account) -> (i64, Vec<u8>, Vec<u8>) {
     match account {
         Account::Issued => (0, Vec::new(), Vec::new()),
         Account::Online(client) => (1, client.0.to_vec(), Vec::new()),

@@ -18,7 +18,7 @@ struct Migration {
 }
 
 /// In the order in which they run.
-const MIGRATIONS: [Migration; 12] = [
+const MIGRATIONS: [Migration; 13] = [
     migration(1, include_str!("../../migrations/0001_books.sql")),
     migration(2, include_str!("../../migrations/0002_names.sql")),
     migration(10, include_str!("../../migrations/0010_endings.sql")),
@@ -34,6 +34,7 @@ const MIGRATIONS: [Migration; 12] = [
         81,
         include_str!("../../migrations/0081_clocks_accepted.sql"),
     ),
+    migration(83, include_str!("../../migrations/0083_credited.sql")),
 ];
 
 const fn migration(version: i64, sql: &'static str) -> Migration {

@@ -15,6 +15,7 @@ mod client_standing;
 mod clock;
 mod column;
 mod connect;
+mod credited;
 mod debts;
 mod deposits;
 mod ends;

@@ -1,7 +1,7 @@
 //! The line between devices and a real server: it carries each request byte for byte, or loses it or the answer, and
 //! keeps what was asked. What the real server never answers is forged here and nowhere else.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard};
 
@@ -52,6 +52,7 @@ pub(crate) struct Line {
     losses: Mutex<BTreeMap<String, Loss>>,
     breaks: Mutex<BTreeMap<String, Arc<Breaks>>>,
     forgeries: Mutex<BTreeMap<String, Arc<Forgery>>>,
+    lacking: Mutex<BTreeSet<String>>,
     asked: Mutex<Vec<(String, Vec<u8>)>>,
 }
 
@@ -76,6 +77,7 @@ impl Line {
             losses: Mutex::default(),
             breaks: Mutex::default(),
             forgeries: Mutex::default(),
+            lacking: Mutex::default(),
             asked: Mutex::default(),
         }
     }
@@ -100,7 +102,12 @@ impl Line {
         let _before = lock(&self.forgeries).insert(path.to_owned(), forgery);
     }
 
+    pub(crate) fn lack(&self, path: &str) {
+        let _new = lock(&self.lacking).insert(path.to_owned());
+    }
+
     pub(crate) fn be_honest(&self) {
+        lock(&self.lacking).clear();
         lock(&self.breaks).clear();
         lock(&self.forgeries).clear();
     }
@@ -136,6 +143,14 @@ impl Line {
         if breaks.is_some_and(|breaks| breaks(&asked.body)) {
             return (BROKEN, Vec::new());
         }
+        let asked = if lock(&self.lacking).contains(&path) {
+            Asked {
+                path: format!("{path}-of-a-later-version"),
+                ..asked
+            }
+        } else {
+            asked
+        };
         let answered = self.ask(asked).await;
         let forgery = lock(&self.forgeries).get(&path).cloned();
         match (answered, loss, forgery) {

@@ -188,6 +188,11 @@ impl Provider {
         self.line.forge(path, Arc::new(forgery));
     }
 
+    /// Has no such path, as a server of an earlier version, until [`Self::be_honest`].
+    pub fn lack(&self, path: &str) {
+        self.line.lack(path);
+    }
+
     /// Gives newcomers certificates that are to be renewed at once, until [`Self::be_honest`].
     pub fn certify_briefly(&self) {
         for path in ["/v1/clients", "/v1/tas"] {

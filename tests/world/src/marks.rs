@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use crate::fault::Fault;
-use crate::steps::{backup, clock, days, keep_back, new_ta, pay, restore, retire};
+use crate::steps::{backup, clock, days, keep_back, new_ta, restore, retire};
 use crate::story::Story;
 
 /// For how many days a TA's statements are taken.
@@ -30,14 +30,6 @@ pub(crate) struct Mark {
 
 /// All known faults.
 pub(crate) const MARKS: &[Mark] = &[
-    Mark {
-        story: "paid-and-never-told",
-        switch: Switch::Forgives("C7", "a payee without a TA does not know that it was paid"),
-    },
-    Mark {
-        story: "signed-and-off-until-the-request-was-closed",
-        switch: Switch::Keeps(|lines| !lines.iter().any(|line| pay::outlasts_a_request(line))),
-    },
     Mark {
         story: "a-clock-that-was-wrong-when-the-books-were-restored",
         switch: Switch::Keeps(|lines| !is_clock_wrong_beside_a_restore(lines)),

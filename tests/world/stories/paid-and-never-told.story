@@ -1,7 +1,5 @@
-# P is lost on the air, the payer's server credits it before the two meet again: who was paid and has no TA never
-# hears of it, and the request stays open for somebody else to pay.
-mark device: a payment that is settled is not sent again, and a client has no mailbox
-finds C7 a payee without a TA does not know that it was paid
+# P is lost on the air, the payer's server credits it before the two meet again: who was paid and has no TA hears of it
+# from the server alone, and until then the request stays open for somebody else to pay.
 Ada pays Dot 1.00, Dot's device goes off after 200 ms
 Ada pays Dot 1.00, Dot's device goes off after 225 ms
 Ada pays Dot 1.00, Dot's device goes off after 250 ms

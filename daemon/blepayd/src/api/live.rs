@@ -28,7 +28,7 @@ pub(super) fn payment(id: &str, progress: &Progress) -> Payment {
         resumed: is_received && progress.was_interrupted,
         reported: false,
         settlement: None,
-        settled: false,
+        settled: progress.stage == PaymentStage::Arrived,
         pin_tries_left: progress.pin_tries_left,
         refund_of: offer
             .and_then(|offer| offer.refund_of)
@@ -45,7 +45,7 @@ const fn state(stage: &PaymentStage) -> PaymentState {
         PaymentStage::Paying => PaymentState::Paying,
         PaymentStage::Resuming => PaymentState::Resuming,
         PaymentStage::Unconfirmed => PaymentState::Unconfirmed,
-        PaymentStage::Received => PaymentState::Received,
+        PaymentStage::Received | PaymentStage::Arrived => PaymentState::Received,
         PaymentStage::Held => PaymentState::Held,
         PaymentStage::GivenUp => PaymentState::Failed,
         PaymentStage::Failed { class, .. } => match class {
@@ -76,7 +76,8 @@ fn reason(progress: &Progress) -> Option<&str> {
         PaymentStage::Searching
         | PaymentStage::AwaitsApproval
         | PaymentStage::Paying
-        | PaymentStage::Received => None,
+        | PaymentStage::Received
+        | PaymentStage::Arrived => None,
     }
 }
 
@@ -90,6 +91,7 @@ const fn class(stage: &PaymentStage) -> Option<FailureClass> {
         | PaymentStage::Unconfirmed
         | PaymentStage::Received
         | PaymentStage::Held
+        | PaymentStage::Arrived
         | PaymentStage::GivenUp => None,
     }
 }

@@ -142,6 +142,7 @@ impl OngoingPayment {
             | PaymentStage::Unconfirmed
             | PaymentStage::Received
             | PaymentStage::Held
+            | PaymentStage::Arrived
             | PaymentStage::Failed { .. }
             | PaymentStage::GivenUp => ApprovalOutcome::TooLate,
         }

@@ -338,6 +338,13 @@ fn ended(terminal: &mut Terminal, payment: &Payment) -> Result<(), Failure> {
         .map_or_else(String::new, ToString::to_string);
     let peer = payment.peer.as_deref().unwrap_or("the payee");
     match payment.state {
+        PaymentState::Received if !payment.receipt_verified => terminal.data(
+            payment,
+            &format!(
+                "Paid {amount} to {peer}: the provider says that the money has arrived; {peer} has not confirmed. Payment {}.",
+                short(&payment.id)
+            ),
+        ),
         PaymentState::Received => terminal.data(
             payment,
             &format!(

@@ -104,6 +104,9 @@ impl Book {
             Fact::MailboxRead { ta, next } => {
                 self.mailboxes.insert(*ta, *next);
             }
+            Fact::CreditedRead { incarnation, next } => {
+                self.credited = Some((*incarnation, *next));
+            }
             Fact::LifeSeen { incarnation } => self.fold_life_seen(*incarnation),
             Fact::LifeRemembered { incarnation } => self.fold_life_remembered(*incarnation),
         }

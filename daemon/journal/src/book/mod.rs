@@ -57,6 +57,8 @@ pub struct Book {
     providers: BTreeMap<Digest, Signed<Certificate>>,
     lives: Lives,
     mailboxes: BTreeMap<PublicKey, u64>,
+    /// Up to where what was credited is known, and in which life of the server.
+    credited: Option<(u32, u64)>,
     #[serde(skip)]
     contradictions: Vec<u64>,
 }
@@ -117,6 +119,14 @@ impl Book {
     #[must_use]
     pub fn mailbox_next(&self, ta: &PublicKey) -> u64 {
         self.mailboxes.get(ta).copied().unwrap_or(0)
+    }
+
+    /// Returns where to go on asking what the server credited in a life of it; 0 at first.
+    #[must_use]
+    pub fn credited_next(&self, incarnation: u32) -> u64 {
+        self.credited
+            .filter(|(read_in, _)| *read_in == incarnation)
+            .map_or(0, |(_, next)| next)
     }
 
     /// Returns the numbers of facts that do not fit the facts before them; empty unless something is

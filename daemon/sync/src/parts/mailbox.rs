@@ -3,9 +3,9 @@
 use std::collections::BTreeSet;
 
 use journal::{Book, Fact};
-use ops_proto::certificate::Kind;
+use ops_proto::certificate::{Certificate, Kind};
 use ops_proto::message::{MailboxAnswer, MailboxQuery};
-use ops_proto::{PaymentPair, PublicKey, Signed, pay_verify};
+use ops_proto::{PaymentPair, PublicKey, Signed, Time, pay_verify};
 
 use crate::context::Context;
 use crate::error::SyncError;
@@ -51,7 +51,7 @@ async fn read_once(cx: &mut Context, ta: PublicKey) -> Result<(u64, bool), SyncE
     if answer.body().ta != ta {
         return Err(SyncError::NotBelieved("it is of another mailbox"));
     }
-    let mut facts = providers(cx, answer.body());
+    let mut facts = providers(cx, &answer.body().providers);
     let mut seen = BTreeSet::new();
     let mut carried = 0_u64;
     for pair in answer.body().pairs.iter() {
@@ -81,20 +81,19 @@ async fn read_once(cx: &mut Context, ta: PublicKey) -> Result<(u64, bool), SyncE
 }
 
 /// Returns facts for the certificates that the answer brings and that are new, once checked.
-fn providers(cx: &Context, answer: &MailboxAnswer) -> Vec<Fact> {
+pub(super) fn providers(cx: &Context, brought: &[Signed<Certificate>]) -> Vec<Fact> {
     let root = cx
         .journal()
         .view(|book| book.enrolled().map(|enrolled| enrolled.root));
     let Some(root) = root else {
         return Vec::new();
     };
-    let is_new = |provider: &&Signed<ops_proto::certificate::Certificate>| {
+    let is_new = |provider: &&Signed<Certificate>| {
         cx.journal()
             .view(|book| !book.providers().any(|held| held == *provider))
     };
 
-    answer
-        .providers
+    brought
         .iter()
         .filter(is_new)
         // one whose validity is over may still have certified who paid while it was valid
@@ -111,14 +110,24 @@ fn verify(cx: &Context, answer: &MailboxAnswer, pair: &PaymentPair) -> Result<Fa
     if receiver.kind != Kind::Ta || receiver.key != answer.ta {
         return Err(SyncError::NotBelieved("the payment is for another TA"));
     }
+
+    verified(cx, &answer.providers, pair)
+}
+
+/// Returns the fact of a payment that an answer brings, once checked as if it had come from its payer.
+pub(super) fn verified(
+    cx: &Context,
+    brought: &[Signed<Certificate>],
+    pair: &PaymentPair,
+) -> Result<Fact, SyncError> {
     cx.journal().view(|book| {
         let root = book
             .enrolled()
             .map(|enrolled| enrolled.root)
             .ok_or(SyncError::NotRegistered)?;
         let issued = pair.request.body().issued;
-        let known = |leaf: &ops_proto::certificate::Certificate| {
-            issuer(book, answer, leaf, issued).ok_or(SyncError::NotBelieved(
+        let known = |leaf: &Certificate| {
+            issuer(book, brought, leaf, issued).ok_or(SyncError::NotBelieved(
                 "a provider of the payment is unknown",
             ))
         };
@@ -136,11 +145,11 @@ fn verify(cx: &Context, answer: &MailboxAnswer, pair: &PaymentPair) -> Result<Fa
 
 fn issuer<'a>(
     book: &'a Book,
-    answer: &'a MailboxAnswer,
-    leaf: &ops_proto::certificate::Certificate,
-    at: ops_proto::Time,
-) -> Option<&'a Signed<ops_proto::certificate::Certificate>> {
-    let brought = answer.providers.iter().filter(|provider| {
+    brought: &'a [Signed<Certificate>],
+    leaf: &Certificate,
+    at: Time,
+) -> Option<&'a Signed<Certificate>> {
+    let brought = brought.iter().filter(|provider| {
         let body = provider.body();
 
         body.provider == leaf.provider && body.subject.id() == leaf.issuer

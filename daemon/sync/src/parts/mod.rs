@@ -3,6 +3,7 @@
 pub(super) mod account;
 pub(super) mod batch;
 pub(super) mod claim;
+pub(super) mod credited;
 pub(super) mod death;
 pub(super) mod deposit;
 pub(super) mod hand_in;

@@ -65,7 +65,8 @@ pub(crate) async fn run(
         | PaymentEvent::Locked { .. }
         | PaymentEvent::Paying
         | PaymentEvent::Signed { .. }
-        | PaymentEvent::Held { .. } => None,
+        | PaymentEvent::Held { .. }
+        | PaymentEvent::Arrived { .. } => None,
         PaymentEvent::Paid { payment, .. } => {
             tracing::info!(%payment, "Paid");
             None
@@ -303,7 +304,8 @@ async fn next(
     }
 }
 
-/// Follows an interrupted payment until its answer comes in the background, while somebody cares.
+/// Follows an interrupted payment until its answer comes in the background, or the server's word that the money has
+/// arrived, while somebody cares.
 async fn follow(shared: &Shared, payment: Digest, till: &Till) {
     let mut facts = shared.journal.subscribe();
     let answered = async {
@@ -313,6 +315,9 @@ async fn follow(shared: &Shared, payment: Digest, till: &Till) {
                 if let Some((receipt, _)) = &outgoing.receipt {
                     let receipt = receipt.clone();
                     return Some(PaymentEvent::Paid { payment, receipt });
+                }
+                if outgoing.is_settled() {
+                    return Some(PaymentEvent::Arrived { payment });
                 }
                 outgoing.held.then_some(PaymentEvent::Held { payment })
             });

@@ -5,12 +5,13 @@ use ops_proto::Balance;
 use ops_proto::id::RequestId;
 use ops_proto::list::List;
 use ops_proto::message::{
-    CertificateChain, DeathAnswer, ListsQuery, ListsUpdate, MailboxAnswer, MailboxQuery, Renew,
-    ReportDeath, Retire, RetireAnswer, RetireOrder, Status, Withdraw, WithdrawAck,
+    CertificateChain, CreditedAnswer, CreditedQuery, DeathAnswer, ListsQuery, ListsUpdate,
+    MailboxAnswer, MailboxQuery, Renew, ReportDeath, Retire, RetireAnswer, RetireOrder, Status,
+    Withdraw, WithdrawAck,
 };
 use ops_proto::signed::{Body, Signed, encode};
 use ops_proto::statement::{Moves, Statement};
-use ops_proto::{PublicKey, SecretKey};
+use ops_proto::{Digest, PublicKey, SecretKey};
 
 use super::super::{Refused, World, decode};
 use super::Device;
@@ -152,6 +153,25 @@ impl World {
         let signed = Signed::sign(body, &device.client());
         let bytes = self.post("/v1/mailbox", signed.to_wire()).await?;
         let answer: Signed<MailboxAnswer> = self.answer(&bytes);
+
+        Ok(answer.body().clone())
+    }
+
+    pub(crate) async fn credited(
+        &self,
+        device: &Device,
+        after: u64,
+        wanted: &[Digest],
+    ) -> Result<CreditedAnswer, Refused> {
+        let body = CreditedQuery {
+            client: device.client_key(),
+            after,
+            wanted: List::try_from(wanted.to_vec()).unwrap(),
+            challenge: self.challenge(device.client_key()).await,
+        };
+        let signed = Signed::sign(body, &device.client());
+        let bytes = self.post("/v1/credited", signed.to_wire()).await?;
+        let answer: Signed<CreditedAnswer> = self.answer(&bytes);
 
         Ok(answer.body().clone())
     }

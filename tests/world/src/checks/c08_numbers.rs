@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 use futures::FutureExt as _;
 use ops_proto::Signed;
 use ops_proto::message::{
-    AccountAnswer, AnswerStamp, BatchAnswer, DeathAnswer, DepositAnswer, MailboxAnswer,
-    RememberedAnswer, RetireAnswer, SyncToken, WithdrawAck,
+    AccountAnswer, AnswerStamp, BatchAnswer, CreditedAnswer, DeathAnswer, DepositAnswer,
+    MailboxAnswer, RememberedAnswer, RetireAnswer, SyncToken, WithdrawAck,
 };
 use ops_proto::signed::Body;
 
@@ -66,6 +66,7 @@ fn stamp(path: &str, answer: &[u8]) -> Option<AnswerStamp> {
         "/v1/retirements" => read(answer, |body: &RetireAnswer| body.stamp),
         "/v1/deaths" => read(answer, |body: &DeathAnswer| body.stamp),
         "/v1/mailbox" => read(answer, |body: &MailboxAnswer| body.stamp),
+        "/v1/credited" => read(answer, |body: &CreditedAnswer| body.stamp),
         "/v1/remembered" => read(answer, |body: &RememberedAnswer| body.stamp),
         "/v1/account" => read(answer, |body: &AccountAnswer| body.stamp),
         _ => None,

@@ -23,17 +23,6 @@ use trouble::Trouble;
 /// The sum of a day that a policy allows to a named payee.
 pub(crate) const DAILY_MAX: Money = Money(10_000);
 
-/// How long a request may be paid where nothing else is said, in minutes.
-const VALIDITY_MINUTES: u64 = 24 * 60;
-
-/// Whether a device goes off in the middle of a payment until its request has ended.
-pub(crate) fn outlasts_a_request(line: &str) -> bool {
-    let (_, trouble) = split_trouble(line);
-    let trouble = trouble.and_then(Trouble::read);
-
-    trouble.is_some_and(|trouble| trouble.lasts() >= Duration::from_secs(VALIDITY_MINUTES * 60))
-}
-
 pub(super) const KIND: Kind = Kind {
     weight: 7,
     draw: |dice| {
@@ -290,6 +279,7 @@ pub(super) async fn pay(wallet: &Wallet, target: Target, asks: Asks) -> String {
             }
             PaymentEvent::Paid { .. } => outcome = "paid".to_owned(),
             PaymentEvent::Held { .. } => outcome = "held".to_owned(),
+            PaymentEvent::Arrived { .. } => outcome = "arrived".to_owned(),
             PaymentEvent::Interrupted { .. } => outcome = "interrupted".to_owned(),
             PaymentEvent::Failed { message, .. } => outcome = format!("failed: {message}"),
             PaymentEvent::Waiting
