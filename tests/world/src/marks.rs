@@ -1,10 +1,8 @@
 //! Known faults: each has a story in `tests/world/stories/`, and a switch here, so that it does not hide the
 //! next one. Whoever mends the fault removes both.
 
-use std::collections::BTreeSet;
-
 use crate::fault::Fault;
-use crate::steps::{backup, clock, days, keep_back, new_ta, restore, retire};
+use crate::steps::{backup, clock, days, keep_back, restore};
 use crate::story::Story;
 
 /// For how many days a TA's statements are taken.
@@ -43,30 +41,6 @@ pub(crate) const MARKS: &[Mark] = &[
         switch: Switch::Forgives("C2", "money is missing for a day"),
     },
     Mark {
-        story: "a-retirement-that-is-kept-back",
-        switch: Switch::Keeps(|lines| !lines.iter().any(|line| keep_back::reports_retired(line))),
-    },
-    Mark {
-        story: "a-grant-told-after-the-death-of-its-ta",
-        switch: Switch::Keeps(|lines| !ends_beside_a_restore(lines, "deposits", new_ta::breaks)),
-    },
-    Mark {
-        story: "a-grant-that-a-dead-ta-had-taken",
-        switch: Switch::Keeps(|lines| !ends_beside_a_restore(lines, "deposits", new_ta::breaks)),
-    },
-    Mark {
-        story: "an-owner-who-stands-in-for-a-retired-ta",
-        switch: Switch::Keeps(|lines| !ends_beside_a_restore(lines, "pays", retire::retires)),
-    },
-    Mark {
-        story: "paid-before-its-ta-retired",
-        switch: Switch::Keeps(|lines| !ends_beside_a_restore(lines, "pays", retire::retires)),
-    },
-    Mark {
-        story: "a-retirement-that-overtook-its-payments",
-        switch: Switch::Keeps(|lines| !ends_beside_a_restore(lines, "pays", retire::retires)),
-    },
-    Mark {
         story: "a-withdrawal-that-a-token-overtook",
         switch: Switch::Excuses("C15", "a withdrawal is refused"),
     },
@@ -98,22 +72,6 @@ pub(crate) const MARKS: &[Mark] = &[
 
 fn is_clock_wrong_beside_a_restore(lines: &[String]) -> bool {
     lines.iter().any(|line| clock::is_wrong(line)) && lines.iter().any(|line| restore::is_one(line))
-}
-
-/// Whether somebody did something (paid or was paid, say), then that one's TA ended, and the books were restored before or after.
-fn ends_beside_a_restore(lines: &[String], did: &str, ends: fn(&str) -> Option<&str>) -> bool {
-    let mut active = BTreeSet::new();
-    let mut has_ended = false;
-    for line in lines {
-        match line.split(' ').collect::<Vec<_>>().as_slice() {
-            [who, "pays", whom, ..] if did == "pays" => active.extend([*who, *whom]),
-            [who, verb, ..] if *verb == did => active.extend([*who]),
-            _ => {}
-        }
-        has_ended |= ends(line).is_some_and(|who| active.contains(who));
-    }
-
-    has_ended && lines.iter().any(|line| restore::is_one(line))
 }
 
 /// Whether books are restored from a copy that is older than sixty days.

@@ -1,7 +1,5 @@
 # As a-grant-told-after-the-death-of-its-ta, but the TA paid before: the payment shows that it had taken the grant,
 # which is then in the shadow of a TA that is buried already, and waits for nobody.
-mark server: what a new life hears of a dead TA stays in its shadow
-finds C2 money is missing for good
 Ada pays Cid 3.00
 Ada deposits 7.00
 Ada's TA breaks and is reported dead

@@ -1,8 +1,6 @@
 # A deposit is answered, the TA breaks and is reported dead, and the books are lost. The device tells the new life
 # of the death and of the grant: the grant is booked to a TA that is buried already, which will never take it, and
 # is not part of what waits for the owner. So the owner is never paid it, also not when all else is paid out.
-mark server: a grant of an earlier life stays open when its TA is dead
-finds C2 money is missing for good
 Cid deposits 7.00
 Cid's TA breaks and is reported dead
 the books are lost and restored

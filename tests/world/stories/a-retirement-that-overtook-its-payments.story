@@ -1,9 +1,6 @@
 # The books are restored to before payments that were claimed and reported. The devices meet the new life, and their
 # owners retire before the payments are told to it: what is missing to them the provider keeps, and then the owners'
 # accounts stand in for the payments.
-mark device: a retirement does not wait until what the TA paid is told to a new life
-finds C2 money is missing for good
-also C2 the provider stands in for a day
 net answers-lost 300
 Cid deposits 1.00
 Cid pays Dot 18 times 0.17

@@ -47,11 +47,6 @@ pub(crate) fn keeps_history(line: &str) -> bool {
     line.ends_with(" keeps back what a new life should be told")
 }
 
-/// Whether in a line an owner reports a TA dead that had retired.
-pub(crate) fn reports_retired(line: &str) -> bool {
-    line.ends_with(" reports the TA dead that was retired")
-}
-
 struct Owner {
     who: &'static str,
     what: What,

@@ -31,11 +31,6 @@ pub(super) const KIND: Kind = Kind {
     },
 };
 
-/// Whose TA breaks in a line.
-pub(crate) fn breaks(line: &str) -> Option<&str> {
-    line.strip_suffix("'s TA breaks and is reported dead")
-}
-
 struct NewTa {
     who: &'static str,
     /// The old one breaks; else it must have ended.

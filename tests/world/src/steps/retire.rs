@@ -26,11 +26,6 @@ pub(super) const KIND: Kind = Kind {
     },
 };
 
-/// Whose TA retires in a line.
-pub(crate) fn retires(line: &str) -> Option<&str> {
-    line.strip_suffix(" retires the TA")
-}
-
 struct Retire {
     who: &'static str,
 }
