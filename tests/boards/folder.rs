@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use crate::failure::{Failure, Outcome};
 
@@ -15,10 +16,13 @@ pub(crate) struct RunFolder {
 }
 
 impl RunFolder {
-    /// Makes this process's folder, and removes those of processes that are no more.
+    /// Makes a folder of this process, and removes those of processes that are no more.
     pub(crate) fn create(parent: &Path, prefix: &str) -> Outcome<Self> {
+        static MADE: AtomicU32 = AtomicU32::new(0);
+
         remove_leftovers(parent, prefix);
-        let path = parent.join(format!("{prefix}{}", std::process::id()));
+        let number = MADE.fetch_add(1, Ordering::Relaxed);
+        let path = parent.join(format!("{prefix}{}-{number}", std::process::id()));
         fs::create_dir_all(&path).map_err(Failure::host("create the run's folder"))?;
 
         Ok(Self { path, kept: false })
@@ -39,9 +43,10 @@ fn remove_leftovers(parent: &Path, prefix: &str) {
     };
     for entry in entries.filter_map(Result::ok) {
         let name = entry.file_name().to_string_lossy().into_owned();
-        let Some(pid) = name.strip_prefix(prefix) else {
+        let Some(own) = name.strip_prefix(prefix) else {
             continue;
         };
+        let pid = own.split('-').next().unwrap_or(own);
         if !Path::new("/proc").join(pid).exists() {
             drop(fs::remove_dir_all(entry.path()));
         }

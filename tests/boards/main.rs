@@ -11,6 +11,7 @@ mod cache;
 mod failure;
 mod flights;
 mod folder;
+mod lanes;
 mod postgres;
 mod process;
 mod progress;
@@ -32,6 +33,7 @@ use serde_json::{Value, json};
 use bench::{Bench, Parts};
 use cache::Cache;
 use failure::Outcome;
+use lanes::Lane;
 use progress::say;
 use scenario::{Depth, Scenario};
 use times::{Kind, Times};
@@ -125,42 +127,63 @@ fn run(options: &Options) -> Outcome<bool> {
         server: options.server.clone(),
         echo: options.echo.clone(),
     };
+    let (lanes, depth) = match options.scenarios.as_slice() {
+        [] if options.shell => (vec![Lane::alone(Vec::new())], Depth::Measure),
+        [] => (lanes::of_every_run(), Depth::Check),
+        named => (vec![Lane::alone(named.to_vec())], Depth::Measure),
+    };
+    let played = lanes::play(lanes, |lane| play(options, &cache, &parts, lane, depth));
+    let mut tally = Tally::default();
+    for lane in played {
+        let (of_lane, its_times) = lane?;
+        tally.passed = tally.passed.saturating_add(of_lane.passed);
+        tally.failed = tally.failed.saturating_add(of_lane.failed);
+        times.extend(its_times);
+    }
+    say(&format!("times: {}", times.line()));
+    write_times(options, &times)?;
+    print(&format!("{} passed, {} failed", tally.passed, tally.failed));
+
+    Ok(tally.failed == 0)
+}
+
+/// How many scenarios ended how.
+#[derive(Clone, Copy, Debug, Default)]
+struct Tally {
+    passed: u32,
+    failed: u32,
+}
+
+/// Plays scenarios one after the other on a pair of boards.
+fn play(
+    options: &Options,
+    cache: &Cache,
+    parts: &Parts,
+    lane: Lane,
+    depth: Depth,
+) -> Outcome<(Tally, Times)> {
     let started = Instant::now();
-    let mut bench = Bench::start(cache, parts)?;
-    times.add("boards", Kind::Prepare, started.elapsed());
-    bench.times = times;
+    let mut bench = Bench::start(cache.clone(), parts.clone())?;
+    bench.times.add("boards", Kind::Prepare, started.elapsed());
     if options.keep {
         bench.keep();
     }
-    let chosen = match options.scenarios.as_slice() {
-        [] if options.shell => Vec::new(),
-        [] => Scenario::of_every_run().collect(),
-        named => named.to_vec(),
-    };
-    let depth = match options.scenarios.as_slice() {
-        [] => Depth::Check,
-        [_, ..] => Depth::Measure,
-    };
-    let mut passed = 0_u32;
-    let mut failed = 0_u32;
-    let last = chosen.len().saturating_sub(1);
-    for (at, scenario) in chosen.into_iter().enumerate() {
+    let mut tally = Tally::default();
+    let last = lane.scenarios.len().saturating_sub(1);
+    for (at, scenario) in lane.scenarios.into_iter().enumerate() {
         bench.more_to_come = at < last || options.shell;
         if run_one(&mut bench, scenario, depth, options.json) {
-            passed = passed.saturating_add(1);
+            tally.passed = tally.passed.saturating_add(1);
         } else {
-            failed = failed.saturating_add(1);
+            tally.failed = tally.failed.saturating_add(1);
         }
     }
     if options.shell {
         shell::run(&mut bench)?;
     }
     bench.end()?;
-    say(&format!("times: {}", bench.times.line()));
-    write_times(options, &bench.times)?;
-    print(&format!("{passed} passed, {failed} failed"));
 
-    Ok(failed == 0)
+    Ok((tally, std::mem::take(&mut bench.times)))
 }
 
 fn write_times(options: &Options, times: &Times) -> Outcome<()> {

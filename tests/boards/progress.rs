@@ -3,10 +3,13 @@
 use std::io::Write;
 use std::time::Instant;
 
-/// Prints one line of progress.
+/// Prints one line of progress; beside other scenarios, with the name of those that it is about.
 pub(crate) fn say(line: &str) {
+    let thread = std::thread::current();
+    let lane = thread.name().filter(|name| *name != "main");
+    let lane = lane.map_or_else(String::new, |name| format!("[{name}] "));
     // A closed standard error is no reason to stop a test run.
-    drop(writeln!(std::io::stderr().lock(), "boards: {line}"));
+    drop(writeln!(std::io::stderr().lock(), "boards: {lane}{line}"));
 }
 
 /// Runs a step, naming it before and its duration after.

@@ -42,6 +42,11 @@ impl Times {
         });
     }
 
+    /// Adds what another pair of boards took.
+    pub(crate) fn extend(&mut self, other: Self) {
+        self.all.extend(other.all);
+    }
+
     /// Returns how long all of a kind took.
     pub(crate) fn of(&self, kind: Kind) -> Duration {
         let some = self.all.iter().filter(|time| time.kind == kind);

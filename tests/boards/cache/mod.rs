@@ -46,7 +46,7 @@ pub(crate) struct Image {
 }
 
 /// What a run takes from the cache.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Cache {
     /// The cache's folder.
     pub(crate) folder: PathBuf,
