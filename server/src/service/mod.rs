@@ -216,7 +216,8 @@ impl Order {
             | Self::Recalled(_)
             | Self::PeerDue(_)
             | Self::Probe(_)
-            | Self::Account(_) => 1,
+            | Self::Account(_)
+            | Self::Credited(_) => 1,
         }
     }
 

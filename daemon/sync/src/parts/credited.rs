@@ -106,13 +106,13 @@ async fn fetch(cx: &mut Context, after: u64, wanted: &[Digest]) -> Result<u64, S
                 facts.push(fact);
                 carried = carried.saturating_add(1);
             }
-            Err(error) => cx.poison(payment, &error),
+            Err(error) => cx.set_pair_aside(payment, &error),
         }
     }
     for payment in missing {
         let error =
             SyncError::NotBelieved("it says that it credited a payment, and does not show it");
-        cx.poison(payment, &error);
+        cx.set_pair_aside(payment, &error);
     }
     if !facts.is_empty() {
         cx.record(facts).await?;
