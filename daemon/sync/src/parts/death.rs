@@ -13,6 +13,9 @@ use crate::error::SyncError;
 /// How often the server is asked what of a sum that waits is paid.
 const ASK_INTERVAL_MS: u64 = 24 * 3600 * 1000;
 
+/// What a server says of a TA that it has not certified for this client.
+const TA_UNKNOWN: &str = "ta-unknown";
+
 /// Records that the owner says that the TA in use is dead: from here on it is never used again.
 pub(crate) async fn begin(cx: &Context, key: PublicKey) -> Result<(), SyncError> {
     if cx.journal().view(|book| book.is_ended(&key)) {
@@ -38,10 +41,19 @@ pub(crate) async fn finish(cx: &Context) -> Result<u64, SyncError> {
     let ended: Vec<EndedTa> = cx.journal().view(|book| book.ended().to_vec());
     let mut carried = 0_u64;
     for ta in ended {
-        if is_due(&ta, clock::now()) {
-            report(cx, ta.key).await?;
-            carried = carried.saturating_add(1);
+        if !is_due(&ta, clock::now()) {
+            continue;
         }
+        match report(cx, ta.key).await {
+            // It broke before it was certified: it never held anything, and nobody waits for what it held.
+            Err(SyncError::Refused(refusal))
+                if ta.chain.is_none() && refusal.code == TA_UNKNOWN =>
+            {
+                tracing::debug!(ta = %ta.key.id(), "The server never certified a TA that is dead");
+            }
+            outcome => outcome?,
+        }
+        carried = carried.saturating_add(1);
     }
 
     Ok(carried)
